@@ -1,0 +1,30 @@
+# Every target uses the active environment; CONTRIBUTING.md says how to make one.
+# `make bench` and `make examples` run every script, stopping at the first that fails.
+
+.PHONY: test coverage lint format examples bench doc ci
+
+test:
+	SCIPY_ARRAY_API=1 python -m pytest
+
+coverage:
+	SCIPY_ARRAY_API=1 python -m pytest --cov
+
+lint:
+	ruff check
+	ruff format --check
+
+format:
+	ruff check --fix
+	ruff format
+
+examples:
+	for script in examples/plot_*.py; do MPLBACKEND=Agg python "$$script" || exit 1; done
+
+bench:
+	for script in benchmarks/bench_*.py; do python "$$script" || exit 1; done
+
+doc:
+	python -m sphinx -W --keep-going -b html doc doc/_build/html
+
+ci:
+	.ci/run

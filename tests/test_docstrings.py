@@ -1,0 +1,70 @@
+"""Every public object has a docstring in the numpydoc style that matches its signature."""
+
+import importlib
+import inspect
+import pkgutil
+from functools import cached_property
+
+import pytest
+from numpydoc.validate import validate
+
+import skimplicit
+
+# What has to hold, by numpydoc's codes; matters of taste are left to the author and to ruff.
+CODES = {
+    "GL06": "unknown section",
+    "GL07": "sections in the wrong order",
+    "GL08": "no docstring",
+    "SS01": "no summary",
+    "SS03": "the summary does not end with a full stop",
+    "SS06": "the summary takes more than one line",
+    "PR01": "a parameter is not documented",
+    "PR02": "a documented parameter does not exist",
+    "PR03": "parameters in the wrong order",
+    "PR04": "a parameter without a type",
+    "PR07": "a parameter without a description",
+    "PR10": "a parameter without a space before its colon",
+    "RT01": "what is returned is not documented",
+    "RT03": "what is returned has no description",
+    "YD01": "what is yielded is not documented",
+}
+
+
+def public_modules():
+    """Yield the package and each of its modules that no underscore hides."""
+    yield skimplicit
+    for info in pkgutil.walk_packages(skimplicit.__path__, "skimplicit."):
+        if not any(part.startswith("_") for part in info.name.split(".")):
+            yield importlib.import_module(info.name)
+
+
+def public_members(cls):
+    """Yield the names of the public methods and properties that this package wrote."""
+    for name, member in inspect.getmembers(cls):
+        if isinstance(member, property):
+            member = member.fget
+        elif isinstance(member, cached_property):
+            member = member.func
+        ours = (getattr(member, "__module__", None) or "").partition(".")[0] == "skimplicit"
+        if ours and callable(member) and not name.startswith("_"):
+            yield name
+
+
+def public_names():
+    """Where numpydoc finds each public object, class members included: each object once."""
+    names = {}
+    for module in public_modules():
+        for name in getattr(module, "__all__", ()):
+            thing = getattr(module, name)
+            if inspect.isclass(thing) or inspect.isroutine(thing):
+                names.setdefault(id(thing), (f"{module.__name__}.{name}", thing))
+    for path, thing in names.values():
+        yield path
+        if inspect.isclass(thing):
+            yield from (f"{path}.{name}" for name in public_members(thing))
+
+
+@pytest.mark.parametrize("name", list(public_names()))
+def test_docstring(name):
+    found = [f"{code}: {message}" for code, message in validate(name)["errors"] if code in CODES]
+    assert not found, "\n".join([name, *found])
