@@ -172,7 +172,7 @@ def _gelu_derivative(Z, X):
 
 
 # The slopes of SiLU and GELU leave [0, 1]: extrema of the derivative, rounded outwards. For GELU they are at z = -+sqrt(2).
-_SILU_SLOPES = (-0.0998393, 1.0998393)
+_SILU_SLOPES = (-0.0998394, 1.0998394)
 _GELU_SLOPES = (-0.1289042, 1.1289042)
 
 #: The activations known by name.

@@ -6,11 +6,11 @@
 
 import numpy as np
 
-__all__ = ["project_column_budget", "project_rows_l1"]
+__all__ = ["column_budget_norm", "project_column_budget", "project_rows_l1"]
 
 
-def project_rows_l1(A, radius):
-    """Project every row on the l1 ball: ``argmin_P ||P - A||_F`` subject to ``sum_j |P_ij| <= radius`` for each i.
+def project_rows_l1(A, radius, weights=None):
+    """Project every row on the l1 ball: ``argmin_P ||P - A||_F`` subject to ``sum_j w_ij |P_ij| <= radius`` for each i.
 
     Parameters
     ----------
@@ -18,6 +18,8 @@ def project_rows_l1(A, radius):
         Rows to project.
     radius : float
         Radius of the ball, at least 0.
+    weights : ndarray of shape (n, d) or None
+        Positive weights w_ij; None for ones.
 
     Returns
     -------
@@ -26,7 +28,7 @@ def project_rows_l1(A, radius):
 
     Notes
     -----
-    Soft-thresholding at the level theta_i that makes the row meet the radius, found by sorting; O(n d log d). Source:
+    Soft-thresholding at ``theta_i w_ij``, the level that makes the row meet the radius, found by sorting; O(n d log d). Source:
     Duchi et al. (2008); the bisection printed in El Ghaoui et al. (2021), appendix H, moves the wrong end.
 
     Examples
@@ -40,30 +42,58 @@ def project_rows_l1(A, radius):
     A = np.asarray(A, dtype=float)
     if not radius >= 0:
         raise ValueError(f"radius must be at least 0, got {radius!r}.")
-    P = A.copy()
-    magnitude = np.abs(A)
-    outside = np.flatnonzero(magnitude.sum(axis=1) > radius)
+    P = A.copy(order="C")
+    magnitude = np.abs(P)  # sums depend on the memory layout: take them in that of the result
+    w = np.broadcast_to(1.0 if weights is None else weights, A.shape)
+    outside = np.flatnonzero((w * magnitude).sum(axis=1) > radius)
     if outside.size == 0:
         return P
-    magnitude = magnitude[outside]
-    theta = _soft_threshold_levels(magnitude, np.full(outside.size, float(radius)))
-    shrunk = np.maximum(magnitude - theta[:, None], 0.0)
+    magnitude, w = magnitude[outside], w[outside]
+    theta = _soft_threshold_levels(magnitude, w, radius)
+    shrunk = np.maximum(magnitude - theta[:, None] * w, 0.0)
     # Rounding can leave the sum an ulp above the radius. One that is inside by a few ulps keeps the promise.
-    total = shrunk.sum(axis=1)
+    total = (w * shrunk).sum(axis=1)
     over = total > radius
     shrunk[over] *= (radius * (1 - 4 * A.shape[1] * np.finfo(float).eps) / total[over])[:, None]
     P[outside] = np.copysign(shrunk, A[outside])
     return P
 
 
-def _soft_threshold_levels(magnitude, level):
-    """Return theta with ``sum_j (magnitude_ij - theta_i)_+ = level_i`` for rows whose sum exceeds the level."""
-    descending = -np.sort(-magnitude, axis=1)
-    excess = np.cumsum(descending, axis=1) - level[:, None]
-    counts = np.arange(1, magnitude.shape[1] + 1)
-    kept = (descending * counts > excess).sum(axis=1)
-    last = np.maximum(kept, 1) - 1
-    return excess[np.arange(magnitude.shape[0]), last] / (last + 1)
+def _soft_threshold_levels(magnitude, w, radius):
+    """Return theta with ``sum_j w_ij (magnitude_ij - theta_i w_ij)_+ = radius`` for rows whose sum exceeds the radius."""
+    ratio = magnitude / w
+    order = np.argsort(-ratio, axis=1)
+    ratio = np.take_along_axis(ratio, order, axis=1)
+    square = np.take_along_axis(w, order, axis=1) ** 2
+    excess = np.cumsum(ratio * square, axis=1) - radius
+    mass = np.cumsum(square, axis=1)
+    last = np.maximum((ratio * mass > excess).sum(axis=1) - 1, 0)
+    rows = np.arange(magnitude.shape[0])
+    return excess[rows, last] / mass[rows, last]
+
+
+def column_budget_norm(B, weights=None, groups=None):
+    """Return ``sum_j w_j max_i |B_ij|``; with groups of columns, ``sum_g w_g max_{i, j in g} |B_ij|``.
+
+    Parameters
+    ----------
+    B : ndarray of shape (n, p)
+        The matrix.
+    weights : ndarray of shape (p,) or (n_groups,), or None
+        Positive weights of the columns (of the groups, when there are groups); None for ones.
+    groups : ndarray of int of shape (p,) or None
+        Group of each column, numbered from 0 without gaps.
+
+    Returns
+    -------
+    float
+        What B uses of a column budget.
+    """
+    norms = np.abs(B).max(axis=0, initial=0.0)
+    if groups is not None:
+        columns, norms = norms, np.zeros(int(np.max(groups, initial=-1)) + 1)
+        np.maximum.at(norms, groups, columns)
+    return float(np.sum(norms if weights is None else weights * norms))
 
 
 def project_column_budget(B, budget, weights=None, groups=None):
@@ -98,23 +128,22 @@ def project_column_budget(B, budget, weights=None, groups=None):
     >>> import numpy as np
     >>> from skimplicit.projections import project_column_budget
     >>> project_column_budget(np.array([[3.0, 0.1], [1.0, 0.2]]), 2.0)
-    array([[2. , 0. ],
-           [1. , 0. ]])
+    array([[2., 0.],
+           [1., 0.]])
     """
     B = np.asarray(B, dtype=float)
     if not budget >= 0:
         raise ValueError(f"budget must be at least 0, got {budget!r}.")
-    if groups is None:
-        stacked, n_groups = np.abs(B).T, B.shape[1]
-    else:
-        stacked, n_groups = _stack_groups(np.abs(B), np.asarray(groups)), int(np.max(groups)) + 1
-    w = np.ones(n_groups) if weights is None else np.asarray(weights, dtype=float)
-    if stacked.size == 0 or w @ stacked.max(axis=1) <= budget:
+    if column_budget_norm(B, weights, groups) <= budget:
         return B.copy()
+    stacked = np.abs(B).T if groups is None else _stack_groups(np.abs(B), np.asarray(groups))
+    w = np.ones(stacked.shape[0]) if weights is None else np.asarray(weights, dtype=float)
     theta = _budget_levels(stacked, budget, w)
+    # A few ulps inside, so that the promise holds in whichever order the sum is taken.
+    inside = budget * (1 - 4 * w.size * np.finfo(float).eps)
     total = w @ theta
-    if total > budget:
-        theta *= budget * (1 - 4 * n_groups * np.finfo(float).eps) / total
+    if total > inside:
+        theta *= inside / total
     cap = theta if groups is None else theta[groups]
     return np.clip(B, -cap, cap)
 
@@ -150,6 +179,6 @@ def _budget_levels(magnitude, budget, w):
         theta = np.where(alive, (sums[rows, above] - w * t) / r, 0.0)
         slope = np.sum(w[alive] ** 2 / r[alive])
         step = (w @ theta - budget) / slope if slope > 0 else 0.0
-        if step <= 4 * np.finfo(float).eps * t:
+        if not step > 4 * np.finfo(float).eps * t:  # NaN ends the loop too
             return np.maximum(theta, 0.0)
         t += step

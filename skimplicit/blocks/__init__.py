@@ -1,0 +1,1 @@
+"""The convex subproblems of training, and what solves them."""

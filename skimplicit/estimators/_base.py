@@ -1,0 +1,270 @@
+"""What the implicit regressor and classifier share: from parameters to a trained rule."""
+
+import warnings
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from skimplicit.activations import ACTIVATIONS, Activation, get_activation
+from skimplicit.blocks.choice import make_solver
+from skimplicit.estimators.importance import input_importances
+from skimplicit.estimators.progress import CallbackBridge
+from skimplicit.estimators.structure import check_structure
+from skimplicit.training.bcd import Constraints, Stage, train
+from skimplicit.training.continuation import continuation, random_weights
+from skimplicit.training.samples import Samples
+
+__all__ = ["ImplicitEstimator"]
+
+
+class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of the estimators that train an implicit rule; they say what the targets and the objective are."""
+
+    _parameter_constraints = {
+        "n_hidden": [Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), Activation],
+        "kappa": [Interval(Real, 0, 1, closed="left")],
+        "column_budget": [None, Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "direct": ["boolean", StrOptions({"auto"})],
+        "fit_intercept": ["boolean"],
+        "structure": [None, "array-like"],
+        "constraints": [None, callable],
+        "solver": [StrOptions({"auto", "cvxpy", "projected"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_hidden,
+        activation,
+        kappa,
+        column_budget,
+        alpha,
+        direct,
+        fit_intercept,
+        structure,
+        constraints,
+        solver,
+        max_iter,
+        tol,
+        warm_start,
+        random_state,
+        verbose,
+        n_init,
+    ):
+        self.n_hidden = n_hidden
+        self.activation = activation
+        self.kappa = kappa
+        self.column_budget = column_budget
+        self.alpha = alpha
+        self.direct = direct
+        self.fit_intercept = fit_intercept
+        self.structure = structure
+        self.constraints = constraints
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_init = n_init
+
+    def _make_objective(self, samples, activation, direct):
+        """Return the training objective over samples."""
+        raise NotImplementedError
+
+    def _encode_targets(self, y, sample_weight):
+        """Return targets of shape (m, q), weights, whether to scale targets, and attributes to store after the fit."""
+        raise NotImplementedError
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Train the rule.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs. Computation is in float64; CSR matrices are not made dense.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or None
+            Weights of the samples, at least 0; a weight of 2 is a row given twice.
+
+        Returns
+        -------
+        self
+            The fitted estimator. If the fit fails, the estimator is as it was before.
+        """
+        with _unchanged_on_failure(self):
+            return self._fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight):
+        activation, mask, direct, solver = self._check_choices()
+        X, y = self._validate_data(X, y)
+        weights = _check_weights(sample_weight, X)
+        Y, weights, scale_targets, attributes = self._encode_targets(y, weights)
+        kept = slice(None) if weights is None or np.all(weights > 0) else np.flatnonzero(weights > 0)
+        samples = Samples(
+            X[kept], Y[kept], None if weights is None else weights[kept], self.fit_intercept, scale_targets
+        )
+        objective = self._make_objective(samples, activation, direct)
+        constraints = Constraints(
+            kappa=self.kappa / max(activation.lipschitz, 1.0),
+            column_weights=None if self.column_budget is None else 1.0 / samples.U_scale,
+            structure=mask,
+            custom=None if self.constraints is None else _in_user_units(self.constraints, samples),
+        )
+        attributes["_n_features_out"] = self.n_hidden
+
+        def fitted_attributes(evaluation):
+            return {**attributes, "rule_": objective.rule(evaluation)}
+
+        context = self._init_callback_context(max_subtasks=self.max_iter * self.n_init + 1)
+        bridge = CallbackBridge(self, context, X, y, sample_weight, fitted_attributes, self.verbose)
+        result = self._train(objective, solver, constraints, bridge)
+        bridge.close(result.evaluation)
+        if not (result.converged or result.stopped):
+            warnings.warn(
+                f"Training stopped after max_iter={self.max_iter} iterations while the objective still fell by more than "
+                f"tol={self.tol:g} an iteration. The rule is usable; raise max_iter or tol for a finished one.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        for name, value in fitted_attributes(result.evaluation).items():
+            setattr(self, name, value)
+        self.n_iter_ = result.n_iter
+        self.objective_history_ = result.objectives
+        self.objective_stages_ = result.stages
+        self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
+        spread = np.where(samples.constant, 0.0, samples.U_scale)
+        self.feature_importances_ = input_importances(self.rule_, spread, samples.Y_scale)
+        return self
+
+    def _train(self, objective, solver, constraints, bridge):
+        """Return the best :class:`TrainingResult` over the starts."""
+        n_inputs, activation = objective.samples.n_inputs, objective.activation
+        random_state = check_random_state(self.random_state)
+        best = None
+        for start in range(self.n_init):
+            if start == 0 and self._can_warm_start(n_inputs):
+                W, b = objective.weights_of(self.rule_)
+                schedule = [Stage(self.alpha, self.column_budget, self.max_iter, self.tol)]
+            else:
+                W, b = random_weights(self.n_hidden, n_inputs, constraints.kappa, constraints.structure, random_state)
+                schedule = continuation(self.alpha, self.column_budget, constraints, self.max_iter, self.tol)
+            b = b if self.fit_intercept else np.zeros_like(b)
+            result = train(objective, solver, constraints, schedule, W, b, callback=bridge)
+            if best is None or result.evaluation.objective < best.evaluation.objective:
+                best = result
+            if result.stopped:
+                break
+        return best
+
+    def _can_warm_start(self, n_inputs):
+        rule = getattr(self, "rule_", None)
+        return self.warm_start and rule is not None and (rule.n_hidden, rule.n_inputs) == (self.n_hidden, n_inputs)
+
+    def _check_choices(self):
+        """Check what parameter constraints cannot say, before any work."""
+        activation = get_activation(self.activation)
+        for name in ("alpha", "tol", "column_budget"):
+            if getattr(self, name) is not None and not np.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
+        mask = check_structure(self.structure, self.n_hidden)
+        direct = self.column_budget is None if self.direct == "auto" else bool(self.direct)
+        if self.column_budget is not None and direct:
+            raise ValueError(
+                "column_budget needs direct=False (or 'auto'): it bounds the columns of B, and a direct term D would let "
+                "an input that B drops reach the output all the same."
+            )
+        if self.column_budget is not None and self.alpha == 0:
+            raise ValueError(
+                "column_budget needs alpha > 0: without a ridge on C, B can shrink and C grow without changing the rule, "
+                "so that the budget would mean nothing."
+            )
+        return activation, mask, direct, make_solver(self.solver, self.constraints is not None)
+
+    def _validate_data(self, X, y):
+        return validate_data(
+            self, X, y, accept_sparse="csr", dtype=np.float64, multi_output=True, y_numeric=True, order="C"
+        )
+
+    def _check_inputs(self, X):
+        check_is_fitted(self)
+        return validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+
+    def transform(self, X):
+        """Return the states ``x = phi(A x + B u + b)``, the features the rule has learned.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_hidden)
+            States.
+        """
+        X = self._check_inputs(X)
+        return self.rule_.states(X)
+
+    def __sklearn_tags__(self):
+        """Declare sparse inputs."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+@contextmanager
+def _unchanged_on_failure(estimator):
+    """Put all attributes back if the body raises."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        # What callbacks need for their teardown stays.
+        kept = {name: value for name, value in estimator.__dict__.items() if name.startswith(("_callback", "_skl"))}
+        estimator.__dict__.clear()
+        estimator.__dict__.update({**before, **kept})
+        raise
+
+
+def _check_weights(sample_weight, X):
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("sample_weight must not be zero for every sample.")
+    return weights
+
+
+def _in_user_units(constraints, samples):
+    """Let the user's constraints speak of B for the inputs as they are."""
+    per_unit = np.where(samples.constant, 0.0, 1.0 / samples.U_scale)
+    return _UserUnits(constraints, per_unit)
+
+
+class _UserUnits:
+    def __init__(self, constraints, per_unit):
+        self.constraints = constraints
+        self.per_unit = per_unit
+
+    def __call__(self, A, B):
+        return self.constraints(A, B @ np.diag(self.per_unit))

@@ -1,0 +1,1 @@
+"""Training methods: they alternate over blocks and own the true objective."""

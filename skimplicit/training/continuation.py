@@ -1,0 +1,144 @@
+"""Where training starts, and how it is led from a loose problem to the wanted one.
+
+A cold start at a large ridge or a small budget collapses to a nearly linear rule. Raising the ridge, then tightening the
+budget, each in warm-started stages, does not.
+"""
+
+import numpy as np
+
+from skimplicit.projections import column_budget_norm, project_rows_l1
+from skimplicit.training.bcd import Stage
+
+__all__ = ["alpha_schedule", "budget_schedule", "continuation", "random_weights"]
+
+# Ridge of the first stage.
+_FIRST_ALPHA = 1e-3
+# Factor between the ridges of consecutive stages, and between consecutive budgets.
+_ALPHA_FACTOR = 3.2
+_BUDGET_FACTOR = 0.6
+# Share of the iterations for the stages before the last.
+_EARLY_SHARE = 0.6
+# A stage before the last ends when J falls by less than this: it only has to lead the way.
+_EARLY_TOL = 1e-3
+
+
+# Share of the iterations for the dense fit when a budget follows.
+_DENSE_SHARE = 0.4
+
+
+def continuation(alpha, column_budget, constraints, max_iter, tol):
+    """Return the schedule that raises the ridge to ``alpha`` and then tightens the budget.
+
+    Parameters
+    ----------
+    alpha : float
+        The wanted ridge.
+    column_budget : float or None
+        The wanted budget; None for no bound.
+    constraints : Constraints
+        Weights and groups of the budget.
+    max_iter : int
+        Iterations of all stages together.
+    tol : float
+        Tolerance of the last stage.
+
+    Returns
+    -------
+    list
+        Schedule for :func:`~skimplicit.training.bcd.train`.
+    """
+    if column_budget is None:
+        return alpha_schedule(alpha, max_iter, tol)
+    dense_iter = max(int(_DENSE_SHARE * max_iter), 1)
+
+    def tighten(evaluation):
+        B = evaluation.W[:, evaluation.W.shape[0] :]
+        used = column_budget_norm(B, constraints.column_weights, constraints.groups)
+        return budget_schedule(alpha, used, column_budget, max(max_iter - dense_iter, 1), tol)
+
+    return [*alpha_schedule(alpha, dense_iter, tol), tighten]
+
+
+def random_weights(n_hidden, n_inputs, kappa, structure, random_state):
+    """Draw ``W = [A B]`` and b for scaled inputs.
+
+    Parameters
+    ----------
+    n_hidden, n_inputs : int
+        Numbers n of states and p of inputs.
+    kappa : float
+        Bound on the row sums of A; the draw uses half of it.
+    structure : ndarray of bool of shape (n, n) or None
+        Entries of A that may be non-zero.
+    random_state : numpy.random.RandomState
+        Source of randomness.
+
+    Returns
+    -------
+    W : ndarray of shape (n, n + p)
+        Weights.
+    b : ndarray of shape (n,)
+        Intercept.
+    """
+    A = random_state.standard_normal((n_hidden, n_hidden)) / np.sqrt(n_hidden)
+    if structure is not None:
+        A = np.where(structure, A, 0.0)
+    A = project_rows_l1(A, 0.5 * kappa)
+    B = random_state.standard_normal((n_hidden, n_inputs)) * (0.5 / np.sqrt(max(n_inputs, 1)))
+    return np.hstack([A, B]), 0.25 * random_state.standard_normal(n_hidden)
+
+
+def alpha_schedule(alpha, max_iter, tol):
+    """Return the stages that raise the ridge from a small value to ``alpha`` in equal factors.
+
+    Parameters
+    ----------
+    alpha : float
+        The wanted ridge.
+    max_iter : int
+        Iterations of all stages together.
+    tol : float
+        Tolerance of the last stage.
+
+    Returns
+    -------
+    list of Stage
+        The schedule; the last stage has the wanted alpha and at least its share of the iterations.
+    """
+    n_early = int(np.ceil(np.log(alpha / _FIRST_ALPHA) / np.log(_ALPHA_FACTOR))) if alpha > _FIRST_ALPHA else 0
+    alphas = np.geomspace(_FIRST_ALPHA, alpha, n_early + 1)[:-1] if n_early else []
+    return _stages([(a, None) for a in alphas], (alpha, None), max_iter, tol)
+
+
+def budget_schedule(alpha, used, column_budget, max_iter, tol):
+    """Return the stages that tighten the budget from what a dense rule uses to ``column_budget``.
+
+    Parameters
+    ----------
+    alpha : float
+        Ridge of every stage.
+    used : float
+        ``sum_j w_j max_i |B_ij|`` of the dense rule.
+    column_budget : float
+        The wanted budget.
+    max_iter : int
+        Iterations of all stages together.
+    tol : float
+        Tolerance of the last stage.
+
+    Returns
+    -------
+    list of Stage
+        The schedule.
+    """
+    ratio = column_budget / used if used > 0 else 1.0
+    n_early = int(np.ceil(np.log(ratio) / np.log(_BUDGET_FACTOR))) - 1 if ratio < 1 else 0
+    budgets = used * np.geomspace(1.0, ratio, n_early + 2)[1:-1] if n_early > 0 else []
+    return _stages([(alpha, k) for k in budgets], (alpha, column_budget), max_iter, tol)
+
+
+def _stages(early, last, max_iter, tol):
+    each = int(_EARLY_SHARE * max_iter) // len(early) if early else 0
+    # With fewer iterations than stages, the wanted problem alone is solved.
+    stages = [Stage(alpha, budget, each, max(tol, _EARLY_TOL)) for alpha, budget in early] if each else []
+    return [*stages, Stage(*last, max_iter - each * len(stages), tol)]

@@ -1,0 +1,171 @@
+"""The training set as training sees it: every sum over samples is taken here and nowhere else."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["Moments", "Samples"]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted second moments about the means: all that the convex blocks need to know of the samples.
+
+    Parameters
+    ----------
+    X_mean : ndarray of shape (n,)
+        Mean state; zeros without intercepts.
+    Y_mean : ndarray of shape (q,)
+        Mean target; zeros without intercepts.
+    XX, XU, XY, UY : ndarray
+        Moments of states, inputs and targets, of shapes (n, n), (n, p), (n, q) and (p, q).
+    inputs : tuple of ndarray
+        Eigenvalues (r,) and eigenvectors (p, r) of the inputs' second moment UU, zero eigenvalues left out.
+    """
+
+    X_mean: np.ndarray
+    Y_mean: np.ndarray
+    XX: np.ndarray
+    XU: np.ndarray
+    XY: np.ndarray
+    UY: np.ndarray
+    inputs: tuple
+
+
+class Samples:
+    """Inputs U, targets Y and weights, centred and scaled for training.
+
+    Every input is divided by its spread and, when there are intercepts, taken relative to its mean, without touching the
+    zeros of a sparse U. Every target is centred and divided by its spread. So the ridge means the same in any unit.
+
+    Parameters
+    ----------
+    U : ndarray or CSR matrix of shape (m, p)
+        Inputs.
+    Y : ndarray of shape (m, q)
+        Targets.
+    weights : ndarray of shape (m,) or None
+        Positive weights of the samples; None for equal weights.
+    centre : bool
+        Whether the rule has intercepts.
+    scale_targets : bool
+        Whether to centre and scale the targets (classes are not).
+    """
+
+    def __init__(self, U, Y, weights=None, centre=True, scale_targets=True):
+        m = U.shape[0]
+        self.weights = np.full(m, 1.0 / m) if weights is None else weights / weights.sum()
+        self.centre = centre
+        mean = np.asarray(self.weights @ U).ravel()
+        if sparse.issparse(U):
+            square = np.asarray(self.weights @ U.multiply(U)).ravel()
+            variance = square - mean**2 if centre else square
+            size = np.sqrt(square)
+        else:
+            size = np.abs(U).max(axis=0, initial=0.0)
+            deviation = (U - mean if centre else U) / np.where(size > 0, size, 1.0)
+            variance = self.weights @ deviation**2 * size**2
+        spread = np.sqrt(np.maximum(variance, 0.0))
+        # A spread at the level of rounding is that of a constant column, which carries nothing.
+        self.constant = spread <= 16 * np.finfo(float).eps * size
+        self.U_scale = np.where(self.constant, 1.0, spread)
+        self.U_mean = np.where(self.constant & (not centre), 0.0, mean) if centre else np.zeros_like(mean)
+        if sparse.issparse(U):
+            keep = sparse.diags_array(np.where(self.constant, 0.0, 1.0 / self.U_scale))
+            self._U = sparse.csr_array(U @ keep)
+            self._shift = np.where(self.constant, 0.0, self.U_mean / self.U_scale)
+        else:
+            self._U = deviation
+            self._U *= np.where(self.constant, 0.0, size / self.U_scale)
+            self._shift = None
+        self.Y_mean, self.Y_scale = self._target_scale(Y, centre, scale_targets)
+        self.Y = (Y - self.Y_mean) / self.Y_scale
+
+    def _target_scale(self, Y, centre, scale_targets):
+        q = Y.shape[1]
+        if not scale_targets:
+            return np.zeros(q), np.ones(q)
+        mean = self.weights @ Y if centre else np.zeros(q)
+        size = np.abs(Y).max(axis=0, initial=0.0)
+        spread = size * np.sqrt(self.weights @ ((Y - mean) / np.where(size > 0, size, 1.0)) ** 2)
+        constant = spread <= 16 * np.finfo(float).eps * size
+        return mean, np.where(constant, 1.0, spread)
+
+    @property
+    def n_samples(self):
+        """Number of samples m."""
+        return self._U.shape[0]
+
+    @property
+    def n_inputs(self):
+        """Number of inputs p."""
+        return self._U.shape[1]
+
+    @property
+    def n_outputs(self):
+        """Number of targets q."""
+        return self.Y.shape[1]
+
+    def inputs_times(self, B):
+        """Return ``Uc B'``, shape (m, k), for B of shape (k, p) and Uc the scaled, centred inputs."""
+        product = np.asarray(self._U @ B.T)
+        if self._shift is not None:
+            product -= B @ self._shift
+        return product
+
+    def times_inputs(self, S):
+        """Return ``S' diag(weights) Uc``, shape (k, p), for S of shape (m, k)."""
+        weighted = S * self.weights[:, None]
+        product = np.asarray((self._U.T @ weighted).T)
+        if self._shift is not None:
+            product -= np.outer(weighted.sum(axis=0), self._shift)
+        return product
+
+    def times_states(self, S, X, mean):
+        """Return ``S' diag(weights) (X - mean)``, shape (k, n), for S of shape (m, k) and X of shape (m, n)."""
+        weighted = S * self.weights[:, None]
+        return weighted.T @ X - np.outer(weighted.sum(axis=0), mean)
+
+    def mean(self, S):
+        """Return the weighted mean of the rows of S, shape (k,)."""
+        return self.weights @ S
+
+    @cached_property
+    def UU(self):
+        """Second moment of the inputs, shape (p, p)."""
+        if self._shift is None:
+            root = self._U * np.sqrt(self.weights)[:, None]
+            return root.T @ root
+        root = self._U.multiply(np.sqrt(self.weights)[:, None]).tocsr()
+        return (root.T @ root).toarray() - np.outer(self._shift, self._shift)
+
+    @cached_property
+    def inputs(self):
+        """Non-zero eigenvalues (r,) and their eigenvectors (p, r) of ``UU``."""
+        values, vectors = np.linalg.eigh(self.UU)
+        keep = values > values.max(initial=0.0) * self.n_inputs * np.finfo(float).eps
+        return values[keep], vectors[:, keep]
+
+    @cached_property
+    def UY(self):
+        """Moment of inputs and targets, shape (p, q)."""
+        return self.times_inputs(self.Y).T
+
+    @cached_property
+    def Y_moments(self):
+        """Mean of the targets (q,), zeros without intercepts, and the sum of their second moments about it."""
+        mean = self.mean(self.Y) if self.centre else np.zeros(self.n_outputs)
+        return mean, float(np.sum(self.weights @ (self.Y - mean) ** 2))
+
+    def moments(self, X):
+        """Return the :class:`Moments` of states X, an ndarray of shape (m, n)."""
+        mean = self.mean(X) if self.centre else np.zeros(X.shape[1])
+        centred = X - mean
+        weighted = centred * self.weights[:, None]
+        XU = np.asarray((self._U.T @ weighted).T)
+        if self._shift is not None:
+            XU -= np.outer(weighted.sum(axis=0), self._shift)
+        Y_mean = self.Y_moments[0]
+        return Moments(mean, Y_mean, centred.T @ weighted, XU, weighted.T @ (self.Y - Y_mean), self.UY, self.inputs)

@@ -1,0 +1,14 @@
+"""scikit-learn's own checks of every estimator: none expected to fail, none skipped."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skimplicit import ImplicitRegressor
+
+ESTIMATORS = [ImplicitRegressor(), ImplicitRegressor(column_budget=1.0, n_hidden=5)]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
