@@ -171,7 +171,7 @@ def _gelu_derivative(Z, X):
     return ndtr(Z) + Z * np.exp(-0.5 * Z * Z) / np.sqrt(2.0 * np.pi)
 
 
-# The slopes of SiLU and GELU leave [0, 1]: extrema of the derivative, rounded outwards. For GELU they are at z = -+sqrt(2).
+# The slopes of SiLU and GELU leave [0, 1]: extrema of the derivative (GELU: at z = -+sqrt(2)), rounded outwards.
 _SILU_SLOPES = (-0.0998394, 1.0998394)
 _GELU_SLOPES = (-0.1289042, 1.1289042)
 

@@ -4,9 +4,9 @@ Both are fixed points of a contraction, row by row, and share one loop. Samples 
 have converged leave the loop, and rows are taken in blocks that stay in the processor's cache.
 
 Self-loops (the diagonal of A) are where plain iteration is slow: trained rules put much of a row's budget there, and
-``x_i = phi(0.95 x_i + ...)`` needs hundreds of steps. For positively homogeneous activations, and for the adjoint of any
-activation, the scalar equation has a closed form, so each sweep solves it exactly and iterates over the rest of A only.
-The rate never gets worse: row i goes from ``sum_j |A_ij|`` to ``(sum_j |A_ij| - |A_ii|) / (1 - A_ii)``.
+``x_i = phi(0.95 x_i + ...)`` needs hundreds of steps. For positively homogeneous activations, and for the adjoint of
+any activation, the scalar equation has a closed form, so each sweep solves it exactly and iterates over the rest of A
+only. The rate never gets worse: row i goes from ``sum_j |A_ij|`` to ``(sum_j |A_ij| - |A_ii|) / (1 - A_ii)``.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ __all__ = ["FixedPoint", "Status", "adjoint", "equilibrium"]
 _BLOCK = 1 << 15
 # Rows are taken out of the loop once this share of them has converged; moving them costs about one sweep.
 _LEAVING_SHARE = 0.25
-# A look at the residual costs about as much as a sweep of a small rule: look after sweeps 1 and 2, then at every fourth.
+# A look at the residual costs about as much as a sweep of a small rule: look after sweeps 1 and 2, then every fourth.
 _CHECK_EVERY = 4
 _EPS = np.finfo(float).eps
 
@@ -91,8 +91,8 @@ def equilibrium(A, drive, activation, *, start=None, tol=1e-10, max_iter=10_000,
 
     Notes
     -----
-    Bounds by ``|x - x*| <= (I - |M|)^-1 |x - T(x)|`` with M the matrix of the sweep T. When no certificate exists, a row
-    has converged when its residual, not its error, is below the tolerance.
+    Bounds by ``|x - x*| <= (I - |M|)^-1 |x - T(x)|`` with M the matrix of the sweep T. When no certificate exists, a
+    row has converged when its residual, not its error, is below the tolerance.
     """
     sweep = _ForwardSweep(A, activation)
     return _solve(sweep, (drive,), start, tol, max_iter, floor)
@@ -172,7 +172,7 @@ class _ForwardSweep:
 
 
 class _AdjointSweep:
-    """``s <- gains * (s O) + gains * g`` with O the matrix A without its diagonal, ``gains = phi' / (1 - phi' A_ii)``."""
+    """``s <- gains * (s O) + gains * g`` with O the matrix A without diagonal, ``gains = phi' / (1 - phi' A_ii)``."""
 
     def __init__(self, A, slopes):
         self.self_loops = np.diag(A).copy()

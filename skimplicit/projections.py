@@ -28,8 +28,8 @@ def project_rows_l1(A, radius, weights=None):
 
     Notes
     -----
-    Soft-thresholding at ``theta_i w_ij``, the level that makes the row meet the radius, found by sorting; O(n d log d). Source:
-    Duchi et al. (2008); the bisection printed in El Ghaoui et al. (2021), appendix H, moves the wrong end.
+    Soft-thresholding at ``theta_i w_ij``, the level that makes the row meet the radius, found by sorting; O(n d log d).
+    Source: Duchi et al. (2008); the bisection printed in El Ghaoui et al. (2021), appendix H, moves the wrong end.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def project_rows_l1(A, radius, weights=None):
 
 
 def _soft_threshold_levels(magnitude, w, radius):
-    """Return theta with ``sum_j w_ij (magnitude_ij - theta_i w_ij)_+ = radius`` for rows whose sum exceeds the radius."""
+    """Return theta with ``sum_j w_ij (magnitude_ij - theta_i w_ij)_+ = radius`` for rows that exceed the radius."""
     ratio = magnitude / w
     order = np.argsort(-ratio, axis=1)
     ratio = np.take_along_axis(ratio, order, axis=1)
@@ -120,8 +120,8 @@ def project_column_budget(B, budget, weights=None, groups=None):
     Notes
     -----
     The result is B clipped to ``+-theta_j``. A column whose l1 norm is at most ``w_j t`` vanishes; the others have
-    ``sum_i (|B_ij| - theta_j)_+ = w_j t``. The multiplier t solves ``sum_j w_j theta_j(t) = budget``, a decreasing convex
-    piecewise-linear equation, by Newton's method from t = 0, exact after finitely many steps.
+    ``sum_i (|B_ij| - theta_j)_+ = w_j t``. The multiplier t solves ``sum_j w_j theta_j(t) = budget``, a decreasing
+    convex piecewise-linear equation, by Newton's method from t = 0, exact after finitely many steps.
 
     Examples
     --------

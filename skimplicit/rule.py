@@ -106,13 +106,13 @@ class ImplicitRule:
         return inf_norm(self.A)
 
     def is_well_posed(self):
-        """Tell whether the Perron-Frobenius value of ``gamma |A|`` is certified below 1 (gamma: the Lipschitz constant of phi).
+        """Tell whether the Perron-Frobenius value of ``gamma |A|`` is certified below 1 (phi is gamma-Lipschitz).
 
         Returns
         -------
         bool
-            True: every input has exactly one state and iteration finds it. False: not certified, which is not a proof of
-            the contrary.
+            True: every input has exactly one state and iteration finds it. False: not certified, which is not a proof
+            of the contrary.
         """
         return perron_certificate(self.A, self.activation.lipschitz) is not None
 
@@ -199,8 +199,8 @@ class ImplicitRule:
 
         Notes
         -----
-        ``S = diag(1 / v)`` where ``(kappa I - |A|) v = 1``; works for reducible A, unlike the printed choice of El Ghaoui
-        et al. (2021), equation 2.7.
+        ``S = diag(1 / v)`` where ``(kappa I - |A|) v = 1``; works for reducible A, unlike the printed choice of El
+        Ghaoui et al. (2021), equation 2.7.
         """
         if not self.activation.homogeneous:
             raise ValueError(

@@ -25,8 +25,8 @@ def inf_norm(A):
 def perron_certificate(A, slope=1.0):
     """Return ``v > 0`` with ``(I - slope |A|) v = 1``, a proof that ``x = phi(A x + z)`` is well posed, or None.
 
-    Such a v exists if and only if the Perron-Frobenius value of ``slope |A|`` is below 1. Then plain iteration contracts
-    at a rate below 1 in the norm ``max_i |x_i| / v_i`` and, with r the residual ``x - phi(A x + z)``,
+    Such a v exists if and only if the Perron-Frobenius value of ``slope |A|`` is below 1. Then plain iteration
+    contracts at a rate below 1 in the norm ``max_i |x_i| / v_i`` and, with r the residual ``x - phi(A x + z)``,
     ``|x - x*| <= (I - slope |A|)^-1 |r|``, hence ``||x - x*||_inf <= max(v) ||r||_inf``.
 
     Parameters

@@ -11,6 +11,8 @@ __all__ = ["fista", "minimise_in_balls"]
 
 # Iterations of projected gradient between two attempts to finish exactly.
 _ROUND = 12
+# Guesses of the support at each attempt: a projected gradient step from the last solution gives the next.
+_GUESSES = 4
 # Relative slack in the optimality conditions that an exact minimiser must meet.
 _SLACK = 1e-9
 
@@ -54,8 +56,15 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
 
         before = X[rows]
         after = fista(gradient, project, step[rows], before, tol, _ROUND)
-        exact, optimal = _finish(H_rows, r_rows, w_rows, radius, after)
-        X[rows] = np.where(optimal[:, None], exact, after)
+        guess, optimal = after, np.zeros(rows.size, dtype=bool)
+        for _ in range(_GUESSES):
+            exact, solved = _finish(H_rows, r_rows, w_rows, radius, guess)
+            after[solved & ~optimal] = exact[solved & ~optimal]
+            optimal |= solved
+            if optimal.all():
+                break
+            guess = project(exact - gradient(exact))
+        X[rows] = after
         moved = np.abs(after - before).max(axis=1) > tol * np.abs(after).max(axis=1)
         rows = rows[~optimal & moved]
         if rows.size == 0:

@@ -19,7 +19,7 @@ from skimplicit.estimators.progress import CallbackBridge
 from skimplicit.estimators.structure import check_structure
 from skimplicit.training.bcd import Constraints, Stage, train
 from skimplicit.training.continuation import continuation, random_weights
-from skimplicit.training.samples import Samples
+from skimplicit.training.samples import Samples, merge_duplicates
 
 __all__ = ["ImplicitEstimator"]
 
@@ -118,10 +118,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         X, y = self._validate_data(X, y)
         weights = _check_weights(sample_weight, X)
         Y, weights, scale_targets, attributes = self._encode_targets(y, weights)
-        kept = slice(None) if weights is None or np.all(weights > 0) else np.flatnonzero(weights > 0)
-        samples = Samples(
-            X[kept], Y[kept], None if weights is None else weights[kept], self.fit_intercept, scale_targets
-        )
+        samples = Samples(*merge_duplicates(X, Y, weights), self.fit_intercept, scale_targets)
         objective = self._make_objective(samples, activation, direct)
         constraints = Constraints(
             kappa=self.kappa / max(activation.lipschitz, 1.0),

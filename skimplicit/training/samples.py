@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-__all__ = ["Moments", "Samples"]
+__all__ = ["Moments", "Samples", "merge_duplicates"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,54 @@ class Moments:
     XY: np.ndarray
     UY: np.ndarray
     inputs: tuple
+
+
+def merge_duplicates(U, Y, weights=None):
+    """Return the same weighted set of samples in a canonical order, every distinct sample once.
+
+    Training is a long chain of steps on a non-convex objective, in which a difference in rounding grows. On the canonical
+    set the order of the rows does not matter at all, and a weight of 2 is the same as a row given twice.
+
+    Parameters
+    ----------
+    U : ndarray or CSR matrix of shape (m, p)
+        Inputs.
+    Y : ndarray of shape (m, q)
+        Targets.
+    weights : ndarray of shape (m,) or None
+        Weights of the samples, at least 0; None for ones.
+
+    Returns
+    -------
+    U, Y, weights
+        Distinct samples of positive weight, and the sums of their weights.
+    """
+    if weights is not None and not np.all(weights > 0):
+        kept = np.flatnonzero(weights > 0)
+        U, Y, weights = U[kept], Y[kept], weights[kept]
+    weights = np.ones(U.shape[0]) if weights is None else weights
+    keys = _row_keys(U, Y)
+    order = np.argsort(keys, kind="stable")
+    new = np.ones(order.size, dtype=bool)
+    new[1:] = keys[order[1:]] != keys[order[:-1]]
+    first = np.flatnonzero(new)
+    return U[order[first]], Y[order[first]], np.add.reduceat(weights[order], first)
+
+
+def _row_keys(U, Y):
+    """Return one comparable key for each row of [U Y], equal for equal rows."""
+    if sparse.issparse(U):
+        U = sparse.csr_array(U)
+        U.sum_duplicates()
+        U.eliminate_zeros()
+        Y = Y + 0.0
+        keys = np.empty(U.shape[0], dtype=object)
+        for i in range(U.shape[0]):
+            row = slice(U.indptr[i], U.indptr[i + 1])
+            keys[i] = U.indices[row].astype(np.int64).tobytes() + U.data[row].tobytes() + Y[i].tobytes()
+        return keys
+    rows = np.hstack([U, Y]) + 0.0  # turns -0.0 into 0.0: equal numbers must have equal bytes
+    return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
 
 
 class Samples:
