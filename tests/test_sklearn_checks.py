@@ -5,7 +5,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skimplicit import ImplicitRegressor
 
-ESTIMATORS = [ImplicitRegressor(), ImplicitRegressor(column_budget=1.0, n_hidden=5)]
+ESTIMATORS = [ImplicitRegressor(), ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10)]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
