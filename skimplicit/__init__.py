@@ -1,9 +1,18 @@
 """Implicit deep learning for scikit-learn: ``y = C x + D u``, ``x = phi(A x + B u)``."""
 
 from skimplicit.activations import Activation
+from skimplicit.estimators.path import ImplicitPath, implicit_path
 from skimplicit.estimators.regressor import ImplicitRegressor
+from skimplicit.estimators.selector import ImplicitFeatureSelector
 from skimplicit.rule import ImplicitRule
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["Activation", "ImplicitRegressor", "ImplicitRule"]
+__all__ = [
+    "Activation",
+    "ImplicitFeatureSelector",
+    "ImplicitPath",
+    "ImplicitRegressor",
+    "ImplicitRule",
+    "implicit_path",
+]

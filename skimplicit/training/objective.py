@@ -141,6 +141,11 @@ class SquaredObjective:
         c = c if D is None else c - D @ s.U_mean
         return ImplicitRule(evaluation.W[:, :n], B, C, D, evaluation.b - B @ s.U_mean, c, activation=self.activation)
 
+    @property
+    def null_loss(self):
+        """Loss of the best constant prediction, a float (of predicting zero, without intercepts)."""
+        return 0.5 * self.samples.Y_moments[1]
+
     def weights_of(self, rule):
         """Return ``W = [A B]`` and b of a rule in the units of training, to start from; the inverse of :meth:`rule`."""
         W = np.hstack([rule.A, rule.B * self.samples.U_scale])
