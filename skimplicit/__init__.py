@@ -3,6 +3,7 @@
 from skimplicit.activations import Activation
 from skimplicit.estimators.path import ImplicitPath, implicit_path
 from skimplicit.estimators.regressor import ImplicitRegressor
+from skimplicit.estimators.regressor_cv import ImplicitRegressorCV
 from skimplicit.estimators.selector import ImplicitFeatureSelector
 from skimplicit.rule import ImplicitRule
 
@@ -13,6 +14,7 @@ __all__ = [
     "ImplicitFeatureSelector",
     "ImplicitPath",
     "ImplicitRegressor",
+    "ImplicitRegressorCV",
     "ImplicitRule",
     "implicit_path",
 ]

@@ -166,7 +166,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     def _train(self, prepared, bridge):
         """Return the best :class:`TrainingResult` over the starts."""
         objective, constraints = prepared.objective, prepared.constraints
-        n_inputs, activation = objective.samples.n_inputs, objective.activation
+        n_inputs = objective.samples.n_inputs
         random_state = check_random_state(self.random_state)
         best = None
         for start in range(self.n_init):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from skimplicit.blocks.matching import MatchingProblem
 from skimplicit.training.objective import Evaluation
@@ -155,7 +156,14 @@ def train(objective, solver, constraints, schedule, W, b, *, callback=None):
     TrainingResult
         The final point and the course of the objective.
     """
-    descent = _Descent(objective, solver, constraints, callback)
+    # The arrays of one step are small: threads inside a product cost more than they save, and several times as much when
+    # other work shares the processor.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _run(_Descent(objective, solver, constraints, callback), objective, schedule, W, b)
+
+
+def _run(descent, objective, schedule, W, b):
+    """Go through the schedule."""
     evaluation, ends, converged = None, [], False
     pending = list(schedule)
     while pending:
