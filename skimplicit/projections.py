@@ -63,12 +63,12 @@ def _soft_threshold_levels(magnitude, w, radius):
     """Return theta with ``sum_j w_ij (magnitude_ij - theta_i w_ij)_+ = radius`` for rows that exceed the radius."""
     ratio = magnitude / w
     order = np.argsort(-ratio, axis=1)
-    ratio = np.take_along_axis(ratio, order, axis=1)
-    square = np.take_along_axis(w, order, axis=1) ** 2
+    rows = np.arange(magnitude.shape[0])
+    ratio = ratio[rows[:, None], order]
+    square = w[rows[:, None], order] ** 2
     excess = np.cumsum(ratio * square, axis=1) - radius
     mass = np.cumsum(square, axis=1)
     last = np.maximum((ratio * mass > excess).sum(axis=1) - 1, 0)
-    rows = np.arange(magnitude.shape[0])
     return excess[rows, last] / mass[rows, last]
 
 

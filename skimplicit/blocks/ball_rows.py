@@ -44,8 +44,9 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
     """
     X = start.copy()
     rows = np.arange(X.shape[0])
-    step = 1.0 / _largest_eigenvalue_bound(H)[:, None]
-    for _ in range(max(max_iter // _ROUND, 1)):
+    step = None
+    # The first attempt is on the start itself: in training the support of most rows is that of the step before.
+    for attempt in range(1 + max(max_iter // _ROUND, 1)):
         H_rows, r_rows, w_rows = H[rows], r[rows], weights[rows]
 
         def gradient(Y, H=H_rows, r=r_rows):
@@ -55,7 +56,11 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
             return project_rows_l1(Y, radius, w)
 
         before = X[rows]
-        after = fista(gradient, project, step[rows], before, tol, _ROUND)
+        if attempt == 0:
+            after = before.copy()
+        else:
+            step = 1.0 / _largest_eigenvalue_bound(H) if step is None else step
+            after = fista(gradient, project, step[rows, None], before, tol, _ROUND)
         guess, optimal = after, np.zeros(rows.size, dtype=bool)
         for _ in range(_GUESSES):
             exact, solved = _finish(H_rows, r_rows, w_rows, radius, guess)
@@ -66,7 +71,7 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
             guess = project(exact - gradient(exact))
         X[rows] = after
         moved = np.abs(after - before).max(axis=1) > tol * np.abs(after).max(axis=1)
-        rows = rows[~optimal & moved]
+        rows = rows[~optimal & (moved | (attempt == 0))]
         if rows.size == 0:
             break
     return X

@@ -16,11 +16,11 @@ from skimplicit.training.continuation import alpha_schedule, last_budget, random
 __all__ = ["ImplicitPath", "check_groups", "implicit_path"]
 
 # Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for.
-_DENSE_ITER, _BUDGET_ITER = 40, 4
+_DENSE_ITER, _BUDGET_ITER = 50, 5
 # Shares of the explained variance at which the path ends, and relative decrease of J that ends a stage early.
 _END_SHARE, _TOL = 0.02, 1e-3
 # Ridge of the path. It starts flexible: alpha / k^2 grows along the path by itself.
-_ALPHA = 3e-3
+_ALPHA = 1e-2
 
 
 @dataclass(frozen=True)

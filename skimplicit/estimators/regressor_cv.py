@@ -29,16 +29,18 @@ class ImplicitRegressorCV(ImplicitRegressor):
 
     Parameters
     ----------
-    n_hidden, activation, kappa, column_budget, direct, fit_intercept, structure, constraints, solver : see below
+    n_hidden, activation, kappa, column_budget : int, str or Activation, float, float or None
         As for :class:`ImplicitRegressor`.
     alphas : int or array-like of float
         The ridges, or their number: then they are spaced geometrically from 1e-3 to 1.
+    direct, fit_intercept, structure, constraints, solver : bool or "auto", bool, array-like, callable, str
+        As for :class:`ImplicitRegressor`.
+    max_iter, tol, warm_start, random_state, verbose, n_init : int, float, bool, int, int, int
+        As for :class:`ImplicitRegressor`, for the fit to all data.
     cv : int, cross-validation splitter, iterable or None
         Folds, as in scikit-learn; None for five.
     n_jobs : int or None
         Folds that run side by side.
-    max_iter, tol, warm_start, random_state, verbose, n_init : see below
-        As for :class:`ImplicitRegressor`, for the fit to all data.
 
     Attributes
     ----------

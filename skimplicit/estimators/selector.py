@@ -98,7 +98,7 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
     --------
     >>> from sklearn.datasets import make_friedman1
     >>> from skimplicit import ImplicitFeatureSelector
-    >>> X, y = make_friedman1(300, n_features=10, random_state=0)
+    >>> X, y = make_friedman1(500, n_features=10, random_state=0)
     >>> ImplicitFeatureSelector(n_features_to_select=5, random_state=0).fit(X, y).get_support(indices=True)
     array([0, 1, 2, 3, 4])
     """

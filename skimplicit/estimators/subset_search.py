@@ -18,7 +18,7 @@ _SEARCH_ITER, _SEARCH_TOL = 30, 1e-3
 # Widest gaps between consecutive shares on the path, whose sizes are tried besides powers of four.
 _GAPS = 3
 # Path and refit differ in what alpha has to do: the path starts flexible.
-_LARGEST_PATH_ALPHA = 3e-3
+_LARGEST_PATH_ALPHA = 1e-2
 
 
 def choose_size(scores):
