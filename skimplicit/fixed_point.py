@@ -135,7 +135,7 @@ class _ForwardSweep:
         if activation.homogeneous:
             right, left = activation(np.array([1.0, -1.0])) * (1.0, -1.0)
             loops = np.diag(A).copy()
-            if np.all(right * loops < 1) and np.all(left * loops < 1):
+            if right > 0 and np.all(right * loops < 1) and np.all(left * loops < 1):
                 self.gain = right / (1.0 - right * loops)
                 self.leak = (left / (1.0 - left * loops)) / self.gain
                 self.matrix = (A - np.diag(loops)) * self.gain[:, None]
@@ -178,8 +178,11 @@ class _AdjointSweep:
         self.self_loops = np.diag(A).copy()
         self.matrix = A - np.diag(self.self_loops)
         bounds = np.array([[slopes.min(initial=0.0)], [slopes.max(initial=0.0)]], dtype=float)
-        largest = np.abs(bounds / (1.0 - bounds * self.self_loops)).max(axis=0)
-        self.certificate = perron_certificate(np.abs(self.matrix) * largest[:, None])
+        remaining = 1.0 - bounds * self.self_loops
+        self.certificate = None
+        if np.all(remaining > 0):  # otherwise the gains have no bound
+            largest = np.abs(bounds / remaining).max(axis=0)
+            self.certificate = perron_certificate(np.abs(self.matrix) * largest)
 
     def prepare(self, slopes, forcing):
         gains = slopes / (1.0 - slopes * self.self_loops)
@@ -201,6 +204,8 @@ class _AdjointSweep:
 
 def _solve(sweep, data, start, tol, max_iter, floor):
     """Run the loop over blocks of rows."""
+    if not max_iter >= 1:
+        raise ValueError(f"max_iter must be at least 1, got {max_iter!r}.")
     m, n = data[0].shape
     states = np.empty((m, n))
     residual = np.zeros(m)
@@ -211,11 +216,11 @@ def _solve(sweep, data, start, tol, max_iter, floor):
     size = max(_BLOCK // max(n, 1), 16)
     for first in range(0, m if n else 0, size):
         rows = slice(first, first + size)
-        block = sweep.prepare(*(array[rows] for array in data))
-        X = sweep.start(*block) if start is None else start[rows]
-        _iterate(
-            sweep, X, block, threshold, max_iter, floor, states[rows], residual[rows], n_iter[rows], converged[rows]
-        )
+        result = states[rows], residual[rows], n_iter[rows], converged[rows]
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the status tells of divergence
+            block = sweep.prepare(*(array[rows] for array in data))
+            X = sweep.start(*block) if start is None else start[rows]
+            _iterate(sweep, X, block, threshold, max_iter, floor, *result)
     if n == 0:
         converged[:] = True
     # An infinite amplification says that nothing is certified, even where the residual is exactly zero.
@@ -233,7 +238,7 @@ def _iterate(sweep, X, data, threshold, max_iter, floor, states, residual, n_ite
         if iteration > 2 and iteration % _CHECK_EVERY and iteration < max_iter:
             continue
         change = sweep.norm(X - previous)
-        done = change <= threshold * np.maximum(sweep.norm(X), floor)
+        done = (change <= threshold * np.maximum(sweep.norm(X), floor)) & (change < np.inf)
         finished = np.count_nonzero(done)
         if finished == active.size or iteration == max_iter:
             states[active], residual[active], n_iter[active], converged[active] = X, change, iteration, done

@@ -66,11 +66,11 @@ class ImplicitRule:
 
     def __post_init__(self):
         """Check shapes and values once, and freeze the arrays."""
-        A, B, C = (_matrix(getattr(self, name), name) for name in "ABC")
+        A, B, C = (_array(getattr(self, name), name, 2) for name in "ABC")
         n, p, q = A.shape[0], B.shape[1], C.shape[0]
-        D = np.zeros((q, p)) if self.D is None else _matrix(self.D, "D")
-        b = np.zeros(n) if self.b is None else _vector(self.b, "b")
-        c = np.zeros(q) if self.c is None else _vector(self.c, "c")
+        D = np.zeros((q, p)) if self.D is None else _array(self.D, "D", 2)
+        b = np.zeros(n) if self.b is None else _array(self.b, "b", 1)
+        c = np.zeros(q) if self.c is None else _array(self.c, "c", 1)
         for name, array, shape in (
             ("A", A, (n, n)),
             ("B", B, (n, p)),
@@ -203,14 +203,17 @@ class ImplicitRule:
         et al. (2021), equation 2.7.
         """
         if not self.activation.homogeneous:
-            raise ValueError(f"Only a positively homogeneous activation allows rescaling, not {self.activation.name!r}.")
+            raise ValueError(
+                f"Only a positively homogeneous activation allows rescaling, not {self.activation.name!r}."
+            )
         v = perron_certificate(self.A, 1.0 / kappa) if kappa > 0 else None
         if v is None:
             raise ValueError(f"kappa={kappa} must exceed the Perron-Frobenius value of |A|.")
         return replace(self, A=self.A / v[:, None] * v, B=self.B / v[:, None], b=self.b / v, C=self.C * v)
 
     def _check_inputs(self, U):
-        U = check_array(U, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="U", ensure_min_samples=0)
+        sizes = {"ensure_min_samples": 0, "ensure_min_features": 0}
+        U = check_array(U, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="U", **sizes)
         if U.shape[1] != self.n_inputs:
             raise ValueError(f"U has {U.shape[1]} columns, but the rule has {self.n_inputs} inputs.")
         return U
@@ -237,16 +240,15 @@ class ImplicitRule:
             object.__setattr__(self, name, value)
 
 
-def _matrix(value, name):
+def _array(value, name, ndim):
+    """Return a finite float64 copy, in C order."""
     if sparse.issparse(value):
         value = value.toarray()
-    array = check_array(
-        value, dtype=np.float64, copy=True, input_name=name, ensure_min_samples=0, ensure_min_features=0, order="C"
-    )
+    options = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "ensure_min_features": 0}
+    try:
+        array = check_array(value, dtype=np.float64, order="C", copy=True, input_name=name, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of finite numbers. {error}") from error
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension(s), got {array.ndim}.")
     return array
-
-
-def _vector(value, name):
-    return check_array(
-        value, dtype=np.float64, copy=True, input_name=name, ensure_2d=False, ensure_min_samples=0
-    )
