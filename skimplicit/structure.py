@@ -1,4 +1,4 @@
-"""Structure of A: which states need which, and the order in which they can be computed."""
+"""Structure of A: which states need which, in what order to compute them; the same code for dense and sparse A."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Step", "steps"]
+__all__ = ["Step", "multiply", "row_scaled", "steps", "without_diagonal"]
 
 
 @dataclass(frozen=True)
@@ -90,3 +90,61 @@ def _levels(target, source, n):
         fed = np.unique(fed)
         ready, depth = fed[waiting[fed] == 0], depth + 1
     return level
+
+
+def multiply(X, M, out):
+    """Write ``X M`` to ``out``.
+
+    Parameters
+    ----------
+    X : ndarray of shape (m, k)
+        Left factor.
+    M : ndarray or sparse array of shape (k, n)
+        Right factor.
+    out : ndarray of shape (m, n)
+        Where to write.
+    """
+    if sparse.issparse(M):
+        out[...] = X @ M
+    else:
+        np.matmul(X, M, out=out)
+
+
+def row_scaled(A, factors):
+    """Return ``diag(factors) A``.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array of shape (n, k)
+        Matrix.
+    factors : float or ndarray of shape (n,)
+        Factor of each row.
+
+    Returns
+    -------
+    ndarray or sparse array of shape (n, k)
+        A new matrix, sparse if A is.
+    """
+    if np.ndim(factors) == 0:
+        return factors * A
+    if sparse.issparse(A):
+        return sparse.csr_array(sparse.diags_array(factors) @ A)
+    return np.asarray(factors)[:, None] * A
+
+
+def without_diagonal(A):
+    """Return A with zeros on its diagonal.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array of shape (n, n)
+        Matrix.
+
+    Returns
+    -------
+    ndarray or sparse array of shape (n, n)
+        A new matrix, sparse if A is.
+    """
+    if sparse.issparse(A):
+        return sparse.csr_array(A - sparse.diags_array(A.diagonal(), shape=A.shape))
+    return A - np.diag(A.diagonal())

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import splu
 
 from skimplicit.activations import get_activation
 from skimplicit.monotone import diagonal_scaling, resolvent_rate
-from skimplicit.structure import steps
+from skimplicit.structure import row_scaled, steps
 
 __all__ = [
     "Condition",
@@ -150,7 +150,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     metzler = _metzler(A, phi.lipschitz) if increasing else None
     numbers = {
         "n_steps": len(order),
-        "inf_norm": inf_norm(_row_scaled(A, phi.lipschitz)),
+        "inf_norm": inf_norm(row_scaled(A, phi.lipschitz)),
         "perron_frobenius": _abscissa(norms),
         "mu_inf": _abscissa(metzler) if increasing else np.inf,
     }
@@ -169,7 +169,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
             alpha = relaxation(A, phi.lipschitz)
             rate = 1 - alpha * (1 - max(mu, 0.0))
             return WellPosedness(Condition.MU_INF, rate, v, "averaged", alpha, **numbers)
-        scaled = _dense(_row_scaled(A, phi.lipschitz))
+        scaled = _dense(row_scaled(A, phi.lipschitz))
         metric = diagonal_scaling(scaled, lmi=lmi)
         if metric is not None:
             rate = resolvent_rate(scaled, metric)
@@ -280,7 +280,7 @@ def block_norms(A, slope=1.0, groups=None):
         ``Gamma N(A)`` of El Ghaoui et al. (2021), theorem 2.7, with the norm l-infinity in every block; ``Gamma |A|``
         without groups.
     """
-    M = _row_scaled(abs(A), slope)
+    M = row_scaled(abs(A), slope)
     if groups is None:
         return M
     starts = np.flatnonzero(np.diff(groups, prepend=-1))
@@ -388,17 +388,11 @@ def _abscissa(M):
 
 def _metzler(A, slope):
     """Return ``Gamma A`` with the absolute values of its off-diagonal entries."""
-    scaled = _row_scaled(A, slope)
+    scaled = row_scaled(A, slope)
     diagonal = scaled.diagonal()
     if sparse.issparse(scaled):
         return (abs(scaled) + sparse.diags_array(diagonal - np.abs(diagonal))).tocsr()
     return np.abs(scaled) + np.diag(diagonal - np.abs(diagonal))
-
-
-def _row_scaled(A, slope):
-    if np.ndim(slope) == 0:
-        return slope * A
-    return sparse.csr_array(sparse.diags_array(slope) @ A) if sparse.issparse(A) else slope[:, None] * A
 
 
 def _dense(A):

@@ -1,0 +1,26 @@
+"""Networks as implicit rules: constructors, converters and composition. Every function returns an ImplicitRule."""
+
+from skimplicit.composition import activate, affine, affine_rule, cascade, concatenate, feedback, parallel
+from skimplicit.networks.feedforward import batch_norm, feedforward, residual
+from skimplicit.networks.sklearn_converter import from_sklearn
+
+__all__ = [
+    "activate",
+    "affine",
+    "affine_rule",
+    "average_pooling",
+    "batch_norm",
+    "cascade",
+    "concatenate",
+    "convolution",
+    "deep_equilibrium",
+    "feedback",
+    "feedforward",
+    "from_sklearn",
+    "from_torch",
+    "max_pooling",
+    "neural_ode",
+    "parallel",
+    "recurrent",
+    "residual",
+]
