@@ -1,7 +1,7 @@
 """Predicting with a converted network against the network itself, both in one run.
 
-Prints, for multilayer perceptrons of scikit-learn on 10^4 rows, the median time of ``predict`` of the network and of its
-rule, and their ratio.
+Prints, for multilayer perceptrons of scikit-learn on 10^4 rows, the median time of ``predict`` of the network and of
+its rule, and their ratio.
 """
 
 import warnings

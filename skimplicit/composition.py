@@ -225,8 +225,8 @@ def feedback(forward, backward):
     Raises
     ------
     ValueError
-        If the numbers of inputs and outputs do not fit, or ``I - D1 D2`` is singular: the direct terms alone then do not
-        determine the loop.
+        If the numbers of inputs and outputs do not fit, or ``I - D1 D2`` is singular: the direct terms alone then do
+        not determine the loop.
     """
     if forward.n_outputs != backward.n_inputs or forward.n_inputs != backward.n_outputs:
         raise ValueError(

@@ -99,8 +99,8 @@ def choose_method(A, activation):
     -------
     str
         "picard" or "diagonal_newton" when a certificate says that they converge, whichever contracts faster for its
-        cost; "peaceman_rachford" when ``I - Gamma A`` is strongly monotone; otherwise, without a guarantee, "newton" for a
-        small A and "anderson" for a large one.
+        cost; "peaceman_rachford" when ``I - Gamma A`` is strongly monotone; otherwise, without a guarantee, "newton"
+        for a small A and "anderson" for a large one.
     """
     if activation.groups is not None:
         return "picard" if perron_certificate(A, activation.lipschitz, activation.groups) is not None else "anderson"
@@ -151,7 +151,7 @@ def _is_increasing(activation):
 
 
 class _AveragedSweep:
-    """``x <- x + alpha (phi(A x + z) - x)``, with the largest alpha that keeps the slopes in x from turning negative."""
+    """``x <- x + alpha (phi(A x + z) - x)``, with the largest alpha that lets no self-loop overshoot."""
 
     def __init__(self, A, activation):
         self.A, self.activation = A, activation

@@ -127,8 +127,8 @@ def max_pooling(window, *, input_shape, stride=None, padding=0):
     Returns
     -------
     ImplicitRule
-        B selects the inputs of each window, phi is :func:`~skimplicit.block_activations.max_pool`, C keeps one state for
-        each window.
+        B selects the inputs of each window, phi is :func:`~skimplicit.block_activations.max_pool`, C keeps one state
+        for each window.
 
     Raises
     ------

@@ -11,7 +11,7 @@ __all__ = ["batch_norm", "feedforward", "residual"]
 
 
 def feedforward(weights, biases=None, activations="relu"):
-    """Return the network ``x_1 = phi_1(W_0 u + b_0)``, ..., ``x_L = phi_L(W_{L-1} x_{L-1} + b_{L-1})``, ``y = W_L x_L + b_L``.
+    """Return the network ``x_{l+1} = phi_{l+1}(W_l x_l + b_l)``, ``x_0 = u``, ``y = W_L x_L + b_L``.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def feedforward(weights, biases=None, activations="relu"):
 
     Notes
     -----
-    Source: El Ghaoui et al. (2021), section 3.2. ``||A||_inf = max(||W_1||_inf, ..., ||W_{L-1}||_inf)``: the first and the
-    last layer are not in A, whatever their size.
+    Source: El Ghaoui et al. (2021), section 3.2. ``||A||_inf = max(||W_1||_inf, ..., ||W_{L-1}||_inf)``: the first and
+    the last layer are not in A, whatever their size.
 
     Examples
     --------

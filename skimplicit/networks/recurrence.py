@@ -20,7 +20,7 @@ _TABLEAUS = {
 
 
 def recurrent(W_state, W_input, W_output, b=None, c=None, *, n_steps, activation="tanh", start=None, outputs="last"):
-    """Return the recurrent network ``h_t = phi(W_state h_{t-1} + W_input u_t + b)``, ``y_t = W_output h_t + c``, unrolled.
+    """Return the network ``h_t = phi(W_state h_{t-1} + W_input u_t + b)``, ``y_t = W_output h_t + c``, unrolled.
 
     Parameters
     ----------
@@ -105,8 +105,8 @@ def neural_ode(W1, b1, W2, b2, *, step, n_steps, scheme="rk4", activation="tanh"
     Returns
     -------
     ImplicitRule
-        Inputs ``x(0)``, outputs ``x(h n_steps)``. States of each step: x at its end (linear), and the hidden layer at each
-        stage.
+        Inputs ``x(0)``, outputs ``x(h n_steps)``. States of each step: x at its end (linear), and the hidden layer at
+        each stage.
 
     Raises
     ------

@@ -24,8 +24,8 @@ def from_sklearn(model, *, output="decision"):
     Parameters
     ----------
     model : estimator or Pipeline
-        An MLPRegressor or MLPClassifier, a linear model (with ``coef_`` and ``intercept_``), a model with a ``rule_``, or
-        a Pipeline that ends in one of these after StandardScaler, MinMaxScaler, MaxAbsScaler or PCA.
+        An MLPRegressor or MLPClassifier, a linear model (with ``coef_`` and ``intercept_``), a model with a ``rule_``,
+        or a Pipeline that ends in one of these after StandardScaler, MinMaxScaler, MaxAbsScaler or PCA.
     output : {"decision", "probability"}
         What a classifier returns. "decision": the values before the last sigmoid or softmax, what ``decision_function``
         gives if there is one. "probability": after it, as further states; one column, the probability of

@@ -28,8 +28,8 @@ def from_torch(module, *, input_shape=None):
     Returns
     -------
     ImplicitRule
-        Inputs are samples flattened by ``reshape(m, -1)``, outputs likewise. Computed in float64 from the weights as they
-        are, so it differs from a float32 network by that network's rounding.
+        Inputs are samples flattened by ``reshape(m, -1)``, outputs likewise. Computed in float64 from the weights as
+        they are, so it differs from a float32 network by that network's rounding.
 
     Raises
     ------
@@ -50,12 +50,8 @@ def from_torch(module, *, input_shape=None):
         raise ImportError("from_torch needs torch: pip install skimplicit[torch].") from error
     layers = list(_flattened(module, nn))
     if input_shape is None:
-        first = next((layer for layer in layers if isinstance(layer, nn.Linear)), None)
-        if (
-            first is None
-            or layers.index(first)
-            and not all(_keeps_size(layer, nn) for layer in layers[: layers.index(first)])
-        ):
+        first = next((layer for layer in layers if not _keeps_size(layer, nn)), None)
+        if not isinstance(first, nn.Linear):
             raise ValueError("input_shape is needed unless the network starts with a Linear layer.")
         input_shape = (first.in_features,)
     shape = tuple(input_shape)
