@@ -331,43 +331,59 @@ def perron_certificate(A, slope=1.0, groups=None):
     True
     """
     M = block_norms(A, slope, groups)
-    v = _solve_ones(M, 1.0)
+    v = None if sparse.issparse(M) else _checked(M, _solve(M, 1.0))
+    if v is None:
+        v = _substituted(M, 1.0)
+    return v if v is None or groups is None else v[groups]
+
+
+def _checked(M, v):
+    """Return v, unless it is no proof that the Perron-Frobenius value of M is below 1."""
     # In exact arithmetic v >= 1. The second test refuses a v that rounding made up near a singular matrix.
-    if v is None or not (np.all(v >= 0.5) and np.all(v - M @ v > 0.5)):
-        return None
-    return v if groups is None else v[groups]
+    return v if v is not None and np.all(v >= 0.5) and np.all(v - M @ v > 0.5) else None
 
 
-def _solve_ones(M, kappa):
-    """Return v with ``(kappa I - M) v = 1``, or None if the system is singular."""
+def _solve(M, kappa, right=1.0):
+    """Return v with ``(kappa I - M) v = right``, or None if the matrix is singular."""
     n = M.shape[0]
-    if not sparse.issparse(M):
-        try:
-            return np.linalg.solve(kappa * np.eye(n) - M, np.ones(n))
-        except np.linalg.LinAlgError:
-            return None
-    # In the order of the steps the matrix is block triangular: a network factors without a single new entry.
-    v, by_step = np.ones(n), [step.states for step in steps(M)]
-    order = np.concatenate(by_step) if by_step else np.empty(0, dtype=int)
-    permuted = sparse.csc_array((kappa * sparse.eye_array(n, format="csr") - M)[order][:, order])
-    if n:
-        with np.errstate(all="ignore"):
-            v[order] = _sparse_solve(permuted, np.ones(n))
-    return v if np.all(np.isfinite(v)) else None
-
-
-def _sparse_solve(matrix, ones):
+    right = np.broadcast_to(right, n)
     try:
-        return splu(matrix, permc_spec="NATURAL").solve(ones)
-    except RuntimeError:  # exactly singular
-        return np.full(ones.size, np.nan)
+        if sparse.issparse(M):
+            return splu(sparse.csc_array(kappa * sparse.eye_array(n) - M)).solve(np.array(right, dtype=float))
+        return np.linalg.solve(kappa * np.eye(n) - M, right)
+    except (np.linalg.LinAlgError, RuntimeError):  # dense, sparse
+        return None
+
+
+def _substituted(M, kappa):
+    """Return ``v > 0`` with ``(kappa I - M) v = 1``, solved and checked step by step, or None.
+
+    In a deep network v grows by a factor from layer to layer, up to where the sum over a row of ``(I - M) v`` drowns in
+    rounding; the steps without an equation need no check.
+    """
+    v = np.zeros(M.shape[0])
+    order = steps(M)
+    if kappa == 1.0 and not sparse.issparse(M) and len(order) < 2:
+        return None if order and order[0].implicit else v + 1.0
+    for step in order:
+        rows = step.states
+        right = 1.0 + M[rows] @ v
+        if not step.implicit:
+            v[rows] = right / kappa
+            continue
+        block = M[rows][:, rows] / kappa
+        if _checked(block, _solve(block, 1.0)) is None:
+            return None
+        v[rows] = _solve(block, 1.0, right / kappa)
+    return v
 
 
 def _weighted_rate(M, value):
     """Return ``max_i (M v)_i / v_i``, between ``value``, the least there is, and 1, and v; or (inf, None)."""
     if not value < 1:
         return np.inf, None
-    v = _solve_ones(M, max(value + _RATE_SHARE * (1 - value), 1e-3))
+    kappa = max(value + _RATE_SHARE * (1 - value), 1e-3)
+    v = _substituted(M, kappa) if sparse.issparse(M) else _solve(M, kappa)
     if v is None or not np.all(v > 0):
         return np.inf, None
     rate = float(np.max((M @ v) / v))
