@@ -18,6 +18,7 @@ __all__ = ["METHODS", "choose_method", "error_amplification", "solve_equilibrium
 METHODS = ("picard", "averaged", "anderson", "diagonal_newton", "newton", "peaceman_rachford")
 
 _MEMORY = 5  # steps Anderson's method remembers
+_LONGEST_WAIT = 32  # steps of the contraction after a proposal that failed
 # Without a certificate, auto takes Newton's method, which factors a matrix for each row, up to this number of states.
 _NEWTON_SIZE = 40
 
@@ -338,7 +339,8 @@ def _iterate_safeguarded(sweep, make_steps, X, drive, threshold, max_iter, floor
     steps = make_steps(sweep, active.size)
     Z, R = _residual(sweep, X, drive)
     size = np.abs(R / sweep.weights).max(axis=1)
-    contracted = np.ones(active.size, dtype=bool)  # rows whose next step is that of the contraction
+    waiting = np.ones(active.size, dtype=int)  # how many steps of the contraction a row takes before the next proposal
+    patience = np.ones(active.size, dtype=int)
     for iteration in range(1, max_iter + 1):
         change = sweep.alpha * np.abs(R).max(axis=1)
         done = (change <= threshold * np.maximum(np.abs(X).max(axis=1), floor)) & (change < np.inf)
@@ -351,8 +353,9 @@ def _iterate_safeguarded(sweep, make_steps, X, drive, threshold, max_iter, floor
             if not stay.any():
                 return
             active, X, R, Z, drive = active[stay], X[stay], R[stay], Z[stay], drive[stay]
-            size, contracted = size[stay], contracted[stay]
+            size, waiting, patience = size[stay], waiting[stay], patience[stay]
             steps.keep(stay)
+        contracted = waiting > 0
         X_new = X + sweep.alpha * R
         if not contracted.all():
             X_new = np.where(contracted[:, None], X_new, steps.propose(X, R, Z))
@@ -361,7 +364,9 @@ def _iterate_safeguarded(sweep, make_steps, X, drive, threshold, max_iter, floor
         good = contracted | (size_new <= sweep.rate * size)
         steps.accept(good, X[good], R[good], X_new[good], R_new[good])
         X[good], R[good], Z[good], size[good] = X_new[good], R_new[good], Z_new[good], size_new[good]
-        contracted = ~good
+        # Where proposals fail again and again, the contraction is tried twice as long each time.
+        patience[~contracted] = np.where(good, 1, np.minimum(2 * patience, 2 * _LONGEST_WAIT))[~contracted]
+        waiting = np.where(contracted, waiting - 1, np.where(good, 0, patience // 2))
 
 
 def _residual(sweep, X, drive):

@@ -333,7 +333,7 @@ def perron_certificate(A, slope=1.0, groups=None):
     M = block_norms(A, slope, groups)
     v = None if sparse.issparse(M) else _checked(M, _solve(M, 1.0))
     if v is None:
-        v = _substituted(M, 1.0)
+        v = _substituted(M, 1.0, _checked)
     return v if v is None or groups is None else v[groups]
 
 
@@ -355,26 +355,24 @@ def _solve(M, kappa, right=1.0):
         return None
 
 
-def _substituted(M, kappa):
-    """Return ``v > 0`` with ``(kappa I - M) v = 1``, solved and checked step by step, or None.
+def _substituted(M, kappa, check):
+    """Return v with ``(kappa I - M) v = 1``, solved step by step, or None if ``check(M, v)`` refuses the v of a step.
 
     In a deep network v grows by a factor from layer to layer, up to where the sum over a row of ``(I - M) v`` drowns in
     rounding; the steps without an equation need no check.
     """
     v = np.zeros(M.shape[0])
     order = steps(M)
-    if kappa == 1.0 and not sparse.issparse(M) and len(order) < 2:
-        return None if order and order[0].implicit else v + 1.0
     for step in order:
         rows = step.states
         right = 1.0 + M[rows] @ v
         if not step.implicit:
             v[rows] = right / kappa
             continue
-        block = M[rows][:, rows] / kappa
-        if _checked(block, _solve(block, 1.0)) is None:
+        block = M[rows][:, rows]
+        if check(block, _solve(block, kappa)) is None:
             return None
-        v[rows] = _solve(block, 1.0, right / kappa)
+        v[rows] = _solve(block, kappa, right)
     return v
 
 
@@ -383,7 +381,7 @@ def _weighted_rate(M, value):
     if not value < 1:
         return np.inf, None
     kappa = max(value + _RATE_SHARE * (1 - value), 1e-3)
-    v = _substituted(M, kappa) if sparse.issparse(M) else _solve(M, kappa)
+    v = _substituted(M, kappa, lambda block, v: v) if sparse.issparse(M) else _solve(M, kappa)
     if v is None or not np.all(v > 0):
         return np.inf, None
     rate = float(np.max((M @ v) / v))
