@@ -2,9 +2,9 @@ r"""
 A trained network is an implicit rule
 =====================================
 
-A multilayer perceptron with six hidden layers is a rule :math:`x = \phi(A x + B u + b)`, :math:`y = C x + D u + c` whose
-matrix A is strictly upper block triangular: each layer needs the one before, and nothing else. Scattering the states in a
-random order hides the layers from the eye, not from the rule, which finds them again.
+A multilayer perceptron with six hidden layers is a rule :math:`x = \phi(A x + B u + b)`, :math:`y = C x + D u + c`
+whose matrix A is strictly upper block triangular: each layer needs the one before, and nothing else. Scattering the
+states in a random order hides the layers from the eye, not from the rule, which finds them again.
 """
 
 import warnings

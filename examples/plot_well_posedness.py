@@ -2,7 +2,7 @@ r"""
 Which rules are well posed
 ==========================
 
-The equation :math:`x = \phi(A x + z)` of a rule with two ReLU states has exactly one solution, whatever z, if and only if
+The equation :math:`x = \phi(A x + z)` of a rule with ReLU states has exactly one solution, whatever z, if and only if
 :math:`I - A` is a P-matrix. The conditions that can be checked for many states are sufficient only, and each is wider
 than the one before: the infinity norm, the Perron-Frobenius value, a weighted matrix measure, monotonicity. A wider
 condition asks for another iteration, and :meth:`~skimplicit.ImplicitRule.well_posedness` says which.
@@ -57,7 +57,7 @@ for i, t in enumerate(T):
 
 cases = [("picard", matrix(0.35, -0.6)), ("averaged", matrix(-2.0, 1.0)), ("peaceman_rachford", matrix(0.6, -3.5))]
 methods = {"picard": "Picard", "averaged": "averaged", "peaceman_rachford": "Peaceman-Rachford"}
-phi, z = get_activation("tanh"), np.array([[1.0, -0.4]])
+phi, z = get_activation("tanh"), np.array([[0.1, -0.04]])
 
 
 def errors(A, method, n_iterations=60):

@@ -90,8 +90,8 @@ def project_column_budget(B, budget, weights=None, groups=None):
     Notes
     -----
     The result is B clipped to ``+-theta_j``. A column whose l1 norm is at most ``w_j t`` vanishes; the others have
-    ``sum_i (|B_ij| - theta_j)_+ = w_j t``. The multiplier t solves ``sum_j w_j theta_j(t) = budget``, a decreasing
-    convex piecewise-linear equation, by Newton's method from t = 0, exact after finitely many steps.
+    ``sum_i (|B_ij| - theta_j)_+ = w_j t``. The multiplier t solves ``sum_j w_j theta_j(t) = budget``, a decreasing convex
+    piecewise-linear equation, by Newton's method from t = 0, exact after finitely many steps.
 
     Examples
     --------

@@ -139,7 +139,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     >>> from skimplicit.wellposedness import well_posedness
     >>> report = well_posedness(np.array([[0.0, 4.0], [0.1, 0.0]]))
     >>> report.condition.name, round(report.perron_frobenius, 3), report.n_iterations(1e-6)
-    ('PERRON_FROBENIUS', 0.632, 35)
+    ('PERRON_FROBENIUS', 0.632, 34)
     >>> well_posedness(np.array([[2.0]])).condition.name
     'NONE'
     """
