@@ -13,6 +13,7 @@ from scipy import sparse
 from skimplicit.activations import get_activation
 from skimplicit.block_activations import join_activations
 from skimplicit.rule import ImplicitRule
+from skimplicit.structure import to_dense
 
 __all__ = ["activate", "affine", "affine_rule", "cascade", "concatenate", "feedback", "parallel"]
 
@@ -234,7 +235,7 @@ def feedback(forward, backward):
             f"got {backward.n_inputs} and {backward.n_outputs}."
         )
     q = forward.n_outputs
-    D1, D2, C1, C2 = (_dense(M) for M in (forward.D, backward.D, forward.C, backward.C))
+    D1, D2, C1, C2 = (to_dense(M) for M in (forward.D, backward.D, forward.C, backward.C))
     direct = np.eye(q) - D1 @ D2
     if np.linalg.matrix_rank(direct) < q:
         raise ValueError("I - D1 D2 is singular: the direct terms of the two rules alone close a loop.")
@@ -278,7 +279,7 @@ def _block(blocks):
     if any(sparse.issparse(part) for part in parts):
         joined = sparse.block_array([[sparse.coo_array(part) for part in row] for row in filled], format="csr")
         return joined
-    return np.block([[_dense(part) for part in row] for row in filled])
+    return np.block([[to_dense(part) for part in row] for row in filled])
 
 
 def _diagonal(matrices):
@@ -298,7 +299,3 @@ def _check_same(rules, attribute, action):
     counts = [getattr(rule, attribute) for rule in rules]
     if len(set(counts)) > 1:
         raise ValueError(f"Rules with {attribute} = {counts} cannot be {action}.")
-
-
-def _dense(M):
-    return M.toarray() if sparse.issparse(M) else M

@@ -9,7 +9,7 @@ import numpy as np
 
 from skimplicit.fixed_point import _BLOCK, _EPS, FixedPoint, _ForwardSweep, _solve, equilibrium
 from skimplicit.monotone import diagonal_scaling, resolvent_rate
-from skimplicit.structure import multiply, row_scaled, without_diagonal
+from skimplicit.structure import multiply, row_scaled, to_dense, without_diagonal
 from skimplicit.wellposedness import Condition, inf_norm, perron_certificate, relaxation, well_posedness
 
 __all__ = ["METHODS", "choose_method", "error_amplification", "solve_equilibrium"]
@@ -208,7 +208,7 @@ class _ResolventSweep:
         self.activation = activation
         gamma = np.asarray(activation.max_slope, dtype=float) * np.ones(A.shape[0])
         scaled = row_scaled(A, gamma)
-        scaled = scaled if isinstance(scaled, np.ndarray) else scaled.toarray()
+        scaled = to_dense(scaled)
         self.gamma = gamma
         self.inverse = np.ascontiguousarray(np.linalg.inv(2 * np.eye(gamma.size) - scaled).T)
         metric = diagonal_scaling(scaled)
@@ -265,7 +265,7 @@ class _NewtonSteps(_DiagonalNewtonSteps):
 
     def __init__(self, sweep, n_rows):
         super().__init__(sweep, n_rows)
-        self.A = sweep.A if isinstance(sweep.A, np.ndarray) else sweep.A.toarray()
+        self.A = to_dense(sweep.A)
 
     def propose(self, X, R, Z):
         slopes = np.asarray(self.activation.derivative(Z, X + R), dtype=float)

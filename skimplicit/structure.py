@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Step", "multiply", "row_scaled", "steps", "without_diagonal"]
+__all__ = ["Step", "multiply", "row_scaled", "steps", "to_dense", "without_diagonal"]
 
 
 @dataclass(frozen=True)
@@ -148,3 +148,19 @@ def without_diagonal(A):
     if sparse.issparse(A):
         return sparse.csr_array(A - sparse.diags_array(A.diagonal(), shape=A.shape))
     return A - np.diag(A.diagonal())
+
+
+def to_dense(A):
+    """Return A as an ndarray.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array
+        Matrix.
+
+    Returns
+    -------
+    ndarray
+        A itself if it is one.
+    """
+    return A.toarray() if sparse.issparse(A) else A

@@ -20,6 +20,8 @@ __all__ = ["Block", "Substitution"]
 _DENSE_SHARE = 0.05
 # Doubles of state in a block of rows. Layers are large products: larger blocks than in a loop, still in cache.
 _BLOCK = 1 << 18
+# A loop makes blocks of its own, and prepares its sweep for each call: give it more rows at once.
+_LOOP_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ class Substitution:
     def _blocks(self, U, tol, max_iter, report):
         """Yield rows and their states, in the order of the steps, and fill in their report."""
         residual, error_bound, n_iter, converged = report
-        size = max(_BLOCK // max(self.n_hidden, 1), 64)
+        size = max((_BLOCK if self.is_explicit else _LOOP_BLOCK) // max(self.n_hidden, 1), 64)
         X = np.empty((min(size, U.shape[0]), self.n_hidden))
         for first in range(0, U.shape[0], size):
             rows = slice(first, min(first + size, U.shape[0]))

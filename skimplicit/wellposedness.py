@@ -12,8 +12,17 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from skimplicit.activations import get_activation
+from skimplicit.matrix_measures import (
+    abscissa,
+    block_norms,
+    inf_norm,
+    metzler,
+    mu_inf,
+    perron_frobenius,
+    relaxation,
+)
 from skimplicit.monotone import diagonal_scaling, resolvent_rate
-from skimplicit.structure import row_scaled, steps
+from skimplicit.structure import row_scaled, steps, to_dense
 
 __all__ = [
     "Condition",
@@ -147,12 +156,12 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     order = steps(A, phi.groups)
     norms = block_norms(A, phi.lipschitz, phi.groups)
     increasing = phi.groups is None and np.min(phi.min_slope, initial=0.0) >= 0
-    metzler = _metzler(A, phi.lipschitz) if increasing else None
+    signed = metzler(A, phi.lipschitz) if increasing else None
     numbers = {
         "n_steps": len(order),
         "inf_norm": inf_norm(row_scaled(A, phi.lipschitz)),
-        "perron_frobenius": _abscissa(norms),
-        "mu_inf": _abscissa(metzler) if increasing else np.inf,
+        "perron_frobenius": abscissa(norms),
+        "mu_inf": abscissa(signed) if increasing else np.inf,
     }
     ones = np.ones(A.shape[0])
     if not any(step.implicit for step in order):
@@ -164,135 +173,17 @@ def well_posedness(rule, activation="relu", *, lmi=True):
         v = v if phi.groups is None else v[phi.groups]
         return WellPosedness(Condition.PERRON_FROBENIUS, rate, v, "picard", 1.0, **numbers)
     if increasing:
-        mu, v = _weighted_rate(metzler, numbers["mu_inf"])
+        mu, v = _weighted_rate(signed, numbers["mu_inf"])
         if v is not None:
             alpha = relaxation(A, phi.lipschitz)
             rate = 1 - alpha * (1 - max(mu, 0.0))
             return WellPosedness(Condition.MU_INF, rate, v, "averaged", alpha, **numbers)
-        scaled = _dense(row_scaled(A, phi.lipschitz))
+        scaled = to_dense(row_scaled(A, phi.lipschitz))
         metric = diagonal_scaling(scaled, lmi=lmi)
         if metric is not None:
             rate = resolvent_rate(scaled, metric)
             return WellPosedness(Condition.MONOTONE, rate, metric, "peaceman_rachford", 1.0, **numbers)
     return WellPosedness(Condition.NONE, np.inf, None, None, 1.0, **numbers)
-
-
-def inf_norm(A):
-    """Return ``||A||_inf = max_i sum_j |A_ij|``, the largest absolute row sum.
-
-    Parameters
-    ----------
-    A : ndarray or sparse array of shape (n, n)
-        The matrix.
-
-    Returns
-    -------
-    float
-        The norm; 0 for a matrix without rows.
-    """
-    sums = np.asarray(abs(A).sum(axis=1)).ravel()
-    return float(sums.max(initial=0.0))
-
-
-def perron_frobenius(A):
-    """Return the Perron-Frobenius value of ``|A|``, its largest eigenvalue.
-
-    Parameters
-    ----------
-    A : ndarray or sparse array of shape (n, n)
-        The matrix.
-
-    Returns
-    -------
-    float
-        The value, exactly 0 for a matrix that is strictly triangular after a permutation. Computed on each strongly
-        connected component: the eigenvalues of a nilpotent matrix as a whole come out wrong by powers of rounding.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skimplicit.wellposedness import perron_frobenius
-    >>> perron_frobenius(np.array([[0.0, 100.0], [0.0, 0.5]]))
-    0.5
-    """
-    return _abscissa(abs(A))
-
-
-def mu_inf(A, weights=None):
-    """Return the matrix measure ``max_i (A_ii + sum_{j != i} |A_ij| v_j / v_i)``.
-
-    Parameters
-    ----------
-    A : ndarray or sparse array of shape (n, n)
-        The matrix.
-    weights : ndarray of shape (n,) or None
-        Positive weights v; None for those that make the measure least.
-
-    Returns
-    -------
-    float
-        The measure. Below 1, the rule is well posed for every phi with slopes in [0, 1].
-
-    Notes
-    -----
-    Source: Jafarpour et al. (2021). The least measure is the largest eigenvalue of A with off-diagonal entries
-    replaced by their absolute values.
-    """
-    M = _metzler(A, 1.0)
-    if weights is None:
-        return _abscissa(M)
-    return float(np.max((M @ weights) / weights, initial=-np.inf))
-
-
-def relaxation(A, slope=1.0):
-    """Return the step ``1 / (1 - min_i min(gamma_i A_ii, 0))`` of the averaged iteration.
-
-    Parameters
-    ----------
-    A : ndarray or sparse array of shape (n, n)
-        The matrix.
-    slope : float or ndarray of shape (n,)
-        Largest slopes gamma of phi.
-
-    Returns
-    -------
-    float
-        The largest step for which the iteration contracts whenever ``mu_inf(Gamma A) < 1``.
-    """
-    return float(1.0 / (1.0 - np.min(slope * A.diagonal(), initial=0.0)))
-
-
-def block_norms(A, slope=1.0, groups=None):
-    """Return ``gamma_k max_{i in k} sum_{j in l} |A_ij|``: how strongly group l drives group k.
-
-    Parameters
-    ----------
-    A : ndarray or sparse array of shape (n, n)
-        The matrix.
-    slope : float or ndarray of shape (n,)
-        Lipschitz constants gamma, equal in each group.
-    groups : ndarray of int of shape (n,) or None
-        Consecutive groups, numbered from 0; None if each coordinate is on its own.
-
-    Returns
-    -------
-    ndarray or sparse array of shape (n_groups, n_groups)
-        ``Gamma N(A)`` of El Ghaoui et al. (2021), theorem 2.7, with the norm l-infinity in every block; ``Gamma |A|``
-        without groups.
-    """
-    M = row_scaled(abs(A), slope)
-    if groups is None:
-        return M
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    if not sparse.issparse(M):
-        return np.maximum.reduceat(np.add.reduceat(M, starts, axis=1), starts, axis=0)
-    n = groups.size
-    summed = (M @ sparse.csr_array((np.ones(n), (np.arange(n), groups)))).tocoo()
-    row, column = groups[summed.row], summed.col
-    order = np.lexsort((summed.data, column, row))
-    row, column, data = row[order], column[order], summed.data[order]
-    last = np.flatnonzero(np.append((np.diff(row) != 0) | (np.diff(column) != 0), True))[: row.size]
-    return sparse.csr_array((data[last], (row[last], column[last])), shape=(starts.size, starts.size))
 
 
 def perron_certificate(A, slope=1.0, groups=None):
@@ -386,28 +277,3 @@ def _weighted_rate(M, value):
         return np.inf, None
     rate = float(np.max((M @ v) / v))
     return (rate, v) if rate < 1 - _ROUNDING else (np.inf, None)
-
-
-def _abscissa(M):
-    """Return the largest real part of the eigenvalues of M, whose off-diagonal entries are not negative."""
-    largest = -np.inf
-    for step in steps(M):
-        if not step.implicit:
-            largest = max(largest, 0.0)
-            continue
-        block = _dense(M[np.ix_(step.states, step.states)])
-        largest = max(largest, float(np.linalg.eigvals(block).real.max()))
-    return largest if largest > -np.inf else 0.0
-
-
-def _metzler(A, slope):
-    """Return ``Gamma A`` with the absolute values of its off-diagonal entries."""
-    scaled = row_scaled(A, slope)
-    diagonal = scaled.diagonal()
-    if sparse.issparse(scaled):
-        return (abs(scaled) + sparse.diags_array(diagonal - np.abs(diagonal))).tocsr()
-    return np.abs(scaled) + np.diag(diagonal - np.abs(diagonal))
-
-
-def _dense(A):
-    return A.toarray() if sparse.issparse(A) else A

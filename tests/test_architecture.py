@@ -16,6 +16,7 @@ FLOORS = {
     "activations": 1,
     "block_activations": 1,
     "structure": 1,
+    "matrix_measures": 1,
     "monotone": 1,
     "projections": 1,
     "wellposedness": 1,
