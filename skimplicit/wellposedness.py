@@ -264,7 +264,7 @@ def _substituted(M, kappa, check):
         if check(block, _solve(block, kappa)) is None:
             return None
         v[rows] = _solve(block, kappa, right)
-    return v
+    return v if np.all(np.isfinite(v)) else None
 
 
 def _weighted_rate(M, value):

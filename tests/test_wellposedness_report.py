@@ -194,6 +194,10 @@ def test_certificate_of_a_deep_network_with_large_weights(keep):
     assert perron_certificate(keep(A)) is not None
     A[3, 3] = 1.0
     assert perron_certificate(keep(A)) is None
+    A[3, 3] = 0.0
+    A[3, 4] = np.inf
+    with np.errstate(invalid="ignore"):
+        assert perron_certificate(keep(A)) is None
 
 
 @pytest.mark.parametrize("seed", SEEDS)
