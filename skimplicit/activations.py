@@ -11,11 +11,40 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, ndtr
 
-__all__ = ["ACTIVATIONS", "Activation", "get_activation"]
+__all__ = ["ACTIVATIONS", "Activation", "BaseActivation", "get_activation"]
+
+
+class BaseActivation:
+    """``phi``, a map of the rows of an (m, n) array: what a rule asks of any activation.
+
+    Subclasses have ``name``, ``homogeneous``, ``min_slope``, ``max_slope`` and ``lipschitz`` (numbers, or one number
+    for each coordinate), ``derivative(Z, X)`` and ``__call__(Z, out=None)``.
+    """
+
+    #: Number of coordinates it acts on; None for any.
+    size = None
+    #: None when every coordinate has its own phi (class CONE); otherwise an array (n,), the group of each coordinate,
+    #: numbered from 0 without gaps, and ``lipschitz`` holds for the largest absolute value of a group (class BLIP).
+    groups = None
+
+    def restricted(self, coordinates):
+        """Return the activation of some of the coordinates.
+
+        Parameters
+        ----------
+        coordinates : ndarray of int
+            Increasing indices; a group is in it with all of its coordinates, or not at all.
+
+        Returns
+        -------
+        BaseActivation
+            Their activation; this one if it does not tell coordinates apart.
+        """
+        return self
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(BaseActivation):
     """``phi``, applied to every coordinate of the state.
 
     Parameters
@@ -171,7 +200,7 @@ def _gelu_derivative(Z, X):
     return ndtr(Z) + Z * np.exp(-0.5 * Z * Z) / np.sqrt(2.0 * np.pi)
 
 
-# The slopes of SiLU and GELU leave [0, 1]: extrema of the derivative (GELU: at z = -+sqrt(2)), rounded outwards.
+# The slopes of SiLU and GELU leave [0, 1]: extrema of the derivative, rounded outwards (GELU: at z = -+sqrt(2)).
 _SILU_SLOPES = (-0.0998394, 1.0998394)
 _GELU_SLOPES = (-0.1289042, 1.1289042)
 
@@ -197,12 +226,12 @@ def get_activation(activation):
 
     Parameters
     ----------
-    activation : str or Activation
+    activation : str or BaseActivation
         A key of ``ACTIVATIONS``, or an activation, returned as it is.
 
     Returns
     -------
-    Activation
+    BaseActivation
         The activation.
 
     Raises
@@ -212,7 +241,7 @@ def get_activation(activation):
     TypeError
         If it is neither a name nor an :class:`Activation`.
     """
-    if isinstance(activation, Activation):
+    if isinstance(activation, BaseActivation):
         return activation
     if not isinstance(activation, str):
         raise TypeError(f"activation must be a name or an Activation, got {activation!r}.")

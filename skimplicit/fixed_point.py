@@ -5,15 +5,17 @@ have converged leave the loop, and rows are taken in blocks that stay in the pro
 
 Self-loops (the diagonal of A) are where plain iteration is slow: trained rules put much of a row's budget there, and
 ``x_i = phi(0.95 x_i + ...)`` needs hundreds of steps. For positively homogeneous activations, and for the adjoint of
-any activation, the scalar equation has a closed form, so each sweep solves it exactly and iterates over the rest of A
-only. The rate never gets worse: row i goes from ``sum_j |A_ij|`` to ``(sum_j |A_ij| - |A_ii|) / (1 - A_ii)``.
+any activation, the scalar equation has a closed form, so each sweep solves it exactly and iterates over the rest of A.
+The rate never gets worse: row i goes from ``sum_j |A_ij|`` to ``(sum_j |A_ij| - |A_ii|) / (1 - A_ii)``.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+from scipy import sparse
 
+from skimplicit.structure import multiply, row_scaled, without_diagonal
 from skimplicit.wellposedness import perron_certificate
 
 __all__ = ["FixedPoint", "Status", "adjoint", "equilibrium"]
@@ -22,7 +24,7 @@ __all__ = ["FixedPoint", "Status", "adjoint", "equilibrium"]
 _BLOCK = 1 << 15
 # Rows are taken out of the loop once this share of them has converged; moving them costs about one sweep.
 _LEAVING_SHARE = 0.25
-# A look at the residual costs about as much as a sweep of a small rule: look after sweeps 1 and 2, then every fourth.
+# A look at the residual costs about as much as a sweep of a small rule: look after sweeps 1, 2, then at every fourth.
 _CHECK_EVERY = 4
 _EPS = np.finfo(float).eps
 
@@ -69,11 +71,11 @@ def equilibrium(A, drive, activation, *, start=None, tol=1e-10, max_iter=10_000,
 
     Parameters
     ----------
-    A : ndarray of shape (n, n)
+    A : ndarray or sparse array of shape (n, n)
         Weights of the state.
     drive : ndarray of shape (m, n)
         The rows z, that is ``B u + b``.
-    activation : Activation
+    activation : BaseActivation
         phi.
     start : ndarray of shape (m, n) or None
         States to start from; None for phi(z).
@@ -103,7 +105,7 @@ def adjoint(A, slopes, forcing, *, start=None, tol=1e-10, max_iter=10_000, floor
 
     Parameters
     ----------
-    A : ndarray of shape (n, n)
+    A : ndarray or sparse array of shape (n, n)
         Weights of the state.
     slopes : ndarray of shape (m, n)
         phi'(z) at the equilibrium.
@@ -132,20 +134,19 @@ class _ForwardSweep:
     def __init__(self, A, activation):
         self.activation = activation
         self.leak = None
-        if activation.homogeneous:
-            right, left = activation(np.array([1.0, -1.0])) * (1.0, -1.0)
-            loops = np.diag(A).copy()
-            if right > 0 and np.all(right * loops < 1) and np.all(left * loops < 1):
+        if activation.homogeneous and activation.groups is None:
+            right, left = activation(np.array([[1.0], [-1.0]]) * np.ones(A.shape[0])) * [[1.0], [-1.0]]
+            loops = A.diagonal()
+            if np.all(right > 0) and np.all(right * loops < 1) and np.all(left * loops < 1):
                 self.gain = right / (1.0 - right * loops)
                 self.leak = (left / (1.0 - left * loops)) / self.gain
-                self.matrix = (A - np.diag(loops)) * self.gain[:, None]
-                contraction = np.abs(self.matrix) * np.maximum(1.0, np.abs(self.leak))[:, None]
+                matrix = row_scaled(without_diagonal(A), self.gain)
+                self.certificate = perron_certificate(matrix, np.maximum(1.0, np.abs(self.leak)))
         if self.leak is None:
             self.gain = None
-            self.matrix = A
-            contraction = activation.lipschitz * np.abs(A)
-        self.transposed = np.ascontiguousarray(self.matrix.T)
-        self.certificate = perron_certificate(contraction)
+            matrix = A
+            self.certificate = perron_certificate(matrix, activation.lipschitz, activation.groups)
+        self.transposed = matrix.T if sparse.issparse(matrix) else np.ascontiguousarray(matrix.T)
 
     def prepare(self, drive):
         """Return what the sweeps over this block of rows need."""
@@ -155,7 +156,7 @@ class _ForwardSweep:
         return self._activate(drive.copy())
 
     def step(self, X, out, drive):
-        np.matmul(X, self.transposed, out=out)
+        multiply(X, self.transposed, out)
         out += drive
         return self._activate(out)
 
@@ -170,19 +171,21 @@ class _ForwardSweep:
     def norm(X):
         return np.abs(X).max(axis=1)
 
+    size = norm
+
 
 class _AdjointSweep:
-    """``s <- gains * (s O) + gains * g`` with O the matrix A without diagonal, ``gains = phi' / (1 - phi' A_ii)``."""
+    """``s <- gains * (s O + g)`` with O the matrix A without its diagonal, ``gains = phi' / (1 - phi' A_ii)``."""
 
     def __init__(self, A, slopes):
-        self.self_loops = np.diag(A).copy()
-        self.matrix = A - np.diag(self.self_loops)
+        self.self_loops = A.diagonal()
+        self.matrix = without_diagonal(A)
         bounds = np.array([[slopes.min(initial=0.0)], [slopes.max(initial=0.0)]], dtype=float)
         remaining = 1.0 - bounds * self.self_loops
         self.certificate = None
         if np.all(remaining > 0):  # otherwise the gains have no bound
             largest = np.abs(bounds / remaining).max(axis=0)
-            self.certificate = perron_certificate(np.abs(self.matrix) * largest)
+            self.certificate = perron_certificate(self.matrix * largest)
 
     def prepare(self, slopes, forcing):
         gains = slopes / (1.0 - slopes * self.self_loops)
@@ -192,7 +195,7 @@ class _AdjointSweep:
         return forcing.copy()
 
     def step(self, S, out, gains, forcing):
-        np.matmul(S, self.matrix, out=out)
+        multiply(S, self.matrix, out)
         out *= gains
         out += forcing
         return out
@@ -200,6 +203,8 @@ class _AdjointSweep:
     @staticmethod
     def norm(S):
         return np.abs(S).sum(axis=1)
+
+    size = norm
 
 
 def _solve(sweep, data, start, tol, max_iter, floor):
@@ -238,7 +243,7 @@ def _iterate(sweep, X, data, threshold, max_iter, floor, states, residual, n_ite
         if iteration > 2 and iteration % _CHECK_EVERY and iteration < max_iter:
             continue
         change = sweep.norm(X - previous)
-        done = (change <= threshold * np.maximum(sweep.norm(X), floor)) & (change < np.inf)
+        done = (change <= threshold * np.maximum(sweep.size(X), floor)) & (change < np.inf)
         finished = np.count_nonzero(done)
         if finished == active.size or iteration == max_iter:
             states[active], residual[active], n_iter[active], converged[active] = X, change, iteration, done

@@ -1,16 +1,20 @@
 """The implicit rule itself: four matrices, two intercepts and an activation."""
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array
 
-from skimplicit.activations import Activation, get_activation
-from skimplicit.fixed_point import equilibrium
-from skimplicit.wellposedness import inf_norm, perron_certificate
+from skimplicit.activations import BaseActivation, get_activation
+from skimplicit.equilibrium_methods import METHODS, solve_equilibrium
+from skimplicit.fixed_point import Status
+from skimplicit.structure import row_scaled
+from skimplicit.substitution import Substitution
+from skimplicit.wellposedness import inf_norm, perron_certificate, well_posedness
 
 __all__ = ["ImplicitRule"]
 
@@ -21,20 +25,20 @@ class ImplicitRule:
 
     Parameters
     ----------
-    A : array-like of shape (n, n)
+    A : array-like or sparse of shape (n, n)
         Weights from states to states.
-    B : array-like of shape (n, p)
+    B : array-like or sparse of shape (n, p)
         Weights from inputs to states.
-    C : array-like of shape (q, n)
+    C : array-like or sparse of shape (q, n)
         Weights from states to outputs.
-    D : array-like of shape (q, p) or None
+    D : array-like or sparse of shape (q, p) or None
         Direct weights from inputs to outputs; None for zeros.
     b : array-like of shape (n,) or None
         Intercept of the states; None for zeros.
     c : array-like of shape (q,) or None
         Intercept of the outputs; None for zeros.
-    activation : str or Activation
-        phi.
+    activation : str or BaseActivation
+        phi: one for all states, or a :class:`~skimplicit.block_activations.BlockActivation`.
 
     Raises
     ------
@@ -43,7 +47,8 @@ class ImplicitRule:
 
     Notes
     -----
-    Arrays are copied as float64 and made read-only. Source: El Ghaoui et al. (2021), section 1.
+    Arrays are copied as float64 and made read-only; sparse ones stay sparse, in CSR format. Source:
+    El Ghaoui et al. (2021), section 1.
 
     Examples
     --------
@@ -62,13 +67,14 @@ class ImplicitRule:
     D: np.ndarray | None = None
     b: np.ndarray | None = None
     c: np.ndarray | None = None
-    activation: Activation = field(default="relu")
+    activation: BaseActivation = field(default="relu")
 
     def __post_init__(self):
         """Check shapes and values once, and freeze the arrays."""
         A, B, C = (_array(getattr(self, name), name, 2) for name in "ABC")
         n, p, q = A.shape[0], B.shape[1], C.shape[0]
-        D = np.zeros((q, p)) if self.D is None else _array(self.D, "D", 2)
+        zeros = sparse.csr_array if sparse.issparse(B) or sparse.issparse(C) else np.zeros
+        D = _array(zeros((q, p)) if self.D is None else self.D, "D", 2)
         b = np.zeros(n) if self.b is None else _array(self.b, "b", 1)
         c = np.zeros(q) if self.c is None else _array(self.c, "c", 1)
         for name, array, shape in (
@@ -81,9 +87,11 @@ class ImplicitRule:
         ):
             if array.shape != shape:
                 raise ValueError(f"{name} must have shape {shape} to fit the other arrays, got {array.shape}.")
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        object.__setattr__(self, "activation", get_activation(self.activation))
+            object.__setattr__(self, name, _read_only(array))
+        activation = get_activation(self.activation)
+        if activation.size not in (None, n):
+            raise ValueError(f"activation acts on {activation.size} states, but the rule has {n}.")
+        object.__setattr__(self, "activation", activation)
 
     @property
     def n_hidden(self):
@@ -106,27 +114,50 @@ class ImplicitRule:
         return inf_norm(self.A)
 
     def is_well_posed(self):
-        """Tell whether the Perron-Frobenius value of ``gamma |A|`` is certified below 1 (phi is gamma-Lipschitz).
+        """Tell whether the Perron-Frobenius value of ``Gamma |A|`` is certified below 1.
+
+        Gamma has the Lipschitz constants of phi on its diagonal.
 
         Returns
         -------
         bool
             True: every input has exactly one state and iteration finds it. False: not certified, which is not a proof
-            of the contrary.
+            of the contrary; :meth:`well_posedness` tries more.
         """
-        return perron_certificate(self.A, self.activation.lipschitz) is not None
+        return perron_certificate(self.A, self.activation.lipschitz, self.activation.groups) is not None
 
-    def solve(self, U, *, tol=1e-10, max_iter=10_000):
+    def well_posedness(self, *, lmi=True):
+        """Report which condition makes the rule well posed, and how fast iteration converges.
+
+        Parameters
+        ----------
+        lmi : bool
+            Whether to solve a semidefinite program when all other tests fail.
+
+        Returns
+        -------
+        WellPosedness
+            See :func:`skimplicit.wellposedness.well_posedness`.
+        """
+        return well_posedness(self, lmi=lmi)
+
+    def solve(self, U, *, method="auto", tol=1e-10, max_iter=10_000):
         """Solve ``x = phi(A x + B u + b)`` for every row of U and report on each.
 
         Parameters
         ----------
         U : array-like or sparse matrix of shape (m, p)
             Inputs.
+        method : str
+            - "auto": by substitution in the order that makes A block triangular, where each block of states that need
+              one another is solved by the method that suits it;
+            - "direct": substitution alone, for an A that is strictly triangular after a permutation (feedforward);
+            - "picard", "averaged", "anderson", "diagonal_newton", "newton", "peaceman_rachford": that iteration on the
+              whole state, see :func:`~skimplicit.equilibrium_methods.solve_equilibrium`.
         tol : float
             Relative error allowed in each row.
         max_iter : int
-            Most sweeps.
+            Most iterations.
 
         Returns
         -------
@@ -134,33 +165,37 @@ class ImplicitRule:
             States with residual, error bound, iterations and convergence of each row.
         """
         U = self._check_inputs(U)
-        drive = np.asarray(U @ self.B.T) + self.b
-        return equilibrium(self.A, drive, self.activation, tol=tol, max_iter=max_iter)
+        if method not in ("auto", "direct"):
+            if method not in METHODS:
+                raise ValueError(f"method must be one of {('auto', 'direct', *METHODS)}, got {method!r}.")
+            drive = U @ self.B.T
+            drive = (drive.toarray() if sparse.issparse(drive) else drive) + self.b
+            return solve_equilibrium(self.A, drive, self.activation, method=method, tol=tol, max_iter=max_iter)
+        if method == "direct" and not self._substitution.is_explicit:
+            raise ValueError("method='direct' needs an A that is strictly triangular after a permutation.")
+        return self._substitution.solve(U, tol=tol, max_iter=max_iter)
 
-    def states(self, U, *, tol=1e-10, max_iter=10_000):
+    def states(self, U, *, method="auto", tol=1e-10, max_iter=10_000):
         """Return the states ``x = phi(A x + B u + b)`` of every row of U.
 
         Parameters
         ----------
         U : array-like or sparse matrix of shape (m, p)
             Inputs.
+        method : str
+            As in :meth:`solve`.
         tol : float
             Relative error allowed in each row.
         max_iter : int
-            Most sweeps.
+            Most iterations.
 
         Returns
         -------
         ndarray of shape (m, n)
             The states. A :class:`~sklearn.exceptions.ConvergenceWarning` tells when some row missed the tolerance.
         """
-        solution = self.solve(U, tol=tol, max_iter=max_iter)
-        if not solution.converged.all():
-            warnings.warn(
-                f"{np.count_nonzero(~solution.converged)} of {solution.converged.size}: {solution.status.value}.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        solution = self.solve(U, method=method, tol=tol, max_iter=max_iter)
+        _warn_unless(solution.converged)
         return solution.states
 
     def predict(self, U):
@@ -176,8 +211,9 @@ class ImplicitRule:
         ndarray of shape (m, q)
             The outputs.
         """
-        U = self._check_inputs(U)
-        return self.states(U) @ self.C.T + np.asarray(U @ self.D.T) + self.c
+        Y, converged = self._substitution.predict(self._check_inputs(U), tol=1e-10, max_iter=10_000)
+        _warn_unless(converged)
+        return Y
 
     def rescaled(self, kappa):
         """Return the rule ``(S A S^-1, S B, C S^-1, D)``, the same map, with ``||S A S^-1||_inf < kappa``.
@@ -206,10 +242,27 @@ class ImplicitRule:
             raise ValueError(
                 f"Only a positively homogeneous activation allows rescaling, not {self.activation.name!r}."
             )
-        v = perron_certificate(self.A, 1.0 / kappa) if kappa > 0 else None
+        v = perron_certificate(self.A, 1.0 / kappa, self.activation.groups) if kappa > 0 else None
         if v is None:
             raise ValueError(f"kappa={kappa} must exceed the Perron-Frobenius value of |A|.")
-        return replace(self, A=self.A / v[:, None] * v, B=self.B / v[:, None], b=self.b / v, C=self.C * v)
+        arrays = {"A": row_scaled(self.A, 1 / v) * v, "B": row_scaled(self.B, 1 / v), "b": self.b / v}
+        return replace(self, **arrays, C=self.C * v)
+
+    def __matmul__(self, first):
+        """Return ``self(first(u))``, the :func:`~skimplicit.composition.cascade` of ``first`` and this rule."""
+        from skimplicit.composition import cascade  # which is made of rules
+
+        return cascade(first, self) if isinstance(first, ImplicitRule) else NotImplemented
+
+    def __add__(self, other):
+        """Return ``self(u) + other(u)``, see :func:`~skimplicit.composition.parallel`."""
+        from skimplicit.composition import parallel  # which is made of rules
+
+        return parallel(self, other) if isinstance(other, ImplicitRule) else NotImplemented
+
+    @cached_property
+    def _substitution(self):
+        return Substitution(self)
 
     def _check_inputs(self, U):
         sizes = {"ensure_min_samples": 0, "ensure_min_features": 0}
@@ -222,7 +275,7 @@ class ImplicitRule:
         """Compare all arrays and the activation."""
         if not isinstance(other, ImplicitRule):
             return NotImplemented
-        arrays = (np.array_equal(getattr(self, name), getattr(other, name)) for name in "ABCDbc")
+        arrays = (_equal(getattr(self, name), getattr(other, name)) for name in "ABCDbc")
         return self.activation == other.activation and all(arrays)
 
     __hash__ = None
@@ -232,23 +285,54 @@ class ImplicitRule:
         shapes = ", ".join(f"{name}={getattr(self, name).shape}" for name in "ABCD")
         return f"ImplicitRule({shapes}, activation={self.activation.name!r})"
 
+    def __getstate__(self):
+        """Leave out what can be computed again."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
     def __setstate__(self, state):
         """Restore a pickled rule; pickling forgets that arrays are read-only."""
         for name, value in state.items():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, value if name == "activation" else _read_only(value))
 
 
 def _array(value, name, ndim):
-    """Return a finite float64 copy, in C order."""
-    if sparse.issparse(value):
-        value = value.toarray()
+    """Return a finite float64 copy, in C order or CSR format."""
     options = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "ensure_min_features": 0}
     try:
-        array = check_array(value, dtype=np.float64, order="C", copy=True, input_name=name, **options)
+        array = check_array(
+            value, dtype=np.float64, order="C", copy=True, accept_sparse="csr", input_name=name, **options
+        )
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of finite numbers. {error}") from error
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimension(s), got {array.ndim}.")
+    if not sparse.issparse(array):
+        return array
+    if ndim == 1:
+        raise ValueError(f"{name} must be a dense vector.")
+    array = sparse.csr_array(array)
+    array.sum_duplicates()
+    array.eliminate_zeros()
     return array
+
+
+def _read_only(array):
+    for part in (array.data, array.indices, array.indptr) if sparse.issparse(array) else (array,):
+        part.flags.writeable = False
+    return array
+
+
+def _equal(first, second):
+    """Compare values, whether dense or sparse."""
+    if sparse.issparse(first) or sparse.issparse(second):
+        return first.shape == second.shape and abs(sparse.csr_array(first) - sparse.csr_array(second)).nnz == 0
+    return np.array_equal(first, second)
+
+
+def _warn_unless(converged):
+    if not converged.all():
+        warnings.warn(
+            f"{np.count_nonzero(~converged)} of {converged.size}: {Status.MAX_ITER.value}.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

@@ -14,10 +14,17 @@ import skimplicit
 # a module or of a sub-package, whose modules share its floor. The package itself stands on top.
 FLOORS = {
     "activations": 1,
+    "block_activations": 1,
+    "structure": 1,
+    "matrix_measures": 1,
+    "monotone": 1,
     "projections": 1,
     "wellposedness": 1,
     "fixed_point": 2,
+    "equilibrium_methods": 2,
+    "substitution": 2,
     "rule": 3,
+    "composition": 3,
     "blocks": 3,
     "training": 4,
     "networks": 4,

@@ -1,0 +1,301 @@
+"""Rules made of rules: in a row, side by side, in a loop. The result is exact, and an :class:`ImplicitRule` again.
+
+States are stacked downstream first, so a chain of layers has A strictly upper block triangular. A matrix is sparse if a
+part of it is. Source of the formulas: El Ghaoui et al. (2021),
+section 2.4; those for sums, and for feedback with direct terms, are completed here.
+"""
+
+from functools import reduce
+
+import numpy as np
+from scipy import sparse
+
+from skimplicit.activations import get_activation
+from skimplicit.block_activations import join_activations
+from skimplicit.rule import ImplicitRule
+from skimplicit.structure import to_dense
+
+__all__ = ["activate", "affine", "affine_rule", "cascade", "concatenate", "feedback", "parallel"]
+
+
+def affine_rule(D, c=None):
+    """Return the rule without states ``y = D u + c``.
+
+    Parameters
+    ----------
+    D : array-like or sparse of shape (q, p)
+        Weights.
+    c : array-like of shape (q,) or None
+        Intercept; None for zeros.
+
+    Returns
+    -------
+    ImplicitRule
+        A rule with n = 0.
+    """
+    D = D if sparse.issparse(D) else np.atleast_2d(np.asarray(D, dtype=float))
+    q, p = D.shape
+    zeros = sparse.csr_array if sparse.issparse(D) else np.zeros
+    return ImplicitRule(zeros((0, 0)), zeros((0, p)), zeros((q, 0)), D, None, c, "identity")
+
+
+def cascade(*rules):
+    """Return the rule that feeds each rule with the outputs of the one before: ``u -> rules[0] -> ... -> rules[-1]``.
+
+    Parameters
+    ----------
+    *rules : ImplicitRule
+        At least one. ``cascade(first, second)`` is also written ``second @ first``.
+
+    Returns
+    -------
+    ImplicitRule
+        With two rules: states ``(x2, x1)``, ``A = [[A2, B2 C1], [0, A1]]``, ``B = [B2 D1; B1]``, ``C = [C2, D2 C1]``,
+        ``D = D2 D1``. Well posed if both are; the norm of A is not kept, see :meth:`ImplicitRule.rescaled`.
+
+    Raises
+    ------
+    ValueError
+        If a rule does not have as many inputs as the one before has outputs.
+
+    Examples
+    --------
+    >>> from skimplicit import ImplicitRule
+    >>> from skimplicit.networks import cascade
+    >>> rule = ImplicitRule(A=[[0.5]], B=[[1.0]], C=[[2.0]], c=[1.0])
+    >>> cascade(rule, rule).predict([[3.0]])
+    array([[53.]])
+    """
+    if not rules:
+        raise ValueError("cascade needs at least one rule.")
+    return reduce(_cascade_two, rules)
+
+
+def _cascade_two(first, second):
+    if second.n_inputs != first.n_outputs:
+        raise ValueError(f"A rule with {second.n_inputs} inputs cannot follow one with {first.n_outputs} outputs.")
+    return _stack(
+        [second, first],
+        A=[[second.A, second.B @ first.C], [None, first.A]],
+        B=[[second.B @ first.D], [first.B]],
+        C=[[second.C, second.D @ first.C]],
+        D=second.D @ first.D,
+        b=[second.b + second.B @ first.c, first.b],
+        c=second.c + second.D @ first.c,
+    )
+
+
+def parallel(*rules, weights=None, shared_input=True):
+    """Return the sum of rules: ``y = sum_i weights_i y_i(u)``.
+
+    Parameters
+    ----------
+    *rules : ImplicitRule
+        With the same number of outputs. ``parallel(first, second)`` is also written ``first + second``.
+    weights : sequence of float or None
+        One for each rule; None for ones.
+    shared_input : bool
+        Whether all get the same u; if not, each gets its own part of ``u = (u_1, u_2, ...)``.
+
+    Returns
+    -------
+    ImplicitRule
+        A is block diagonal.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of inputs or outputs do not fit.
+    """
+    weights = [1.0] * len(rules) if weights is None else list(weights)
+    if not rules or len(weights) != len(rules):
+        raise ValueError(f"parallel needs at least one rule and a weight for each, got {len(rules)}, {len(weights)}.")
+    _check_same(rules, "n_outputs", "added")
+    B, D = _inputs(rules, [weight * rule.D for weight, rule in zip(weights, rules, strict=True)], shared_input)
+    return _stack(
+        rules,
+        A=_diagonal([rule.A for rule in rules]),
+        B=B,
+        C=[[weight * rule.C for weight, rule in zip(weights, rules, strict=True)]],
+        D=reduce(lambda left, right: left + right, D) if shared_input else _block([D]),
+        b=[rule.b for rule in rules],
+        c=sum(weight * rule.c for weight, rule in zip(weights, rules, strict=True)),
+    )
+
+
+def concatenate(*rules, shared_input=True):
+    """Return the rule with the outputs of all: ``y = (y_1(u), y_2(u), ...)``.
+
+    Parameters
+    ----------
+    *rules : ImplicitRule
+        At least one.
+    shared_input : bool
+        Whether all get the same u; if not, each gets its own part of ``u = (u_1, u_2, ...)``.
+
+    Returns
+    -------
+    ImplicitRule
+        A and C are block diagonal.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of inputs do not fit.
+    """
+    if not rules:
+        raise ValueError("concatenate needs at least one rule.")
+    B, D = _inputs(rules, [rule.D for rule in rules], shared_input)
+    return _stack(
+        rules,
+        A=_diagonal([rule.A for rule in rules]),
+        B=B,
+        C=_diagonal([rule.C for rule in rules]),
+        D=_block([[part] for part in D]) if shared_input else _block(_diagonal(D)),
+        b=[rule.b for rule in rules],
+        c=np.concatenate([rule.c for rule in rules]),
+    )
+
+
+def affine(rule, *, G=None, g=None, H=None, h=None):
+    """Return ``v -> G y(H v + h) + g``.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule y.
+    G : array-like or sparse of shape (r, q), or None
+        Weights after it; None for the identity.
+    g : array-like of shape (r,) or None
+        Intercept after it; None for zeros.
+    H : array-like or sparse of shape (p, s), or None
+        Weights before it; None for the identity.
+    h : array-like of shape (p,) or None
+        Intercept before it; None for zeros.
+
+    Returns
+    -------
+    ImplicitRule
+        Same states: ``B H``, ``G C``, ``G D H``, ``b + B h``, ``G (c + D h) + g``.
+    """
+    if H is not None or h is not None:
+        H = sparse.eye_array(rule.n_inputs, format="csr") if H is None else H
+        rule = cascade(affine_rule(H, h), rule)
+    if G is not None or g is not None:
+        G = sparse.eye_array(rule.n_outputs, format="csr") if G is None else G
+        rule = cascade(rule, affine_rule(G, g))
+    return rule
+
+
+def activate(rule, activation):
+    """Return ``u -> phi(y(u))``: the outputs become states.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule y.
+    activation : str or BaseActivation
+        phi.
+
+    Returns
+    -------
+    ImplicitRule
+        States ``(phi(y), x)``.
+    """
+    identity = sparse.eye_array(rule.n_outputs, format="csr")
+    none = sparse.csr_array(identity.shape)
+    return cascade(rule, ImplicitRule(none, identity, identity, activation=get_activation(activation)))
+
+
+def feedback(forward, backward):
+    """Return the loop ``y = forward(u + backward(y))``.
+
+    Parameters
+    ----------
+    forward : ImplicitRule
+        The rule in the forward path, (A1, B1, C1, D1).
+    backward : ImplicitRule
+        The rule in the return path, (A2, B2, C2, D2).
+
+    Returns
+    -------
+    ImplicitRule
+        States ``(x1, x2)``. With ``Delta = (I - D1 D2)^-1``: ``C = Delta [C1, D1 C2]``, ``D = Delta D1``, and A, B from
+        ``u1 = u + C2 x2 + D2 y + c2``, ``u2 = y``. It need not be well posed: ask :meth:`ImplicitRule.well_posedness`.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of inputs and outputs do not fit, or ``I - D1 D2`` is singular: the direct terms alone then do
+        not determine the loop.
+    """
+    if forward.n_outputs != backward.n_inputs or forward.n_inputs != backward.n_outputs:
+        raise ValueError(
+            f"The return path must have {forward.n_outputs} inputs and {forward.n_inputs} outputs, "
+            f"got {backward.n_inputs} and {backward.n_outputs}."
+        )
+    q = forward.n_outputs
+    D1, D2, C1, C2 = (to_dense(M) for M in (forward.D, backward.D, forward.C, backward.C))
+    direct = np.eye(q) - D1 @ D2
+    if np.linalg.matrix_rank(direct) < q:
+        raise ValueError("I - D1 D2 is singular: the direct terms of the two rules alone close a loop.")
+    readout = np.linalg.solve(direct, np.hstack([C1, D1 @ C2, D1, (forward.c + D1 @ backward.c)[:, None]]))
+    C, D, c = np.split(readout, [C1.shape[1] + C2.shape[1], readout.shape[1] - 1], axis=1)
+    # u1 = u + backward's output, in terms of the states and of u.
+    into_C = D2 @ C + np.hstack([np.zeros((forward.n_inputs, forward.n_hidden)), C2])
+    into_D, into_c = np.eye(forward.n_inputs) + D2 @ D, D2 @ c[:, 0] + backward.c
+    A = np.vstack([forward.B @ into_C, backward.B @ C]) + _block(_diagonal([forward.A, backward.A]))
+    return ImplicitRule(
+        A=np.asarray(A),
+        B=np.vstack([forward.B @ into_D, backward.B @ D]),
+        C=C,
+        D=D,
+        b=np.concatenate([forward.b + forward.B @ into_c, backward.b + backward.B @ c[:, 0]]),
+        c=c[:, 0],
+        activation=_joined([forward, backward]),
+    )
+
+
+def _joined(rules):
+    return join_activations([(rule.activation, rule.n_hidden) for rule in rules])
+
+
+def _stack(rules, *, A, B, C, D, b, c):
+    """Build the rule of stacked states from blocks."""
+    blocks = {"A": _block(A), "B": _block(B), "C": _block(C)}
+    return ImplicitRule(**blocks, D=D, b=np.concatenate(b), c=c, activation=_joined(rules))
+
+
+def _block(blocks):
+    """Join blocks; None is a block of zeros."""
+    parts = [part for row in blocks for part in row if part is not None]
+    heights = [max(part.shape[0] for part in row if part is not None) for row in blocks]
+    columns = zip(*blocks, strict=True)
+    widths = [max(part.shape[1] for part in column if part is not None) for column in columns]
+    filled = [
+        [sparse.csr_array((height, width)) if part is None else part for part, width in zip(row, widths, strict=True)]
+        for row, height in zip(blocks, heights, strict=True)
+    ]
+    if any(sparse.issparse(part) for part in parts):
+        joined = sparse.block_array([[sparse.coo_array(part) for part in row] for row in filled], format="csr")
+        return joined
+    return np.block([[to_dense(part) for part in row] for row in filled])
+
+
+def _diagonal(matrices):
+    """Return the blocks of a block diagonal matrix."""
+    return [[M if i == j else None for j in range(len(matrices))] for i, M in enumerate(matrices)]
+
+
+def _inputs(rules, D, shared_input):
+    """Return the blocks of B, and the parts of D, for shared or separate inputs."""
+    if shared_input:
+        _check_same(rules, "n_inputs", "given the same input")
+        return [[rule.B] for rule in rules], D
+    return _diagonal([rule.B for rule in rules]), D
+
+
+def _check_same(rules, attribute, action):
+    counts = [getattr(rule, attribute) for rule in rules]
+    if len(set(counts)) > 1:
+        raise ValueError(f"Rules with {attribute} = {counts} cannot be {action}.")

@@ -1,0 +1,186 @@
+"""Networks that repeat a cell: unrolled recurrent networks, neural ODEs, deep equilibrium models."""
+
+import numpy as np
+from scipy import sparse
+
+from skimplicit.block_activations import join_activations
+from skimplicit.composition import cascade
+from skimplicit.rule import ImplicitRule
+
+__all__ = ["deep_equilibrium", "neural_ode", "recurrent"]
+
+# Stages and weights of Runge-Kutta methods (Butcher tableaus).
+_TABLEAUS = {
+    "euler": ([[0.0]], [1.0]),
+    "midpoint": ([[0.0, 0.0], [0.5, 0.0]], [0.0, 1.0]),
+    "rk4": ([[0, 0, 0, 0], [0.5, 0, 0, 0], [0, 0.5, 0, 0], [0, 0, 1.0, 0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6]),
+    "implicit_euler": ([[1.0]], [1.0]),
+    "implicit_midpoint": ([[0.5]], [1.0]),
+}
+
+
+def recurrent(W_state, W_input, W_output, b=None, c=None, *, n_steps, activation="tanh", start=None, outputs="last"):
+    """Return the network ``h_t = phi(W_state h_{t-1} + W_input u_t + b)``, ``y_t = W_output h_t + c``, unrolled.
+
+    Parameters
+    ----------
+    W_state : array-like of shape (k, k)
+        Weights from state to state.
+    W_input : array-like of shape (k, p)
+        Weights of the input at one time.
+    W_output : array-like of shape (q, k)
+        Weights from state to output.
+    b : array-like of shape (k,) or None
+        Intercept of the state; None for zeros.
+    c : array-like of shape (q,) or None
+        Intercept of the output; None for zeros.
+    n_steps : int
+        Number of times T.
+    activation : str or BaseActivation
+        phi.
+    start : array-like of shape (k,) or None
+        ``h_0``; None for zeros.
+    outputs : {"last", "all"}
+        Whether to return ``y_T`` or ``(y_1, ..., y_T)``.
+
+    Returns
+    -------
+    ImplicitRule
+        Inputs ``(u_1, ..., u_T)``, what ``reshape(m, -1)`` makes of (m, T, p); states ``(h_T, ..., h_1)``.
+
+    Raises
+    ------
+    ValueError
+        If ``n_steps`` is below 1 or ``outputs`` is unknown.
+
+    Notes
+    -----
+    Source: El Ghaoui et al. (2021), section 3.6.
+    """
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1, got {n_steps!r}.")
+    if outputs not in ("last", "all"):
+        raise ValueError(f"outputs must be 'last' or 'all', got {outputs!r}.")
+    W_state, W_input, W_output = (np.atleast_2d(np.asarray(W, float)) for W in (W_state, W_input, W_output))
+    k, q = W_state.shape[0], W_output.shape[0]
+    b = np.zeros(k) if b is None else np.asarray(b, dtype=float)
+    c = np.zeros(q) if c is None else np.asarray(c, dtype=float)
+    intercepts = np.tile(b, (n_steps, 1))
+    if start is not None:
+        intercepts[-1] += W_state @ np.asarray(start, dtype=float)  # h_1 is the last block
+    backward_in_time = sparse.csr_array(np.eye(n_steps)[::-1])
+    C = sparse.kron(backward_in_time, sparse.csr_array(W_output), format="csr")
+    return ImplicitRule(
+        A=sparse.kron(sparse.eye_array(n_steps, k=1), sparse.csr_array(W_state), format="csr"),
+        B=sparse.kron(backward_in_time, sparse.csr_array(W_input), format="csr"),
+        C=C if outputs == "all" else sparse.csr_array(C)[-q:],
+        b=intercepts.ravel(),
+        c=np.tile(c, n_steps) if outputs == "all" else c,
+        activation=join_activations([(activation, n_steps * k)]),
+    )
+
+
+def neural_ode(W1, b1, W2, b2, *, step, n_steps, scheme="rk4", activation="tanh"):
+    """Return the end of ``dx/dt = W2 phi(W1 x + b1) + b2``, ``x(0) = u``, after ``n_steps`` Runge-Kutta steps.
+
+    Parameters
+    ----------
+    W1 : array-like of shape (k, d)
+        Weights into the hidden layer of the vector field.
+    b1 : array-like of shape (k,)
+        Its intercept.
+    W2 : array-like of shape (d, k)
+        Weights out of it.
+    b2 : array-like of shape (d,)
+        Their intercept.
+    step : float
+        Time step h.
+    n_steps : int
+        Number of steps.
+    scheme : {"rk4", "euler", "midpoint", "implicit_euler", "implicit_midpoint"}
+        The method. For the implicit ones, the hidden layer of each step is the solution of an equation.
+    activation : str or BaseActivation
+        phi.
+
+    Returns
+    -------
+    ImplicitRule
+        Inputs ``x(0)``, outputs ``x(h n_steps)``. States of each step: x at its end (linear), and the hidden layer at
+        each stage.
+
+    Raises
+    ------
+    ValueError
+        If the scheme is unknown or ``n_steps`` is below 1.
+
+    Notes
+    -----
+    With stages a and weights w: ``s_i = phi(W1 (x + h sum_j a_ij (W2 s_j + b2)) + b1)`` and the next x is
+    ``x + h sum_i w_i (W2 s_i + b2)``.
+    """
+    if scheme not in _TABLEAUS:
+        raise ValueError(f"scheme must be one of {sorted(_TABLEAUS)}, got {scheme!r}.")
+    if n_steps < 1:
+        raise ValueError(f"n_steps must be at least 1, got {n_steps!r}.")
+    W1, b1, W2, b2 = (np.asarray(array, dtype=float) for array in (W1, b1, W2, b2))
+    stages, weights = (np.asarray(array, dtype=float)[::-1] for array in _TABLEAUS[scheme])  # downstream first
+    stages, n_stages, d = stages[:, ::-1], weights.size, W2.shape[0]
+    hidden = step * np.kron(stages, W1 @ W2)
+    A = np.block(
+        [
+            [np.zeros((d, d)), step * np.kron(weights[None], W2)],
+            [np.zeros((hidden.shape[0], d)), hidden],
+        ]
+    )
+    one_step = ImplicitRule(
+        A=sparse.csr_array(A),
+        B=sparse.csr_array(np.vstack([np.eye(d), np.tile(W1, (n_stages, 1))])),
+        C=sparse.csr_array(np.eye(d, A.shape[0])),
+        b=np.concatenate([step * b2, np.tile(b1, n_stages) + step * np.kron(stages.sum(axis=1), W1 @ b2)]),
+        activation=join_activations([("identity", d), (activation, hidden.shape[0])]),
+    )
+    return cascade(*[one_step] * n_steps)
+
+
+def deep_equilibrium(cell):
+    """Return ``y = x`` where ``x = cell(x, u)``: the limit of a network that repeats one cell without end.
+
+    Parameters
+    ----------
+    cell : ImplicitRule
+        A rule with inputs ``(x, u)``: its first inputs are as many as its outputs.
+
+    Returns
+    -------
+    ImplicitRule
+        Inputs u. States: those of the cell, preceded by x unless it equals the states of the cell. It need not be well
+        posed: ask :meth:`ImplicitRule.well_posedness`.
+
+    Raises
+    ------
+    ValueError
+        If the cell has fewer inputs than outputs.
+
+    Examples
+    --------
+    >>> from skimplicit.networks import deep_equilibrium, feedforward
+    >>> cell = feedforward([[[0.5, 1.0]], [[1.0]]])  # relu(x / 2 + u)
+    >>> deep_equilibrium(cell).predict([[3.0]])
+    array([[6.]])
+    """
+    n, q, p = cell.n_hidden, cell.n_outputs, cell.n_inputs - cell.n_outputs
+    if p < 0:
+        raise ValueError(f"The cell must have at least as many inputs as outputs, got {cell.n_inputs} and {q}.")
+    A, B, C, D = (sparse.csr_array(M) for M in (cell.A, cell.B, cell.C, cell.D))
+    is_state = n == q and not cell.c.any() and D.nnz == 0 and abs(C - sparse.eye_array(n)).sum() == 0
+    if is_state:
+        A, B, b, activation = A + B[:, :q], B[:, q:], cell.b, cell.activation
+        C = sparse.eye_array(n, format="csr")
+    else:
+        A = sparse.block_array([[D[:, :q], C], [B[:, :q], A]], format="csr")
+        B = sparse.vstack([D[:, q:], B[:, q:]], format="csr")
+        b, activation = np.concatenate([cell.c, cell.b]), join_activations([("identity", q), (cell.activation, n)])
+        C = sparse.eye_array(q, q + n, format="csr")
+    if not any(sparse.issparse(M) for M in (cell.A, cell.B)):
+        A, B, C = A.toarray(), B.toarray(), C.toarray()
+    return ImplicitRule(A, B, C, b=b, activation=activation)

@@ -1,0 +1,190 @@
+"""All methods find the same states, and say so when they do not."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from skimplicit import ImplicitRule
+from skimplicit.activations import ACTIVATIONS, get_activation
+from skimplicit.block_activations import BlockActivation
+from skimplicit.equilibrium_methods import METHODS, choose_method, solve_equilibrium
+from skimplicit.projections import project_rows_l1
+
+SEEDS = range(5)
+
+
+def contraction(n, activation, seed, norm=0.9, self_loop=0.0):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(n, n))
+    A *= (norm - self_loop) / np.abs(A).sum(axis=1, keepdims=True)
+    return (A + self_loop * np.eye(n)) / get_activation(activation).lipschitz
+
+
+def negative_loops(seed):
+    return np.diag([-3.0, -2.0, -1.0]) + 0.1 * np.random.default_rng(seed).normal(size=(3, 3))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_averaged_iteration_where_picard_diverges(seed):
+    A, phi = negative_loops(seed), get_activation("tanh")
+    z = np.random.default_rng(seed).normal(size=(20, 3))
+    assert not solve_equilibrium(A, z, phi, method="picard", max_iter=2000).converged.all()
+    expected = solve_equilibrium(A, z, phi, method="averaged", tol=1e-13)
+    assert expected.converged.all() and expected.n_iter.max() <= 120
+    assert_allclose(expected.states, np.tanh(expected.states @ A.T + z), atol=1e-12)
+    for method in ("anderson", "newton", "diagonal_newton", "peaceman_rachford", "auto"):
+        found = solve_equilibrium(A, z, phi, method=method)
+        assert found.converged.all() and np.all(np.isfinite(found.error_bound))
+        assert np.all(np.abs(found.states - expected.states).max(axis=1) <= found.error_bound + 1e-12)
+        assert np.all(found.error_bound <= 1e-10 * np.abs(found.states).max(axis=1))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_picard_solves_negative_loops_in_closed_form(seed):
+    A, z = negative_loops(seed), np.random.default_rng(seed).normal(size=(20, 3))
+    found = solve_equilibrium(A, z, get_activation("relu"), method="picard")
+    assert found.converged.all() and found.n_iter.max() <= 40
+    averaged = solve_equilibrium(A, z, get_activation("relu"), method="averaged")
+    assert_allclose(found.states, averaged.states, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("self_loop", [0.0, 0.8])
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_method_for_every_activation(activation, method, self_loop, as_sparse):
+    phi = get_activation(activation)
+    A = contraction(12, activation, 0, self_loop=self_loop)
+    z = np.random.default_rng(1).normal(size=(30, 12))
+    kept = sparse.csr_array(A) if as_sparse else A
+    if method == "peaceman_rachford" and phi.min_slope < 0:
+        with pytest.raises(ValueError, match="needs an increasing activation"):
+            solve_equilibrium(kept, z, phi, method=method)
+        return
+    found = solve_equilibrium(kept, z, phi, method=method)
+    assert found.converged.all()
+    scale = np.abs(found.states).max(axis=1)
+    assert np.all(np.abs(found.states - phi(found.states @ A.T + z)).max(axis=1) <= 1e-9 * scale)
+    exact = solve_equilibrium(A, z, phi, method="picard", tol=1e-14).states
+    assert np.all(np.abs(found.states - exact).max(axis=1) <= 1.01e-10 * scale)
+    warm = solve_equilibrium(kept, z, phi, method=method, start=exact)
+    assert warm.converged.all() and warm.n_iter.max() <= found.n_iter.max()
+
+
+@pytest.mark.parametrize("method", ["averaged", "anderson", "newton", "diagonal_newton", "peaceman_rachford"])
+def test_rows_do_not_depend_on_one_another(method):
+    A, phi = contraction(15, "tanh", 0, self_loop=0.6), get_activation("tanh")
+    z = np.random.default_rng(1).normal(size=(3000, 15)) * 10.0 ** np.linspace(-3, 2, 3000)[:, None]
+    together = solve_equilibrium(A, z, phi, method=method).states
+    alone = np.vstack([solve_equilibrium(A, z[i : i + 1], phi, method=method).states for i in range(0, 3000, 299)])
+    scale = np.abs(alone).max(axis=1, keepdims=True)
+    assert_allclose(together[::299] / scale, alone / scale, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("method", ["anderson", "newton", "diagonal_newton"])
+def test_safeguarded_methods_converge_near_the_bound(seed, method):
+    rng = np.random.default_rng(seed)
+    for norm in (0.99, 0.999):
+        A = norm * project_rows_l1(rng.normal(size=(8, 8)) * (rng.uniform(size=(8, 8)) < 0.5) + np.eye(8), 1.0)
+        z = 10.0 ** rng.uniform(-2, 2, size=(30, 1)) * rng.normal(size=(30, 8))
+        for activation in ("tanh", "relu", "elu", "softplus"):
+            found = solve_equilibrium(A, z, get_activation(activation), method=method, max_iter=50_000)
+            assert found.converged.all()
+            assert_allclose(found.states, get_activation(activation)(found.states @ A.T + z), rtol=1e-7, atol=1e-9)
+
+
+def test_a_singular_row_spoils_no_other():
+    A, phi = np.array([[1.0]]), get_activation("relu")  # I - phi' A is singular where z > 0
+    found = solve_equilibrium(A, np.array([[1.0], [-1.0], [2.0], [-3.0]]), phi, method="newton", max_iter=50)
+    assert found.converged.tolist() == [False, True, False, True]
+    assert_allclose(found.states[[1, 3]], 0)
+
+
+def test_auto_chooses_what_is_certified():
+    rng = np.random.default_rng(0)
+    S = rng.normal(size=(6, 6))
+    for A, activation, method in (
+        (contraction(6, "relu", 0), "relu", "picard"),
+        (contraction(6, "tanh", 0), "tanh", "picard"),
+        (contraction(6, "tanh", 0, self_loop=0.7), "tanh", "diagonal_newton"),
+        (negative_loops(0), "relu", "picard"),
+        (negative_loops(0), "tanh", "diagonal_newton"),
+        (3 * (S - S.T), "tanh", "peaceman_rachford"),
+        (3 * (S - S.T), "relu", "peaceman_rachford"),
+        (3 * S, "gelu", "newton"),
+        (np.ones((50, 50)), "gelu", "anderson"),
+    ):
+        assert choose_method(A, get_activation(activation)) == method
+
+
+def chain(seed):
+    """Return a rule with explicit and implicit steps, its states in random order, and the matrix A."""
+    rng = np.random.default_rng(seed)
+    n = 40
+    A = np.triu(rng.normal(size=(n, n)) * (rng.uniform(size=(n, n)) < 0.2), 1)
+    A[5:12, 5:12] = contraction(7, "tanh", seed)
+    A[20:25, 20:25] = contraction(5, "tanh", seed, self_loop=0.6)
+    permutation = rng.permutation(n)
+    phi = BlockActivation([("tanh", 15), ("relu", 15), ("sigmoid", 10)])
+    A = A[np.ix_(permutation, permutation)]
+    return ImplicitRule(A, rng.normal(size=(n, 3)), rng.normal(size=(2, n)), rng.normal(size=(2, 3)), activation=phi)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_substitution_is_picard_where_states_need_one_another(seed):
+    rule, U = chain(seed), np.random.default_rng(seed).normal(size=(50, 3))
+    expected = rule.solve(U, method="picard", tol=1e-14, max_iter=100_000).states
+    found = rule.solve(U)
+    assert found.converged.all()
+    assert_allclose(found.states, expected, rtol=1e-8, atol=1e-10)
+    assert np.all(np.abs(found.states - expected).max(axis=1) <= found.error_bound + 1e-12)
+    assert_allclose(rule.predict(U), expected @ rule.C.T + U @ rule.D.T, rtol=1e-8, atol=1e-9)
+    with pytest.raises(ValueError, match="strictly triangular"):
+        rule.states(U, method="direct")
+    assert pickle.loads(pickle.dumps(rule)) == rule and rule.__getstate__().keys() == set("ABCDbc") | {"activation"}
+
+
+def test_never_a_silent_failure():
+    rule = ImplicitRule([[0.0, 2.0], [-2.0, 0.0]], np.eye(2), np.eye(2), activation="gelu")
+    bad = ImplicitRule([[1.0]], [[1.0]], [[1.0]])
+    U = [[1.0], [-1.0]]
+    for method in ("auto", "picard", "averaged", "anderson", "newton"):
+        with pytest.warns(ConvergenceWarning, match="1 of 2"):
+            bad.states(U, method=method, max_iter=20)
+        assert bad.solve(U, method=method, max_iter=20).converged.tolist() == [False, True]
+    with pytest.warns(ConvergenceWarning, match="1 of 2"):
+        bad.predict(U)
+    assert np.all(rule.solve([[1.0, 0.5]], method="picard", max_iter=50).error_bound == np.inf)
+    with pytest.raises(ValueError, match="method must be one of"):
+        rule.states([[1.0, 0.5]], method="bisection")
+    with pytest.raises(ValueError, match="method must be one of"):
+        solve_equilibrium(np.eye(1), np.ones((1, 1)), get_activation("relu"), method="direct")
+    with pytest.raises(ValueError, match="max_iter"):
+        rule.states([[1.0, 0.5]], method="newton", max_iter=0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sparse_rule_is_the_dense_rule(seed):
+    rng = np.random.default_rng(seed)
+    matrices = [0.4 * rng.normal(size=shape) * (rng.uniform(size=shape) < 0.3) for shape in ((9, 9), (9, 4), (2, 9))]
+    matrices[0] = project_rows_l1(matrices[0], 0.9)
+    dense = ImplicitRule(*matrices, b=rng.normal(size=9))
+    kept = ImplicitRule(*map(sparse.csr_array, matrices), b=dense.b)
+    U = rng.normal(size=(15, 4))
+    assert kept == dense and dense == kept and repr(kept) == repr(dense)
+    assert kept != ImplicitRule(2 * kept.A, kept.B, kept.C, b=kept.b)
+    assert sparse.issparse(kept.A) and sparse.issparse(kept.D) and not kept.A.data.flags.writeable
+    restored = pickle.loads(pickle.dumps(kept))
+    assert restored == kept and not restored.A.data.flags.writeable
+    for inputs in (U, sparse.csr_array(U)):
+        for method in ("auto", "picard", "anderson"):
+            assert_allclose(kept.states(inputs, method=method), dense.states(U), rtol=1e-8, atol=1e-9)
+        assert_allclose(kept.predict(inputs), dense.predict(U), rtol=1e-8, atol=1e-9)
+    assert kept.inf_norm == pytest.approx(dense.inf_norm) and kept.is_well_posed()
+    with pytest.raises(ValueError, match="b must have 1 dim"):
+        ImplicitRule(*matrices, b=sparse.csr_array(np.ones((9, 1))))

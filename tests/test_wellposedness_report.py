@@ -1,0 +1,265 @@
+"""Certificates of well-posedness never promise what does not hold, and what they promise is kept."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from skimplicit import ImplicitRule
+from skimplicit.activations import get_activation
+from skimplicit.block_activations import BlockActivation, max_pool, softmax
+from skimplicit.equilibrium_methods import solve_equilibrium
+from skimplicit.monotone import diagonal_scaling
+from skimplicit.structure import steps
+from skimplicit.wellposedness import (
+    Condition,
+    block_norms,
+    inf_norm,
+    mu_inf,
+    perron_certificate,
+    perron_frobenius,
+    well_posedness,
+)
+
+SEEDS = range(5)
+
+
+def is_well_posed_for_relu(A):
+    """Brute force: ``x = relu(A x + z)`` has one solution for all z if and only if I - A is a P-matrix."""
+    M = np.eye(len(A)) - A
+    kept = [np.flatnonzero(pattern) for pattern in product([0, 1], repeat=len(A)) if any(pattern)]
+    return all(np.linalg.det(M[np.ix_(rows, rows)]) > 0 for rows in kept)
+
+
+def solutions_for_relu(A, z):
+    """Brute force: the solution of every activation pattern that agrees with it."""
+    found = []
+    for pattern in product([0.0, 1.0], repeat=len(A)):
+        slopes = np.array(pattern)
+        x = np.linalg.solve(np.eye(len(A)) - slopes[:, None] * A, slopes * z)
+        if np.all((A @ x + z > 0) == (slopes > 0)):
+            found.append(x)
+    return found
+
+
+def random_matrices(n_matrices, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(n_matrices):
+        n = rng.integers(1, 5)
+        A = rng.normal(size=(n, n)) * rng.uniform(0.2, 1.2) * (rng.uniform(size=(n, n)) < rng.uniform(0.3, 1.1))
+        yield A - np.diag(rng.uniform(0, 3, size=n) * rng.integers(0, 2))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_certificates_never_accept_a_rule_without_a_unique_fixed_point(seed):
+    seen = set()
+    rng = np.random.default_rng(seed)
+    for A in random_matrices(150, seed):
+        # The semidefinite program is the slow part: on a share of the matrices.
+        report = well_posedness(A, lmi=bool(rng.uniform() < 0.2))
+        seen.add(report.condition)
+        if report:
+            assert is_well_posed_for_relu(A), report
+            z = rng.normal(size=len(A))
+            (x,) = solutions_for_relu(A, z)
+            found = ImplicitRule(A, np.eye(len(A)), np.eye(len(A))).solve(z[None])
+            assert found.converged.all()
+            assert_allclose(found.states[0], x, rtol=1e-7, atol=1e-8)
+    assert seen == set(Condition)
+
+
+def test_brute_force_finds_rules_without_and_with_two_fixed_points():
+    assert len(solutions_for_relu(np.array([[2.0]]), np.array([-1.0]))) == 2
+    assert len(solutions_for_relu(np.array([[2.0]]), np.array([1.0]))) == 0
+    assert not well_posedness(np.array([[2.0]])) and not is_well_posed_for_relu(np.array([[2.0]]))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "leaky_relu", "gelu"])
+def test_error_shrinks_within_the_predicted_iterations(seed, activation):
+    phi = get_activation(activation)
+    rng = np.random.default_rng(seed)
+    seen = set()
+    for A in random_matrices(60, seed + 100):
+        report = well_posedness(A, phi, lmi=False)
+        seen.add(report.condition)
+        if report.condition in (Condition.NONE, Condition.MONOTONE):
+            continue
+        z, X = rng.normal(size=(5, len(A))), rng.normal(size=(5, len(A)))
+        solution = solve_equilibrium(A, z, phi, tol=1e-13)
+        assert solution.converged.all()
+        weights, target = report.weights, 1e-3
+        start = np.abs((X - solution.states) / weights).max(axis=1)
+        alpha = report.relaxation
+        for _ in range(report.n_iterations(target)):
+            X = (1 - alpha) * X + alpha * phi(X @ A.T + z)
+        end = np.abs((X - solution.states) / weights).max(axis=1)
+        reached = target if report.condition is not Condition.EXPLICIT else 0.0
+        assert np.all(end <= reached * start + 1e-9)
+    assert len(seen) >= 3
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rate_of_the_splitting(seed):
+    rng = np.random.default_rng(seed)
+    S = rng.normal(size=(6, 6))
+    A = 3 * (S - S.T) + 0.3 * np.eye(6)  # far outside all norms, but I - A is monotone
+    report = well_posedness(A, "tanh")
+    assert report.condition is Condition.MONOTONE and report.method == "peaceman_rachford" and 0 < report.rate < 1
+    z = rng.normal(size=(10, 6))
+    found = solve_equilibrium(A, z, get_activation("tanh"), method="peaceman_rachford")
+    assert found.converged.all()
+    assert_allclose(found.states, np.tanh(found.states @ A.T + z), atol=1e-9)
+    assert found.n_iter.max() <= report.n_iterations(1e-14)
+    assert np.all(np.abs(found.states - np.tanh(found.states @ A.T + z)).max(axis=1) <= found.error_bound + 1e-12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_monotone_in_a_diagonal_metric(seed):
+    rng = np.random.default_rng(seed)
+    S = rng.normal(size=(5, 5))
+    scale = 10.0 ** rng.uniform(-1, 1, size=5)
+    A = (2 * (S - S.T) + 0.3 * np.eye(5)) * scale[:, None] / scale
+    assert well_posedness(A, lmi=False).condition is Condition.NONE
+    report = well_posedness(A)
+    assert report.condition is Condition.MONOTONE
+    M = np.diag(report.weights) @ (np.eye(5) - A)
+    assert np.linalg.eigvalsh(M + M.T)[0] > 0
+    z = rng.normal(size=(4, 5))
+    found = solve_equilibrium(A, z, get_activation("relu"), method="peaceman_rachford")
+    assert found.converged.all()
+    assert_allclose(found.states, np.maximum(found.states @ A.T + z, 0), atol=1e-8)
+    assert diagonal_scaling(np.array([[2.0]])) is None
+
+
+def test_report_on_each_condition():
+    for A, activation, condition, method in (
+        (np.triu(np.full((3, 3), 9.0), 1), "relu", Condition.EXPLICIT, "direct"),
+        (np.full((2, 2), 0.4), "relu", Condition.INF_NORM, "picard"),
+        (np.full((2, 2), 1.9), "sigmoid", Condition.INF_NORM, "picard"),
+        (np.array([[0.5, 9.0], [0.0, 0.5]]), "relu", Condition.PERRON_FROBENIUS, "picard"),
+        (np.diag([-3.0, -2.0]), "tanh", Condition.MU_INF, "averaged"),
+        (np.diag([-3.0, -2.0]), "gelu", Condition.NONE, None),
+        (np.array([[0.0, 5.0], [-5.0, 0.0]]), "tanh", Condition.MONOTONE, "peaceman_rachford"),
+        (np.eye(2), "identity", Condition.NONE, None),
+    ):
+        for matrix in (A, sparse.csr_array(A)):
+            report = well_posedness(matrix, activation)
+            assert (report.condition, report.method) == (condition, method)
+            assert bool(report) == (condition is not Condition.NONE)
+            rule = ImplicitRule(matrix, np.eye(len(A)), np.eye(len(A)), activation=activation)
+            assert rule.well_posedness().condition is condition
+    with pytest.raises(ValueError, match="does not prove"):
+        report.n_iterations(1e-3)
+    with pytest.raises(ValueError, match="tol must be in"):
+        report.n_iterations(0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_numbers(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(5, 5))
+    assert inf_norm(A) == pytest.approx(np.linalg.norm(A, np.inf))
+    assert perron_frobenius(A) == pytest.approx(np.abs(np.linalg.eigvals(np.abs(A))).max())
+    weights = rng.uniform(0.1, 1, size=5)
+    assert mu_inf(A) <= mu_inf(A, weights) and mu_inf(A, weights) <= inf_norm(A * weights / weights[:, None])
+    step = 1e-8  # the measure is the derivative of the norm of I + h A
+    assert mu_inf(A, np.ones(5)) == pytest.approx((inf_norm(np.eye(5) + step * A) - 1) / step, abs=1e-5)
+    permutation = rng.permutation(60)
+    network = np.triu(rng.normal(size=(60, 60)), 1)[np.ix_(permutation, permutation)]
+    assert perron_frobenius(network) == 0.0 and mu_inf(network) == 0.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_perron_certificate_of_sparse_and_nilpotent_matrices(seed):
+    rng = np.random.default_rng(seed)
+    permutation = rng.permutation(30)
+    network = np.triu(rng.normal(size=(30, 30)), 1)[np.ix_(permutation, permutation)]
+    for A in (network, network + 0.3 * np.eye(30), rng.normal(size=(30, 30)) / 40):
+        dense, from_sparse = perron_certificate(A), perron_certificate(sparse.csr_array(A))
+        assert_allclose(from_sparse, dense, rtol=1e-6)
+        assert_allclose(from_sparse, 1 + np.abs(A) @ from_sparse, rtol=1e-12)
+    assert perron_certificate(sparse.csr_array(network + np.eye(30))) is None
+    assert perron_certificate(sparse.csr_array(2 * np.eye(3))) is None
+
+
+@pytest.mark.parametrize("keep", [np.asarray, sparse.csr_array])
+def test_certificate_of_a_deep_network_with_large_weights(keep):
+    A = np.diag(np.full(39, 30.0), 1)  # the certificate grows to 30^39
+    v = perron_certificate(keep(A))
+    assert v.max() == pytest.approx(30.0**39 * 30 / 29)
+    A[3, 3] = 0.5
+    assert perron_certificate(keep(A)) is not None
+    A[3, 3] = 1.0
+    assert perron_certificate(keep(A)) is None
+    A[3, 3] = 0.0
+    A[3, 4] = np.inf
+    with np.errstate(invalid="ignore"):
+        assert perron_certificate(keep(A)) is None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_block_norms_and_groups(seed):
+    rng = np.random.default_rng(seed)
+    phi = BlockActivation([("relu", 2), (max_pool(3), 3), (softmax(2), 4), ("sigmoid", 1)])
+    A, groups = rng.normal(size=(10, 10)), phi.groups
+    assert groups.tolist() == [0, 1, 2, 2, 2, 3, 3, 4, 4, 5]
+    N = block_norms(A, phi.lipschitz, groups)
+    gamma = [1, 1, 1, 0.5, 0.5, 0.25]
+    for k, row in enumerate(N):
+        for j, value in enumerate(row):
+            block = A[np.ix_(groups == k, groups == j)]
+            assert value == pytest.approx(gamma[k] * np.linalg.norm(block, np.inf))
+    assert_allclose(block_norms(sparse.csr_array(A), phi.lipschitz, groups).toarray(), N)
+    A *= 0.95 / perron_frobenius(N)
+    report = well_posedness(A, phi)
+    assert report and report.mu_inf == np.inf
+    z, X, Y = rng.normal(size=(4, 10)), rng.normal(size=(4, 10)), rng.normal(size=(4, 10))
+    before = np.abs((X - Y) / report.weights).max(axis=1)
+    after = np.abs((phi(X @ A.T + z) - phi(Y @ A.T + z)) / report.weights).max(axis=1)
+    assert np.all(after <= report.rate * before + 1e-12)
+    rule = ImplicitRule(A, np.eye(10), np.eye(10), activation=phi)
+    solution = rule.solve(z)
+    assert solution.converged.all()
+    assert_allclose(solution.states, phi(solution.states @ A.T + z), atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rescaling_keeps_outputs_with_groups(seed):
+    rng = np.random.default_rng(seed)
+    phi = BlockActivation([("relu", 2), (max_pool(3), 6), ("leaky_relu", 2)])
+    A, B, C = rng.normal(size=(10, 10)), rng.normal(size=(10, 3)), rng.normal(size=(2, 10))
+    A *= 0.8 / perron_frobenius(block_norms(A, 1.0, phi.groups))
+    for keep in (np.asarray, sparse.csr_array):
+        rule = ImplicitRule(keep(A), keep(B), keep(C), b=rng.normal(size=10), activation=phi)
+        rescaled = rule.rescaled(0.85)
+        assert rescaled.inf_norm < 0.85
+        assert sparse.issparse(rescaled.A) == (keep is sparse.csr_array)
+        U = rng.normal(size=(20, 3))
+        assert_allclose(rescaled.predict(U), rule.predict(U), rtol=1e-8, atol=1e-8)
+
+
+def test_rescaling_refuses():
+    rule = ImplicitRule([[0.5]], [[1.0]], [[1.0]], activation=BlockActivation([("tanh", 1)]))
+    with pytest.raises(ValueError, match="positively homogeneous"):
+        rule.rescaled(0.9)
+    with pytest.raises(ValueError, match="must exceed"):
+        ImplicitRule([[0.5]], [[1.0]], [[1.0]]).rescaled(0.4)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_steps_make_any_matrix_block_triangular(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(25, 25)) * (rng.uniform(size=(25, 25)) < 0.06)
+    order = steps(A)
+    sequence = np.concatenate([step.states for step in order])
+    assert sorted(sequence) == list(range(25))
+    first = 0
+    for step in order:
+        assert np.all(np.diff(step.states) > 0)
+        assert not np.any(A[np.ix_(step.states, sequence[first + step.states.size :])])
+        assert step.implicit == bool(np.any(A[np.ix_(step.states, step.states)]))
+        first += step.states.size
+    assert steps(np.zeros((0, 0))) == []
