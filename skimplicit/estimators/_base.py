@@ -25,6 +25,10 @@ from skimplicit.training.samples import Samples, merge_duplicates
 __all__ = ["ImplicitEstimator", "unchanged_on_failure"]
 
 
+# Training that runs out of iterations is worth a warning when the last ones still lowered the objective by this share.
+_RECENT, _UNFINISHED = 10, 0.02
+
+
 class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the estimators that train an implicit rule; they say what the targets and the objective are."""
 
@@ -142,10 +146,10 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         bridge = CallbackBridge(self, context, X, y, sample_weight, fitted_attributes, self.verbose)
         result = self._train(prepared, bridge)
         bridge.close(result.evaluation)
-        if not (result.converged or result.stopped):
+        if not (result.converged or result.stopped) and _still_falling(result):
             warnings.warn(
-                f"Training stopped after max_iter={self.max_iter} iterations while the objective still fell by more than "
-                f"tol={self.tol:g} an iteration. The rule is usable; raise max_iter or tol for a finished one.",
+                f"Training stopped after max_iter={self.max_iter} iterations while the objective was still falling by "
+                f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter for a better one.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -274,6 +278,12 @@ def unchanged_on_failure(estimator):
         estimator.__dict__.clear()
         estimator.__dict__.update({**before, **kept})
         raise
+
+
+def _still_falling(result):
+    """Tell whether the last iterations of the last stage still lowered the objective noticeably."""
+    last = result.objectives[result.stages == result.stages.max(initial=0)][-_RECENT:]
+    return last.size > 1 and last[-1] < (1 - _UNFINISHED) * last[0]
 
 
 def _check_weights(sample_weight, X):

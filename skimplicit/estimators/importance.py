@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skimplicit.structure import to_dense
+
 __all__ = ["input_importances", "sensitivity"]
 
 
@@ -24,15 +26,15 @@ def sensitivity(rule):
     cancel nor fill in. Source: El Ghaoui et al. (2021), theorem 4.3.
     """
     slope = rule.activation.lipschitz
-    M = slope * np.abs(rule.A)
-    reached = slope * np.abs(rule.B)
+    M = slope * np.abs(to_dense(rule.A))
+    reached = slope * np.abs(to_dense(rule.B))
     while M.any():
         step = M @ reached
         reached = reached + step
         if np.all(step <= np.finfo(float).eps * reached):
             break
         M = M @ M
-    return np.abs(rule.C) @ reached + np.abs(rule.D)
+    return np.abs(to_dense(rule.C)) @ reached + np.abs(to_dense(rule.D))
 
 
 def input_importances(rule, input_spread, target_spread):
