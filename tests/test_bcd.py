@@ -5,6 +5,7 @@ import pytest
 
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.blocks.choice import make_solver
+from skimplicit.blocks.projected_solver import ProjectedSolver
 from skimplicit.training.bcd import Constraints, Stage, train
 from skimplicit.training.continuation import continuation, random_weights
 from skimplicit.training.objective import SquaredObjective
@@ -168,6 +169,19 @@ def test_record_is_put_right_when_a_closer_look_shows_a_higher_value(seed):
     result = run(make_objective(seed), seed, schedule=[Stage(1e-5, None, 300, 1e-8)])
     assert_never_rises(result)
     assert result.evaluation.objective == pytest.approx(result.objectives[-1], rel=1e-6)
+
+
+@every_seed
+@pytest.mark.parametrize("budget", [None, 1.5])
+def test_exact_solvers_take_the_same_course(seed, budget):
+    objective = make_objective(seed, direct=budget is None)
+    W, b = start_of(objective, seed, n=3)
+    schedule = [Stage(1e-2, budget, 8, 0.0)]
+    courses = [
+        train(objective, solver, Constraints(KAPPA), schedule, W, b).objectives
+        for solver in (make_solver("cvxpy", False), ProjectedSolver(tol=1e-12, max_iter=5000))
+    ]
+    np.testing.assert_allclose(courses[0], courses[1], rtol=1e-4)
 
 
 def test_same_start_same_course():
