@@ -242,6 +242,7 @@ class _Descent:
                     # Too little descent to see through the error of the states: look closer before giving up.
                     tol = max(tol * 1e-2, _TIGHT)
                     current = self._sharpen(current, stage, tol)
+                    self._correct(position, current.objective)
                     previous = current
                     continue
                 return current, True
@@ -298,6 +299,13 @@ class _Descent:
     def _sharpen(self, current, stage, tol):
         """Return the current point with its states to a smaller tolerance."""
         return self.objective.evaluate(current.W, current.b, stage.alpha, start=current.states, tol=tol)
+
+    def _correct(self, position, objective):
+        """Raise the last values of a stage that a closer look has shown to be too low."""
+        for k in range(len(self.objectives) - 1, -1, -1):
+            if self.stages[k] != position or self.objectives[k] >= objective:
+                break
+            self.objectives[k] = objective
 
     def _problem(self, stage, n, N, **numbers):
         numbers = numbers or dict(G=np.zeros((N, N)), R=np.zeros((n, N)), curvature=np.ones(n), ridge=0.0)

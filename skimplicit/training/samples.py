@@ -69,7 +69,7 @@ def merge_duplicates(U, Y, weights=None):
 def _row_keys(U, Y):
     """Return one comparable key for each row of [U Y], equal for equal rows."""
     if sparse.issparse(U):
-        U = sparse.csr_array(U)
+        U = sparse.csr_array(U, copy=True)  # the caller's matrix keeps its layout
         U.sum_duplicates()
         U.eliminate_zeros()
         Y = Y + 0.0

@@ -1,0 +1,46 @@
+"""The solvers of the equilibrium block against each other, over states n, inputs p and the column budget.
+
+Each solves three programs in a row, as training does: the first pays for compilation. Objectives are relative to
+those of CVXPY.
+"""
+
+from time import perf_counter
+
+import numpy as np
+
+from skimplicit.blocks.cvxpy_solver import CvxpySolver
+from skimplicit.blocks.matching import MatchingProblem
+from skimplicit.blocks.projected_solver import ProjectedSolver
+
+GRID = [(5, 10, None), (10, 50, None), (10, 50, 3.0), (20, 50, None), (20, 50, 3.0)]
+
+
+def problems(n, p, budget):
+    rng = np.random.default_rng(0)
+    F = rng.normal(size=(400, n + p)) @ np.diag(np.geomspace(1, 0.05, n + p))
+    for _ in range(3):
+        T = F @ rng.normal(size=(n + p, n)) + 0.1 * rng.normal(size=(400, n))
+        yield MatchingProblem(F.T @ F / 400, T.T @ F / 400, np.ones(n), 1e-3, kappa=0.95, column_budget=budget)
+
+
+def run(solver, n, p, budget):
+    values, seconds, start = [], [], np.zeros((n, n + p))
+    for problem in problems(n, p, budget):
+        begin = perf_counter()
+        W = solver.solve(problem, start)
+        seconds.append(perf_counter() - begin)
+        values.append(problem.value(W))
+    return np.array(values), seconds[0], np.mean(seconds[1:])
+
+
+if __name__ == "__main__":
+    print("| n | p | budget | time CVXPY / projected: first | again | projected - CVXPY objective, relative |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    for n, p, budget in GRID:
+        reference, first, again = run(CvxpySolver(), n, p, budget)
+        values, fast_first, fast_again = run(ProjectedSolver(), n, p, budget)
+        difference = np.max((values - reference) / np.abs(reference))
+        print(
+            f"| {n} | {p} | {budget} | {first / fast_first:.3g} | {again / fast_again:.3g} | {difference:.1e} |",
+            flush=True,
+        )

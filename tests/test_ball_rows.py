@@ -1,0 +1,95 @@
+"""Quadratic programs in l1 balls: the exact minimiser, also where it is not unique."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from skimplicit.blocks.ball_rows import fista, minimise_in_balls
+from skimplicit.projections import project_rows_l1
+
+every_seed = pytest.mark.parametrize("seed", range(3))
+KINDS = ["well", "ill", "rank one", "equal columns", "zero state"]
+
+
+def make_rows(seed, kind, k=5, n=6, radius=0.7):
+    """Draw rows whose bound is active, in the metric that has ones on the diagonal of H."""
+    rng = np.random.default_rng(seed)
+    F = rng.normal(size=(k, 4 * n, n))
+    if kind == "ill":
+        F[:, :, 1:] = F[:, :, :1] + 1e-4 * F[:, :, 1:]
+    elif kind == "rank one":
+        F = F[:, :1]
+    elif kind == "equal columns":
+        F[:, :, 1] = F[:, :, 0]
+    F /= np.linalg.norm(F, axis=1, keepdims=True)
+    if kind == "zero state":
+        F[:, :, 0] = 0.0
+    H = np.matmul(F.transpose(0, 2, 1), F)
+    if kind == "zero state":
+        H[:, 0, 0] = 1.0  # what the caller does with a state that never varies
+    weights = rng.uniform(0.3, 3.0, size=(k, n))
+    target = rng.normal(size=(k, n))
+    target *= 4 * radius / (weights * np.abs(target)).sum(axis=1, keepdims=True)
+    r = np.matmul(H, target[:, :, None])[:, :, 0]
+    start = project_rows_l1(rng.normal(size=(k, n)), radius, weights)
+    return H, r, weights, radius, start
+
+
+def values(H, r, X):
+    return 0.5 * np.einsum("ij,ijk,ik->i", X, H, X) - np.sum(r * X, axis=1)
+
+
+@every_seed
+@pytest.mark.parametrize("kind", KINDS)
+def test_minimum_of_cvxpy(seed, kind):
+    H, r, weights, radius, start = make_rows(seed, kind)
+    X = minimise_in_balls(H, r, weights, radius, start, 1e-12, 5000)
+    assert np.all((weights * np.abs(X)).sum(axis=1) <= radius * (1 + 1e-9))
+    for i, value in enumerate(values(H, r, X)):
+        x = cp.Variable(r.shape[1])
+        objective = cp.quad_form(x, cp.psd_wrap(H[i])) / 2 - r[i] @ x
+        cp.Problem(cp.Minimize(objective), [cp.sum(cp.multiply(weights[i], cp.abs(x))) <= radius]).solve(
+            solver=cp.CLARABEL
+        )
+        assert value == pytest.approx(objective.value, rel=1e-6, abs=1e-10)
+
+
+@every_seed
+@pytest.mark.parametrize("kind", KINDS)
+def test_optimality_conditions(seed, kind):
+    # The best vertex of the ball in the direction of the negative gradient is no better than the minimiser.
+    H, r, weights, radius, start = make_rows(seed, kind)
+    X = minimise_in_balls(H, r, weights, radius, start, 1e-13, 5000)
+    gradient = np.matmul(H, X[:, :, None])[:, :, 0] - r
+    gap = np.sum(gradient * X, axis=1) + radius * np.max(np.abs(gradient) / weights, axis=1)
+    gap_at_zero = radius * np.max(np.abs(r) / weights, axis=1)
+    assert np.all(gap <= 1e-6 * gap_at_zero)
+
+
+@every_seed
+def test_rows_do_not_depend_on_each_other(seed):
+    H, r, weights, radius, start = make_rows(seed, "well")
+    together = minimise_in_balls(H, r, weights, radius, start, 1e-12, 5000)
+    for i in range(r.shape[0]):
+        alone = minimise_in_balls(H[[i]], r[[i]], weights[[i]], radius, start[[i]], 1e-12, 5000)
+        np.testing.assert_allclose(alone[0], together[i], rtol=1e-8, atol=1e-10)
+
+
+def test_few_iterations_give_a_feasible_descent():
+    H, r, weights, radius, start = make_rows(0, "ill")
+    X = minimise_in_balls(H, r, weights, radius, start, 1e-12, 1)
+    assert np.all((weights * np.abs(X)).sum(axis=1) <= radius * (1 + 1e-9))
+    assert np.all(values(H, r, X) <= values(H, r, start) + 1e-12)
+
+
+@pytest.mark.parametrize("condition", [1.0, 1e3])
+def test_fista_solves_a_bound_constrained_problem(condition):
+    rng = np.random.default_rng(0)
+    Q = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    H = Q * np.geomspace(1.0, 1.0 / condition, 6) @ Q.T
+    r = rng.normal(size=(1, 6))
+    X = fista(lambda X: X @ H - r, lambda X: np.maximum(X, 0.0), 1.0, np.zeros((1, 6)), 1e-14, 20_000)
+    slope = X @ H - r
+    assert X.min() >= 0
+    assert slope.min() >= -1e-8
+    assert np.abs(slope * X).max() <= 1e-8

@@ -1,0 +1,207 @@
+"""Block coordinate descent: the true objective never rises within a stage and every iterate is feasible."""
+
+import numpy as np
+import pytest
+
+from skimplicit.activations import ACTIVATIONS
+from skimplicit.blocks.choice import make_solver
+from skimplicit.blocks.projected_solver import ProjectedSolver
+from skimplicit.training.bcd import Constraints, Stage, train
+from skimplicit.training.continuation import continuation, random_weights
+from skimplicit.training.objective import SquaredObjective
+from skimplicit.training.samples import Samples
+
+KAPPA = 0.9
+every_seed = pytest.mark.parametrize("seed", range(5))
+
+
+def make_objective(seed, activation="relu", m=80, p=5, q=2, direct=True, centre=True):
+    rng = np.random.default_rng(seed)
+    U = rng.normal(size=(m, p))
+    Y = np.column_stack([np.sin(2 * U[:, 0]) + U[:, 1] * U[:, 2], np.abs(U[:, 3])])[:, :q]
+    samples = Samples(U, Y + 0.05 * rng.normal(size=(m, q)), centre=centre)
+    return SquaredObjective(samples, ACTIVATIONS[activation], direct)
+
+
+def start_of(objective, seed, n=6, kappa=KAPPA, structure=None):
+    return random_weights(n, objective.samples.n_inputs, kappa, structure, np.random.RandomState(seed))
+
+
+def run(objective, seed=0, schedule=None, solver="auto", constraints=None, callback=None, n=6):
+    constraints = constraints or Constraints(KAPPA / max(objective.activation.lipschitz, 1.0))
+    schedule = schedule or [Stage(1e-3, None, 20, 1e-4), Stage(1e-2, None, 20, 1e-5)]
+    W, b = start_of(objective, seed, n, constraints.kappa, constraints.structure)
+    if not objective.samples.centre:
+        b = np.zeros_like(b)
+    solver = make_solver(solver, constraints.custom is not None)
+    return train(objective, solver, constraints, schedule, W, b, callback=callback)
+
+
+def assert_never_rises(result):
+    for stage in np.unique(result.stages):
+        values = result.objectives[result.stages == stage]
+        assert np.all(np.diff(values) <= 0), np.diff(values).max()
+
+
+@every_seed
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_objective_never_rises_within_a_stage(seed, activation):
+    objective = make_objective(seed, activation)
+    result = run(objective, seed)
+    assert_never_rises(result)
+    assert np.all(np.diff(result.stages) >= 0)
+    assert result.objectives.size == result.stages.size <= result.n_iter
+    # It is the true one: states at equilibrium to full accuracy give the same.
+    final = result.evaluation
+    exact = objective.evaluate(final.W, final.b, final.alpha, tol=1e-13)
+    assert exact.objective == pytest.approx(result.objectives[-1], rel=1e-3)
+    assert exact.objective == pytest.approx(final.objective, rel=1e-8)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("budget", [None, 2.0])
+def test_training_trains(budget, centre):
+    objective = make_objective(0, direct=budget is None, centre=centre)
+    constraints = Constraints(KAPPA)
+    result = run(objective, schedule=continuation(0.01, budget, constraints, 80, 1e-5), constraints=constraints)
+    assert_never_rises(result)
+    assert 2 * result.evaluation.loss < 0.35 * result.evaluation.readout.c.size  # of a variance of 1 each
+
+
+@pytest.mark.parametrize("solver", ["projected", "cvxpy"])
+@pytest.mark.parametrize("budget", [None, 1.5])
+@pytest.mark.parametrize("masked", [True, False])
+def test_every_iterate_is_feasible(solver, budget, masked):
+    objective = make_objective(1, direct=budget is None)
+    mask = np.random.default_rng(0).random((6, 6)) < 0.5 if masked else None
+    weights = np.linspace(0.5, 2.0, 5) if budget else None
+    constraints = Constraints(0.3, column_weights=weights, structure=mask)
+    seen = []
+
+    def check(iteration):
+        W = iteration.evaluation.W
+        seen.append(iteration.number)
+        assert np.abs(W[:, :6]).sum(axis=1).max() <= 0.3
+        assert not masked or not W[:, :6][~mask].any()
+        if budget:
+            assert weights @ np.abs(W[:, 6:]).max(axis=0) <= budget
+        assert iteration.trials >= 1 and iteration.proximal_weight > 0
+
+    stages = [Stage(1e-2, budget, 8, 1e-6)]
+    result = run(objective, schedule=stages, solver=solver, constraints=constraints, callback=check)
+    assert seen == list(range(1, result.objectives.size + 1))
+    assert_never_rises(result)
+
+
+def test_custom_constraints_hold_at_every_iterate():
+    seen = []
+
+    def check(iteration):
+        seen.append(iteration.evaluation.W[:, 4:].min())
+
+    constraints = Constraints(KAPPA, custom=lambda A, B: [B >= 0])
+    result = run(make_objective(2), schedule=[Stage(1e-2, None, 8, 1e-6)], constraints=constraints, callback=check, n=4)
+    assert min(seen) >= -1e-6
+    assert_never_rises(result)
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 9])
+def test_callback_stops(stop_at):
+    result = run(
+        make_objective(0),
+        schedule=[Stage(1e-3, None, 5, 0.0), Stage(1e-2, None, 20, 0.0)],
+        callback=lambda iteration: iteration.number == stop_at,
+    )
+    assert result.stopped and not result.converged
+    assert result.objectives.size == stop_at
+    assert len(result.ends) == (1 if stop_at <= 5 else 2)
+
+
+def test_a_stage_ends_when_there_is_no_more_progress():
+    objective = make_objective(0)
+    loose = run(objective, schedule=[Stage(1e-2, None, 500, 1e-3)])
+    tight = run(objective, schedule=[Stage(1e-2, None, 500, 1e-6)])
+    assert loose.converged and loose.n_iter < tight.n_iter
+    assert tight.evaluation.objective <= loose.evaluation.objective
+    few = run(objective, schedule=[Stage(1e-2, None, 3, 1e-6)])
+    assert not few.converged and few.n_iter == 3
+
+
+def test_stages_start_where_the_last_one_ended():
+    objective, stages = make_objective(0), [Stage(1e-3, None, 10, 1e-6), Stage(1e-2, None, 10, 1e-6)]
+    result = run(objective, schedule=stages)
+    assert [end.alpha for end in result.ends] == [1e-3, 1e-2]
+    first = result.ends[0]
+    carried = objective.evaluate(first.W, first.b, 1e-2, tol=1e-11).objective
+    assert result.objectives[result.stages == 1][0] <= carried * (1 + 1e-3)
+    # A stage can be chosen from how the training went.
+    later = run(objective, schedule=[stages[0], lambda evaluation: [Stage(10 * evaluation.alpha, None, 10, 1e-6)]])
+    np.testing.assert_allclose(later.objectives, result.objectives, rtol=1e-12)
+
+
+def test_schedule_must_start_with_a_stage():
+    with pytest.raises(ValueError, match="must start with a Stage"):
+        run(make_objective(0), schedule=[lambda evaluation: []])
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+def test_smaller_budget_starts_at_the_same_rule(activation):
+    # (B, b) -> s (B, b) does not change what a homogeneous rule can say: the loss at alpha = 0 is the same.
+    objective = make_objective(3, activation, direct=False)
+    W, b = start_of(objective, 3)
+    kept = []
+
+    def first(iteration):
+        kept.append(iteration.evaluation)
+        return True
+
+    dense = objective.evaluate(W, b, 1e-9, tol=1e-12)
+    used = np.abs(W[:, 6:]).max(axis=0).sum()
+    solver = make_solver("auto", False)
+    result = train(objective, solver, Constraints(KAPPA), [Stage(1e-9, used / 50, 1, 0.0)], W, b, callback=first)
+    assert np.abs(result.evaluation.W[:, 6:]).max(axis=0).sum() <= used / 50
+    assert result.evaluation.loss <= dense.loss * (1 + 1e-4)
+
+
+@every_seed
+def test_record_is_put_right_when_a_closer_look_shows_a_higher_value(seed):
+    # Values of loose states can be too low. Without progress in sight, the states are made sharper.
+    result = run(make_objective(seed), seed, schedule=[Stage(1e-5, None, 300, 1e-8)])
+    assert_never_rises(result)
+    assert result.evaluation.objective == pytest.approx(result.objectives[-1], rel=1e-6)
+
+
+@every_seed
+@pytest.mark.parametrize("budget", [None, 1.5])
+def test_exact_solvers_take_the_same_course(seed, budget):
+    objective = make_objective(seed, direct=budget is None)
+    W, b = start_of(objective, seed, n=3)
+    schedule = [Stage(1e-2, budget, 8, 0.0)]
+    courses = [
+        train(objective, solver, Constraints(KAPPA), schedule, W, b).objectives
+        for solver in (make_solver("cvxpy", False), ProjectedSolver(tol=1e-12, max_iter=5000))
+    ]
+    np.testing.assert_allclose(courses[0], courses[1], rtol=1e-4)
+
+
+def test_same_start_same_course():
+    courses = [run(make_objective(4), 4).objectives for _ in range(2)]
+    np.testing.assert_array_equal(*courses)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-3])
+def test_perfect_fit_ends(alpha):
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(40, 3))
+    objective = SquaredObjective(Samples(U, U @ rng.normal(size=(3, 1))), ACTIVATIONS["relu"], True)
+    result = run(objective, schedule=[Stage(alpha, None, 50, 1e-5)])
+    assert_never_rises(result)
+    assert np.isfinite(result.evaluation.objective)
+    assert result.evaluation.loss < (1e-20 if alpha == 0 else 1e-3)
+
+
+def test_nothing_to_fit():
+    objective = SquaredObjective(Samples(np.ones((10, 2)), np.ones((10, 1))), ACTIVATIONS["relu"], True)
+    result = run(objective, schedule=[Stage(1e-2, None, 20, 1e-5)])
+    assert_never_rises(result)
+    assert result.evaluation.loss == pytest.approx(0.0, abs=1e-20)

@@ -1,0 +1,305 @@
+"""The matching block: one formula with two readings, and two solvers that find the same minimum.
+
+The projected solver is also held to a certificate of its own: at a minimiser no step along the projected gradient
+helps, ``<gradient(W), V - W> >= 0`` for every feasible V.
+"""
+
+from dataclasses import replace
+
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from skimplicit.blocks.choice import make_solver
+from skimplicit.blocks.cvxpy_solver import CvxpySolver, SubproblemError
+from skimplicit.blocks.matching import MatchingProblem
+from skimplicit.blocks.projected_solver import ProjectedSolver
+
+GRAMS = ["well", "ill", "singular", "dead state"]
+SETS = {
+    "free": {},
+    "tight": {"kappa": 0.05},
+    "zero": {"kappa": 0.0},
+    "mask": {"mask": True},
+    "budget": {"budget": 0.3},
+    "small budget": {"budget": 0.02},
+    "budget, mask": {"budget": 0.3, "mask": True},
+    "budget, weights": {"budget": 0.3, "weights": True},
+    "budget, groups": {"budget": 0.3, "groups": True},
+}
+# States, inputs, ridge.
+SIZES = [(1, 1, 0.0), (3, 9, 0.03), (8, 3, 0.0)]
+
+
+def make_problem(
+    seed, n, p, gram="well", *, kappa=0.9, mask=False, budget=None, weights=False, groups=False, ridge=0.0
+):
+    """Draw a problem as training poses it: R comes from targets, so the objective is bounded from below."""
+    rng = np.random.default_rng(seed)
+    N = n + p
+    F = rng.normal(size=(3 * N, N))
+    if gram == "ill":  # the condition number of G is 1e8
+        F = np.linalg.qr(F)[0] * np.geomspace(1.0, 1e-4, N) @ np.linalg.qr(rng.normal(size=(N, N)))[0]
+        F *= np.sqrt(F.shape[0])
+    elif gram == "singular":
+        F = F[: max(N // 2, 1)]
+    elif gram == "dead state":
+        F[:, 0] = 0.0
+    m = F.shape[0]
+    T = F @ rng.normal(size=(N, n)) + 0.5 * rng.normal(size=(m, n))
+    curvature = rng.uniform(0.2, 3.0, size=n)
+    groups = rng.permutation(np.arange(p) % max((p + 1) // 2, 1)) if groups else None
+    n_weights = p if groups is None else groups.max() + 1
+    free = np.sum(np.abs(T).max()) * (n_weights if budget else 1)
+    return MatchingProblem(
+        G=F.T @ F / m,
+        R=curvature[:, None] * (T.T @ F) / m,
+        curvature=curvature,
+        ridge=ridge,
+        kappa=kappa,
+        column_budget=None if budget is None else budget * free,
+        column_weights=rng.uniform(0.3, 3.0, size=n_weights) if weights else None,
+        groups=groups,
+        structure=rng.random((n, n)) < 0.6 if mask else None,
+    )
+
+
+def random_point(problem, seed, scale=1.0):
+    return scale * np.random.default_rng(seed).normal(size=problem.R.shape)
+
+
+def random_feasible(problem, seed, scale=1.0):
+    return problem.project(random_point(problem, seed, scale))
+
+
+every_set = pytest.mark.parametrize("options", SETS.values(), ids=SETS.keys())
+every_gram = pytest.mark.parametrize("gram", GRAMS)
+every_size = pytest.mark.parametrize(("n", "p", "ridge"), SIZES)
+
+
+class TestReadings:
+    """Value, gradient, projection and the program in symbols say the same."""
+
+    @every_gram
+    @pytest.mark.parametrize("ridge", [0.0, 0.3])
+    def test_gradient_is_that_of_the_value(self, gram, ridge):
+        problem = make_problem(0, 4, 3, gram, ridge=ridge)
+        W, direction = random_point(problem, 1), random_point(problem, 2)
+        step = 1e-5  # central differences of a quadratic are exact but for rounding
+        slope = (problem.value(W + step * direction) - problem.value(W - step * direction)) / (2 * step)
+        assert np.sum(problem.gradient(W) * direction) == pytest.approx(slope, rel=1e-7, abs=1e-7)
+
+    @pytest.mark.parametrize("gram", ["well", "singular"])
+    def test_value_is_the_weighted_least_squares_it_stands_for(self, gram):
+        rng = np.random.default_rng(3)
+        n, p = 3, 4
+        F = rng.normal(size=(5 if gram == "singular" else 40, n + p))
+        T, h, ridge = rng.normal(size=(F.shape[0], n)), rng.uniform(0.5, 2.0, size=n), 0.2
+        m = F.shape[0]
+        problem = MatchingProblem(F.T @ F / m, h[:, None] * (T.T @ F) / m, h, ridge, kappa=0.9)
+
+        def least_squares(W):
+            return np.sum((T - F @ W.T) ** 2 * h) / (2 * m) + ridge / 2 * np.sum(W**2)
+
+        V, W = random_point(problem, 4), random_point(problem, 5)
+        assert problem.value(V) - problem.value(W) == pytest.approx(least_squares(V) - least_squares(W), rel=1e-12)
+
+    @every_set
+    @every_gram
+    def test_symbols_have_the_same_objective(self, options, gram):
+        problem = make_problem(6, 3, 4, gram, ridge=0.1, **options)
+        program = problem.to_cvxpy()
+        for seed in range(3):
+            W = random_point(problem, seed)
+            program.W.value = W
+            program._aimed.value = W @ problem.factor
+            assert program.problem.objective.value == pytest.approx(problem.value(W), rel=1e-10)
+        assert program.problem.is_dcp(dpp=True)
+
+    @every_set
+    def test_symbols_have_the_same_constraints(self, options):
+        problem = make_problem(7, 3, 4, **options)
+        program = problem.to_cvxpy()
+        for seed, scale in enumerate([1e-3, 0.1, 1.0, 10.0]):
+            for W in (random_point(problem, seed, scale), random_feasible(problem, seed, scale)):
+                program.W.value = W
+                program._aimed.value = W @ problem.factor
+                violation = max(np.max(c.violation()) for c in program.problem.constraints)
+                assert (violation <= 1e-8) == problem.is_feasible(W, 1e-8)
+
+    @every_set
+    def test_projection_is_the_nearest_point(self, options):
+        problem = make_problem(8, 3, 4, **options)
+        W = random_point(problem, 9)
+        nearest = problem.project(W)
+        assert problem.is_feasible(nearest)
+        for seed in range(20):
+            V = random_feasible(problem, seed, 2.0)
+            assert np.sum((W - nearest) * (V - nearest)) <= 1e-10
+
+    @every_gram
+    def test_factor(self, gram):
+        problem = make_problem(10, 4, 5, gram)
+        np.testing.assert_allclose(problem.factor @ problem.factor.T, problem.G, atol=1e-13 * np.trace(problem.G))
+
+    def test_setting_parameters_is_the_same_as_compiling(self):
+        problems = [make_problem(seed, 3, 4, budget=0.3, weights=True, ridge=0.1 * seed) for seed in range(3)]
+        solver = CvxpySolver()
+        for problem in problems:
+            # What is compiled does not come from the first problem.
+            assert problem.value(solver.solve(problem, None)) == pytest.approx(
+                problem.value(CvxpySolver().solve(problem, None)), rel=1e-7
+            )
+
+    def test_compiled_once(self):
+        solver = CvxpySolver()
+        solver.solve(make_problem(0, 2, 3), None)
+        program = solver._program
+        solver.solve(make_problem(1, 2, 3, ridge=0.5), None)
+        assert solver._program is program
+        solver.solve(make_problem(1, 2, 3, kappa=0.4), None)
+        assert solver._program is not program
+
+
+class TestSolvers:
+    """The two solvers agree, and what they return is feasible."""
+
+    @every_size
+    @every_gram
+    @every_set
+    def test_same_minimum(self, n, p, ridge, gram, options):
+        problem = make_problem(n + p, n, p, gram, ridge=ridge, **options)
+        start = random_feasible(problem, 1)
+        reference = CvxpySolver().solve(problem, start)
+        projected = ProjectedSolver(tol=1e-12, max_iter=50_000).solve(problem, start)
+        for W in (reference, projected):
+            assert problem.is_feasible(W, 1e-9)
+            assert (
+                np.abs(W[:, :n]).sum(axis=1).max() <= problem.kappa
+            )  # no tolerance: it is what makes a rule well-posed
+        assert problem.value(projected) == pytest.approx(problem.value(reference), rel=1e-6, abs=1e-12)
+
+    @every_gram
+    @every_set
+    def test_variational_inequality(self, gram, options):
+        problem = make_problem(11, 6, 5, gram, ridge=0.01, **options)
+        W = ProjectedSolver(tol=1e-13, max_iter=50_000).solve(problem, random_feasible(problem, 0))
+        gradient = problem.gradient(W)
+        scale = np.abs(problem.value(W))
+        for seed in range(50):
+            V = random_feasible(problem, seed, 3.0)
+            assert np.sum(gradient * (V - W)) >= -1e-7 * scale
+        # The strongest test point for each seed of doubt: a step along the negative gradient, projected.
+        step = problem.project(W - gradient) - W
+        assert np.sum(gradient * step) >= -1e-7 * scale
+
+    @every_set
+    def test_start_does_not_matter(self, options):
+        problem = make_problem(12, 5, 4, ridge=0.01, **options)
+        solver = ProjectedSolver(tol=1e-12, max_iter=50_000)
+        values = [problem.value(solver.solve(problem, random_feasible(problem, seed, 2.0))) for seed in range(4)]
+        np.testing.assert_allclose(values, values[0], rtol=1e-8)
+
+    @pytest.mark.parametrize("options", [SETS["tight"], SETS["budget"], SETS["budget, mask"]], ids=str)
+    def test_few_iterations_still_give_a_feasible_point(self, options):
+        problem = make_problem(13, 6, 5, "ill", **options)
+        start = random_feasible(problem, 0)
+        W = ProjectedSolver(tol=1e-12, max_iter=3).solve(problem, start)
+        assert problem.is_feasible(W)
+        assert np.abs(W[:, :6]).sum(axis=1).max() <= problem.kappa
+
+    def test_one_solver_serves_different_problems(self):
+        # It keeps a decomposition of the inputs' Gram matrix, which must not meet another matrix.
+        solver = ProjectedSolver()
+        for seed in range(3):
+            problem = make_problem(seed, 3, 4)
+            start = random_feasible(problem, 0)
+            np.testing.assert_array_equal(solver.solve(problem, start), ProjectedSolver().solve(problem, start))
+
+    def test_inputs_are_not_written_to(self):
+        problem = make_problem(14, 4, 3, budget=0.3, mask=True)
+        before = [array.copy() for array in (problem.G, problem.R, problem.curvature)]
+        start = random_feasible(problem, 0)
+        kept = start.copy()
+        for solver in (ProjectedSolver(), CvxpySolver()):
+            solver.solve(problem, start)
+        for array, copy in zip((problem.G, problem.R, problem.curvature, start), (*before, kept), strict=True):
+            np.testing.assert_array_equal(array, copy)
+
+
+class TestCustomConstraints:
+    """Convex constraints of the user's own, through CVXPY."""
+
+    def test_non_negative_inputs(self):
+        problem = replace(make_problem(15, 4, 5), constraints=lambda A, B: [B >= 0])
+        W = CvxpySolver().solve(problem, None)
+        assert W[:, 4:].min() >= -1e-6
+        unconstrained = CvxpySolver().solve(replace(problem, constraints=None), None)
+        assert unconstrained[:, 4:].min() < -0.01
+        assert problem.value(W) > problem.value(unconstrained)
+        # Certificate over the set intersected with B >= 0.
+        gradient = problem.gradient(W)
+        for seed in range(30):
+            V = random_feasible(problem, seed, 2.0)
+            V[:, 4:] = np.maximum(V[:, 4:], 0.0)
+            assert np.sum(gradient * (V - W)) >= -1e-5 * abs(problem.value(W))
+
+    @pytest.mark.parametrize("wrap", [lambda c: c, lambda c: [c], lambda c: (c,)], ids=["bare", "list", "tuple"])
+    def test_forms_of_the_answer(self, wrap):
+        problem = replace(make_problem(16, 2, 3), constraints=lambda A, B: wrap(cp.sum(B) == 0))
+        assert CvxpySolver().solve(problem, None)[:, 2:].sum() == pytest.approx(0.0, abs=1e-6)
+
+    def test_bounds_on_a_and_b_stay_exact(self):
+        problem = replace(
+            make_problem(17, 4, 5, kappa=0.1, budget=0.2, mask=True), constraints=lambda A, B: [cp.sum(A) >= 0.1]
+        )
+        W = CvxpySolver().solve(problem, None)
+        assert np.abs(W[:, :4]).sum(axis=1).max() <= problem.kappa
+        assert problem.budget_used(W) <= problem.column_budget
+        assert not W[:, :4][~problem.structure].any()
+        assert W[:, :4].sum() >= 0.1 - 1e-6
+
+    def test_infeasible_names_block_and_status(self):
+        problem = replace(make_problem(18, 2, 3), constraints=lambda A, B: [B >= 1, B <= -1])
+        with pytest.raises(SubproblemError, match=r"equilibrium block \(A, B\).*infeasible.*custom constraints"):
+            CvxpySolver().solve(problem, None)
+
+    def test_infeasible_with_the_bound_on_a(self):
+        problem = replace(make_problem(19, 2, 3), constraints=lambda A, B: A[0, 0] >= 2)
+        with pytest.raises(SubproblemError, match="bound on A"):
+            CvxpySolver().solve(problem, None)
+
+    def test_not_convex(self):
+        problem = replace(make_problem(20, 2, 3), constraints=lambda A, B: [cp.norm(B) >= 1])
+        with pytest.raises(ValueError, match="not convex"):
+            CvxpySolver().solve(problem, None)
+
+    @pytest.mark.parametrize("answer", [True, None, 1.0, "B >= 0", [np.ones(3)]], ids=str)
+    def test_not_a_constraint(self, answer):
+        problem = replace(make_problem(21, 2, 3), constraints=lambda A, B: answer)
+        with pytest.raises(TypeError, match="must return CVXPY constraints"):
+            CvxpySolver().solve(problem, None)
+
+    def test_projected_solver_refuses(self):
+        problem = replace(make_problem(22, 2, 3), constraints=lambda A, B: [B >= 0])
+        with pytest.raises(ValueError, match="projected solver cannot take custom constraints"):
+            ProjectedSolver().solve(problem, random_feasible(replace(problem, constraints=None), 0))
+        with pytest.raises(ValueError, match="solver='projected' cannot take custom constraints"):
+            make_solver("projected", custom_constraints=True)
+
+
+class TestChoice:
+    """The name decides, custom constraints decide for CVXPY."""
+
+    @pytest.mark.parametrize(
+        ("name", "custom", "expected"),
+        [
+            ("auto", False, ProjectedSolver),
+            ("auto", True, CvxpySolver),
+            ("cvxpy", False, CvxpySolver),
+            ("cvxpy", True, CvxpySolver),
+            ("projected", False, ProjectedSolver),
+        ],
+    )
+    def test_choice(self, name, custom, expected):
+        assert isinstance(make_solver(name, custom), expected)

@@ -1,0 +1,156 @@
+"""The training set: sums over samples against their definitions, sparse as dense, and the laws of merging."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skimplicit.training.samples import Samples, merge_duplicates
+
+every_seed = pytest.mark.parametrize("seed", range(3))
+either_form = pytest.mark.parametrize(
+    "make", [np.asarray, sparse.csr_array, sparse.csr_matrix], ids=lambda f: f.__name__
+)
+with_or_without = pytest.mark.parametrize("centre", [True, False])
+
+
+def make_data(seed, m=25, p=5, q=2):
+    rng = np.random.default_rng(seed)
+    U = rng.normal(size=(m, p)) * rng.uniform(0.1, 100, size=p) * (rng.random((m, p)) < 0.6)
+    U[:, 0] += 7.0
+    Y = rng.normal(size=(m, q)) * [1e-3, 1e3] + [5.0, 0.0]
+    return U, Y, rng.uniform(0.1, 2.0, size=m), rng.normal(size=(m, 3)), rng.normal(size=(m, 4))
+
+
+@every_seed
+@either_form
+@with_or_without
+@pytest.mark.parametrize("weighted", [True, False])
+def test_sums_are_what_their_names_say(seed, make, centre, weighted):
+    U, Y, weights, X, S = make_data(seed)
+    samples = Samples(make(U), Y, weights if weighted else None, centre=centre)
+    w = weights / weights.sum() if weighted else np.full(25, 1 / 25)
+    mean = w @ U if centre else np.zeros(5)
+    Uc = (U - mean) / np.sqrt(w @ (U - mean) ** 2)
+    target_mean = w @ Y if centre else np.zeros(2)
+    Yc = (Y - target_mean) / np.sqrt(w @ (Y - target_mean) ** 2)
+    Xc = X - (w @ X if centre else 0.0)
+    W = np.diag(w)
+    B = np.random.default_rng(seed).normal(size=(3, 5))
+    close = {"rtol": 1e-9, "atol": 1e-11}
+    np.testing.assert_allclose(samples.inputs_times(B), Uc @ B.T, **close)
+    np.testing.assert_allclose(samples.times_inputs(S), S.T @ W @ Uc, **close)
+    np.testing.assert_allclose(samples.times_states(S, X, w @ X), S.T @ W @ (X - w @ X), **close)
+    np.testing.assert_allclose(samples.mean(S), w @ S, **close)
+    np.testing.assert_allclose(samples.UU, Uc.T @ W @ Uc, **close)
+    np.testing.assert_allclose(samples.UY, Uc.T @ W @ Yc, **close)
+    np.testing.assert_allclose(samples.Y, Yc, **close)
+    np.testing.assert_allclose(samples.Y_moments[1], np.sum(w @ Yc**2), **close)
+    moments = samples.moments(X)
+    np.testing.assert_allclose(moments.XX, Xc.T @ W @ Xc, **close)
+    np.testing.assert_allclose(moments.XU, Xc.T @ W @ Uc, **close)
+    np.testing.assert_allclose(moments.XY, Xc.T @ W @ Yc, **close)
+    values, vectors = samples.inputs
+    np.testing.assert_allclose(vectors * values @ vectors.T, samples.UU, **close)
+    assert (samples.n_samples, samples.n_inputs, samples.n_outputs) == (25, 5, 2)
+    if sparse.issparse(samples._U):
+        assert samples._U.nnz == np.count_nonzero(U)
+
+
+@either_form
+@with_or_without
+@pytest.mark.parametrize("value", [0.0, 3.0, 1e8, -1e-8, 0.1])
+def test_constant_input_carries_nothing(make, centre, value):
+    U, Y, _, _, S = make_data(0)
+    U[:, 2] = value
+    samples = Samples(make(U), Y, centre=centre)
+    # Without intercepts a constant column is the intercept, unless it is zero.
+    assert samples.constant[2] == (centre or value == 0)
+    if samples.constant[2]:
+        assert not samples.inputs_times(np.eye(5))[:, 2].any()
+        np.testing.assert_allclose(samples.times_inputs(S)[:, 2], 0.0, atol=1e-14)
+
+
+@either_form
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_units_do_not_matter(make, unit):
+    U, Y, weights, _, _ = make_data(0)
+    here, there = Samples(make(U), Y, weights), Samples(make(U * unit), Y * unit, weights)
+    np.testing.assert_allclose(there.U_scale, here.U_scale * unit, rtol=1e-12)
+    np.testing.assert_allclose(there.Y_scale, here.Y_scale * unit, rtol=1e-12)
+    np.testing.assert_allclose(there.UU, here.UU, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(there.Y, here.Y, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("constant", [0.0, 5.0, -1e8])
+def test_constant_target_keeps_its_unit(constant):
+    U, Y, *_ = make_data(0)
+    Y[:, 1] = constant
+    samples = Samples(U, Y)
+    assert samples.Y_scale[1] == 1.0
+    assert not np.abs(samples.Y[:, 1]).max() > 1e-6
+
+
+def test_targets_left_alone():
+    U, Y, *_ = make_data(0)
+    samples = Samples(U, Y, scale_targets=False)
+    np.testing.assert_array_equal(samples.Y, Y)
+    np.testing.assert_allclose(samples.Y_moments[0], Y.mean(axis=0))
+
+
+def test_the_caller_keeps_his_data():
+    U, Y, weights, *_ = make_data(0)
+    for make in (np.asarray, sparse.csr_array):
+        data = [make(U.copy()), Y.copy(), weights.copy()]
+        Samples(*data)
+        Samples(*merge_duplicates(*data))
+        np.testing.assert_array_equal(data[0].toarray() if sparse.issparse(data[0]) else data[0], U)
+        np.testing.assert_array_equal(data[1], Y)
+        np.testing.assert_array_equal(data[2], weights)
+
+
+def dense(U):
+    return U.toarray() if sparse.issparse(U) else U
+
+
+@either_form
+class TestMergeDuplicates:
+    """The same weighted set, whatever the order and the number of its rows."""
+
+    def test_order_of_the_rows(self, make):
+        U, Y, weights, *_ = make_data(1)
+        order = np.random.default_rng(0).permutation(25)
+        here = merge_duplicates(make(U), Y, weights)
+        there = merge_duplicates(make(U[order]), Y[order], weights[order])
+        for a, b in zip(here, there, strict=True):
+            np.testing.assert_array_equal(dense(a), dense(b))
+
+    def test_weights_are_repetitions(self, make):
+        U, Y, *_ = make_data(2)
+        counts = np.random.default_rng(0).integers(0, 4, size=25)
+        weighted = merge_duplicates(make(U), Y, counts.astype(float))
+        repeated = merge_duplicates(make(np.repeat(U, counts, axis=0)), np.repeat(Y, counts, axis=0))
+        for a, b in zip(weighted, repeated, strict=True):
+            np.testing.assert_array_equal(dense(a), dense(b))
+        assert weighted[2].sum() == counts.sum()
+        assert weighted[0].shape[0] == np.count_nonzero(counts)
+
+    def test_twice_is_once(self, make):
+        U, Y, weights, *_ = make_data(3)
+        once = merge_duplicates(make(np.vstack([U, U])), np.vstack([Y, Y]), np.tile(weights, 2))
+        twice = merge_duplicates(*once)
+        for a, b in zip(once, twice, strict=True):
+            np.testing.assert_array_equal(dense(a), dense(b))
+        np.testing.assert_allclose(np.sort(once[2]), np.sort(2 * weights))
+
+    def test_signed_zeros_and_targets(self, make):
+        # -0.0 equals 0.0; equal inputs with different targets are different samples.
+        U = np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, 1.0]])
+        merged = merge_duplicates(make(U), np.array([[0.0], [-0.0], [2.0]]))
+        assert sorted(merged[2]) == [1.0, 2.0]
+
+
+def test_explicit_zeros_are_zeros():
+    stored = sparse.csr_array((np.array([0.0, 1.0, 1.0]), np.array([0, 1, 1]), np.array([0, 2, 3])), shape=(2, 2))
+    merged = merge_duplicates(stored, np.zeros((2, 1)))
+    assert merged[2].tolist() == [2.0]
+    assert stored.nnz == 3
