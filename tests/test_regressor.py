@@ -145,7 +145,7 @@ class TestFit:
         assert model.score(X, y) > 0.5
 
     def test_warns_with_what_to_do(self, data):
-        with pytest.warns(ConvergenceWarning, match="raise max_iter or tol"):
+        with pytest.warns(ConvergenceWarning, match="raise max_iter"):
             Small(max_iter=2, tol=0.0).fit(*data)
 
     def test_not_fitted(self, data):

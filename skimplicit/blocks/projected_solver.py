@@ -104,10 +104,11 @@ class ProjectedSolver:
         n = matching.n_hidden
         h, G = matching.curvature, matching.G
         diagonal = np.diag(G)
-        root_h = np.sqrt(h)[:, None]
-        spread = np.concatenate([_positive(np.sqrt(diagonal[:n])), _positive(np.sqrt(diagonal[n:]))])
+        spread = _positive(np.sqrt(np.maximum(diagonal, 0.0)))
         # The budget compares entries of a column, so the metric of B may depend on the column, not on the row.
-        metric = np.hstack([root_h * spread[:n], np.full((n, 1), root_h.max()) * spread[n:]])
+        metric_A = _positive(np.sqrt(h[:, None] * np.maximum(diagonal[:n], 0.0) + matching.ridge))
+        metric_B = _positive(np.sqrt(h.max() * np.maximum(diagonal[n:], 0.0) + matching.ridge))
+        metric = np.hstack([metric_A, np.tile(metric_B, (n, 1))])
         weights_A = 1.0 / metric[:, :n]
         weights_B = matching.column_weights
         caps = metric[0, n:]
@@ -119,7 +120,7 @@ class ProjectedSolver:
         weights_B = (1.0 if weights_B is None else weights_B) / caps
         correlation = G / spread / spread[:, None]
         largest = np.linalg.eigvalsh(correlation)[-1]
-        bound = largest + matching.ridge / (metric**2).min()
+        bound = largest + (matching.ridge / metric**2).max()
         R = matching.R / metric
         ridge = matching.ridge / metric**2
 

@@ -283,7 +283,7 @@ def unchanged_on_failure(estimator):
 def _still_falling(result):
     """Tell whether the last iterations of the last stage still lowered the objective noticeably."""
     last = result.objectives[result.stages == result.stages.max(initial=0)][-_RECENT:]
-    return last.size > 1 and last[-1] < (1 - _UNFINISHED) * last[0]
+    return last.size < _RECENT or last[-1] < (1 - _UNFINISHED) * last[0]
 
 
 def _check_weights(sample_weight, X):
