@@ -164,13 +164,13 @@ def train(objective, solver, constraints, schedule, W, b, *, callback=None):
             pending = [*stage(evaluation), *pending]
             continue
         W, b, scale = descent.enter(stage, W, b)
-        start = None if evaluation is None else evaluation.states * scale
+        start = None if evaluation is None else evaluation.scaled(scale)
         evaluation, converged = descent.run(len(ends), stage, W, b, start)
         ends.append(evaluation)
         W, b = evaluation.W, evaluation.b
         if descent.stopped:
             break
-    final = objective.evaluate(W, b, evaluation.alpha, start=evaluation.states, tol=_FINAL_TOL)
+    final = objective.evaluate(W, b, evaluation.alpha, start=evaluation, tol=_FINAL_TOL)
     return TrainingResult(
         evaluation=final,
         objectives=np.array(descent.objectives),
@@ -253,7 +253,7 @@ class _Descent:
         W = current.W + weight * (current.W - previous.W)
         W = self._problem(stage, *W.shape).project(W)
         b = current.b + weight * (current.b - previous.b)
-        point = self.objective.evaluate(W, b, stage.alpha, start=current.states, tol=tol)
+        point = self.objective.evaluate(W, b, stage.alpha, start=current, tol=tol)
         return point if point.objective <= current.objective else current
 
     def _match(self, stage, base, gradient, tol):
@@ -271,7 +271,7 @@ class _Descent:
             # b is eliminated: the mean pre-activation moves by -gradient / curvature, the rest follows the mean state.
             lift = -gradient.b / curvature
             b = base.b + lift - (W - V)[:, :n] @ moments.X_mean
-            new = self.objective.evaluate(W, b, stage.alpha, start=base.states, tol=tol)
+            new = self.objective.evaluate(W, b, stage.alpha, start=base, tol=tol)
             bound = base.objective + problem.value(W) - problem.value(V) + 0.5 * np.sum(lift * gradient.b)
             if new.objective <= bound + _ROUNDING * abs(base.objective):
                 if trial == 1:
@@ -282,7 +282,7 @@ class _Descent:
 
     def _sharpen(self, current, stage, tol):
         """Return the current point with its states to a smaller tolerance."""
-        return self.objective.evaluate(current.W, current.b, stage.alpha, start=current.states, tol=tol)
+        return self.objective.evaluate(current.W, current.b, stage.alpha, start=current, tol=tol)
 
     def _problem(self, stage, n, N, **numbers):
         numbers = numbers or dict(G=np.zeros((N, N)), R=np.zeros((n, N)), curvature=np.ones(n), ridge=0.0)

@@ -1,0 +1,190 @@
+"""The readout block for classes: multinomial logistic regression on the states, by warm-started Newton steps.
+
+One column of logits is enough for two classes (the other class has logit 0); for more, every class has its own column.
+
+Newton's system is solved by conjugate gradients, preconditioned by the same program for a constant curvature, which is the
+ridge readout's: a factor of the size of one class, made from moments. What to stop at is for the caller to say: a training
+step needs little, the stored rule everything.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logsumexp, softmax
+
+from skimplicit.blocks.readout import Readout, ReadoutSystem
+
+__all__ = ["class_probabilities", "cross_entropy", "curvatures", "logistic_readout"]
+
+# Newton steps and conjugate gradient steps of each; the next evaluation starts where this one stopped.
+_MAX_NEWTON, _MAX_CG = 100, 50
+# Relative residual at which the conjugate gradients of a Newton step stop.
+_FORCING = 0.3
+# Share of the predicted decrease that a step has to bring, and the smallest step tried.
+_ARMIJO, _SHORTEST = 1e-4, 1e-10
+
+
+def class_probabilities(logits):
+    """Return the probabilities of the classes that have a column, an ndarray of the shape (m, q) of ``logits``."""
+    return expit(logits) if logits.shape[1] == 1 else softmax(logits, axis=1)
+
+
+def cross_entropy(logits, Y):
+    """Return ``-log(probability of the class of each row)``, shape (m,), for indicators Y of the shape of ``logits``."""
+    if logits.shape[1] == 1:
+        return np.logaddexp(0.0, logits[:, 0]) - Y[:, 0] * logits[:, 0]
+    return logsumexp(logits, axis=1) - np.einsum("ij,ij->i", logits, Y)
+
+
+def curvatures(P):
+    """Return the second derivatives ``P (1 - P)`` of the cross-entropy by each logit, an ndarray of the shape of P."""
+    return P * (1.0 - P)
+
+
+def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e-12):
+    """Minimise ``sum_i w_i cross_entropy(Yhat_i, Y_i) + alpha/2 (||C||_F^2 + ||D||_F^2)`` over the readout C, D, c.
+
+    Parameters
+    ----------
+    samples : Samples
+        Inputs, class indicators and weights.
+    states : ndarray of shape (m, n)
+        States.
+    moments : Moments
+        Their moments.
+    alpha : float
+        Ridge, at least 0.
+    direct : bool
+        Whether to have D.
+    start : Readout or None
+        Where to start.
+    tol : float
+        Stop when Newton's step promises to lower the objective by less than this share of it.
+
+    Returns
+    -------
+    readout : Readout
+        The readout; its objective is never above that of ``start``.
+    loss : float
+        Its cross-entropy.
+    """
+    problem = _Problem(samples, states, moments, alpha, direct)
+    point = problem.prior() if start is None else _Point(start.C, start.D, start.c)
+    logits = problem.product(point)
+    loss, norm = problem.loss(logits), point.dot(point, ridge=True)
+    for _ in range(_MAX_NEWTON):
+        P = class_probabilities(logits)
+        gradient = problem.adjoint(P - samples.Y).plus(point.without_intercept(), alpha)
+        step = problem.newton_step(P, gradient)
+        slope = gradient.dot(step)
+        if not -slope > tol * (loss + 0.5 * alpha * norm):
+            break
+        moved = problem.product(step)
+        cross, square = point.dot(step, ridge=True), step.dot(step, ridge=True)
+        length = 1.0
+        while length > _SHORTEST:
+            new_logits = logits + length * moved
+            new_loss = problem.loss(new_logits)
+            new_norm = norm + length * (2.0 * cross + length * square)
+            if new_loss - loss + 0.5 * alpha * (new_norm - norm) <= _ARMIJO * length * slope:
+                break
+            length *= 0.5
+        else:
+            break
+        point, logits, loss, norm = point.plus(step, length), new_logits, new_loss, new_norm
+    return Readout(point.C, point.D, point.c), loss
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A readout as a vector."""
+
+    C: np.ndarray
+    D: np.ndarray | None
+    c: np.ndarray
+
+    def dot(self, other, ridge=False):
+        """Return the inner product, that of the penalised part alone if ``ridge``."""
+        total = np.vdot(self.C, other.C) + (0.0 if self.D is None else np.vdot(self.D, other.D))
+        return float(total if ridge else total + self.c @ other.c)
+
+    def plus(self, other, factor):
+        D = None if self.D is None else self.D + factor * other.D
+        return _Point(self.C + factor * other.C, D, self.c + factor * other.c)
+
+    def without_intercept(self):
+        return _Point(self.C, self.D, np.zeros_like(self.c))
+
+
+class _Problem:
+    """The products with ``[Xc Uc 1]`` that Newton's method needs."""
+
+    def __init__(self, samples, states, moments, alpha, direct):
+        self.samples = samples
+        self.states = states
+        self.moments = moments
+        self.alpha = alpha
+        self.direct = direct
+
+    def prior(self):
+        """Return the readout that gives every sample the shares of the classes."""
+        samples = self.samples
+        q, n, p = samples.n_outputs, self.states.shape[1], samples.n_inputs
+        share = np.clip(samples.mean(samples.Y), np.finfo(float).eps, 1.0 - np.finfo(float).eps)
+        c = np.log(share) - (np.log1p(-share) if q == 1 else np.log(share).mean())
+        return _Point(np.zeros((q, n)), np.zeros((q, p)) if self.direct else None, c if samples.centre else 0.0 * c)
+
+    def product(self, point):
+        """Return ``Xc C' + Uc D' + c``, shape (m, q)."""
+        logits = self.states @ point.C.T
+        logits += point.c - point.C @ self.moments.X_mean
+        if point.D is not None:
+            logits += self.samples.inputs_times(point.D)
+        return logits
+
+    def adjoint(self, S):
+        """Return ``S' diag(weights) [Xc Uc 1]`` for S of shape (m, q)."""
+        samples = self.samples
+        return _Point(
+            samples.times_states(S, self.states, self.moments.X_mean),
+            samples.times_inputs(S) if self.direct else None,
+            samples.mean(S) if samples.centre else np.zeros(S.shape[1]),
+        )
+
+    def loss(self, logits):
+        return float(self.samples.mean(cross_entropy(logits, self.samples.Y)))
+
+    def newton_step(self, P, gradient):
+        """Return a direction of descent, Newton's up to the forcing term."""
+        # The curvature of a typical sample; that of the classes together has rank one less than their number.
+        curvature = float(np.mean(self.samples.mean(curvatures(P)))) + np.finfo(float).tiny
+        system = ReadoutSystem(self.moments, self.alpha / curvature, self.direct)
+
+        def precondition(point):
+            C, D = system.solve(point.C / curvature, None if point.D is None else point.D / curvature)
+            return _Point(C, D, point.c / curvature)
+
+        def hessian(point):
+            V = self.product(point)
+            V *= P
+            V -= P * V.sum(axis=1, keepdims=True)
+            return self.adjoint(V).plus(point.without_intercept(), self.alpha)
+
+        residual = gradient
+        direction = precondition(residual)
+        step, first = None, residual.dot(direction)
+        rho = first
+        for _ in range(_MAX_CG):
+            bent = hessian(direction)
+            curve = direction.dot(bent)
+            if not curve > 0:
+                break
+            length = rho / curve
+            step = direction.plus(direction, -1.0 - length) if step is None else step.plus(direction, -length)
+            residual = residual.plus(bent, -length)
+            preconditioned = precondition(residual)
+            rho, previous = residual.dot(preconditioned), rho
+            if not rho > _FORCING**2 * first:
+                break
+            direction = preconditioned.plus(direction, rho / previous)
+        return gradient.plus(gradient, -1.0) if step is None else step
