@@ -3,9 +3,14 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimplicit import ImplicitRegressor
+from skimplicit import ImplicitClassifier, ImplicitRegressor
 
-ESTIMATORS = [ImplicitRegressor(), ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10)]
+ESTIMATORS = [
+    ImplicitRegressor(),
+    ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10),
+    ImplicitClassifier(),
+    ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10),
+]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -2,19 +2,19 @@
 
 One column of logits is enough for two classes (the other class has logit 0); for more, every class has its own column.
 
-Newton's system is solved by conjugate gradients, preconditioned by the same program for a constant curvature, which is the
-ridge readout's: a factor of the size of one class, made from moments. What to stop at is for the caller to say: a training
-step needs little, the stored rule everything.
+Newton's system is solved by conjugate gradients, preconditioned by the same program for a constant curvature, which is
+the ridge readout's: a factor of the size of one class, made from moments. What to stop at is for the caller to say: a
+training step needs little, the stored rule everything.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit
 
 from skimplicit.blocks.readout import Readout, ReadoutSystem
 
-__all__ = ["class_probabilities", "cross_entropy", "curvatures", "logistic_readout"]
+__all__ = ["cross_entropy", "logistic_readout"]
 
 # Newton steps and conjugate gradient steps of each; the next evaluation starts where this one stopped.
 _MAX_NEWTON, _MAX_CG = 100, 50
@@ -24,21 +24,33 @@ _FORCING = 0.3
 _ARMIJO, _SHORTEST = 1e-4, 1e-10
 
 
-def class_probabilities(logits):
-    """Return the probabilities of the classes that have a column, an ndarray of the shape (m, q) of ``logits``."""
-    return expit(logits) if logits.shape[1] == 1 else softmax(logits, axis=1)
-
-
 def cross_entropy(logits, Y):
-    """Return ``-log(probability of the class of each row)``, shape (m,), for indicators Y of the shape of ``logits``."""
+    """Return ``-log(probability of its class)`` of every row and the probabilities of the classes that have a column.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (m, q)
+        Logits of the classes; a single column is that of the second of two classes, the first has logit 0.
+    Y : ndarray of shape (m, q)
+        Indicators of the classes that have a column.
+
+    Returns
+    -------
+    losses : ndarray of shape (m,)
+        Cross-entropies, in nats.
+    P : ndarray of shape (m, q)
+        Probabilities.
+    """
+    # SciPy's logsumexp and softmax do the same, twice, and take longer over a small array than Newton's step.
+    own = np.einsum("ij,ij->i", logits, Y)
     if logits.shape[1] == 1:
-        return np.logaddexp(0.0, logits[:, 0]) - Y[:, 0] * logits[:, 0]
-    return logsumexp(logits, axis=1) - np.einsum("ij,ij->i", logits, Y)
-
-
-def curvatures(P):
-    """Return the second derivatives ``P (1 - P)`` of the cross-entropy by each logit, an ndarray of the shape of P."""
-    return P * (1.0 - P)
+        return np.logaddexp(0.0, logits[:, 0]) - own, expit(logits)
+    largest = logits.max(axis=1, keepdims=True)
+    P = logits - largest
+    np.exp(P, out=P)
+    total = P.sum(axis=1, keepdims=True)
+    P /= total
+    return np.log(total[:, 0]) + largest[:, 0] - own, P
 
 
 def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e-12):
@@ -71,9 +83,8 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     problem = _Problem(samples, states, moments, alpha, direct)
     point = problem.prior() if start is None else _Point(start.C, start.D, start.c)
     logits = problem.product(point)
-    loss, norm = problem.loss(logits), point.dot(point, ridge=True)
+    (loss, P), norm = problem.loss(logits), point.dot(point, ridge=True)
     for _ in range(_MAX_NEWTON):
-        P = class_probabilities(logits)
         gradient = problem.adjoint(P - samples.Y).plus(point.without_intercept(), alpha)
         step = problem.newton_step(P, gradient)
         slope = gradient.dot(step)
@@ -84,14 +95,14 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
         length = 1.0
         while length > _SHORTEST:
             new_logits = logits + length * moved
-            new_loss = problem.loss(new_logits)
+            new_loss, new_P = problem.loss(new_logits)
             new_norm = norm + length * (2.0 * cross + length * square)
             if new_loss - loss + 0.5 * alpha * (new_norm - norm) <= _ARMIJO * length * slope:
                 break
             length *= 0.5
         else:
             break
-        point, logits, loss, norm = point.plus(step, length), new_logits, new_loss, new_norm
+        point, logits, loss, P, norm = point.plus(step, length), new_logits, new_loss, new_P, new_norm
     return Readout(point.C, point.D, point.c), loss
 
 
@@ -152,12 +163,14 @@ class _Problem:
         )
 
     def loss(self, logits):
-        return float(self.samples.mean(cross_entropy(logits, self.samples.Y)))
+        """Return the mean cross-entropy and the probabilities."""
+        losses, P = cross_entropy(logits, self.samples.Y)
+        return float(self.samples.mean(losses)), P
 
     def newton_step(self, P, gradient):
         """Return a direction of descent, Newton's up to the forcing term."""
         # The curvature of a typical sample; that of the classes together has rank one less than their number.
-        curvature = float(np.mean(self.samples.mean(curvatures(P)))) + np.finfo(float).tiny
+        curvature = float(np.mean(self.samples.mean(P * (1.0 - P)))) + np.finfo(float).tiny
         system = ReadoutSystem(self.moments, self.alpha / curvature, self.direct)
 
         def precondition(point):

@@ -21,8 +21,8 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         min  -1/m sum_i log p_i[y_i] + alpha/2 (||A||_F^2 + ||B||_F^2 + ||C||_F^2 + ||D||_F^2)
         s.t. X = phi(X A' + U B' + 1 b'),   ||A||_inf <= kappa,   sum_j max_i |B_ij| <= column_budget,
 
-    where the ridge (not the budget) is measured with every input divided by its standard deviation, so that ``alpha`` means
-    the same in any unit. Two classes have one logit, that of the second; its probability is ``1 / (1 + exp(-logit))``.
+    where the ridge (not the budget) is measured with every input divided by its standard deviation, so that ``alpha``
+    means the same in any unit. Two classes have one logit, that of the second, with probability ``1 / (1 + exp(-logit))``.
 
     Parameters
     ----------
@@ -35,17 +35,18 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     kappa : float
         Bound on the infinity norm of A, in [0, 1). The stored A satisfies it exactly.
     column_budget : float or None
-        Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that inputs
-        drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.
+        Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that
+        inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.
     alpha : float
-        Ridge on A, B, C and D, not on the intercepts. ``fit`` starts at a small value and raises it in warm-started steps.
+        Ridge on A, B, C and D, not on the intercepts. ``fit`` starts at a small value and raises it in warm-started
+        steps.
     direct : bool or "auto"
         Whether there is a direct term D u. ``"auto"``: yes without a budget, no with one.
     fit_intercept : bool
         Whether there are intercepts b and c.
     class_weight : dict, "balanced" or None
-        Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"``: every class weighs
-        the same. None: 1.
+        Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"``: every class
+        weighs the same. None: 1.
     structure : None, array-like of bool of shape (n_hidden, n_hidden), or list of int
         Entries of A that may be non-zero: a mask, or the sizes of the hidden layers of a feedforward network.
     constraints : callable or None
@@ -233,8 +234,8 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         if present.size < 2:
             weighted = "" if sample_weight is None else " with a positive sample_weight"
             raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes{weighted}, got only the class "
-                f"{classes[present[0]]!r}."
+                f"{type(self).__name__} needs samples of at least 2 classes{weighted}, got 1 class: "
+                f"{classes[present].tolist()}."
             )
         if self.class_weight is not None:
             per_class = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=sample_weight)

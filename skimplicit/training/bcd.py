@@ -132,7 +132,7 @@ def train(objective, solver, constraints, schedule, W, b, *, callback=None):
 
     Parameters
     ----------
-    objective : SquaredObjective
+    objective : ImplicitObjective
         J, with its gradient.
     solver : object with ``solve(matching, start)``
         Solves the equilibrium block.

@@ -4,19 +4,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from skimplicit.blocks.logistic import class_probabilities, curvatures, logistic_readout
+from skimplicit.blocks.logistic import cross_entropy, logistic_readout
 from skimplicit.training.objective import ImplicitObjective
 
 __all__ = ["CrossEntropyObjective"]
 
 
 class CrossEntropyObjective(ImplicitObjective):
-    """``J(A, B, b) = min_{C, D, c} sum_i w_i (logsumexp(yhat_i) - <y_i, yhat_i>) + alpha/2 (||A||^2 + ... + ||D||^2)``.
+    """``J(A, B, b) = min_{C, D, c} 1/m sum_i -log p_i[y_i] + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)``.
 
-    The readout has no closed form: it starts from that of the point nearby and stops at the tolerance of the evaluation. J
-    is the value at the readout held, so that descent is descent of something real, and its gradient holds the readout.
+    ``p_i = softmax(yhat_i)``; the targets are indicators of the classes, one column where there are two classes. The
+    readout has no closed form: it starts from that of the point nearby and stops at the tolerance of the evaluation. J is
+    the value at the readout held, so descent is descent of something real, and its gradient holds the readout.
 
-    See :class:`~skimplicit.training.objective.ImplicitObjective` for the parameters.
+    Parameters
+    ----------
+    samples : Samples
+        The training set.
+    activation : Activation
+        phi.
+    direct : bool
+        Whether there is a direct term D.
     """
 
     def _read_out(self, states, moments, alpha, start, tol):
@@ -28,5 +36,5 @@ class CrossEntropyObjective(ImplicitObjective):
         return logistic_readout(self.samples, states, moments, alpha, self.direct, near, tol)
 
     def _loss_derivatives(self, predictions):
-        P = class_probabilities(predictions)
-        return P - self.samples.Y, float(np.mean(self.samples.mean(curvatures(P))))
+        P = cross_entropy(predictions, self.samples.Y)[1]
+        return P - self.samples.Y, float(np.mean(self.samples.mean(P * (1.0 - P))))

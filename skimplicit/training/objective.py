@@ -50,7 +50,7 @@ class Evaluation:
     tol: float
 
     def scaled(self, scale):
-        """Return what to start from when B and b are multiplied by ``scale`` under a positively homogeneous activation."""
+        """Return what to start from when B and b are multiplied by ``scale``, for a positively homogeneous phi."""
         if scale == 1.0:
             return self
         return replace(
@@ -84,10 +84,10 @@ class Gradient:
 
 
 class ImplicitObjective:
-    """``J(A, B, b, C, D, c) = L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)``, a loss left to subclasses.
+    """``J(A, B, b) = min_{C, D, c} L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)`` for a subclass's loss L.
 
     ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are those of ``samples``. The
-    readout C, D, c is chosen for every A, B, b tried, so that J is a function of these alone (variable projection).
+    readout C, D, c is chosen anew for every A, B, b tried, so J is a function of these alone (variable projection).
 
     Parameters
     ----------
@@ -182,7 +182,14 @@ class ImplicitObjective:
 class SquaredObjective(ImplicitObjective):
     """``J(A, B, b) = min_{C, D, c} 1/2m ||Y - Yhat||_F^2 + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)``.
 
-    See :class:`ImplicitObjective` for the parameters.
+    Parameters
+    ----------
+    samples : Samples
+        The training set.
+    activation : Activation
+        phi.
+    direct : bool
+        Whether there is a direct term D.
     """
 
     def _read_out(self, states, moments, alpha, start, tol):
