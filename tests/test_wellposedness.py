@@ -120,8 +120,8 @@ def test_certificate_bounds_the_distance_to_the_solution(seed, activation):
     for _ in range(20):  # along the iteration from a random point, the bound stays one
         following = activation(A @ x + z)
         error, residual = np.abs(x - solution), np.abs(x - following)
-        rounding = 1e-12 * np.abs(solution).max()
         bound = np.linalg.solve(np.eye(6) - activation.lipschitz * np.abs(A), residual)
+        rounding = 1e-12 * (np.abs(solution).max() + bound.max())
         assert np.all(error <= bound * (1 + 1e-9) + rounding)
         assert error.max() <= v.max() * residual.max() * (1 + 1e-9) + rounding
         x = following

@@ -6,7 +6,7 @@ __all__ = ["make_solver"]
 
 # Inside training a matching program is one step of many: where projected gradient is slow, a good feasible point will do,
 # for the step is judged by the true objective.
-_TRAINING_TOL, _TRAINING_MAX_ITER = 1e-6, 24
+_TRAINING_TOL, _TRAINING_MAX_ITER = 1e-6, 12
 
 
 def make_solver(name, custom_constraints):

@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from skimplicit.blocks.readout import Readout, ReadoutSystem
 
-__all__ = ["cross_entropy", "logistic_readout"]
+__all__ = ["cross_entropy", "logistic_readout", "prior_logits"]
 
 # Newton steps and conjugate gradient steps of each; the next evaluation starts where this one stopped.
 _MAX_NEWTON, _MAX_CG = 100, 50
@@ -53,6 +53,27 @@ def cross_entropy(logits, Y):
     return np.log(total[:, 0]) + largest[:, 0] - own, P
 
 
+def prior_logits(shares, centre):
+    """Return the logits that predict the shares of the classes for every sample.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (q,)
+        Shares of the classes that have a column.
+    centre : bool
+        Whether there is an intercept; without one the logits are zeros.
+
+    Returns
+    -------
+    ndarray of shape (q,)
+        The logits.
+    """
+    if not centre:
+        return np.zeros_like(shares)
+    shares = np.clip(shares, np.finfo(float).eps, 1.0 - np.finfo(float).eps)
+    return np.log(shares) - (np.log1p(-shares) if shares.size == 1 else np.log(shares).mean())
+
+
 def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e-12):
     """Minimise ``sum_i w_i cross_entropy(Yhat_i, Y_i) + alpha/2 (||C||_F^2 + ||D||_F^2)`` over the readout C, D, c.
 
@@ -71,7 +92,7 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     start : Readout or None
         Where to start.
     tol : float
-        Stop when Newton's step promises to lower the objective by less than this share of it.
+        Stop when the preconditioned gradient promises to lower the objective by less than this share of it.
 
     Returns
     -------
@@ -86,10 +107,10 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     (loss, P), norm = problem.loss(logits), point.dot(point, ridge=True)
     for _ in range(_MAX_NEWTON):
         gradient = problem.adjoint(P - samples.Y).plus(point.without_intercept(), alpha)
-        step = problem.newton_step(P, gradient)
-        slope = gradient.dot(step)
-        if not -slope > tol * (loss + 0.5 * alpha * norm):
+        step = problem.newton_step(P, gradient, tol * (loss + 0.5 * alpha * norm))
+        if step is None:
             break
+        slope = gradient.dot(step)
         moved = problem.product(step)
         cross, square = point.dot(step, ridge=True), step.dot(step, ridge=True)
         length = 1.0
@@ -141,9 +162,8 @@ class _Problem:
         """Return the readout that gives every sample the shares of the classes."""
         samples = self.samples
         q, n, p = samples.n_outputs, self.states.shape[1], samples.n_inputs
-        share = np.clip(samples.mean(samples.Y), np.finfo(float).eps, 1.0 - np.finfo(float).eps)
-        c = np.log(share) - (np.log1p(-share) if q == 1 else np.log(share).mean())
-        return _Point(np.zeros((q, n)), np.zeros((q, p)) if self.direct else None, c if samples.centre else 0.0 * c)
+        c = prior_logits(samples.mean(samples.Y), samples.centre)
+        return _Point(np.zeros((q, n)), np.zeros((q, p)) if self.direct else None, c)
 
     def product(self, point):
         """Return ``Xc C' + Uc D' + c``, shape (m, q)."""
@@ -167,8 +187,8 @@ class _Problem:
         losses, P = cross_entropy(logits, self.samples.Y)
         return float(self.samples.mean(losses)), P
 
-    def newton_step(self, P, gradient):
-        """Return a direction of descent, Newton's up to the forcing term."""
+    def newton_step(self, P, gradient, worthwhile):
+        """Return a direction of descent, Newton's up to the forcing term; None if it promises less than ``worthwhile``."""
         # The curvature of a typical sample; that of the classes together has rank one less than their number.
         curvature = float(np.mean(self.samples.mean(P * (1.0 - P)))) + np.finfo(float).tiny
         system = ReadoutSystem(self.moments, self.alpha / curvature, self.direct)
@@ -186,6 +206,8 @@ class _Problem:
         residual = gradient
         direction = precondition(residual)
         step, first = None, residual.dot(direction)
+        if not first > worthwhile:
+            return None
         rho = first
         for _ in range(_MAX_CG):
             bent = hessian(direction)

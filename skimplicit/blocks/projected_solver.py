@@ -81,8 +81,7 @@ class ProjectedSolver:
         """Minimise ``1/2 a' H_i a - r_i a`` over each row a in the l1 ball (and inside its structure)."""
         n = linear.shape[0]
         diagonal = np.einsum("ijj->ij", hessian)
-        # A state that never varies leaves a zero on the diagonal: any positive number will do for the metric.
-        metric = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        metric = _positive(np.sqrt(np.maximum(diagonal, 0.0)))
         scaled = hessian / metric[:, :, None] / metric[:, None, :]
         linear = linear / metric
         if structure is not None:
@@ -106,7 +105,7 @@ class ProjectedSolver:
         h, G = matching.curvature, matching.G
         diagonal = np.diag(G)
         root_h = np.sqrt(h)[:, None]
-        spread = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        spread = np.concatenate([_positive(np.sqrt(diagonal[:n])), _positive(np.sqrt(diagonal[n:]))])
         # The budget compares entries of a column, so the metric of B may depend on the column, not on the row.
         metric = np.hstack([root_h * spread[:n], np.full((n, 1), root_h.max()) * spread[n:]])
         weights_A = 1.0 / metric[:, :n]
@@ -151,6 +150,12 @@ def _solve_each(H, r):
     values, vectors = np.linalg.eigh(H)
     moved = np.matmul(vectors.transpose(0, 2, 1), r[:, :, None]) * _safe_inverse(values)[:, :, None]
     return np.matmul(vectors, moved)[:, :, 0]
+
+
+def _positive(scales):
+    """Lift scales that are zero or tiny beside the largest: a state that never varies must not break the metric."""
+    largest = scales.max(axis=-1, keepdims=True, initial=0.0)
+    return np.maximum(scales, np.where(largest > 0, 1e-7 * largest, 1.0))
 
 
 def _safe_inverse(values):

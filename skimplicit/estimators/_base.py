@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -21,7 +22,7 @@ from skimplicit.training.bcd import Constraints, Stage, train
 from skimplicit.training.continuation import continuation, random_weights
 from skimplicit.training.samples import Samples, merge_duplicates
 
-__all__ = ["ImplicitEstimator"]
+__all__ = ["ImplicitEstimator", "unchanged_on_failure"]
 
 
 class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -113,30 +114,36 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         self
             The fitted estimator. If the fit fails, the estimator is as it was before.
         """
-        with _unchanged_on_failure(self):
+        with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight)
 
-    def _fit(self, X, y, sample_weight):
+    def _prepare(self, X, y, sample_weight, groups=None):
+        """Return the :class:`_Preparation` of training data that have been validated."""
         activation, mask, direct, solver = self._check_choices()
-        X, y = self._validate_data(X, y)
         weights = _check_weights(sample_weight, X)
         Y, weights, scale_targets, attributes = self._encode_targets(y, weights)
-        samples = Samples(*merge_duplicates(X, Y, weights), self.fit_intercept, scale_targets)
-        objective = self._make_objective(samples, activation, direct)
+        samples = Samples(*merge_duplicates(X, Y, weights), self.fit_intercept, scale_targets, groups)
         constraints = Constraints(
             kappa=self.kappa / max(activation.lipschitz, 1.0),
-            column_weights=None if self.column_budget is None else 1.0 / samples.U_scale,
+            column_weights=samples.budget_weights(groups),
+            groups=groups,
             structure=mask,
             custom=None if self.constraints is None else _in_user_units(self.constraints, samples),
         )
-        attributes["_n_features_out"] = self.n_hidden
+        objective = self._make_objective(samples, activation, direct)
+        return _Preparation(objective, solver, constraints, {**attributes, "_n_features_out": self.n_hidden})
+
+    def _fit(self, X, y, sample_weight):
+        self._check_choices()
+        X, y = self._validate_data(X, y)
+        prepared = self._prepare(X, y, sample_weight)
 
         def fitted_attributes(evaluation):
-            return {**attributes, "rule_": objective.rule(evaluation)}
+            return {**prepared.attributes, "rule_": prepared.objective.rule(evaluation)}
 
         context = self._init_callback_context(max_subtasks=self.max_iter * self.n_init + 1)
         bridge = CallbackBridge(self, context, X, y, sample_weight, fitted_attributes, self.verbose)
-        result = self._train(objective, solver, constraints, bridge)
+        result = self._train(prepared, bridge)
         bridge.close(result.evaluation)
         if not (result.converged or result.stopped):
             warnings.warn(
@@ -145,19 +152,24 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        for name, value in fitted_attributes(result.evaluation).items():
+        self._store(prepared, result, fitted_attributes(result.evaluation))
+        return self
+
+    def _store(self, prepared, result, attributes):
+        """Set the fitted attributes."""
+        for name, value in attributes.items():
             setattr(self, name, value)
         self.n_iter_ = result.n_iter
         self.objective_history_ = result.objectives
         self.objective_stages_ = result.stages
         self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
-        spread = np.where(samples.constant, 0.0, samples.U_scale)
-        self.feature_importances_ = input_importances(self.rule_, spread, samples.Y_scale)
-        return self
+        samples = prepared.objective.samples
+        self.feature_importances_ = input_importances(self.rule_, samples.U_spread, samples.Y_scale)
 
-    def _train(self, objective, solver, constraints, bridge):
+    def _train(self, prepared, bridge):
         """Return the best :class:`TrainingResult` over the starts."""
-        n_inputs, activation = objective.samples.n_inputs, objective.activation
+        objective, constraints = prepared.objective, prepared.constraints
+        n_inputs = objective.samples.n_inputs
         random_state = check_random_state(self.random_state)
         best = None
         for start in range(self.n_init):
@@ -168,7 +180,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
                 W, b = random_weights(self.n_hidden, n_inputs, constraints.kappa, constraints.structure, random_state)
                 schedule = continuation(self.alpha, self.column_budget, constraints, self.max_iter, self.tol)
             b = b if self.fit_intercept else np.zeros_like(b)
-            result = train(objective, solver, constraints, schedule, W, b, callback=bridge)
+            result = train(objective, prepared.solver, constraints, schedule, W, b, callback=bridge)
             if best is None or result.evaluation.objective < best.evaluation.objective:
                 best = result
             if result.stopped:
@@ -230,9 +242,30 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return tags
 
 
+@dataclass(frozen=True)
+class _Preparation:
+    """What training needs, made from the parameters and the data."""
+
+    objective: object
+    solver: object
+    constraints: Constraints
+    attributes: dict
+
+
 @contextmanager
-def _unchanged_on_failure(estimator):
-    """Put all attributes back if the body raises."""
+def unchanged_on_failure(estimator):
+    """Put all attributes of an estimator back if the body raises.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator that is being fitted.
+
+    Yields
+    ------
+    None
+        While the body runs.
+    """
     before = estimator.__dict__.copy()
     try:
         yield

@@ -1,9 +1,11 @@
 """Block coordinate descent on the true objective: states by the fixed point, readout and equilibrium block as convex programs."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from skimplicit.blocks.matching import MatchingProblem
 from skimplicit.training.objective import Evaluation
@@ -18,8 +20,9 @@ _TOL_SHARE = 0.1
 _FINAL_TOL = 1e-11
 # Relative size of the rounding in J.
 _ROUNDING = 1e-13
-# Doublings of the proximal weight before a stage gives up.
-_MAX_DOUBLINGS = 30
+# A step whose model promises less than this share of the states' tolerance, relative to J, is not worth a try: the error
+# of the states would hide the descent.
+_VISIBLE_SHARE = 0.1
 # Iterations in a row with less progress than tol that end a stage.
 _PATIENCE = 3
 
@@ -153,7 +156,14 @@ def train(objective, solver, constraints, schedule, W, b, *, callback=None):
     TrainingResult
         The final point and the course of the objective.
     """
-    descent = _Descent(objective, solver, constraints, callback)
+    # The arrays of one step are small: threads inside a product cost more than they save, and several times as much when
+    # other work shares the processor.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _run(_Descent(objective, solver, constraints, callback), objective, schedule, W, b)
+
+
+def _run(descent, objective, schedule, W, b):
+    """Go through the schedule."""
     evaluation, ends, converged = None, [], False
     pending = list(schedule)
     while pending:
@@ -257,12 +267,15 @@ class _Descent:
         return point if point.objective <= current.objective else current
 
     def _match(self, stage, base, gradient, tol):
-        """Solve matching programs with growing proximal weight until the model is an upper bound at its minimiser."""
+        """Solve matching programs with growing proximal weight until the model is an upper bound at its minimiser.
+
+        Return the evaluation there and the number of trials; no evaluation when the promised descent gets too small to see.
+        """
         n = base.W.shape[0]
         moments, samples = base.moments, self.objective.samples
         G = np.block([[moments.XX, moments.XU], [moments.XU.T, samples.UU]])
-        V, V_G = base.W, base.W @ G
-        for trial in range(1, _MAX_DOUBLINGS + 1):
+        V, V_G, weight = base.W, base.W @ G, self.weight
+        for trial in itertools.count(1):
             curvature = self.weight * gradient.curvature
             problem = self._problem(
                 stage, *V.shape, G=G, R=curvature[:, None] * V_G - gradient.W, curvature=curvature, ridge=stage.alpha
@@ -270,15 +283,17 @@ class _Descent:
             W = self.solver.solve(problem, V)
             # b is eliminated: the mean pre-activation moves by -gradient / curvature, the rest follows the mean state.
             lift = -gradient.b / curvature
+            promised = problem.value(V) - problem.value(W) - 0.5 * np.sum(lift * gradient.b)
+            if not promised > _VISIBLE_SHARE * tol * abs(base.objective):
+                self.weight = weight
+                return None, trial
             b = base.b + lift - (W - V)[:, :n] @ moments.X_mean
             new = self.objective.evaluate(W, b, stage.alpha, start=base, tol=tol)
-            bound = base.objective + problem.value(W) - problem.value(V) + 0.5 * np.sum(lift * gradient.b)
-            if new.objective <= bound + _ROUNDING * abs(base.objective):
+            if new.objective <= base.objective - promised + _ROUNDING * abs(base.objective):
                 if trial == 1:
                     self.weight *= 0.8
                 return new, trial
             self.weight *= 2.0
-        return None, _MAX_DOUBLINGS
 
     def _sharpen(self, current, stage, tol):
         """Return the current point with its states to a smaller tolerance."""

@@ -9,7 +9,7 @@ import numpy as np
 from skimplicit.projections import column_budget_norm, project_rows_l1
 from skimplicit.training.bcd import Stage
 
-__all__ = ["alpha_schedule", "budget_schedule", "continuation", "random_weights"]
+__all__ = ["alpha_schedule", "budget_schedule", "continuation", "last_budget", "random_weights"]
 
 # Ridge of the first stage.
 _FIRST_ALPHA = 1e-3
@@ -57,6 +57,43 @@ def continuation(alpha, column_budget, constraints, max_iter, tol):
         return budget_schedule(alpha, used, column_budget, max(max_iter - dense_iter, 1), tol)
 
     return [*alpha_schedule(alpha, dense_iter, tol), tighten]
+
+
+def last_budget(evaluation, weights, groups, share):
+    """Return the budget at which almost nothing is left, judged from a dense rule.
+
+    The states are shrunk until the best readout of them explains ``share`` of what it explains of the targets at full size;
+    the budget is what the largest column uses of it then, since few columns are left at the end of a path.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The dense rule.
+    weights, groups : ndarray or None
+        Weights of the budget, and groups.
+    share : float
+        Share of the explained variance, in (0, 1).
+
+    Returns
+    -------
+    float
+        The budget.
+    """
+    variances, axes = np.linalg.eigh(evaluation.moments.XX)
+    variances = np.maximum(variances, 0.0)
+    signal = np.sum((axes.T @ evaluation.moments.XY) ** 2, axis=1)
+
+    def explained(size):
+        return np.sum(size**2 * signal / (size**2 * variances + evaluation.alpha))
+
+    sizes = np.geomspace(1.0, 1e-6, 400)
+    enough = np.array([explained(size) for size in sizes]) >= share * explained(1.0)
+    size = sizes[np.flatnonzero(enough)[-1]]
+    n_groups = evaluation.W.shape[1] - evaluation.W.shape[0] if groups is None else int(np.max(groups)) + 1
+    B = np.abs(evaluation.W[:, evaluation.W.shape[0] :])
+    norms = np.zeros(n_groups)
+    np.maximum.at(norms, np.arange(n_groups) if groups is None else groups, B.max(axis=0))
+    return float(size * np.max(norms if weights is None else weights * norms, initial=0.0))
 
 
 def random_weights(n_hidden, n_inputs, kappa, structure, random_state):

@@ -86,8 +86,8 @@ class Gradient:
 class ImplicitObjective:
     """``J(A, B, b) = min_{C, D, c} L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)`` for a subclass's loss L.
 
-    ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are those of ``samples``. The
-    readout C, D, c is chosen anew for every A, B, b tried, so J is a function of these alone (variable projection).
+    ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are those of ``samples``.
+    The readout C, D, c is chosen anew for every A, B, b tried, so J is a function of these alone (variable projection).
 
     Parameters
     ----------
@@ -165,6 +165,11 @@ class ImplicitObjective:
         c = c if D is None else c - D @ s.U_mean
         return ImplicitRule(evaluation.W[:, :n], B, C, D, evaluation.b - B @ s.U_mean, c, activation=self.activation)
 
+    @property
+    def null_loss(self):
+        """Loss of the best constant prediction, a float (of predicting zero, without intercepts)."""
+        raise NotImplementedError
+
     def weights_of(self, rule):
         """Return ``W = [A B]`` and b of a rule in the units of training, to start from; the inverse of :meth:`rule`."""
         W = np.hstack([rule.A, rule.B * self.samples.U_scale])
@@ -191,6 +196,11 @@ class SquaredObjective(ImplicitObjective):
     direct : bool
         Whether there is a direct term D.
     """
+
+    @property
+    def null_loss(self):
+        """Half the variance of the targets, summed, a float (their second moment, without intercepts)."""
+        return 0.5 * self.samples.Y_moments[1]
 
     def _read_out(self, states, moments, alpha, start, tol):
         readout = ridge_readout(moments, alpha, self.direct)

@@ -100,9 +100,11 @@ class Samples:
         Whether the rule has intercepts.
     scale_targets : bool
         Whether to centre and scale the targets (classes are not).
+    groups : ndarray of int of shape (p,) or None
+        Columns of a group are divided by one common scale, so that their entries can be compared.
     """
 
-    def __init__(self, U, Y, weights=None, centre=True, scale_targets=True):
+    def __init__(self, U, Y, weights=None, centre=True, scale_targets=True, groups=None):
         m = U.shape[0]
         self.weights = np.full(m, 1.0 / m) if weights is None else weights / weights.sum()
         self.centre = centre
@@ -118,8 +120,12 @@ class Samples:
         spread = np.sqrt(np.maximum(variance, 0.0))
         # A spread at the level of rounding is that of a constant column, which carries nothing.
         self.constant = spread <= 16 * np.finfo(float).eps * size
-        self.U_scale = np.where(self.constant, 1.0, spread)
-        self.U_mean = np.where(self.constant & (not centre), 0.0, mean) if centre else np.zeros_like(mean)
+        self.U_spread = np.where(self.constant, 0.0, spread)
+        scale = self.U_spread
+        if groups is not None:
+            scale = np.sqrt(np.bincount(groups, scale**2) / np.bincount(groups))[groups]
+        self.U_scale = np.where(scale > 0, scale, 1.0)
+        self.U_mean = mean if centre else np.zeros_like(mean)
         if sparse.issparse(U):
             keep = sparse.diags_array(np.where(self.constant, 0.0, 1.0 / self.U_scale))
             self._U = sparse.csr_array(U @ keep)
@@ -140,6 +146,25 @@ class Samples:
         spread = size * np.sqrt(self.weights @ ((Y - mean) / np.where(size > 0, size, 1.0)) ** 2)
         constant = spread <= 16 * np.finfo(float).eps * size
         return mean, np.where(constant, 1.0, spread)
+
+    def budget_weights(self, groups=None):
+        """Return the weights that make a budget on B of the scaled inputs one on B of the inputs as given.
+
+        Parameters
+        ----------
+        groups : ndarray of int of shape (p,) or None
+            The groups.
+
+        Returns
+        -------
+        ndarray of shape (p,) or (n_groups,)
+            One over the scale of each column or group.
+        """
+        if groups is None:
+            return 1.0 / self.U_scale
+        weights = np.zeros(int(groups.max()) + 1)
+        weights[groups] = 1.0 / self.U_scale
+        return weights
 
     @property
     def n_samples(self):
