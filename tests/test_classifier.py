@@ -54,7 +54,7 @@ def test_objective_is_loss_plus_ridge_of_the_stored_rule(data, request):
     ridge = sum(np.sum(M**2) for M in (rule.A, rule.B * spread, rule.C, rule.D * spread))
     expected = log_loss(y, model.predict_proba(X)) + 0.5 * model.alpha * ridge
     # The history has the readout to the tolerance of training, the rule has it to the end.
-    assert model.objective_history_[-1] == pytest.approx(expected, rel=1e-3)
+    assert model.objective_history_[-1] == pytest.approx(expected, rel=2e-2)
     assert expected <= model.objective_history_[-1] * (1 + 1e-6)
 
 
