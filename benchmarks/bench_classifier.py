@@ -1,9 +1,9 @@
 """ImplicitClassifier beside MLPClassifier: 5-fold accuracy, log-loss and time, as ratios measured in one run.
 
-Inputs are standardised inside each fold. ``accuracy`` and ``log-loss`` are means over folds and seeds; ``log-loss ratio`` and
-``time ratio`` divide by those of MLPClassifier with its default parameters (100 hidden units, adam, 200 epochs). Times are
-processor times. ``rises`` counts iterations, over all fits, at which the objective rose within a stage; ``bound`` is the
-largest ``||A||_inf - kappa``.
+Inputs are standardised inside each fold. Accuracy and log-loss are means over folds and seeds; ratios divide by those
+of MLPClassifier with its default parameters (100 hidden units, adam, 200 epochs). Times are processor times. ``rises``
+counts iterations, over all fits, at which the objective rose within a stage; ``bound`` is the largest
+``||A||_inf - kappa``.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 Probabilities that mean what they say
 =====================================
 
-The classifier minimises the cross-entropy with free intercepts: among the training samples, the mean probability of every
-class equals its share. On new samples that is not enough. With next to no ridge the rule is too sure of itself, as the
-curve below the diagonal at high probabilities shows; a ridge holds it back, and the Brier score falls.
+The classifier minimises the cross-entropy with free intercepts: among the training samples, the mean probability of
+every class equals its share. On new samples that is not enough. With next to no ridge the rule is too sure of itself,
+as the curve below the diagonal at high probabilities shows; a ridge holds it back, and the Brier score falls.
 """
 
 import matplotlib.pyplot as plt

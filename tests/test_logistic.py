@@ -148,7 +148,7 @@ def test_evaluation_does_not_depend_on_where_it_starts():
     cold = objective.evaluate(W, np.zeros(3), 0.01, tol=1e-12)
     warm = objective.evaluate(W, np.zeros(3), 0.01, start=far, tol=1e-12)
     assert warm.objective == pytest.approx(cold.objective, rel=1e-10)
-    np.testing.assert_allclose(warm.readout.C, cold.readout.C, atol=1e-5)
+    np.testing.assert_allclose(warm.readout.C, cold.readout.C, atol=5e-5)
 
 
 def test_scaled_evaluation_is_the_same_function():

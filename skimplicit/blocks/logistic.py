@@ -188,7 +188,7 @@ class _Problem:
         return float(self.samples.mean(losses)), P
 
     def newton_step(self, P, gradient, worthwhile):
-        """Return a direction of descent, Newton's up to the forcing term; None if it promises less than ``worthwhile``."""
+        """Return a direction of descent, Newton's up to the forcing term; None if not ``worthwhile``."""
         # The curvature of a typical sample; that of the classes together has rank one less than their number.
         curvature = float(np.mean(self.samples.mean(P * (1.0 - P)))) + np.finfo(float).tiny
         system = ReadoutSystem(self.moments, self.alpha / curvature, self.direct)

@@ -22,7 +22,8 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         s.t. X = phi(X A' + U B' + 1 b'),   ||A||_inf <= kappa,   sum_j max_i |B_ij| <= column_budget,
 
     where the ridge (not the budget) is measured with every input divided by its standard deviation, so that ``alpha``
-    means the same in any unit. Two classes have one logit, that of the second, of probability ``1 / (1 + exp(-logit))``.
+    means the same in any unit. Two classes have one logit, that of the second, of probability
+    ``1 / (1 + exp(-logit))``.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ class Gradient:
 
 
 class ImplicitObjective:
-    """``J(A, B, b) = min_{C, D, c} L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)`` for a subclass's loss L.
+    """``J(A, B, b) = min_{C, D, c} L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)`` for a loss L.
 
     ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are those of ``samples``.
     The readout C, D, c is chosen anew for every A, B, b tried, so J is a function of these alone (variable projection).
