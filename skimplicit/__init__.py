@@ -1,6 +1,7 @@
 """Implicit deep learning for scikit-learn: ``y = C x + D u``, ``x = phi(A x + B u)``."""
 
 from skimplicit.activations import Activation
+from skimplicit.estimators.classifier import ImplicitClassifier
 from skimplicit.estimators.path import ImplicitPath, implicit_path
 from skimplicit.estimators.regressor import ImplicitRegressor
 from skimplicit.estimators.regressor_cv import ImplicitRegressorCV
@@ -11,6 +12,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Activation",
+    "ImplicitClassifier",
     "ImplicitFeatureSelector",
     "ImplicitPath",
     "ImplicitRegressor",

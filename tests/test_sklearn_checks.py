@@ -3,11 +3,13 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimplicit import ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV
 
 ESTIMATORS = [
     ImplicitRegressor(),
     ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10),
+    ImplicitClassifier(),
+    ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10),
     ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
 ]
 

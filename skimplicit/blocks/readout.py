@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-__all__ = ["Readout", "ridge_readout"]
+__all__ = ["Readout", "ReadoutSystem", "ridge_readout"]
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,56 @@ def ridge_readout(moments, alpha, direct):
     Readout
         The minimiser.
     """
-    XX, XY = moments.XX + alpha * np.eye(moments.XX.shape[0]), moments.XY
-    if not direct:
-        return Readout(_solve(XX, XY).T, None, moments.Y_mean)
-    values, vectors = moments.inputs
-    cutoff = values.max(initial=0.0) * values.size * np.finfo(float).eps
-    inverse = np.divide(1.0, values + alpha, out=np.zeros_like(values), where=values + alpha > cutoff)
-    cross, UY = moments.XU @ vectors, vectors.T @ moments.UY
-    C = _solve(XX - (cross * inverse) @ cross.T, XY - (cross * inverse) @ UY)
-    D = vectors @ (inverse[:, None] * (UY - cross.T @ C))
-    return Readout(C.T, D.T, moments.Y_mean)
+    C, D = ReadoutSystem(moments, alpha, direct).solve(moments.XY.T, moments.UY.T)
+    return Readout(C, D, moments.Y_mean)
 
 
-def _solve(gram, target):
-    """Solve a positive semidefinite system; the minimum-norm least-squares solution where it is singular."""
+class ReadoutSystem:
+    """``([Xc Uc]' diag(weights) [Xc Uc] + ridge I) [C D]' = targets'``, set up once from the moments for many targets.
+
+    Parameters
+    ----------
+    moments : Moments
+        Second moments of states and inputs.
+    ridge : float
+        Ridge, at least 0.
+    direct : bool
+        Whether there are columns D.
+    """
+
+    def __init__(self, moments, ridge, direct):
+        self.direct = direct
+        gram = moments.XX + ridge * np.eye(moments.XX.shape[0])
+        if direct:
+            values, self._vectors = moments.inputs
+            cutoff = values.max(initial=0.0) * values.size * np.finfo(float).eps
+            damped = values + ridge
+            self._inverse = np.divide(1.0, damped, out=np.zeros_like(values), where=damped > cutoff)
+            self._cross = moments.XU @ self._vectors
+            gram = gram - (self._cross * self._inverse) @ self._cross.T
+        self._solve = _solver(gram)
+
+    def solve(self, C, D):
+        """Return the solution for targets C of shape (q, n) and D of shape (q, p), which is ignored without D.
+
+        Where the system is singular, the solution of smallest norm.
+        """
+        if not self.direct:
+            return self._solve(C.T).T, None
+        target = self._vectors.T @ D.T
+        C = self._solve(C.T - (self._cross * self._inverse) @ target)
+        D = self._vectors @ (self._inverse[:, None] * (target - self._cross.T @ C))
+        return C.T, D.T
+
+
+def _solver(gram):
+    """Return the solver of a positive semidefinite system; of its least-squares problem where it is singular."""
     try:
         factor = linalg.cho_factor(gram, check_finite=False)
         diagonal = np.abs(np.diag(factor[0]))
         if diagonal.min(initial=np.inf) > np.sqrt(gram.shape[0] * np.finfo(float).eps) * diagonal.max(initial=0.0):
-            return linalg.cho_solve(factor, target, check_finite=False)
+            return lambda target: linalg.cho_solve(factor, target, check_finite=False)
     except linalg.LinAlgError:
         pass
-    return linalg.lstsq(gram, target, cond=gram.shape[0] * np.finfo(float).eps, check_finite=False)[0]
+    cond = gram.shape[0] * np.finfo(float).eps
+    return lambda target: linalg.lstsq(gram, target, cond=cond, check_finite=False)[0]

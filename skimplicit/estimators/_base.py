@@ -51,6 +51,9 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         "n_init": [Interval(Integral, 1, None, closed="left")],
     }
 
+    # What ``validate_data`` is told of y.
+    _target_checks = {"multi_output": True, "y_numeric": True}
+
     def __init__(
         self,
         *,
@@ -213,9 +216,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return activation, mask, direct, make_solver(self.solver, self.constraints is not None)
 
     def _validate_data(self, X, y):
-        return validate_data(
-            self, X, y, accept_sparse="csr", dtype=np.float64, multi_output=True, y_numeric=True, order="C"
-        )
+        return validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, order="C", **self._target_checks)
 
     def _check_inputs(self, X):
         check_is_fitted(self)

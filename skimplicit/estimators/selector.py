@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, validate_data
 
 from skimplicit.estimators._base import ImplicitEstimator, unchanged_on_failure
-from skimplicit.estimators.path import check_groups, implicit_path
+from skimplicit.estimators.path import check_groups
 from skimplicit.estimators.regressor import ImplicitRegressor
 from skimplicit.estimators.subset_search import SubsetSearch, choose_size
 

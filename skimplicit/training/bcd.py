@@ -135,7 +135,7 @@ def train(objective, solver, constraints, schedule, W, b, *, callback=None):
 
     Parameters
     ----------
-    objective : SquaredObjective
+    objective : ImplicitObjective
         J, with its gradient.
     solver : object with ``solve(matching, start)``
         Solves the equilibrium block.
@@ -174,13 +174,13 @@ def _run(descent, objective, schedule, W, b):
             pending = [*stage(evaluation), *pending]
             continue
         W, b, scale = descent.enter(stage, W, b)
-        start = None if evaluation is None else evaluation.states * scale
+        start = None if evaluation is None else evaluation.scaled(scale)
         evaluation, converged = descent.run(len(ends), stage, W, b, start)
         ends.append(evaluation)
         W, b = evaluation.W, evaluation.b
         if descent.stopped:
             break
-    final = objective.evaluate(W, b, evaluation.alpha, start=evaluation.states, tol=_FINAL_TOL)
+    final = objective.evaluate(W, b, evaluation.alpha, start=evaluation, tol=_FINAL_TOL)
     return TrainingResult(
         evaluation=final,
         objectives=np.array(descent.objectives),
@@ -264,7 +264,7 @@ class _Descent:
         W = current.W + weight * (current.W - previous.W)
         W = self._problem(stage, *W.shape).project(W)
         b = current.b + weight * (current.b - previous.b)
-        point = self.objective.evaluate(W, b, stage.alpha, start=current.states, tol=tol)
+        point = self.objective.evaluate(W, b, stage.alpha, start=current, tol=tol)
         return point if point.objective <= current.objective else current
 
     def _match(self, stage, base, gradient, tol):
@@ -289,7 +289,7 @@ class _Descent:
                 self.weight = weight
                 return None, trial
             b = base.b + lift - (W - V)[:, :n] @ moments.X_mean
-            new = self.objective.evaluate(W, b, stage.alpha, start=base.states, tol=tol)
+            new = self.objective.evaluate(W, b, stage.alpha, start=base, tol=tol)
             if new.objective <= base.objective - promised + _ROUNDING * abs(base.objective):
                 if trial == 1:
                     self.weight *= 0.8
@@ -298,7 +298,7 @@ class _Descent:
 
     def _sharpen(self, current, stage, tol):
         """Return the current point with its states to a smaller tolerance."""
-        return self.objective.evaluate(current.W, current.b, stage.alpha, start=current.states, tol=tol)
+        return self.objective.evaluate(current.W, current.b, stage.alpha, start=current, tol=tol)
 
     def _correct(self, position, objective):
         """Raise the last values of a stage that a closer look has shown to be too low."""

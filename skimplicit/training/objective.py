@@ -1,6 +1,6 @@
-"""The true training objective, with the states at equilibrium and the readout at its optimum."""
+"""The true training objective, with the states at equilibrium: what every loss shares, and the squared loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from skimplicit.fixed_point import adjoint, equilibrium
 from skimplicit.rule import ImplicitRule
 from skimplicit.training.samples import Moments
 
-__all__ = ["Evaluation", "Gradient", "SquaredObjective"]
+__all__ = ["Evaluation", "Gradient", "ImplicitObjective", "SquaredObjective"]
 
 # Below this share of the targets' variance the loss is summed over samples: from moments, rounding would show.
 _SMALL_LOSS = 1e-6
@@ -30,7 +30,7 @@ class Evaluation:
     moments : Moments
         Their moments.
     readout : Readout
-        The optimal readout.
+        The readout: optimal, or as near to it as ``tol`` asks for.
     loss, objective : float
         Loss alone, and loss plus ridge.
     alpha : float
@@ -48,6 +48,17 @@ class Evaluation:
     objective: float
     alpha: float
     tol: float
+
+    def scaled(self, scale):
+        """Return what to start from when B and b are multiplied by ``scale``, for a positively homogeneous phi."""
+        if scale == 1.0:
+            return self
+        return replace(
+            self,
+            states=self.states * scale,
+            moments=replace(self.moments, X_mean=self.moments.X_mean * scale),
+            readout=replace(self.readout, C=self.readout.C / scale),
+        )
 
 
 @dataclass(frozen=True)
@@ -72,10 +83,11 @@ class Gradient:
     adjoint: np.ndarray
 
 
-class SquaredObjective:
-    """``J(A, B, b) = min_{C, D, c} 1/2m ||Y - Yhat||_F^2 + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)``.
+class ImplicitObjective:
+    """``J(A, B, b) = min_{C, D, c} L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)`` for a loss L.
 
     ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are those of ``samples``.
+    The readout C, D, c is chosen anew for every A, B, b tried, so J is a function of these alone (variable projection).
 
     Parameters
     ----------
@@ -92,17 +104,28 @@ class SquaredObjective:
         self.activation = activation
         self.direct = direct
 
+    def _read_out(self, states, moments, alpha, start, tol):
+        """Return the readout for the states and its loss; ``start`` is the evaluation of a point nearby or None."""
+        raise NotImplementedError
+
+    def _loss_derivatives(self, predictions):
+        """Return the derivative of every sample's loss by its predictions (m, q), and the mean second derivative."""
+        raise NotImplementedError
+
     def evaluate(self, W, b, alpha, *, start=None, tol):
-        """Return the :class:`Evaluation` at W of shape (n, n + p) and b of shape (n,), states to the tolerance ``tol``."""
+        """Return the :class:`Evaluation` at W of shape (n, n + p) and b of shape (n,), to the tolerance ``tol``.
+
+        ``start`` is the evaluation of a point nearby.
+        """
         n = W.shape[0]
         drive = self.samples.inputs_times(W[:, n:])
         drive += b
+        near = None if start is None else start.states
         # A sample whose states are far below the typical size contributes as little to the objective.
-        floor = 1.0 if start is None else float(np.sqrt(np.mean(start**2)))
-        states = equilibrium(W[:, :n], drive, self.activation, start=start, tol=tol, floor=floor).states
+        floor = 1.0 if near is None else float(np.sqrt(np.mean(near**2)))
+        states = equilibrium(W[:, :n], drive, self.activation, start=near, tol=tol, floor=floor).states
         moments = self.samples.moments(states)
-        readout = ridge_readout(moments, alpha, self.direct)
-        loss = self._loss(states, moments, readout)
+        readout, loss = self._read_out(states, moments, alpha, start, tol)
         ridge = 0.5 * alpha * (np.sum(W**2) + readout.squared_norm())
         return Evaluation(W, b, states, moments, readout, loss, float(loss + ridge), alpha, tol)
 
@@ -110,7 +133,7 @@ class SquaredObjective:
         """Return the :class:`Gradient` at an evaluation; ``start`` is the adjoint of a point nearby."""
         W, states, moments = evaluation.W, evaluation.states, evaluation.moments
         n = W.shape[0]
-        residual = self._residual(states, moments, evaluation.readout)
+        residual, stiffness = self._loss_derivatives(self._predictions(states, moments, evaluation.readout))
         forcing = residual @ evaluation.readout.C
         if self.activation.homogeneous:
             slopes = self.activation.derivative(states, states)  # the sign of the state is that of its pre-activation
@@ -119,8 +142,9 @@ class SquaredObjective:
             slopes = self.activation.derivative(states @ W[:, :n].T + drive + evaluation.b, states)
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
         S = adjoint(W[:, :n], slopes, forcing, start=start, tol=10 * evaluation.tol, floor=floor).states
+        # S is the residual sent back through the rule; the curvature is the loss's own, sent back on the same way.
         noise = float(np.mean(self.samples.mean(residual**2)))
-        curvature = self.samples.mean(S**2) / noise if noise > 0 else np.ones(n)
+        curvature = self.samples.mean(S**2) * (stiffness / noise) if noise > 0 else np.ones(n)
         curvature = np.maximum(curvature, 1e-3 * curvature.mean())
         return Gradient(
             W=np.hstack([self.samples.times_states(S, states, moments.X_mean), self.samples.times_inputs(S)]),
@@ -144,21 +168,47 @@ class SquaredObjective:
     @property
     def null_loss(self):
         """Loss of the best constant prediction, a float (of predicting zero, without intercepts)."""
-        return 0.5 * self.samples.Y_moments[1]
+        raise NotImplementedError
 
     def weights_of(self, rule):
         """Return ``W = [A B]`` and b of a rule in the units of training, to start from; the inverse of :meth:`rule`."""
         W = np.hstack([rule.A, rule.B * self.samples.U_scale])
         return W, rule.b + rule.B @ self.samples.U_mean
 
-    def _residual(self, states, moments, readout):
-        """Return ``Yhat - Y``, shape (m, q)."""
-        residual = states @ readout.C.T
-        residual += readout.c - readout.C @ moments.X_mean
+    def _predictions(self, states, moments, readout):
+        """Return ``Yhat``, shape (m, q)."""
+        predictions = states @ readout.C.T
+        predictions += readout.c - readout.C @ moments.X_mean
         if readout.D is not None:
-            residual += self.samples.inputs_times(readout.D)
-        residual -= self.samples.Y
-        return residual
+            predictions += self.samples.inputs_times(readout.D)
+        return predictions
+
+
+class SquaredObjective(ImplicitObjective):
+    """``J(A, B, b) = min_{C, D, c} 1/2m ||Y - Yhat||_F^2 + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)``.
+
+    Parameters
+    ----------
+    samples : Samples
+        The training set.
+    activation : Activation
+        phi.
+    direct : bool
+        Whether there is a direct term D.
+    """
+
+    @property
+    def null_loss(self):
+        """Half the variance of the targets, summed, a float (their second moment, without intercepts)."""
+        return 0.5 * self.samples.Y_moments[1]
+
+    def _read_out(self, states, moments, alpha, start, tol):
+        readout = ridge_readout(moments, alpha, self.direct)
+        return readout, self._loss(states, moments, readout)
+
+    def _loss_derivatives(self, predictions):
+        predictions -= self.samples.Y
+        return predictions, 1.0
 
     def _loss(self, states, moments, readout):
         """Return ``1/2m ||Y - Yhat||_F^2``."""
@@ -171,4 +221,5 @@ class SquaredObjective:
             fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D) - np.sum(rotated**2 * values)
         if total - fitted > _SMALL_LOSS * total:
             return 0.5 * (total - fitted)
-        return 0.5 * float(np.sum(self.samples.mean(self._residual(states, moments, readout) ** 2)))
+        residual, _ = self._loss_derivatives(self._predictions(states, moments, readout))
+        return 0.5 * float(np.sum(self.samples.mean(residual**2)))

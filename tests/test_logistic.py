@@ -1,0 +1,165 @@
+"""The logistic readout finds the optimum of multinomial logistic regression, and the objective's gradient is right."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from skimplicit.activations import get_activation
+from skimplicit.blocks.logistic import cross_entropy, logistic_readout
+from skimplicit.training.cross_entropy import CrossEntropyObjective
+from skimplicit.training.samples import Samples
+
+
+def problem(n_classes, *, centre=True, weighted=False, seed=0, m=80, p=4, n=3):
+    rng = np.random.default_rng(seed)
+    U = rng.standard_normal((m, p)) * (1.0, 3.0, 0.1, 1.0) + 0.5
+    states = np.maximum(rng.standard_normal((m, n)), 0.0)
+    codes = rng.integers(0, n_classes, m)
+    Y = codes[:, None].astype(float) if n_classes == 2 else np.eye(n_classes)[codes]
+    weights = rng.integers(1, 4, m).astype(float) if weighted else None
+    return Samples(U, Y, weights, centre, scale_targets=False), states, codes
+
+
+def value(samples, states, moments, readout, alpha):
+    logits = (states - moments.X_mean) @ readout.C.T + readout.c
+    if readout.D is not None:
+        logits = logits + samples.inputs_times(readout.D)
+    return samples.mean(cross_entropy(logits, samples.Y)[0]) + 0.5 * alpha * readout.squared_norm()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("centre", [False, True])
+def test_readout_is_that_of_logistic_regression(n_classes, direct, weighted, centre):
+    samples, states, codes = problem(n_classes, centre=centre, weighted=weighted)
+    alpha = 0.03
+    moments = samples.moments(states)
+    readout, loss = logistic_readout(samples, states, moments, alpha, direct, tol=1e-15)
+    features = states - moments.X_mean
+    if direct:
+        features = np.hstack([features, samples.inputs_times(np.eye(samples.n_inputs))])
+    reference = LogisticRegression(C=1.0 / alpha, fit_intercept=centre, tol=1e-10, max_iter=10_000)
+    reference.fit(features, codes, sample_weight=samples.weights)
+    found = readout.C if readout.D is None else np.hstack([readout.C, readout.D])
+    np.testing.assert_allclose(found, reference.coef_, atol=1e-6)
+    np.testing.assert_allclose(
+        readout.c - readout.c.mean(), reference.intercept_ - reference.intercept_.mean(), atol=1e-6
+    )
+    losses = -np.log(reference.predict_proba(features)[np.arange(codes.size), codes])
+    assert loss == pytest.approx(samples.mean(losses), rel=1e-8)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_sparse_inputs_give_the_same_readout(n_classes):
+    rng = np.random.default_rng(0)
+    U = np.where(rng.random((80, 4)) < 0.5, rng.standard_normal((80, 4)), 0.0)
+    _, states, codes = problem(n_classes)
+    Y = codes[:, None].astype(float) if n_classes == 2 else np.eye(n_classes)[codes]
+    samples, dense = (Samples(inputs, Y, None, True, scale_targets=False) for inputs in (sparse.csr_array(U), U))
+    readouts = [logistic_readout(s, states, s.moments(states), 0.01, True, tol=1e-15)[0] for s in (samples, dense)]
+    np.testing.assert_allclose(readouts[0].C, readouts[1].C, atol=1e-9)
+    np.testing.assert_allclose(readouts[0].D, readouts[1].D, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("tol", [1e-1, 1e-3, 1e-6])
+def test_warm_start_never_makes_the_readout_worse(n_classes, tol):
+    samples, states, _ = problem(n_classes)
+    moments = samples.moments(states)
+    start, _ = logistic_readout(samples, states, moments, 1e-3, True, tol=0.5)
+    found, _ = logistic_readout(samples, states, moments, 1e-3, True, start, tol)
+    best, _ = logistic_readout(samples, states, moments, 1e-3, True, tol=1e-15)
+    values = [value(samples, states, moments, readout, 1e-3) for readout in (best, found, start)]
+    assert values == sorted(values)
+    assert values[1] <= values[0] * (1 + 10 * tol)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("alpha", [0.0, 1e-8])
+def test_separable_classes_without_a_ridge_end_at_a_small_loss(n_classes, alpha):
+    codes = np.repeat(np.arange(n_classes), 10)
+    Y = codes[:, None].astype(float) if n_classes == 2 else np.eye(n_classes)[codes]
+    samples = Samples(np.eye(n_classes)[codes], Y, None, True, scale_targets=False)
+    states = np.zeros((codes.size, 1))
+    readout, loss = logistic_readout(samples, states, samples.moments(states), alpha, True, tol=1e-6)
+    assert np.all(np.isfinite(readout.D)) and np.all(np.isfinite(readout.c))
+    assert loss < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (5, 3)])
+def test_cross_entropy_at_extreme_logits(shape):
+    logits = np.full(shape, -1e4)
+    logits[:, 0] = 1e4
+    Y = np.zeros(shape)
+    Y[:, 0] = 1.0
+    losses, P = cross_entropy(logits, Y)
+    np.testing.assert_array_equal(losses, 0.0)
+    np.testing.assert_array_equal(P, Y)
+    losses, _ = cross_entropy(-logits, Y)
+    assert np.all(np.isfinite(losses)) and np.all(losses >= 1e4)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "softplus"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("centre", [False, True])
+def test_gradient_against_finite_differences(activation, n_classes, direct, centre):
+    samples, _, _ = problem(n_classes, centre=centre, weighted=True)
+    objective = CrossEntropyObjective(samples, get_activation(activation), direct)
+    rng = np.random.default_rng(1)
+    n, alpha, h, tol = 3, 0.01, 1e-5, 1e-15
+    W = rng.standard_normal((n, n + samples.n_inputs)) * 0.2
+    b = rng.standard_normal(n) if centre else np.zeros(n)
+    evaluation = objective.evaluate(W, b, alpha, tol=tol)
+    gradient = objective.gradient(evaluation)
+    dW, db = rng.standard_normal(W.shape), rng.standard_normal(n) if centre else np.zeros(n)
+
+    def shifted(t):
+        return objective.evaluate(W + t * dW, b + t * db, alpha, start=evaluation, tol=tol).objective
+
+    # gradient.W is for a b that keeps the mean pre-activation: b moves by db + dA @ mean state in these terms.
+    lift = db + dW[:, :n] @ evaluation.moments.X_mean
+    expected = np.sum(gradient.W * dW) + alpha * np.sum(W * dW) + gradient.b @ lift
+    assert (shifted(h) - shifted(-h)) / (2 * h) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_objective_holds_the_readout_of_the_point_nearby_when_its_mean_state_moves(n_classes):
+    samples, _, _ = problem(n_classes)
+    objective = CrossEntropyObjective(samples, get_activation("relu"), True)
+    rng = np.random.default_rng(2)
+    W = rng.standard_normal((3, 3 + samples.n_inputs)) * 0.2
+    start = objective.evaluate(W, np.zeros(3), 0.01, tol=1e-12)
+    # With a tolerance that asks for nothing, the prediction is the same function of the states.
+    near = objective.evaluate(W, np.full(3, 0.5), 0.01, start=start, tol=1.0)
+    by_start = start.readout.c - start.readout.C @ start.moments.X_mean
+    np.testing.assert_allclose(near.readout.c - near.readout.C @ near.moments.X_mean, by_start, atol=1e-12)
+    np.testing.assert_array_equal(near.readout.C, start.readout.C)
+
+
+def test_evaluation_does_not_depend_on_where_it_starts():
+    samples, _, _ = problem(3)
+    objective = CrossEntropyObjective(samples, get_activation("relu"), True)
+    rng = np.random.default_rng(3)
+    W, V = rng.standard_normal((2, 3, 3 + samples.n_inputs)) * 0.2
+    far = objective.evaluate(V, np.ones(3), 1.0, tol=1e-3)
+    cold = objective.evaluate(W, np.zeros(3), 0.01, tol=1e-12)
+    warm = objective.evaluate(W, np.zeros(3), 0.01, start=far, tol=1e-12)
+    assert warm.objective == pytest.approx(cold.objective, rel=1e-10)
+    np.testing.assert_allclose(warm.readout.C, cold.readout.C, atol=5e-5)
+
+
+def test_scaled_evaluation_is_the_same_function():
+    samples, _, _ = problem(3)
+    objective = CrossEntropyObjective(samples, get_activation("relu"), True)
+    rng = np.random.default_rng(4)
+    W, b = rng.standard_normal((3, 3 + samples.n_inputs)) * 0.2, rng.standard_normal(3)
+    evaluation = objective.evaluate(W, b, 0.01, tol=1e-12)
+    scaled = evaluation.scaled(0.5)
+    expected = objective._predictions(evaluation.states, evaluation.moments, evaluation.readout)
+    np.testing.assert_allclose(
+        objective._predictions(scaled.states, scaled.moments, scaled.readout), expected, atol=1e-12
+    )
+    assert evaluation.scaled(1.0) is evaluation
