@@ -130,14 +130,14 @@ class ColumnPathDisplay:
         if support.shape != (n_features,):
             raise ValueError(f"support must have one entry for each of the {n_features} inputs, got {support.shape}.")
         has_scores = bool(self.cv_results) and len(self.cv_results["n_features"]) > 0
-        self.axes_ = _make_axes(ax, 2 if has_scores else 1, size=(5.6, 4.0), widths=(5, 4))
+        self.axes_ = _make_axes(ax, 2 if has_scores else 1, size=(6.0, 4.0), widths=(6, 4))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        self._plot_path(self.ax_, names, support)
+        self._plot_path(self.ax_, names, support, legend_outside=ax is None)
         if self.axes_.size == 2:
             self._plot_scores(self.axes_[1], int(support.sum()))
         return self
 
-    def _plot_path(self, ax, names, support):
+    def _plot_path(self, ax, names, support, legend_outside):
         norms = np.asarray(self.column_norms, dtype=float)
         smallest = _SMALLEST_SHOWN * norms.max() if norms.any() else _SMALLEST_SHOWN
         # A line ends where its column leaves the picture.
@@ -160,7 +160,8 @@ class ColumnPathDisplay:
                 ax.axvline(self.best_budget, color="0.2", linestyle="--", linewidth=1, label="clearest budget")
             )
         if handles:
-            ax.legend(handles=handles, fontsize="small", loc="lower left")
+            place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if legend_outside else {"loc": "lower left"}
+            ax.legend(handles=handles, fontsize="small", frameon=not legend_outside, **place)
         ax.set(
             xscale="log",
             yscale="log",
@@ -181,6 +182,7 @@ class ColumnPathDisplay:
         ax.axvline(chosen, color="0.2", linestyle="--", linewidth=1, label=f"{chosen} selected")
         ax.legend(fontsize="small", loc="lower right")
         ax.set(xscale="log", xlabel="number of inputs", ylabel="held-out score of the refitted rule")
+        ax.set_xticks([t for e in range(9) for t in (10**e, 2 * 10**e, 5 * 10**e) if t <= sizes.max()])
         ax.xaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
 
