@@ -3,7 +3,8 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
+
 
 ESTIMATORS = [
     ImplicitRegressor(),
@@ -11,10 +12,14 @@ ESTIMATORS = [
     ImplicitClassifier(),
     ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10),
     ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
+    ImplicitFeatureSelector(estimator=ImplicitRegressor(n_hidden=2, max_iter=5), column_budgets=3, cv=2),
 ]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings(
+    "ignore:No selection of inputs predicts better than a constant"
+)  # true of some checks' data
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_check(estimator, check):
     check(estimator)

@@ -135,11 +135,12 @@ def implicit_path(
     rules = tuple(objective.rule(end) for end in course.ends)
     n_iter = np.bincount(course.stages, minlength=len(stages))
     null_loss = objective.null_loss
+    varies = null_loss > np.finfo(float).eps  # targets are scaled: less than this is rounding
     return ImplicitPath(
         column_budgets=np.asarray(column_budgets, dtype=float),
         column_norms=np.array([np.abs(rule.B).max(axis=0) for rule in rules]),
         rules=rules,
-        train_scores=np.array([1 - end.loss / null_loss if null_loss > 0 else 0.0 for end in course.ends]),
+        train_scores=np.array([1 - end.loss / null_loss if varies else 0.0 for end in course.ends]),
         converged=n_iter < _BUDGET_ITER,
         n_iter=n_iter,
         dense_rule=objective.rule(dense.evaluation),

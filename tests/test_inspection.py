@@ -1,0 +1,205 @@
+"""Displays: what they show is what the estimator holds, and they are made in scikit-learn's manner."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule, implicit_path
+from skimplicit.inspection import ColumnNormsDisplay, ColumnPathDisplay, RulePatternDisplay
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+N_INPUTS = 6
+NAMES = list("abcdef")
+SMALL = ImplicitRegressor(n_hidden=3, tol=1e-2, random_state=0)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, N_INPUTS))
+    return pd.DataFrame(X, columns=NAMES), 2 * X[:, 1] - X[:, 4]
+
+
+@pytest.fixture(scope="module")
+def selector(data):
+    return ImplicitFeatureSelector(estimator=SMALL, column_budgets=5, cv=2, random_state=0).fit(*data)
+
+
+@pytest.fixture(scope="module")
+def path(data):
+    return implicit_path(*data, column_budgets=4, estimator=SMALL)
+
+
+@pytest.fixture(scope="module")
+def regressor(data):
+    return ImplicitRegressor(n_hidden=3, tol=1e-2, random_state=0).fit(*data)
+
+
+def texts(legend):
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_import_does_not_load_matplotlib():
+    code = "import sys, skimplicit.inspection; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_path_of_selector(selector):
+    display = ColumnPathDisplay.from_estimator(selector)
+    assert display.axes_.size == 2
+    assert display.ax_ is display.axes_[0]
+    assert display.figure_ is display.ax_.figure
+    assert (display.ax_.get_xscale(), display.ax_.get_yscale()) == ("log", "log")
+    # Dense on the left.
+    assert display.ax_.get_xlim() == (selector.column_budgets_.max(), selector.column_budgets_.min())
+    selected = list(selector.get_feature_names_out())
+    labels = texts(display.ax_.get_legend())
+    assert sorted(labels[: len(selected)]) == sorted(selected)
+    assert f"{N_INPUTS - len(selected)} others" in labels
+    scores = display.axes_[1].get_lines()[0]
+    np.testing.assert_array_equal(scores.get_xdata(), selector.cv_results_["n_features"])
+    np.testing.assert_array_equal(scores.get_ydata(), selector.cv_results_["mean_test_score"])
+
+
+def test_lines_of_a_path_are_its_column_norms(path):
+    display = ColumnPathDisplay.from_estimator(path)
+    assert display.axes_.size == 1
+    for line, norms in zip(display.lines_, path.column_norms.T, strict=True):
+        shown = np.isfinite(line.get_ydata())
+        np.testing.assert_array_equal(line.get_ydata()[shown], norms[shown])
+        assert np.all(norms[~shown] <= 1e-4 * path.column_norms.max())
+    assert sorted(texts(display.ax_.get_legend())) == [f"x{j}" for j in range(N_INPUTS)]
+
+
+def test_unselected_columns_are_grey_and_share_a_legend_entry(path):
+    support = np.arange(N_INPUTS) == 1
+    display = ColumnPathDisplay.from_estimator(path, support=support, feature_names=NAMES)
+    colours = {display.lines_[j].get_color() for j in range(N_INPUTS) if j != 1}
+    assert len(colours) == 1
+    assert display.lines_[1].get_color() not in colours
+    assert texts(display.ax_.get_legend()) == ["b", "5 others"]
+
+
+def test_many_columns_have_no_legend(path):
+    many = np.repeat(path.column_norms, 5, axis=1)
+    assert ColumnPathDisplay(path.column_budgets, many).plot().ax_.get_legend() is None
+
+
+def test_path_with_all_columns_dead_is_drawn(path):
+    dead = replace(path, column_norms=np.zeros_like(path.column_norms))
+    ColumnPathDisplay.from_estimator(dead).figure_.canvas.draw()
+
+
+def test_path_into_given_axes(selector):
+    _, ax = plt.subplots()
+    display = ColumnPathDisplay.from_estimator(selector, ax=ax)
+    assert display.ax_ is ax and display.axes_.size == 1
+    _, axes = plt.subplots(1, 2)
+    assert list(ColumnPathDisplay.from_estimator(selector, ax=axes).axes_) == list(axes)
+    _, three = plt.subplots(1, 3)
+    with pytest.raises(ValueError, match="ax must be"):
+        ColumnPathDisplay.from_estimator(selector, ax=three)
+
+
+def test_selector_with_a_given_number_has_no_panel_of_scores(data):
+    selector = ImplicitFeatureSelector(estimator=SMALL, n_features_to_select=2, column_budgets=3, random_state=0).fit(
+        *data
+    )
+    assert ColumnPathDisplay.from_estimator(selector).axes_.size == 1
+
+
+def test_path_rejects(regressor, path):
+    with pytest.raises(TypeError, match="estimator must be"):
+        ColumnPathDisplay.from_estimator(regressor)
+    with pytest.raises(NotFittedError):
+        ColumnPathDisplay.from_estimator(ImplicitFeatureSelector())
+    with pytest.raises(ValueError, match="support"):
+        ColumnPathDisplay.from_estimator(path, support=[True])
+    with pytest.raises(ValueError, match="feature_names"):
+        ColumnPathDisplay.from_estimator(path, feature_names=["a"])
+
+
+def test_norms_of_regressor_rule_and_selector(regressor, selector):
+    display = ColumnNormsDisplay.from_estimator(regressor)
+    np.testing.assert_array_equal(display.column_norms, regressor.column_norms_)
+    np.testing.assert_array_equal(display.stems_[0].markerline.get_ydata(), regressor.column_norms_)
+    assert [label.get_text() for label in display.ax_.get_xticklabels()] == NAMES
+    assert display.figure_ is display.ax_.figure
+    display = ColumnNormsDisplay.from_estimator(regressor.rule_)
+    np.testing.assert_array_equal(display.column_norms, regressor.column_norms_)
+    display = ColumnNormsDisplay.from_estimator(selector)
+    best = selector.column_budgets_ == selector.best_budget_
+    np.testing.assert_array_equal(display.column_norms, selector.column_norms_[best][0])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_learned_and_true_norms_have_maximum_one(regressor, shared):
+    ax = plt.subplots()[1] if shared else None
+    display = ColumnNormsDisplay.from_estimator(regressor, true_norms=[0, 4, 0, 0, 2, 0], ax=ax)
+    assert display.axes_.size == (1 if shared else 2)
+    learned, true = (stems.markerline.get_ydata() for stems in display.stems_)
+    np.testing.assert_array_equal(learned, regressor.column_norms_ / regressor.column_norms_.max())
+    np.testing.assert_array_equal(true, [0, 1, 0, 0, 0.5, 0])
+
+
+def test_norms_of_zero_are_drawn():
+    rule = ImplicitRule(A=[[0.0]], B=[[0.0, 0.0]], C=[[1.0]])
+    display = ColumnNormsDisplay.from_estimator(rule, true_norms=[0.0, 0.0])
+    assert not display.stems_[0].markerline.get_ydata().any()
+
+
+def test_norms_reject(regressor):
+    with pytest.raises(ValueError, match="true_norms"):
+        ColumnNormsDisplay.from_estimator(regressor, true_norms=[1.0])
+    with pytest.raises(ValueError, match="feature_names"):
+        ColumnNormsDisplay.from_estimator(regressor, feature_names=["a"])
+    with pytest.raises(TypeError, match="estimator must be"):
+        ColumnNormsDisplay.from_estimator("rule")
+    with pytest.raises(NotFittedError):
+        ColumnNormsDisplay.from_estimator(ImplicitRegressor())
+
+
+def test_pattern_is_the_block_matrix(regressor, selector):
+    rule = regressor.rule_
+    display = RulePatternDisplay.from_estimator(regressor, percentile=100)
+    image = display.image_.get_array()
+    np.testing.assert_array_equal(image, np.block([[rule.A, rule.B], [rule.C, rule.D]]))
+    assert display.image_.get_clim() == (-np.abs(image).max(), np.abs(image).max())
+    assert [text.get_text() for text in display.ax_.texts] == list("ABCD")
+    assert display.figure_ is display.ax_.figure
+    assert RulePatternDisplay.from_estimator(rule).rule is rule
+    assert RulePatternDisplay.from_estimator(selector).rule is selector.estimator_.rule_
+
+
+def test_pattern_is_clipped_symmetrically_about_zero():
+    rule = ImplicitRule(A=np.zeros((2, 2)), B=np.tile([1.0, -1.0], (2, 50)), C=[[1000.0, 1.0]])
+    low, high = RulePatternDisplay.from_estimator(rule).image_.get_clim()
+    assert low == -high and high < 20
+
+
+def test_pattern_of_zeros_into_given_axes():
+    _, ax = plt.subplots()
+    rule = ImplicitRule(A=[[0.0]], B=[[0.0]], C=[[0.0]])
+    display = RulePatternDisplay.from_estimator(rule, ax=ax)
+    assert display.ax_ is ax
+    assert display.image_.get_clim() == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize("percentile", [0, 101])
+def test_pattern_rejects_percentile(regressor, percentile):
+    with pytest.raises(ValueError, match="percentile"):
+        RulePatternDisplay.from_estimator(regressor, percentile=percentile)
