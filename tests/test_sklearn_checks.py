@@ -5,7 +5,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
 
-
 ESTIMATORS = [
     ImplicitRegressor(),
     ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10),

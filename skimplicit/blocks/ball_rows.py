@@ -1,6 +1,7 @@
 """Small quadratic programs in l1 balls, many at once: the rows of A once B has been eliminated.
 
-Accelerated projected gradient finds which entries are zero, then one linear system for each row gives its exact minimiser.
+Accelerated projected gradient finds which entries are zero, then one linear system for each row gives its exact
+minimiser.
 """
 
 import numpy as np
@@ -78,7 +79,7 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
 
 
 def _finish(H, r, weights, radius, X):
-    """Solve ``H x - r + theta w sign = 0``, ``w |x| = radius`` on the support of X; say which rows are thereby optimal."""
+    """Solve ``H x - r + theta w sign = 0``, ``w |x| = radius`` on the support of X; say which are optimal."""
     k, n = X.shape
     support = X != 0
     size = max(int(support.sum(axis=1).max(initial=0)), 1)

@@ -4,8 +4,8 @@ from skimplicit.blocks.projected_solver import ProjectedSolver
 
 __all__ = ["make_solver"]
 
-# Inside training a matching program is one step of many: where projected gradient is slow, a good feasible point will do,
-# for the step is judged by the true objective.
+# Inside training a matching program is one step of many: where projected gradient is slow, a good feasible point will
+# do, for the step is judged by the true objective.
 _TRAINING_TOL, _TRAINING_MAX_ITER = 1e-6, 12
 
 
@@ -15,8 +15,8 @@ def make_solver(name, custom_constraints):
     Parameters
     ----------
     name : {"auto", "cvxpy", "projected"}
-        ``auto`` takes CVXPY for custom constraints and the projected solver otherwise: it is faster at every size measured
-        (table in ``benchmarks/README.md``) and finds the same minimum.
+        ``auto`` takes CVXPY for custom constraints and the projected solver otherwise: it is faster at every size
+        measured (table in ``benchmarks/README.md``) and finds the same minimum.
     custom_constraints : bool
         Whether there are constraints that only CVXPY can take.
 

@@ -1,4 +1,4 @@
-"""The fast solver of the matching block: accelerated projected gradient (FISTA with restart), for sets with a closed-form projection.
+"""The fast solver of the matching block, for sets with a closed-form projection: active sets and FISTA with restart.
 
 Without a budget the columns of B are free: they are eliminated (Schur complement of G), and the problem splits into one
 small program over each row of A. Rows whose free minimiser is inside the ball are done at once.

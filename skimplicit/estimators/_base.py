@@ -152,7 +152,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         if not (result.converged or result.stopped) and _still_falling(result):
             warnings.warn(
                 f"Training stopped after max_iter={self.max_iter} iterations while the objective was still falling by "
-                f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter for a better one.",
+                f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -205,13 +205,13 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         direct = self.column_budget is None if self.direct == "auto" else bool(self.direct)
         if self.column_budget is not None and direct:
             raise ValueError(
-                "column_budget needs direct=False (or 'auto'): it bounds the columns of B, and a direct term D would let "
-                "an input that B drops reach the output all the same."
+                "column_budget needs direct=False (or 'auto'): it bounds the columns of B, and a direct term D would "
+                "let an input that B drops reach the output all the same."
             )
         if self.column_budget is not None and self.alpha == 0:
             raise ValueError(
-                "column_budget needs alpha > 0: without a ridge on C, B can shrink and C grow without changing the rule, "
-                "so that the budget would mean nothing."
+                "column_budget needs alpha > 0: without a ridge on C, B can shrink and C grow without changing the "
+                "rule, so that the budget would mean nothing."
             )
         return activation, mask, direct, make_solver(self.solver, self.constraints is not None)
 

@@ -58,7 +58,7 @@ class ImplicitPath:
 
     @property
     def shares(self):
-        """Mean share of each input (of its group) in the budget along the path, shape (p,): how long, and how large, it lives."""
+        """Mean share of each input (of its group) in the budget along the path: how long and large it lives."""
         norms = self.column_norms
         if self.groups is not None:
             norms = _group_maxima(norms, self.groups)
@@ -70,7 +70,7 @@ class ImplicitPath:
 def implicit_path(
     X, y, *, column_budgets=None, alpha=_ALPHA, groups=None, estimator=None, sample_weight=None, **parameters
 ):
-    """Train rules for ever smaller column budgets: ``min J(A, B, C, c) s.t. ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``.
+    """Train rules for ever smaller budgets: ``min J(A, B, C, c) s.t. ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``.
 
     The path goes from dense to sparse. Each budget starts from the rule of the budget before, with (B, b) shrunk and C
     grown, which for a positively homogeneous activation leaves the rule unchanged.
@@ -82,8 +82,8 @@ def implicit_path(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     column_budgets : int, array-like of positive floats, or None
-        The budgets, or their number (None for 20): then they are spaced geometrically from what the dense rule uses down to
-        where almost nothing of the targets is explained.
+        The budgets, or their number (None for 20): then they are spaced geometrically from what the dense rule uses
+        down to where almost nothing of the targets is explained.
     alpha : float
         Ridge, positive. The budget acts together with it, through ``alpha / k^2``.
     groups : array-like of shape (n_features,) or None

@@ -31,10 +31,11 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     kappa : float
         Bound on the infinity norm of A, in [0, 1). The stored A satisfies it exactly.
     column_budget : float or None
-        Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that inputs
-        drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.
+        Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that
+        inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.
     alpha : float
-        Ridge on A, B, C and D, not on the intercepts. ``fit`` starts at a small value and raises it in warm-started steps.
+        Ridge on A, B, C and D, not on the intercepts. ``fit`` starts at a small value and raises it in warm-started
+        steps.
     direct : bool or "auto"
         Whether there is a direct term D u. ``"auto"``: yes without a budget, no with one.
     fit_intercept : bool

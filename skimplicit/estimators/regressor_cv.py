@@ -14,18 +14,19 @@ from skimplicit.training.continuation import continuation, random_weights
 
 __all__ = ["ImplicitRegressorCV"]
 
-# Ends of the grid of ridges when only their number is given: flexible enough for clean data, stiff enough for noisy ones.
+# Ends of the grid of ridges when only their number is given: flexible enough for clean data, stiff enough for noisy
+# ones.
 _SMALLEST_ALPHA, _LARGEST_ALPHA = 1e-3, 1.0
 # Iterations at each ridge after the first, and relative decrease of J that ends one.
 _STEP_ITER, _STEP_TOL = 40, 1e-4
 
 
 class ImplicitRegressorCV(ImplicitRegressor):
-    """Implicit regression with ``alpha`` chosen by cross-validation: ``alpha_ = argmin mean_folds ||y - yhat(alpha)||^2``.
+    """Regression with ``alpha`` chosen by cross-validation: ``alpha_ = argmin mean_folds ||y - yhat(alpha)||^2``.
 
-    On every fold one run goes through the ridges from the smallest to the largest, each started from the rule of the one
-    before, which is also how a single fit reaches a large ridge without collapsing to a linear rule. The rule is then
-    fitted to all data at ``alpha_``.
+    On every fold one run goes through the ridges from the smallest to the largest, each started from the rule of the
+    one before, which is also how a single fit reaches a large ridge without collapsing to a linear rule. The rule is
+    then fitted to all data at ``alpha_``.
 
     Parameters
     ----------

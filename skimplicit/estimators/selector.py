@@ -1,4 +1,4 @@
-"""ImplicitFeatureSelector: inputs that matter to a deep rule, found along a budget path and judged by refitted rules."""
+"""ImplicitFeatureSelector: inputs that matter to a deep rule, found along a budget path, judged by refits."""
 
 import warnings
 from numbers import Integral
@@ -36,18 +36,18 @@ def _delegated(name):
 class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
     """Select the inputs a deep rule needs: ``min J s.t. ||A||_inf <= kappa, sum_j max_i |B_ij| <= k`` for falling k.
 
-    1. A path of rules under falling column budgets ranks the inputs by their mean share in the budget, that is by how long
-       and how large their columns of B live.
-    2. The number of inputs is given, or chosen by cross-validation: on every fold a path of its own ranks the inputs, rules
-       without a budget are refitted on the best few, and the smallest number within one standard error of the best
-       held-out score is taken.
+    1. A path of rules under falling column budgets ranks the inputs by their mean share in the budget, that is by how
+       long and how large their columns of B live.
+    2. The number of inputs is given, or chosen by cross-validation: on every fold a path of its own ranks the inputs,
+       rules without a budget are refitted on the best few, and the smallest number within one standard error of the
+       best held-out score is taken.
     3. A rule without a budget is refitted on the selected inputs.
 
     Parameters
     ----------
     estimator : ImplicitRegressor, ImplicitClassifier or None
-        Rule to train; its ``alpha`` and ``max_iter`` are those of the refit. None for an ImplicitClassifier when y holds
-        strings, booleans or at most 20 distinct integers, and an ImplicitRegressor otherwise.
+        Rule to train; its ``alpha`` and ``max_iter`` are those of the refit. None for an ImplicitClassifier when y
+        holds strings, booleans or at most 20 distinct integers, and an ImplicitRegressor otherwise.
     n_features_to_select : int, float or None
         Number of inputs (of groups, with groups); a float in (0, 1] for a share; None to choose by cross-validation.
     column_budgets : int, array-like of float, or None
@@ -91,8 +91,9 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    Identical columns share one effect between them: the cross-validation may keep one or all. A constant column is never
-    ranked before one that varies. At least one input is selected; a warning tells when none predicts better than a constant.
+    Identical columns share one effect between them: the cross-validation may keep one or all. A constant column is
+    never ranked before one that varies. At least one input is selected; a warning tells when none predicts better
+    than a constant.
 
     Examples
     --------
@@ -186,7 +187,8 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             size = choose_size(scores)
             if max(np.mean(values) for values in scores.values()) <= search.constant_score(X, y, weight, folds):
                 warnings.warn(
-                    "No selection of inputs predicts better than a constant on held-out folds: there may be nothing to find.",
+                    "No selection of inputs predicts better than a constant on held-out folds: "
+                    "there may be nothing to find.",
                     UserWarning,
                     stacklevel=2,
                 )
@@ -212,7 +214,8 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         if self.estimator is not None:
             if not isinstance(self.estimator, ImplicitEstimator):
                 raise TypeError(
-                    f"estimator must be an ImplicitRegressor or ImplicitClassifier, got {type(self.estimator).__name__}."
+                    "estimator must be an ImplicitRegressor or ImplicitClassifier, "
+                    f"got {type(self.estimator).__name__}."
                 )
             return clone(self.estimator)
         values = np.asarray(y)

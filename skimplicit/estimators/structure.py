@@ -20,8 +20,8 @@ def check_structure(structure, n_hidden):
     Returns
     -------
     ndarray of bool of shape (n_hidden, n_hidden) or None
-        Entries of A that may be non-zero. For layers the states are stacked last layer on top, so that A is strictly upper
-        block triangular with the weights from each layer to the next above the diagonal.
+        Entries of A that may be non-zero. For layers the states are stacked last layer on top, so that A is strictly
+        upper block triangular with the weights from each layer to the next above the diagonal.
 
     Raises
     ------

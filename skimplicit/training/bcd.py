@@ -1,4 +1,4 @@
-"""Block coordinate descent on the true objective: states by the fixed point, readout and equilibrium block as convex programs."""
+"""Block coordinate descent on the true objective: fixed point, readout and equilibrium block in turn."""
 
 import itertools
 from collections.abc import Callable
@@ -20,8 +20,8 @@ _TOL_SHARE = 0.1
 _FINAL_TOL = 1e-11
 # Relative size of the rounding in J.
 _ROUNDING = 1e-13
-# A step whose model promises less than this share of the states' tolerance, relative to J, is not worth a try: the error
-# of the states would hide the descent.
+# A step whose model promises less than this share of the states' tolerance, relative to J, is not worth a try: the
+# error of the states would hide the descent.
 _VISIBLE_SHARE = 0.1
 # Iterations in a row with less progress than tol that end a stage.
 _PATIENCE = 3
@@ -156,8 +156,8 @@ def train(objective, solver, constraints, schedule, W, b, *, callback=None):
     TrainingResult
         The final point and the course of the objective.
     """
-    # The arrays of one step are small: threads inside a product cost more than they save, and several times as much when
-    # other work shares the processor.
+    # The arrays of one step are small: threads inside a product cost more than they save, and several times as much
+    # when other work shares the processor.
     with threadpool_limits(limits=1, user_api="blas"):
         return _run(_Descent(objective, solver, constraints, callback), objective, schedule, W, b)
 
@@ -206,7 +206,7 @@ class _Descent:
         self.stopped = False
 
     def enter(self, stage, W, b):
-        """Make a point feasible for a stage; shrink (B, b) to a smaller budget exactly where the activation allows it."""
+        """Make a point feasible for a stage; shrink (B, b) to a smaller budget exactly if the activation allows."""
         n = W.shape[0]
         problem = self._problem(stage, n, W.shape[1])
         scale = 1.0
@@ -257,7 +257,7 @@ class _Descent:
         return current, False
 
     def _extrapolate(self, stage, current, previous, momentum, tol):
-        """Return the evaluation at Nesterov's extrapolated point, projected back, or the current one if J is higher there."""
+        """Return the evaluation at Nesterov's point, projected back, or the current one if J is higher there."""
         if momentum == 1.0 or previous is current or self.constraints.custom is not None:
             return current
         weight = (momentum - 1.0) / (0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)))
@@ -270,7 +270,8 @@ class _Descent:
     def _match(self, stage, base, gradient, tol):
         """Solve matching programs with growing proximal weight until the model is an upper bound at its minimiser.
 
-        Return the evaluation there and the number of trials; no evaluation when the promised descent gets too small to see.
+        Return the evaluation there and the number of trials; no evaluation when the promised descent gets too small
+        to see.
         """
         n = base.W.shape[0]
         moments, samples = base.moments, self.objective.samples

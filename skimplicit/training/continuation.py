@@ -1,7 +1,7 @@
 """Where training starts, and how it is led from a loose problem to the wanted one.
 
-A cold start at a large ridge or a small budget collapses to a nearly linear rule. Raising the ridge, then tightening the
-budget, each in warm-started stages, does not.
+A cold start at a large ridge or a small budget collapses to a nearly linear rule. Raising the ridge, then tightening
+the budget, each in warm-started stages, does not.
 """
 
 import numpy as np
@@ -62,8 +62,8 @@ def continuation(alpha, column_budget, constraints, max_iter, tol):
 def last_budget(evaluation, weights, groups, share):
     """Return the budget at which almost nothing is left, judged from a dense rule.
 
-    The states are shrunk until the best readout of them explains ``share`` of what it explains of the targets at full size;
-    the budget is what the largest column uses of it then, since few columns are left at the end of a path.
+    The states are shrunk until the best readout of them explains ``share`` of what it explains of the targets at full
+    size; the budget is what the largest column uses of it then, since few columns are left at the end of a path.
 
     Parameters
     ----------

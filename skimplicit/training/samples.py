@@ -37,8 +37,8 @@ class Moments:
 def merge_duplicates(U, Y, weights=None):
     """Return the same weighted set of samples in a canonical order, every distinct sample once.
 
-    Training is a long chain of steps on a non-convex objective, in which a difference in rounding grows. On the canonical
-    set the order of the rows does not matter at all, and a weight of 2 is the same as a row given twice.
+    Training is a long chain of steps on a non-convex objective, in which a difference in rounding grows. On the
+    canonical set the order of the rows does not matter at all, and a weight of 2 is the same as a row given twice.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def _row_keys(U, Y):
 class Samples:
     """Inputs U, targets Y and weights, centred and scaled for training.
 
-    Every input is divided by its spread and, when there are intercepts, taken relative to its mean, without touching the
-    zeros of a sparse U. Every target is centred and divided by its spread. So the ridge means the same in any unit.
+    Every input is divided by its spread and, when there are intercepts, taken relative to its mean, without touching
+    the zeros of a sparse U. Every target is centred and divided by its spread. So the ridge means the same in any unit.
 
     Parameters
     ----------
