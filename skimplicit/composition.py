@@ -40,7 +40,7 @@ def affine_rule(D, c=None):
 
 
 def cascade(*rules):
-    """Return the rule that feeds each rule with the outputs of the one before: ``u -> rules[0] -> ... -> rules[-1]``.
+    """Return the rule that feeds each rule with the outputs of the one before: ``u -> rules[0] -> rules[1] -> ...``.
 
     Parameters
     ----------

@@ -221,7 +221,7 @@ class ImplicitRule:
         Parameters
         ----------
         kappa : float
-            The wanted bound, above the Perron-Frobenius value of |A|.
+            The wanted bound, above the Perron-Frobenius value of ``|A|``.
 
         Returns
         -------
@@ -231,7 +231,7 @@ class ImplicitRule:
         Raises
         ------
         ValueError
-            If phi is not positively homogeneous, or the Perron-Frobenius value of |A| is not below kappa.
+            If phi is not positively homogeneous, or the Perron-Frobenius value of ``|A|`` is not below kappa.
 
         Notes
         -----

@@ -11,6 +11,9 @@ from skimplicit.projections import project_column_budget, project_rows_l1
 
 __all__ = ["ProjectedSolver"]
 
+# Most rounds of ``max_iter`` iterations in the joint problem.
+_ROUNDS = 20
+
 
 class ProjectedSolver:
     """Solve matching problems without custom constraints by FISTA with restart in a diagonal metric.
@@ -135,7 +138,13 @@ class ProjectedSolver:
             B = project_column_budget(B, matching.column_budget, weights_B, matching.groups)
             return np.hstack([A, B])
 
-        X = fista(gradient, project, 1.0 / bound, project(start * metric), self.tol, self.max_iter)
+        X = project(start * metric)
+        before = matching.value(X / metric)
+        for _ in range(_ROUNDS):
+            X = fista(gradient, project, 1.0 / bound, X, self.tol, self.max_iter)
+            # Few iterations from a point far from the minimum can end above it: go on until something is gained.
+            if matching.value(X / metric) < before:
+                break
         return matching.project(X / metric)
 
 

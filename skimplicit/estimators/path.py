@@ -70,7 +70,7 @@ class ImplicitPath:
 def implicit_path(
     X, y, *, column_budgets=None, alpha=_ALPHA, groups=None, estimator=None, sample_weight=None, **parameters
 ):
-    """Train rules for ever smaller budgets: ``min J(A, B, C, c) s.t. ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``.
+    """Train rules for ever smaller budgets: ``min J(A, B, C, c), ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``.
 
     The path goes from dense to sparse. Each budget starts from the rule of the budget before, with (B, b) shrunk and C
     grown, which for a positively homogeneous activation leaves the rule unchanged.

@@ -34,7 +34,7 @@ def _delegated(name):
 
 
 class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
-    """Select the inputs a deep rule needs: ``min J s.t. ||A||_inf <= kappa, sum_j max_i |B_ij| <= k`` for falling k.
+    """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``, for falling k.
 
     1. A path of rules under falling column budgets ranks the inputs by their mean share in the budget, that is by how
        long and how large their columns of B live.
@@ -86,7 +86,7 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         The rule refitted without a budget on the selected inputs.
     n_features_in_ : int
         Number of inputs.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the inputs, when they have names.
 
     Notes

@@ -19,7 +19,7 @@ def convolution(kernel, bias=None, *, input_shape, stride=1, padding=0, dilation
 
     Parameters
     ----------
-    kernel : array-like of shape (outputs, channels / n_groups, *window)
+    kernel : array-like of shape (outputs, channels / n_groups, ...)
         Weights, not flipped (what deep learning calls a convolution).
     bias : array-like of shape (outputs,) or None
         Intercept of each output channel; None for zeros.
