@@ -48,11 +48,18 @@ def fitted(data):
 
 
 def test_smallest_size_within_one_standard_error():
-    best = np.array([0.88, 0.90, 0.92])
+    best = np.array([0.80, 0.90, 1.00])
     error = np.std(best, ddof=1) / np.sqrt(3)
     scores = {1: best - 3 * error, 2: best - 0.9 * error, 4: best, 8: best - 0.1}
     assert choose_size(scores) == 2
     assert choose_size(scores | {2: best - 1.1 * error}) == 4
+
+
+def test_smallest_size_within_the_spread_of_refits():
+    folds = np.zeros(3)  # folds that differ less than refits do
+    scores = {1: folds + 0.5, 3: folds + 0.888, 4: folds + 0.9}
+    assert choose_size(scores) == 3
+    assert choose_size(scores | {3: folds + 0.88}) == 4
 
 
 def test_folds_that_agree_leave_only_the_best():

@@ -185,9 +185,11 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             folds = list(cv.split(X, y))
             rankings, scores = search.cross_validate(X, y, weight, folds, search.gaps(path))
             size = choose_size(scores)
-            if max(np.mean(values) for values in scores.values()) <= search.constant_score(X, y, weight, folds):
+            best = max(scores.values(), key=np.mean)
+            error = np.std(best, ddof=1) / np.sqrt(len(best))
+            if np.mean(best) - error <= search.constant_score(X, y, weight, folds):
                 warnings.warn(
-                    "No selection of inputs predicts better than a constant on held-out folds: "
+                    "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
                     "there may be nothing to find.",
                     UserWarning,
                     stacklevel=2,
