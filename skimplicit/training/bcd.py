@@ -23,6 +23,8 @@ _ROUNDING = 1e-13
 # A step whose model promises less than this share of the states' tolerance, relative to J, is not worth a try: the
 # error of the states would hide the descent.
 _VISIBLE_SHARE = 0.1
+# Proximal weights beyond this move nothing that rounding would not move: an objective of zero has no descent left.
+_LARGEST_WEIGHT = 1e16
 # Iterations in a row with less progress than tol that end a stage.
 _PATIENCE = 3
 
@@ -286,8 +288,8 @@ class _Descent:
             # b is eliminated: the mean pre-activation moves by -gradient / curvature, the rest follows the mean state.
             lift = -gradient.b / curvature
             promised = problem.value(V) - problem.value(W) - 0.5 * np.sum(lift * gradient.b)
-            if not promised > _VISIBLE_SHARE * tol * abs(base.objective):
-                self.weight = weight
+            if self.weight > _LARGEST_WEIGHT or not promised > _VISIBLE_SHARE * tol * abs(base.objective):
+                self.weight = min(weight, _LARGEST_WEIGHT)
                 return None, trial
             b = base.b + lift - (W - V)[:, :n] @ moments.X_mean
             new = self.objective.evaluate(W, b, stage.alpha, start=base, tol=tol)
