@@ -19,7 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitRegressor
 
-X, y = load_diabetes(return_X_y=True, as_frame=True)
+data = load_diabetes()
+X, y = data.data, data.target
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
 
 # %%
@@ -98,7 +99,7 @@ middle.set(xticks=position, xticklabels=scores, ylabel="R2", title="Held-out pat
 middle.legend(loc="upper left", ncols=2, frameon=False)
 
 order = np.argsort(rule.feature_importances_)
-right.barh(np.array(X.columns)[order], rule.feature_importances_[order], color="C0")
+right.barh(np.array(data.feature_names)[order], rule.feature_importances_[order], color="C0")
 right.set(xlabel="sensitivity, in standard deviations", title="What the rule listens to")
 
 plt.show()
