@@ -111,7 +111,7 @@ def test_no_module_has_a_name_without_meaning(module):
         "from ..estimators.regressor import ImplicitRegressor as above",
         "from .. import estimators",
         "from .. import ImplicitRegressor",
-        "def late():\n    from ..training.bcd import train",
+        "def late():\n    from ..training.bcd import BlockCoordinateDescent",
         "class Late:\n    def method(self):\n        import skimplicit.inspection",
         "if TYPE_CHECKING:\n    from ..estimators import ImplicitRegressor",
     ],

@@ -18,8 +18,9 @@ from skimplicit.blocks.choice import make_solver
 from skimplicit.estimators.importance import input_importances
 from skimplicit.estimators.progress import CallbackBridge
 from skimplicit.estimators.structure import check_structure
-from skimplicit.training.bcd import Constraints, Stage, train
 from skimplicit.training.continuation import continuation, random_weights
+from skimplicit.training.method import Constraints, Stage
+from skimplicit.training.methods import METHODS
 from skimplicit.training.samples import Samples, merge_duplicates
 
 __all__ = ["ImplicitEstimator", "unchanged_on_failure"]
@@ -43,6 +44,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         "structure": [None, "array-like"],
         "constraints": [None, callable],
         "solver": [StrOptions({"auto", "cvxpy", "projected"})],
+        "method": [StrOptions(set(METHODS))],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
@@ -67,6 +69,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         structure,
         constraints,
         solver,
+        method,
         max_iter,
         tol,
         warm_start,
@@ -84,6 +87,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         self.structure = structure
         self.constraints = constraints
         self.solver = solver
+        self.method = method
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -135,7 +139,8 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
             custom=None if self.constraints is None else _in_user_units(self.constraints, samples),
         )
         objective = self._make_objective(samples, activation, direct)
-        return _Preparation(objective, solver, constraints, {**attributes, "_n_features_out": self.n_hidden})
+        attributes = {**attributes, "_n_features_out": self.n_hidden}
+        return _Preparation(objective, solver, constraints, METHODS[self.method], attributes)
 
     def _fit(self, X, y, sample_weight):
         self._check_choices()
@@ -184,7 +189,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
                 W, b = random_weights(self.n_hidden, n_inputs, constraints.kappa, constraints.structure, random_state)
                 schedule = continuation(self.alpha, self.column_budget, constraints, self.max_iter, self.tol)
             b = b if self.fit_intercept else np.zeros_like(b)
-            result = train(objective, prepared.solver, constraints, schedule, W, b, callback=bridge)
+            result = prepared.train(schedule, W, b, callback=bridge)
             if best is None or result.evaluation.objective < best.evaluation.objective:
                 best = result
             if result.stopped:
@@ -253,7 +258,12 @@ class _Preparation:
     objective: object
     solver: object
     constraints: Constraints
+    method: type
     attributes: dict
+
+    def train(self, schedule, W, b, callback=None):
+        """Run the training method; a new one each time, for it keeps a record."""
+        return self.method(self.objective, self.solver, self.constraints, callback).train(schedule, W, b)
 
 
 @contextmanager

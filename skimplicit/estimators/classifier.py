@@ -56,6 +56,8 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     solver : {"auto", "cvxpy", "projected"}
         Solver of the equilibrium block: CVXPY, the reference, or accelerated projected gradient, which is faster.
         ``"auto"`` takes CVXPY for custom constraints only.
+    method : {"bcd"}
+        How to train: block coordinate descent.
     max_iter : int
         Most outer iterations, all steps of the schedule together.
     tol : float
@@ -129,6 +131,7 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         structure=None,
         constraints=None,
         solver="auto",
+        method="bcd",
         max_iter=200,
         tol=1e-5,
         warm_start=False,
@@ -147,6 +150,7 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
             structure=structure,
             constraints=constraints,
             solver=solver,
+            method=method,
             max_iter=max_iter,
             tol=tol,
             warm_start=warm_start,

@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 from skimplicit.estimators.regressor import ImplicitRegressor
 from skimplicit.projections import column_budget_norm
 from skimplicit.rule import ImplicitRule
-from skimplicit.training.bcd import Stage, train
 from skimplicit.training.continuation import alpha_schedule, last_budget, random_weights
+from skimplicit.training.method import Stage
 
 __all__ = ["ImplicitPath", "check_groups", "implicit_path"]
 
@@ -123,7 +123,7 @@ def implicit_path(
     W, b = random_weights(estimator.n_hidden, X.shape[1], constraints.kappa, constraints.structure, random_state)
     b = b if estimator.fit_intercept else np.zeros_like(b)
     schedule = alpha_schedule(alpha, _DENSE_ITER, _TOL)
-    dense = train(objective, prepared.solver, constraints, schedule, W, b)
+    dense = prepared.train(schedule, W, b)
     used = column_budget_norm(dense.evaluation.W[:, estimator.n_hidden :], weights, groups)
     if isinstance(column_budgets, Integral):
         end = last_budget(dense.evaluation, weights, groups, _END_SHARE)
@@ -131,7 +131,7 @@ def implicit_path(
             used, end = 1.0, 1e-3  # a rule without inputs: no budget means anything, any will do
         column_budgets = np.geomspace(used, end, column_budgets)
     stages = [Stage(alpha, float(budget), _BUDGET_ITER, _TOL) for budget in column_budgets]
-    course = train(objective, prepared.solver, constraints, stages, dense.evaluation.W, dense.evaluation.b)
+    course = prepared.train(stages, dense.evaluation.W, dense.evaluation.b)
     rules = tuple(objective.rule(end) for end in course.ends)
     n_iter = np.bincount(course.stages, minlength=len(stages))
     null_loss = objective.null_loss

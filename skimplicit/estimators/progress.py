@@ -4,7 +4,7 @@ __all__ = ["CallbackBridge"]
 
 
 class CallbackBridge:
-    """Callback of :func:`~skimplicit.training.bcd.train` that reports to scikit-learn's callbacks of an estimator.
+    """Callback of a :class:`~skimplicit.training.method.TrainingMethod` that reports to scikit-learn's callbacks.
 
     Parameters
     ----------

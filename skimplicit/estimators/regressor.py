@@ -48,6 +48,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     solver : {"auto", "cvxpy", "projected"}
         Solver of the equilibrium block: CVXPY, the reference, or accelerated projected gradient, which is faster.
         ``"auto"`` takes CVXPY for custom constraints only.
+    method : {"bcd"}
+        How to train: block coordinate descent.
     max_iter : int
         Most outer iterations, all steps of the schedule together.
     tol : float
@@ -109,6 +111,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
         structure=None,
         constraints=None,
         solver="auto",
+        method="bcd",
         max_iter=200,
         tol=1e-5,
         warm_start=False,
@@ -127,6 +130,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
             structure=structure,
             constraints=constraints,
             solver=solver,
+            method=method,
             max_iter=max_iter,
             tol=tol,
             warm_start=warm_start,

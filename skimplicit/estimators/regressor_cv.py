@@ -9,8 +9,8 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval
 
 from skimplicit.estimators.regressor import ImplicitRegressor
-from skimplicit.training.bcd import Stage, train
 from skimplicit.training.continuation import continuation, random_weights
+from skimplicit.training.method import Stage
 
 __all__ = ["ImplicitRegressorCV"]
 
@@ -34,7 +34,7 @@ class ImplicitRegressorCV(ImplicitRegressor):
         As for :class:`ImplicitRegressor`.
     alphas : int or array-like of float
         The ridges, or their number: then they are spaced geometrically from 1e-3 to 1.
-    direct, fit_intercept, structure, constraints, solver : bool or "auto", bool, array-like, callable, str
+    direct, fit_intercept, structure, constraints, solver, method : bool or "auto", bool, array-like, callable, str, str
         As for :class:`ImplicitRegressor`.
     max_iter, tol, warm_start, random_state, verbose, n_init : int, float, bool, int, int, int
         As for :class:`ImplicitRegressor`, for the fit to all data.
@@ -84,6 +84,7 @@ class ImplicitRegressorCV(ImplicitRegressor):
         structure=None,
         constraints=None,
         solver="auto",
+        method="bcd",
         max_iter=200,
         tol=1e-5,
         warm_start=False,
@@ -103,6 +104,7 @@ class ImplicitRegressorCV(ImplicitRegressor):
         self.structure = structure
         self.constraints = constraints
         self.solver = solver
+        self.method = method
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -158,7 +160,7 @@ def _fold_errors(model, X, y, sample_weight, train_rows, test_rows, alphas):
     budget = model.column_budget
     first = continuation(alphas[0], budget, constraints, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
-    course = train(objective, prepared.solver, constraints, [*first, *rest], W, b)
+    course = prepared.train([*first, *rest], W, b)
     held_out, target = _safe_indexing(X, test_rows), y[test_rows].reshape(test_rows.size, -1)
     return [
         float(np.average(np.mean((objective.rule(end).predict(held_out) - target) ** 2, axis=1), weights=weights[1]))

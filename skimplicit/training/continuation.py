@@ -7,7 +7,7 @@ the budget, each in warm-started stages, does not.
 import numpy as np
 
 from skimplicit.projections import column_budget_norm, project_rows_l1
-from skimplicit.training.bcd import Stage
+from skimplicit.training.method import Stage
 
 __all__ = ["alpha_schedule", "budget_schedule", "continuation", "last_budget", "random_weights"]
 
@@ -45,7 +45,7 @@ def continuation(alpha, column_budget, constraints, max_iter, tol):
     Returns
     -------
     list
-        Schedule for :func:`~skimplicit.training.bcd.train`.
+        Schedule for :func:`~skimplicit.training.method.TrainingMethod.train`.
     """
     if column_budget is None:
         return alpha_schedule(alpha, max_iter, tol)

@@ -1,0 +1,8 @@
+"""The training methods, by the names that the estimators take."""
+
+from skimplicit.training.bcd import BlockCoordinateDescent
+
+__all__ = ["METHODS"]
+
+#: Name to subclass of :class:`~skimplicit.training.method.TrainingMethod`.
+METHODS = {"bcd": BlockCoordinateDescent}
