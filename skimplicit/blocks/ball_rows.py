@@ -8,7 +8,7 @@ import numpy as np
 
 from skimplicit.projections import project_rows_l1
 
-__all__ = ["fista", "minimise_in_balls"]
+__all__ = ["finish_in_balls", "fista", "minimise_in_balls"]
 
 # Iterations of projected gradient between two attempts to finish exactly.
 _ROUND = 12
@@ -62,15 +62,8 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
         else:
             step = 1.0 / _largest_eigenvalue_bound(H) if step is None else step
             after = fista(gradient, project, step[rows, None], before, tol, _ROUND)
-        guess, optimal = after, np.zeros(rows.size, dtype=bool)
-        for _ in range(_GUESSES):
-            exact, solved = _finish(H_rows, r_rows, w_rows, radius, guess)
-            after[solved & ~optimal] = exact[solved & ~optimal]
-            optimal |= solved
-            if optimal.all():
-                break
-            guess = project(exact - gradient(exact))
-        X[rows] = after
+        exact, optimal = finish_in_balls(H_rows, r_rows, w_rows, radius, after)
+        X[rows] = after = np.where(optimal[:, None], exact, after)
         moved = np.abs(after - before).max(axis=1) > tol * np.abs(after).max(axis=1)
         rows = rows[~optimal & (moved | (attempt == 0))]
         if rows.size == 0:
@@ -78,7 +71,35 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
     return X
 
 
-def _finish(H, r, weights, radius, X):
+def finish_in_balls(H, r, weights, radius, X):
+    """Return the exact minimisers of rows whose support, with signs, is that of X or can be read off nearby.
+
+    Parameters
+    ----------
+    H, r, weights, radius : ndarray, ndarray, ndarray, float
+        As for :func:`minimise_in_balls`.
+    X : ndarray of shape (k, n)
+        Feasible rows near the minimisers.
+
+    Returns
+    -------
+    exact : ndarray of shape (k, n)
+        The minimisers of the rows that are ``optimal``.
+    optimal : ndarray of bool of shape (k,)
+        Rows whose optimality conditions have been verified.
+    """
+    found, optimal, guess = X.copy(), np.zeros(X.shape[0], dtype=bool), X
+    for _ in range(_GUESSES):
+        exact, solved = _solve_on_support(H, r, weights, radius, guess)
+        found[solved & ~optimal] = exact[solved & ~optimal]
+        optimal |= solved
+        if optimal.all():
+            break
+        guess = project_rows_l1(exact - np.matmul(H, exact[:, :, None])[:, :, 0] + r, radius, weights)
+    return found, optimal
+
+
+def _solve_on_support(H, r, weights, radius, X):
     """Solve ``H x - r + theta w sign = 0``, ``w |x| = radius`` on the support of X; say which are optimal."""
     k, n = X.shape
     support = X != 0
