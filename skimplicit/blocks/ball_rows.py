@@ -1,16 +1,20 @@
 """Small quadratic programs in l1 balls, many at once: the rows of A once B has been eliminated.
 
-Accelerated projected gradient finds which entries are zero, then one linear system for each row gives its exact
-minimiser.
+Once it is known which entries are zero, one linear system for each row gives its exact minimiser. What is known comes
+from the start, from a few steps of accelerated projected gradient, or from the path of lasso solutions, in this order.
 """
 
+import warnings
+
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import lars_path_gram
 
 from skimplicit.projections import project_rows_l1
 
 __all__ = ["finish_in_balls", "fista", "minimise_in_balls"]
 
-# Iterations of projected gradient between two attempts to finish exactly.
+# Iterations of projected gradient before an attempt to finish exactly.
 _ROUND = 12
 # Guesses of the support at each attempt: a projected gradient step from the last solution gives the next.
 _GUESSES = 4
@@ -43,32 +47,56 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
     ndarray of shape (k, n)
         Feasible minimisers: exact where the optimality conditions could be verified.
     """
-    X = start.copy()
-    rows = np.arange(X.shape[0])
-    step = None
     # The first attempt is on the start itself: in training the support of most rows is that of the step before.
-    for attempt in range(1 + max(max_iter // _ROUND, 1)):
+    X = start.copy()
+    exact, optimal = finish_in_balls(H, r, weights, radius, X)
+    X[optimal] = exact[optimal]
+    if optimal.all():
+        return X
+    step = (1.0 / _largest_eigenvalue_bound(H))[:, None]
+
+    def descend(rows, n_iter):
+        """Run projected gradient on some rows, finish those that can be, and return which are left."""
         H_rows, r_rows, w_rows = H[rows], r[rows], weights[rows]
 
-        def gradient(Y, H=H_rows, r=r_rows):
-            return np.matmul(H, Y[:, :, None])[:, :, 0] - r
+        def gradient(Y):
+            return np.matmul(H_rows, Y[:, :, None])[:, :, 0] - r_rows
 
-        def project(Y, w=w_rows):
-            return project_rows_l1(Y, radius, w)
+        def project(Y):
+            return project_rows_l1(Y, radius, w_rows)
 
-        before = X[rows]
-        if attempt == 0:
-            after = before.copy()
-        else:
-            step = 1.0 / _largest_eigenvalue_bound(H) if step is None else step
-            after = fista(gradient, project, step[rows, None], before, tol, _ROUND)
+        after = fista(gradient, project, step[rows], X[rows], tol, n_iter)
         exact, optimal = finish_in_balls(H_rows, r_rows, w_rows, radius, after)
-        X[rows] = after = np.where(optimal[:, None], exact, after)
-        moved = np.abs(after - before).max(axis=1) > tol * np.abs(after).max(axis=1)
-        rows = rows[~optimal & (moved | (attempt == 0))]
+        X[rows] = np.where(optimal[:, None], exact, after)
+        return rows[~optimal]
+
+    rows = descend(np.flatnonzero(~optimal), min(_ROUND, max_iter))
+    rows = np.array([i for i in rows if not _follow_path(H[i], r[i], weights[i], radius, X[i])], dtype=int)
+    for _ in range(_ROUND, max_iter, _ROUND):
         if rows.size == 0:
             break
+        before = X[rows]
+        remaining = descend(rows, _ROUND)
+        moved = np.abs(X[rows] - before).max(axis=1) > tol * np.abs(X[rows]).max(axis=1)
+        rows = np.intersect1d(remaining, rows[moved], assume_unique=True)
     return X
+
+
+def _follow_path(H, r, weights, radius, x):
+    """Find the minimiser of one row on the path of lasso solutions, write it to x, and tell whether it is verified."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the conditions are verified here
+        path = lars_path_gram(r / weights, H / weights / weights[:, None], n_samples=1, method="lasso")[2]
+    norms = np.abs(path).sum(axis=0)
+    after = int(np.argmax(norms >= radius))
+    if not norms[after] >= radius > norms[after - 1]:
+        return False
+    share = (radius - norms[after - 1]) / (norms[after] - norms[after - 1])
+    crossing = (path[:, after - 1] + share * (path[:, after] - path[:, after - 1])) / weights
+    exact, optimal = finish_in_balls(H[None], r[None], weights[None], radius, crossing[None])
+    if optimal[0]:
+        x[:] = exact[0]
+    return bool(optimal[0])
 
 
 def finish_in_balls(H, r, weights, radius, X):
