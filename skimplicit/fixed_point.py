@@ -24,8 +24,9 @@ __all__ = ["FixedPoint", "Status", "adjoint", "equilibrium"]
 _BLOCK = 1 << 15
 # Rows are taken out of the loop once this share of them has converged; moving them costs about one sweep.
 _LEAVING_SHARE = 0.25
-# A look at the residual costs about as much as a sweep of a small rule: look after sweeps 1, 2, then at every fourth.
-_CHECK_EVERY = 4
+# A look at the residuals costs as much as a few sweeps of a small rule: look after sweeps 1, 2 and 4, then when the
+# last rows should have converged at the rate seen so far, but so often that rows can leave.
+_FIRST_LOOKS, _LONGEST_WAIT = (1, 2, 4), 12
 _EPS = np.finfo(float).eps
 
 
@@ -49,7 +50,7 @@ class FixedPoint:
     error_bound : ndarray of shape (m,)
         Bound on ``max_i |x_i - x*_i|``; infinite without a certificate of well-posedness.
     n_iter : ndarray of int of shape (m,)
-        Sweeps each row took (residuals are looked at after sweeps 1, 2, 4, 8, 12, ...).
+        Sweeps each row took (residuals are not looked at after every sweep).
     converged : ndarray of bool of shape (m,)
         Rows that reached the tolerance.
     """
@@ -171,8 +172,6 @@ class _ForwardSweep:
     def norm(X):
         return np.abs(X).max(axis=1)
 
-    size = norm
-
 
 class _AdjointSweep:
     """``s <- gains * (s O + g)`` with O the matrix A without its diagonal, ``gains = phi' / (1 - phi' A_ii)``."""
@@ -202,9 +201,7 @@ class _AdjointSweep:
 
     @staticmethod
     def norm(S):
-        return np.abs(S).sum(axis=1)
-
-    size = norm
+        return np.abs(S) @ np.ones(S.shape[1])
 
 
 def _solve(sweep, data, start, tol, max_iter, floor):
@@ -237,13 +234,17 @@ def _iterate(sweep, X, data, threshold, max_iter, floor, states, residual, n_ite
     """Sweep one block until its rows have converged, writing each row's result when it leaves."""
     active = np.arange(X.shape[0])
     out, spare = np.empty_like(X), np.empty_like(X)
+    look, before = _FIRST_LOOKS[0], None
     for iteration in range(1, max_iter + 1):
         previous, X = X, sweep.step(X, out, *data)
         out, spare = spare, X
-        if iteration > 2 and iteration % _CHECK_EVERY and iteration < max_iter:
+        if iteration < look and iteration < max_iter:
             continue
         change = sweep.norm(X - previous)
-        done = (change <= threshold * np.maximum(sweep.size(X), floor)) & (change < np.inf)
+        limit = threshold * floor
+        if not change.max() <= limit:
+            limit = threshold * np.maximum(sweep.norm(X), floor)
+        done = (change <= limit) & (change < np.inf)
         finished = np.count_nonzero(done)
         if finished == active.size or iteration == max_iter:
             states[active], residual[active], n_iter[active], converged[active] = X, change, iteration, done
@@ -255,3 +256,16 @@ def _iterate(sweep, X, data, threshold, max_iter, floor, states, residual, n_ite
             active, X = active[keep], X[keep]
             data = tuple(array[keep] for array in data)
             out, spare = np.empty_like(X), np.empty_like(X)
+        worst = float((change[~done] / limit[~done]).max())
+        look, before = _next_look(iteration, worst, before), (iteration, worst)
+
+
+def _next_look(iteration, worst, before):
+    """Return the sweep after which to look again, when the worst change is ``worst`` times what is allowed."""
+    for first in _FIRST_LOOKS:
+        if first > iteration:
+            return first
+    # NaN and growth give the longest wait.
+    rate = np.log(before[1] / worst) / (iteration - before[0])
+    wait = np.log(worst) / rate if rate > 0 else _LONGEST_WAIT
+    return iteration + int(np.ceil(min(max(wait, 1), _LONGEST_WAIT)))

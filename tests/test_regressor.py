@@ -308,9 +308,11 @@ class TestScikitLearn:
 
     def test_states_are_features(self, data):
         X, y = data
-        pipe = make_pipeline(Small(n_hidden=8), Ridge(alpha=1e-6)).fit(X, y)
+        model = Small(n_hidden=8, direct=False)
+        pipe = make_pipeline(model, Ridge(alpha=1e-9)).fit(X, y)
         assert pipe[:-1].transform(X).shape == (60, 8)
-        assert pipe.score(X, y) > 0.6
+        # Least squares on the same states explains no less than the rule's own, penalised readout.
+        assert pipe.score(X, y) >= model.fit(X, y).score(X, y) - 1e-9
 
     def test_routing_of_weights(self, data):
         X, y = data

@@ -116,14 +116,18 @@ def finish_in_balls(H, r, weights, radius, X):
     optimal : ndarray of bool of shape (k,)
         Rows whose optimality conditions have been verified.
     """
-    found, optimal, guess = X.copy(), np.zeros(X.shape[0], dtype=bool), X
+    found, rows, guess = X.copy(), np.arange(X.shape[0]), X
     for _ in range(_GUESSES):
         exact, solved = _solve_on_support(H, r, weights, radius, guess)
-        found[solved & ~optimal] = exact[solved & ~optimal]
-        optimal |= solved
-        if optimal.all():
+        found[rows[solved]] = exact[solved]
+        left = ~solved
+        rows = rows[left]
+        if rows.size == 0:
             break
+        H, r, weights, exact = H[left], r[left], weights[left], exact[left]
         guess = project_rows_l1(exact - np.matmul(H, exact[:, :, None])[:, :, 0] + r, radius, weights)
+    optimal = np.ones(X.shape[0], dtype=bool)
+    optimal[rows] = False
     return found, optimal
 
 

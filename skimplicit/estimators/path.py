@@ -16,7 +16,7 @@ from skimplicit.training.method import Stage
 __all__ = ["ImplicitPath", "check_groups", "implicit_path"]
 
 # Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for.
-_DENSE_ITER, _BUDGET_ITER = 50, 5
+_DENSE_ITER, _BUDGET_ITER = 30, 5
 # Shares of the explained variance at which the path ends, and relative decrease of J that ends a stage early.
 _END_SHARE, _TOL = 0.02, 1e-3
 # Ridge of the path. It starts flexible: alpha / k^2 grows along the path by itself.
@@ -65,6 +65,26 @@ class ImplicitPath:
         total = norms.sum(axis=1, keepdims=True)
         shares = np.divide(norms, total, out=np.zeros_like(norms), where=total > 0).mean(axis=0)
         return shares if self.groups is None else shares[self.groups]
+
+    def clearest(self, support):
+        """Return the position of the budget at which some inputs stand out most from the others.
+
+        Parameters
+        ----------
+        support : ndarray of bool of shape (p,)
+            The inputs.
+
+        Returns
+        -------
+        int
+            Where the weakest of them is largest beside the strongest other one; 0, the largest budget, for all inputs.
+        """
+        if support.all():
+            return 0
+        weakest = self.column_norms[:, support].min(axis=1)
+        strongest = self.column_norms[:, ~support].max(axis=1)
+        total = self.column_norms.sum(axis=1)
+        return int(np.argmax(np.divide(weakest - strongest, total, out=np.full_like(total, -np.inf), where=total > 0)))
 
 
 def implicit_path(

@@ -21,6 +21,8 @@ __all__ = ["ImplicitFeatureSelector"]
 
 # Integer targets with more distinct values than this are taken for numbers when no estimator says what they are.
 _MOST_CLASSES = 20
+# Ridge of the default regressor: a rule of few inputs needs less of it than one that has to find them.
+_REFIT_ALPHA = 1e-2
 
 
 def _delegated(name):
@@ -47,7 +49,7 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : ImplicitRegressor, ImplicitClassifier or None
         Rule to train; its ``alpha`` and ``max_iter`` are those of the refit. None for an ImplicitClassifier when y
-        holds strings, booleans or at most 20 distinct integers, and an ImplicitRegressor otherwise.
+        holds strings, booleans or at most 20 distinct integers, and an ``ImplicitRegressor(alpha=0.01)`` otherwise.
     n_features_to_select : int, float or None
         Number of inputs (of groups, with groups); a float in (0, 1] for a share; None to choose by cross-validation.
     column_budgets : int, array-like of float, or None
@@ -92,8 +94,8 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
     Notes
     -----
     Identical columns share one effect between them: the cross-validation may keep one or all. A constant column is
-    never ranked before one that varies. At least one input is selected; a warning tells when none predicts better
-    than a constant.
+    never ranked before one that varies. At least one input is selected; when no selection predicts better than a
+    constant it is only one, and a warning tells so.
 
     Examples
     --------
@@ -188,9 +190,10 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             best = max(scores.values(), key=np.mean)
             error = np.std(best, ddof=1) / np.sqrt(len(best))
             if np.mean(best) - error <= search.constant_score(X, y, weight, folds):
+                size = 1
                 warnings.warn(
                     "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
-                    "there may be nothing to find.",
+                    "there may be nothing to find. The first input of the ranking is kept.",
                     UserWarning,
                     stacklevel=2,
                 )
@@ -205,7 +208,7 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         self.support_ = support
         self.n_features_ = int(support.sum())
         self.ranking_ = search.positions(ranking, size)
-        self.best_budget_ = _clearest_budget(path, support)
+        self.best_budget_ = float(path.column_budgets[path.clearest(support)])
         self.cv_results_ = _cv_results(scores)
         frequency = [search.columns(fold_ranking[:size]) for fold_ranking in rankings]
         self.selection_frequency_ = np.mean(frequency, axis=0) if frequency else support.astype(float)
@@ -225,7 +228,7 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             from skimplicit.estimators.classifier import ImplicitClassifier
 
             return ImplicitClassifier()
-        return ImplicitRegressor()
+        return ImplicitRegressor(alpha=_REFIT_ALPHA)
 
     def _given_size(self, n_units):
         wanted = self.n_features_to_select
@@ -317,17 +320,6 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         tags.target_tags = inner.target_tags
         tags.input_tags.sparse = True
         return tags
-
-
-def _clearest_budget(path, support):
-    """Return the budget at which the weakest selected column is largest beside the strongest other one."""
-    if support.all():
-        return float(path.column_budgets[0])
-    weakest = path.column_norms[:, support].min(axis=1)
-    strongest = path.column_norms[:, ~support].max(axis=1)
-    total = path.column_norms.sum(axis=1)
-    margin = np.divide(weakest - strongest, total, out=np.full_like(total, -np.inf), where=total > 0)
-    return float(path.column_budgets[np.argmax(margin)])
 
 
 def _cv_results(scores):

@@ -1,6 +1,7 @@
 """Block coordinate descent on the true objective: fixed point, readout and equilibrium block in turn."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
@@ -79,7 +80,9 @@ class BlockCoordinateDescent(TrainingMethod):
         W = current.W + weight * (current.W - previous.W)
         W = self.problem(stage, *W.shape).project(W)
         b = current.b + weight * (current.b - previous.b)
-        point = self.objective.evaluate(W, b, stage.alpha, start=current, tol=tol)
+        # The states move with the weights: start where they would be if they moved in proportion.
+        near = replace(current, states=current.states + weight * (current.states - previous.states))
+        point = self.objective.evaluate(W, b, stage.alpha, start=near, tol=tol)
         return point if point.objective <= current.objective else current
 
     def _match(self, stage, base, gradient, tol):
