@@ -7,6 +7,7 @@ small program over each row of A. Rows whose free minimiser is inside the ball a
 import numpy as np
 
 from skimplicit.blocks.ball_rows import fista, minimise_in_balls
+from skimplicit.blocks.lasso_rows import minimise_lasso_rows, soft_threshold
 from skimplicit.projections import project_column_budget, project_rows_l1
 
 __all__ = ["ProjectedSolver"]
@@ -53,9 +54,11 @@ class ProjectedSolver:
         """
         if matching.constraints is not None:
             raise ValueError("The projected solver cannot take custom constraints; use solver='cvxpy'.")
-        if matching.column_budget is None:
+        if matching.column_budget is not None:
+            return self._solve_jointly(matching, start)
+        if matching.splits_off_inputs:
             return self._solve_rows(matching, start)
-        return self._solve_jointly(matching, start)
+        return self._solve_lasso_rows(matching, start)
 
     def _solve_rows(self, matching, start):
         """Eliminate B, then solve for the rows of A."""
@@ -102,6 +105,14 @@ class ProjectedSolver:
             A[bound] = project_rows_l1(X * weights, kappa)
         return A
 
+    def _solve_lasso_rows(self, matching, start):
+        """Keep A and B together in each row, for a penalty or a pattern that is on both."""
+        diagonal = np.maximum(np.diag(matching.G), 0.0)
+        metric = _positive(np.sqrt(matching.curvature[:, None] * diagonal + matching.ridge))
+        bound = _lipschitz(matching.G, _positive(np.sqrt(diagonal))) + (matching.ridge / metric**2).max()
+        start = matching.project(start)
+        return matching.project(minimise_lasso_rows(matching, metric, 1.0 / bound, start, self.tol, self.max_iter))
+
     def _solve_jointly(self, matching, start):
         """FISTA over A and B together, for the budget couples the rows."""
         n = matching.n_hidden
@@ -121,19 +132,18 @@ class ProjectedSolver:
             np.maximum.at(largest, matching.groups, caps)
             metric[:, n:], caps = largest[matching.groups], largest
         weights_B = (1.0 if weights_B is None else weights_B) / caps
-        correlation = G / spread / spread[:, None]
-        largest = np.linalg.eigvalsh(correlation)[-1]
-        bound = largest + (matching.ridge / metric**2).max()
+        bound = _lipschitz(G, spread) + (matching.ridge / metric**2).max()
         R = matching.R / metric
         ridge = matching.ridge / metric**2
+        level = None if matching.l1 is None else matching.l1 / metric / bound
 
         def gradient(X):
             return h[:, None] * ((X / metric) @ G) / metric + ridge * X - R
 
         def project(X):
+            # Soft-thresholding before the projection is the proximal operator of the penalty within the set.
+            X = matching.masked(X if level is None else soft_threshold(X, level))
             A, B = X[:, :n], X[:, n:]
-            if matching.structure is not None:
-                A = np.where(matching.structure, A, 0.0)
             A = project_rows_l1(A, matching.kappa, weights_A)
             B = project_column_budget(B, matching.column_budget, weights_B, matching.groups)
             return np.hstack([A, B])
@@ -146,6 +156,11 @@ class ProjectedSolver:
             if matching.value(X / metric) < before:
                 break
         return matching.project(X / metric)
+
+
+def _lipschitz(G, spread):
+    """Return the largest eigenvalue of G in the metric of its diagonal."""
+    return np.linalg.eigvalsh(G / spread / spread[:, None])[-1]
 
 
 def _solve_each(H, r):
