@@ -211,7 +211,7 @@ class TestSolvers:
         problem = make_problem(11, 6, 5, gram, ridge=0.01, **options)
         W = ProjectedSolver(tol=1e-13, max_iter=50_000).solve(problem, random_feasible(problem, 0))
         gradient = problem.gradient(W)
-        scale = np.abs(problem.value(W)) + np.abs(problem.value(random_feasible(problem, 0)))
+        scale = np.abs(problem.value(W))
         l1 = 0.0 if problem.l1 is None else problem.l1
         # The strongest test point for each seed of doubt: a proximal step along the negative gradient.
         strongest = problem.project(soft_threshold(W - gradient, l1))

@@ -195,6 +195,8 @@ def low_rank(rule, U=None, *, box=None, rank=None, tolerance=None):
     bound = rule.inf_norm * (1 - 1e-12)
 
     def truncated(r):
+        if r == n:
+            return np.array(to_dense(rule.A)), np.eye(n), rule
         L, R = left[:, :r] / gain[:, None], weighted.T @ left[:, :r]
         rows = np.abs(L @ R.T).sum(axis=1)
         L *= np.minimum(1.0, bound / np.where(rows > 0, rows, 1.0))[:, None]

@@ -194,9 +194,10 @@ def from_states(
 def _match(samples, Z, X, kappa, l1, alpha, mask, refit):
     """Return ``W = [A B]``, for scaled inputs: the rows of the program."""
     moments, n = samples.moments(X), Z.shape[1]
-    Z_mean = samples.mean(Z)
-    spread = np.sqrt(np.concatenate([np.diag(moments.XX), np.diag(samples.UU)]))
-    weights = l1 * np.sqrt(samples.mean((Z - Z_mean) ** 2))[:, None] * spread
+    Z_spread = np.sqrt(samples.mean((Z - samples.mean(Z)) ** 2))
+    varies = Z_spread > 16 * np.finfo(float).eps * np.abs(Z).max(axis=0)  # otherwise beta_i is all there is to it
+    Z = np.where(varies, Z - samples.mean(Z), 0.0)
+    weights = l1 * Z_spread[:, None] * np.sqrt(np.concatenate([np.diag(moments.XX), np.diag(samples.UU)]))
     problem = MatchingProblem(
         G=np.block([[moments.XX, moments.XU], [moments.XU.T, samples.UU]]),
         R=np.hstack([samples.times_states(Z, X, moments.X_mean), samples.times_inputs(Z)]),
