@@ -1,4 +1,4 @@
-"""Distilling a perceptron for digits: sparsity, residual, drift, iterations and accuracy, over the penalty and structure.
+"""Distilling a perceptron for digits: sparsity, residual, drift, iterations and accuracy over penalty and structure.
 
 The teacher is an MLPClassifier 64-30-20-10; 1078 images train it and are what it is distilled on, 719 test both. Each
 line is the mean over splits and teachers; the last columns are the difference of test accuracy, rule minus teacher:

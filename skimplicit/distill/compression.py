@@ -2,12 +2,11 @@
 
 import numbers
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from skimplicit.distill.certificates import drift_bound
+from skimplicit.distill.certificates import InputRegion
 from skimplicit.distill.state_matching import sparsity
 from skimplicit.rule import ImplicitRule
 from skimplicit.structure import to_dense
@@ -98,10 +97,10 @@ def prune(rule, U=None, *, box=None, threshold=None, tolerance=None):
 
     Notes
     -----
-    Source: El Ghaoui et al. (2021), theorem 5.1, corrected (see :func:`drift_bound`) and, as E is known, with
-    ``|E [x0; u]|`` for ``|E| [|x0|; |u|]``. On a box ``x0`` is within ``(I - Gamma |A0|)^-1 Gamma |B0| radius`` of
-    the state at its centre (theorem 4.1). The states of the original are those of :meth:`ImplicitRule.states`, with an
-    error of about 1e-10 of their size, which the bound does not count.
+    Source: El Ghaoui et al. (2021), theorem 5.1, corrected (see :func:`~skimplicit.distill.drift_bound`) and, as E is
+    known, with ``|E [x0; u]|`` for ``|E| [|x0|; |u|]``. On a box ``x0`` is within
+    ``(I - Gamma |A0|)^-1 Gamma |B0| radius`` of the state at its centre (theorem 4.1). The states of the original are
+    those of :meth:`ImplicitRule.states`, with an error of about 1e-10 of their size, which the bound does not count.
 
     Examples
     --------
@@ -115,9 +114,8 @@ def prune(rule, U=None, *, box=None, threshold=None, tolerance=None):
     >>> result.output_bound.round(3)
     array([0.025])
     """
-    region = _region(rule, U, box)
+    region = InputRegion.of(rule, U, box)
     _check_one(threshold=threshold, tolerance=tolerance)
-
     entries = [sparse.coo_array(M) for M in (rule.A, rule.B)]
     if threshold is None:
         gain, sizes = region.gain, (region.state_size, region.input_size)
@@ -184,7 +182,7 @@ def low_rank(rule, U=None, *, box=None, rank=None, tolerance=None):
     >>> result.rank, bool(result.output_bound.max() < 1e-9)
     (1, True)
     """
-    region = _region(rule, U, box)
+    region = InputRegion.of(rule, U, box)
     _check_one(rank=rank, tolerance=tolerance)
     n = rule.n_hidden
     if rank is not None and not (isinstance(rank, numbers.Integral) and rank <= n):
@@ -206,71 +204,6 @@ def low_rank(rule, U=None, *, box=None, rank=None, tolerance=None):
         rank = n - _last(lambda k: region.allows(truncated(n - k)[2], tolerance), n + 1)
     L, R, smaller = truncated(rank)
     return LowRank(smaller, region.output_bound(smaller), L, R)
-
-
-@dataclass(frozen=True)
-class _Region:
-    """Inputs ``u = centre +- radius`` (one of each in a row) and the states of the rule there, likewise."""
-
-    rule: ImplicitRule
-    inputs: np.ndarray
-    states: np.ndarray
-    input_radius: np.ndarray | None = None
-    state_radius: np.ndarray | None = None
-
-    @cached_property
-    def gain(self):
-        """``max_q (|C| (I - Gamma |A|)^-1 Gamma)_qi``: what a change of the equation of state i can do to an output."""
-        response = drift_bound(self.rule.A, self.rule.activation, np.eye(self.rule.n_hidden))
-        return to_dense(response @ abs(self.rule.C).T).max(axis=1, initial=0.0)
-
-    @property
-    def state_size(self):
-        """Bounds on the absolute states."""
-        return _largest(self.states, self.state_radius)
-
-    @property
-    def input_size(self):
-        """Bounds on the absolute inputs."""
-        return _largest(self.inputs, self.input_radius)
-
-    @property
-    def state_factor(self):
-        """Matrix H with ``H H'`` the second moment of the states; on a box, of states at random in their bounds."""
-        if self.state_radius is not None:
-            return np.diag(self.state_size)
-        _, values, vectors = np.linalg.svd(self.states, full_matrices=False)
-        return vectors.T * values
-
-    def allows(self, smaller, tolerance):
-        """Tell whether no output of another rule with the same C and D can differ by more than the tolerance."""
-        return self.output_bound(smaller).max(initial=0.0) <= tolerance
-
-    def output_bound(self, smaller):
-        """Return the largest change of each output when the rule is replaced by another one with the same C and D."""
-        E_A, E_B = self.rule.A - smaller.A, self.rule.B - smaller.B
-        residual = np.abs(self.states @ E_A.T + to_dense(self.inputs @ E_B.T))
-        if self.input_radius is not None:
-            residual += self.state_radius @ abs(E_A).T + self.input_radius @ abs(E_B).T
-        change = drift_bound(smaller.A, smaller.activation, residual) @ abs(smaller.C).T
-        return np.max(to_dense(change), axis=0, initial=0.0)
-
-
-def _region(rule, U, box):
-    """Check the inputs that are to be certified."""
-    if (U is None) == (box is None):
-        raise ValueError("Give either U or box: the inputs on which the change of the outputs is certified.")
-    if U is not None:
-        U = rule._check_inputs(U)
-        return _Region(rule, U, rule.states(U))
-    lower, upper = (np.asarray(end, dtype=float) for end in box)
-    if lower.shape != (rule.n_inputs,) or upper.shape != lower.shape or not np.all(np.isfinite(upper - lower)):
-        raise ValueError(f"box must be two finite arrays of shape ({rule.n_inputs},), its lower and upper ends.")
-    if np.any(lower > upper):
-        raise ValueError("The lower end of box must not exceed the upper end.")
-    centre, radius = (lower + upper)[None] / 2, (upper - lower)[None] / 2
-    spread = drift_bound(rule.A, rule.activation, radius @ abs(rule.B).T)
-    return _Region(rule, centre, rule.states(centre), radius, spread)
 
 
 def _check_one(**choices):
@@ -295,8 +228,3 @@ def _last(holds, size):
 def _kept(M, keep):
     """Return a matrix with some of the entries of a COO matrix."""
     return sparse.csr_array((M.data[keep], (M.row[keep], M.col[keep])), shape=M.shape)
-
-
-def _largest(centre, radius):
-    size = abs(centre) if radius is None else np.abs(centre) + radius
-    return to_dense(size.max(axis=0)) if sparse.issparse(size) else size.max(axis=0, initial=0.0)
