@@ -13,6 +13,7 @@ from skimplicit.blocks.projected_solver import ProjectedSolver
 from skimplicit.blocks.readout import ridge_readout
 from skimplicit.distill.certificates import drift_bound
 from skimplicit.estimators.structure import check_structure
+from skimplicit.projections import project_rows_l1
 from skimplicit.rule import ImplicitRule
 from skimplicit.structure import steps
 from skimplicit.training.objective import SquaredObjective
@@ -144,8 +145,8 @@ def from_states(
     -----
     - Why no self-loops: ``x_i = phi(z_i)`` is an excellent regressor of ``z_i``, so that ``A_ii`` near kappa replaces
       the true weights, small residuals are amplified by the fixed point, and the states drift.
-    - With a feedforward pattern and a positively homogeneous phi the bound costs nothing: the states are rescaled so
-      that it is not active (``state_scale``).
+    - With a feedforward pattern and a positively homogeneous phi the bound costs nothing: the program is solved without
+      it, and the states are rescaled until A is inside (``state_scale``), which changes no output.
 
     Sources: Tsai et al. (2022), State-driven Implicit Modeling, arXiv 2209.09389; Tsai, Gao and El Ghaoui (2025),
     Constrained Implicit Learning, PMLR 260, with the bound on a alone (their algorithm 1 bounds (a, b)); the relaxed
@@ -181,6 +182,7 @@ def from_states(
     if scaling and np.abs(W[:, :n]).sum(axis=1).max(initial=0.0) > kappa:
         v = perron_certificate(W[:, :n], 1.0 / kappa)
         W = np.hstack([W[:, :n] * v, W[:, n:]]) / v[:, None]
+        W[:, :n] = project_rows_l1(W[:, :n], kappa)  # inside already, but for rounding
         Z, X, scale = Z / v, X / v, 1.0 / v
     moments = samples.moments(X)
     b = samples.mean(Z) - W[:, :n] @ moments.X_mean
