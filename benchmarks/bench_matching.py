@@ -1,4 +1,4 @@
-"""The solvers of the equilibrium block against each other, over states n, inputs p and the column budget.
+"""The solvers of the equilibrium block against each other, over states n, inputs p, column budget and l1.
 
 Each solves three programs in a row, as training does: the first pays for compilation. Objectives are relative to
 those of CVXPY.
@@ -12,20 +12,33 @@ from skimplicit.blocks.cvxpy_solver import CvxpySolver
 from skimplicit.blocks.matching import MatchingProblem
 from skimplicit.blocks.projected_solver import ProjectedSolver
 
-GRID = [(5, 10, None), (10, 50, None), (10, 50, 3.0), (20, 50, None), (20, 50, 3.0)]
+GRID = [
+    (5, 10, None, None),
+    (10, 50, None, None),
+    (10, 50, 3.0, None),
+    (20, 50, None, None),
+    (20, 50, 3.0, None),
+    (10, 50, None, 0.003),
+    (10, 50, None, 0.03),
+    (20, 50, None, 0.003),
+    (20, 50, None, 0.03),
+    (20, 50, 3.0, 0.03),
+]
 
 
-def problems(n, p, budget):
+def problems(n, p, budget, l1):
     rng = np.random.default_rng(0)
     F = rng.normal(size=(400, n + p)) @ np.diag(np.geomspace(1, 0.05, n + p))
+    options = {"column_budget": budget, "l1": None if l1 is None else np.full((n, n + p), l1)}
     for _ in range(3):
         T = F @ rng.normal(size=(n + p, n)) + 0.1 * rng.normal(size=(400, n))
-        yield MatchingProblem(F.T @ F / 400, T.T @ F / 400, np.ones(n), 1e-3, kappa=0.95, column_budget=budget)
+        yield MatchingProblem(F.T @ F / 400, T.T @ F / 400, np.ones(n), 1e-3, kappa=0.95, **options)
 
 
-def run(solver, n, p, budget):
-    values, seconds, start = [], [], np.zeros((n, n + p))
-    for problem in problems(n, p, budget):
+def run(solver, *line):
+    values, seconds = [], []
+    for problem in problems(*line):
+        start = np.zeros_like(problem.R)
         begin = perf_counter()
         W = solver.solve(problem, start)
         seconds.append(perf_counter() - begin)
@@ -34,13 +47,11 @@ def run(solver, n, p, budget):
 
 
 if __name__ == "__main__":
-    print("| n | p | budget | time CVXPY / projected: first | again | projected - CVXPY objective, relative |")
-    print("|---:|---:|---:|---:|---:|---:|")
-    for n, p, budget in GRID:
-        reference, first, again = run(CvxpySolver(), n, p, budget)
-        values, fast_first, fast_again = run(ProjectedSolver(), n, p, budget)
+    print("| n | p | budget | l1 | time CVXPY / projected: first | again | projected - CVXPY objective, relative |")
+    print("|---:|---:|---:|---:|---:|---:|---:|")
+    for line in GRID:
+        reference, first, again = run(CvxpySolver(), *line)
+        values, fast_first, fast_again = run(ProjectedSolver(), *line)
         difference = np.max((values - reference) / np.abs(reference))
-        print(
-            f"| {n} | {p} | {budget} | {first / fast_first:.3g} | {again / fast_again:.3g} | {difference:.1e} |",
-            flush=True,
-        )
+        ratios = f"{first / fast_first:.3g} | {again / fast_again:.3g}"
+        print(f"| {' | '.join(map(str, line))} | {ratios} | {difference:.1e} |", flush=True)

@@ -30,6 +30,7 @@ FLOORS = {
     "networks": 4,
     "robustness": 4,
     "estimators": 5,
+    "distill": 5,
     "inspection": 6,
 }
 TOP = max(FLOORS.values()) + 1

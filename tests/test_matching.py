@@ -12,6 +12,7 @@ import pytest
 
 from skimplicit.blocks.choice import make_solver
 from skimplicit.blocks.cvxpy_solver import CvxpySolver, SubproblemError
+from skimplicit.blocks.lasso_rows import soft_threshold
 from skimplicit.blocks.matching import MatchingProblem
 from skimplicit.blocks.projected_solver import ProjectedSolver
 
@@ -26,15 +27,38 @@ SETS = {
     "budget, mask": {"budget": 0.3, "mask": True},
     "budget, weights": {"budget": 0.3, "weights": True},
     "budget, groups": {"budget": 0.3, "groups": True},
+    "inputs masked": {"mask": True, "input_mask": True},
+    "inputs masked, tight": {"mask": True, "input_mask": True, "kappa": 0.05},
+    "l1": {"l1": 0.1},
+    "small l1, tight": {"l1": 0.01, "kappa": 0.05},
+    "l1, zero": {"l1": 0.1, "kappa": 0.0},
+    "l1, inputs masked": {"l1": 0.1, "mask": True, "input_mask": True},
+    "l1, budget, mask": {"l1": 0.1, "budget": 0.3, "mask": True},
+    "l1, budget, groups": {"l1": 0.1, "budget": 0.3, "weights": True, "groups": True},
 }
 # States, inputs, ridge.
 SIZES = [(1, 1, 0.0), (3, 9, 0.03), (8, 3, 0.0)]
 
 
 def make_problem(
-    seed, n, p, gram="well", *, kappa=0.9, mask=False, budget=None, weights=False, groups=False, ridge=0.0
+    seed,
+    n,
+    p,
+    gram="well",
+    *,
+    kappa=0.9,
+    mask=False,
+    input_mask=False,
+    budget=None,
+    weights=False,
+    groups=False,
+    ridge=0.0,
+    l1=None,
 ):
-    """Draw a problem as training poses it: R comes from targets, so the objective is bounded from below."""
+    """Draw a problem as training poses it: R comes from targets, so the objective is bounded from below.
+
+    The penalty is relative: with ``l1`` at 1, entries survive that explain a row of T alone.
+    """
     rng = np.random.default_rng(seed)
     N = n + p
     F = rng.normal(size=(3 * N, N))
@@ -60,7 +84,8 @@ def make_problem(
         column_budget=None if budget is None else budget * free,
         column_weights=rng.uniform(0.3, 3.0, size=n_weights) if weights else None,
         groups=groups,
-        structure=rng.random((n, n)) < 0.6 if mask else None,
+        structure=rng.random((n, N if input_mask else n)) < 0.6 if mask else None,
+        l1=None if l1 is None else l1 * np.abs(T.T @ F).max() / m * rng.uniform(0.5, 2.0, size=(n, N)),
     )
 
 
@@ -174,6 +199,7 @@ class TestSolvers:
         projected = ProjectedSolver(tol=1e-12, max_iter=50_000).solve(problem, start)
         for W in (reference, projected):
             assert problem.is_feasible(W, 1e-9)
+            np.testing.assert_array_equal(problem.masked(W), W)
             assert (
                 np.abs(W[:, :n]).sum(axis=1).max() <= problem.kappa
             )  # no tolerance: it is what makes a rule well-posed
@@ -186,12 +212,30 @@ class TestSolvers:
         W = ProjectedSolver(tol=1e-13, max_iter=50_000).solve(problem, random_feasible(problem, 0))
         gradient = problem.gradient(W)
         scale = np.abs(problem.value(W))
-        for seed in range(50):
-            V = random_feasible(problem, seed, 3.0)
-            assert np.sum(gradient * (V - W)) >= -1e-7 * scale
-        # The strongest test point for each seed of doubt: a step along the negative gradient, projected.
-        step = problem.project(W - gradient) - W
-        assert np.sum(gradient * step) >= -1e-7 * scale
+        l1 = 0.0 if problem.l1 is None else problem.l1
+        # The strongest test point for each seed of doubt: a proximal step along the negative gradient.
+        strongest = problem.project(soft_threshold(W - gradient, l1))
+        for V in (strongest, *(random_feasible(problem, seed, 3.0) for seed in range(50))):
+            assert np.sum(gradient * (V - W) + l1 * (np.abs(V) - np.abs(W))) >= -1e-7 * scale
+
+    @every_gram
+    def test_penalty_gives_exact_zeros_and_none_in_the_limit(self, gram):
+        problem = make_problem(23, 5, 6, gram, l1=0.1, ridge=0.01)
+        W = ProjectedSolver().solve(problem, np.zeros_like(problem.R))
+        assert 0 < np.count_nonzero(W) < 0.8 * W.size
+        nothing = replace(problem, l1=np.abs(problem.R) * (1 + 1e-12))  # the least weights that leave no entry
+        assert not ProjectedSolver().solve(nothing, W).any()
+        tiny = replace(problem, l1=np.full_like(W, 1e-14))
+        without = replace(problem, l1=None)
+        first, second = (ProjectedSolver().solve(each, W) for each in (tiny, without))
+        assert without.value(first) == pytest.approx(without.value(second), rel=1e-9)
+
+    def test_penalised_rows_do_not_depend_on_each_other(self):
+        problem = make_problem(24, 6, 5, "ill", l1=0.05, kappa=0.3)
+        W = ProjectedSolver().solve(problem, np.zeros_like(problem.R))
+        others = replace(problem, R=np.vstack([problem.R[:3], 2 * problem.R[3:]]))
+        V = ProjectedSolver().solve(others, np.zeros_like(problem.R))
+        np.testing.assert_allclose(V[:3], W[:3], rtol=1e-7, atol=1e-9)
 
     @every_set
     def test_start_does_not_matter(self, options):

@@ -21,7 +21,7 @@ class SubproblemError(RuntimeError):
 
 
 class CvxpyProgram:
-    """``minimise 1/2 sum_i h_i ||(W L)_i||^2 + ridge/2 ||W||^2 - <R, W>`` as a parametrised (DPP) CVXPY problem.
+    """``minimise 1/2 sum_i h_i ||(W L)_i||^2 + ridge/2 ||W||^2 + sum_ij l1_ij |W_ij| - <R, W>``, a (DPP) CVXPY problem.
 
     Compiled at the first solve; every later problem of the same shape and constraints only sets parameters.
 
@@ -42,7 +42,7 @@ class CvxpyProgram:
         A, B = self.W[:, :n], self.W[:, n:]
         bounds = [self._aimed == self.W @ self._factor, cp.norm(A, "inf") <= matching.kappa]
         if matching.structure is not None and not matching.structure.all():
-            bounds.append(A[~matching.structure] == 0)
+            bounds.append(self.W[:, : matching.structure.shape[1]][~matching.structure] == 0)
         if matching.column_budget is not None:
             self._budget = cp.Parameter(nonneg=True)
             self._weights = cp.Parameter(_n_groups(matching), nonneg=True)
@@ -51,7 +51,11 @@ class CvxpyProgram:
             bounds += _custom(matching.constraints, A, B)
         scaled = cp.multiply(self._root_curvature @ np.ones((1, N)), self._aimed)
         objective = cp.sum_squares(scaled) / 2 + self._ridge * cp.sum_squares(self.W) / 2
-        self.problem = cp.Problem(cp.Minimize(objective - cp.sum(cp.multiply(self._R, self.W))), bounds)
+        objective -= cp.sum(cp.multiply(self._R, self.W))
+        if matching.l1 is not None:
+            self._l1 = cp.Parameter((n, N), nonneg=True)
+            objective += cp.sum(cp.multiply(self._l1, cp.abs(self.W)))
+        self.problem = cp.Problem(cp.Minimize(objective), bounds)
         self.set(matching)
 
     def set(self, matching):
@@ -66,6 +70,8 @@ class CvxpyProgram:
         self._root_curvature.value = np.sqrt(matching.curvature)[:, None]
         self._ridge.value = matching.ridge
         self._R.value = matching.R
+        if matching.l1 is not None:
+            self._l1.value = matching.l1
         if matching.column_budget is not None:
             self._budget.value = matching.column_budget
             weights = matching.column_weights
@@ -110,6 +116,7 @@ class CvxpySolver:
             None if matching.structure is None else matching.structure.tobytes(),
             None if matching.groups is None else matching.groups.tobytes(),
             matching.constraints,
+            matching.l1 is None,
         )
         if signature != self._signature:
             self._program, self._signature = matching.to_cvxpy(), signature
@@ -133,7 +140,7 @@ class CvxpySolver:
 
         A solver's 1e-8 is far from rounding, and training a rule with kinks amplifies what differs between two solvers.
         """
-        if matching.column_budget is not None or matching.constraints is not None:
+        if not matching.splits_off_inputs or matching.constraints is not None:
             return W
         rows = RowPrograms(matching, self._decompose)
         return rows.complete(rows.polish(W[:, : matching.n_hidden]))
@@ -157,9 +164,8 @@ def _inside(matching, W):
         return matching.project(W)
     # A projection could leave the custom set; a tiny common shrinking of A or B is the least that can be done.
     n = matching.n_hidden
+    W = matching.masked(W)
     A, B = W[:, :n].copy(), W[:, n:].copy()
-    if matching.structure is not None:
-        A[~matching.structure] = 0.0
     norm = np.abs(A).sum(axis=1).max()
     if norm > matching.kappa:
         A *= matching.kappa * (1 - 1e-12) / norm

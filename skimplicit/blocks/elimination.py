@@ -30,7 +30,7 @@ class RowPrograms:
     Parameters
     ----------
     matching : MatchingProblem
-        A program without column budget and custom constraints.
+        A program whose B is free, without custom constraints.
     decompose : InputDecomposition
         Decomposes the inputs' part of G.
     """

@@ -8,6 +8,7 @@ import numpy as np
 
 from skimplicit.blocks.ball_rows import fista
 from skimplicit.blocks.elimination import InputDecomposition, RowPrograms, positive_scales
+from skimplicit.blocks.lasso_rows import minimise_lasso_rows, soft_threshold
 from skimplicit.projections import project_column_budget, project_rows_l1
 
 __all__ = ["ProjectedSolver"]
@@ -57,10 +58,20 @@ class ProjectedSolver:
         """
         if matching.constraints is not None:
             raise ValueError("The projected solver cannot take custom constraints; use solver='cvxpy'.")
-        if matching.column_budget is None:
+        if matching.column_budget is not None:
+            return self._solve_jointly(matching, start)
+        if matching.splits_off_inputs:
             rows = RowPrograms(matching, self._decompose)
             return rows.complete(rows.minimise(start[:, : matching.n_hidden], self.tol, self.max_iter))
-        return self._solve_jointly(matching, start)
+        return self._solve_lasso_rows(matching, start)
+
+    def _solve_lasso_rows(self, matching, start):
+        """Keep A and B together in each row, for a penalty or a pattern that is on both."""
+        diagonal = np.maximum(np.diag(matching.G), 0.0)
+        metric = positive_scales(np.sqrt(matching.curvature[:, None] * diagonal + matching.ridge))
+        bound = _lipschitz(matching.G, positive_scales(np.sqrt(diagonal))) + (matching.ridge / metric**2).max()
+        start = matching.project(start)
+        return matching.project(minimise_lasso_rows(matching, metric, 1.0 / bound, start, self.tol, self.max_iter))
 
     def _solve_jointly(self, matching, start):
         """FISTA over A and B together, for the budget couples the rows."""
@@ -81,19 +92,18 @@ class ProjectedSolver:
             np.maximum.at(largest, matching.groups, caps)
             metric[:, n:], caps = largest[matching.groups], largest
         weights_B = (1.0 if weights_B is None else weights_B) / caps
-        correlation = G / spread / spread[:, None]
-        largest = np.linalg.eigvalsh(correlation)[-1]
-        bound = largest + (matching.ridge / metric**2).max()
+        bound = _lipschitz(G, spread) + (matching.ridge / metric**2).max()
         R = matching.R / metric
         ridge = matching.ridge / metric**2
+        level = None if matching.l1 is None else matching.l1 / metric / bound
 
         def gradient(X):
             return h[:, None] * ((X / metric) @ G) / metric + ridge * X - R
 
         def project(X):
+            # Soft-thresholding before the projection is the proximal operator of the penalty within the set.
+            X = matching.masked(X if level is None else soft_threshold(X, level))
             A, B = X[:, :n], X[:, n:]
-            if matching.structure is not None:
-                A = np.where(matching.structure, A, 0.0)
             A = project_rows_l1(A, matching.kappa, weights_A)
             B = project_column_budget(B, matching.column_budget, weights_B, matching.groups)
             return np.hstack([A, B])
@@ -106,3 +116,8 @@ class ProjectedSolver:
             if matching.value(X / metric) < before:
                 break
         return matching.project(X / metric)
+
+
+def _lipschitz(G, spread):
+    """Return the largest eigenvalue of G in the metric of its diagonal."""
+    return np.linalg.eigvalsh(G / spread / spread[:, None])[-1]

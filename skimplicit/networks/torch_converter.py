@@ -73,7 +73,7 @@ def _flattened(module, nn):
 
 
 def _keeps_size(layer, nn):
-    return isinstance(layer, nn.Identity | nn.Dropout | nn.Flatten) or _activation(layer, nn) is not None
+    return isinstance(layer, nn.Identity | nn.Dropout | nn.Flatten) or activation_of(layer, nn) is not None
 
 
 def _convert(layer, shape, nn):
@@ -97,7 +97,7 @@ def _convert(layer, shape, nn):
         return batch_norm(*arrays, epsilon=layer.eps, repeat=int(np.prod(shape[1:]))), shape
     if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d | nn.AvgPool1d | nn.AvgPool2d):
         return _pooling(layer, shape, nn)
-    activation = _activation(layer, nn)
+    activation = activation_of(layer, nn)
     if activation is None:
         raise TypeError(f"{layer} cannot be converted to a rule.")
     n = int(np.prod(shape))
@@ -109,7 +109,7 @@ def _convert(layer, shape, nn):
     return ImplicitRule(sparse.csr_array((n, n)), identity, identity, activation=activation), shape
 
 
-def _activation(layer, nn):
+def activation_of(layer, nn):
     """Return the name of an activation here, or None; refuse options that it does not have here."""
     names = {
         nn.ReLU: "relu",

@@ -1,0 +1,149 @@
+"""How far states, and so outputs, can be from those of a rule whose equation they meet up to a residual."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from skimplicit.rule import ImplicitRule
+from skimplicit.structure import row_scaled, to_dense
+from skimplicit.wellposedness import perron_certificate
+
+__all__ = ["InputRegion", "drift_bound"]
+
+
+def drift_bound(A, activation, residual):
+    """Return ``(I - Gamma |A|)^-1 Gamma |r|``, a bound on ``|x~ - x|`` for every row r of ``residual``.
+
+    Here ``x = phi(z)`` are given states, ``r = z - (A x + B u + b)`` is how far they are from the equation, and
+    ``x~ = phi(A x~ + B u + b)`` are the states of the rule. Gamma has the Lipschitz constants of phi on its diagonal.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array of shape (n, n)
+        Weights of the state.
+    activation : BaseActivation
+        phi; each state has its own (no max pooling or softmax).
+    residual : ndarray of shape (m, n)
+        The rows r, or bounds on their absolute values.
+
+    Returns
+    -------
+    ndarray of shape (m, n)
+        The bound, entry by entry.
+
+    Raises
+    ------
+    ValueError
+        If the Perron-Frobenius value of ``Gamma |A|`` is not certified below 1, or phi takes states together.
+
+    Notes
+    -----
+    ``|x~ - x| <= Gamma |A x~ + B u + b - z| <= Gamma (|A| |x~ - x| + |r|)``. With ``x`` the states of a rule and
+    ``r = (A0 - A) x + (B0 - B) u``, this is the corrected theorem 5.1 of El Ghaoui et al. (2021): as printed it has
+    ``|A0 + E|`` for ``|A0| + |E|`` and fails.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimplicit.activations import get_activation
+    >>> from skimplicit.distill import drift_bound
+    >>> drift_bound(np.array([[0.0, 0.5], [0.0, 0.5]]), get_activation("relu"), np.array([[0.1, -0.2]]))
+    array([[0.3, 0.4]])
+    """
+    gamma = activation.lipschitz
+    if activation.groups is not None:
+        raise ValueError("A bound on each state needs an activation that acts on each state alone.")
+    if perron_certificate(A, gamma) is None:
+        raise ValueError("No bound: the Perron-Frobenius value of Gamma |A| is not certified below 1.")
+    M = row_scaled(abs(A), gamma)
+    right = np.abs(residual).T * np.broadcast_to(gamma, A.shape[0])[:, None]
+    if sparse.issparse(M):
+        bound = splu(sparse.csc_array(sparse.eye_array(A.shape[0]) - M)).solve(right)
+    else:
+        bound = np.linalg.solve(np.eye(A.shape[0]) - M, right)
+    return np.maximum(bound, 0.0).T
+
+
+@dataclass(frozen=True)
+class InputRegion:
+    """Inputs and the states of a rule there: rows, or the centre and radius of a box that holds them.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule.
+    inputs : ndarray or CSR matrix of shape (m, p)
+        Inputs; for a box one row, its centre.
+    states : ndarray of shape (m, n)
+        The states of the rule at these inputs.
+    input_radius, state_radius : ndarray of shape (1, p) and (1, n), or None
+        For a box, how far its inputs and their states are from those at the centre, at most.
+    """
+
+    rule: ImplicitRule
+    inputs: np.ndarray
+    states: np.ndarray
+    input_radius: np.ndarray | None = None
+    state_radius: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, rule, U, box):
+        """Check the inputs U, or the lower and upper ends of a box, and compute the states; one of both is None."""
+        if (U is None) == (box is None):
+            raise ValueError("Give either U or box: the inputs on which the change of the outputs is certified.")
+        if U is not None:
+            U = rule._check_inputs(U)
+            return cls(rule, U, rule.states(U))
+        lower, upper = (np.asarray(end, dtype=float) for end in box)
+        if lower.shape != (rule.n_inputs,) or upper.shape != lower.shape or not np.all(np.isfinite(upper - lower)):
+            raise ValueError(f"box must be two finite arrays of shape ({rule.n_inputs},), its lower and upper ends.")
+        if np.any(lower > upper):
+            raise ValueError("The lower end of box must not exceed the upper end.")
+        centre, radius = (lower + upper)[None] / 2, (upper - lower)[None] / 2
+        spread = drift_bound(rule.A, rule.activation, radius @ abs(rule.B).T)
+        return cls(rule, centre, rule.states(centre), radius, spread)
+
+    @cached_property
+    def gain(self):
+        """``max_q (|C| (I - Gamma |A|)^-1 Gamma)_qi``: what a change of the equation of state i can do to an output."""
+        response = drift_bound(self.rule.A, self.rule.activation, np.eye(self.rule.n_hidden))
+        return to_dense(response @ abs(self.rule.C).T).max(axis=1, initial=0.0)
+
+    @property
+    def state_size(self):
+        """Bounds on the absolute states."""
+        return _largest(self.states, self.state_radius)
+
+    @property
+    def input_size(self):
+        """Bounds on the absolute inputs."""
+        return _largest(self.inputs, self.input_radius)
+
+    @property
+    def state_factor(self):
+        """Matrix H with ``H H'`` the second moment of the states; on a box, of states at random in their bounds."""
+        if self.state_radius is not None:
+            return np.diag(self.state_size)
+        _, values, vectors = np.linalg.svd(self.states, full_matrices=False)
+        return vectors.T * values
+
+    def allows(self, smaller, tolerance):
+        """Tell whether no output of another rule with the same C and D can differ by more than the tolerance."""
+        return self.output_bound(smaller).max(initial=0.0) <= tolerance
+
+    def output_bound(self, smaller):
+        """Return the largest change of each output when the rule is replaced by another one with the same C and D."""
+        E_A, E_B = self.rule.A - smaller.A, self.rule.B - smaller.B
+        residual = np.abs(self.states @ E_A.T + to_dense(self.inputs @ E_B.T))
+        if self.input_radius is not None:
+            residual += self.state_radius @ abs(E_A).T + self.input_radius @ abs(E_B).T
+        change = drift_bound(smaller.A, smaller.activation, residual) @ abs(smaller.C).T
+        return np.max(to_dense(change), axis=0, initial=0.0)
+
+
+def _largest(centre, radius):
+    size = abs(centre) if radius is None else np.abs(centre) + radius
+    return to_dense(size.max(axis=0)) if sparse.issparse(size) else size.max(axis=0, initial=0.0)

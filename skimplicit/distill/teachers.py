@@ -1,0 +1,199 @@
+"""Teachers: networks whose hidden states a rule can learn."""
+
+import sys
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from skimplicit.activations import BaseActivation
+from skimplicit.block_activations import join_activations
+from skimplicit.distill.state_matching import from_states
+from skimplicit.networks import from_sklearn
+from skimplicit.networks.torch_converter import activation_of
+from skimplicit.rule import ImplicitRule
+from skimplicit.structure import to_dense
+
+__all__ = ["TeacherStates", "distill", "teacher_states"]
+
+
+@dataclass(frozen=True)
+class TeacherStates:
+    """What a teacher computes on its way from inputs to outputs.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (m, n)
+        Pre-activations of its hidden units, last layer first.
+    Y : ndarray of shape (m, q)
+        Outputs; of a classifier, before the last softmax or sigmoid.
+    activation : BaseActivation
+        phi: the hidden units are ``phi(Z)``.
+    pattern : ndarray of bool of shape (n, n)
+        Units that each unit may depend on: in a rule, those with a weight in A that is not zero; in a torch network,
+        those that were computed before.
+    """
+
+    Z: np.ndarray = field(repr=False)
+    Y: np.ndarray = field(repr=False)
+    activation: BaseActivation
+    pattern: np.ndarray = field(repr=False)
+
+
+def distill(
+    teacher,
+    U,
+    *,
+    input_shape=None,
+    kappa=0.95,
+    l1=0.05,
+    alpha=0.0,
+    structure="teacher",
+    direct=False,
+    refit=True,
+    regenerate=True,
+):
+    """Return a rule with the states and outputs of a trained network: :func:`from_states` of what it computes on U.
+
+    Parameters
+    ----------
+    teacher : estimator, Pipeline, torch.nn.Module or ImplicitRule
+        What :func:`~skimplicit.networks.from_sklearn` takes, an MLPClassifier or MLPRegressor among them; a torch
+        network whose activations are modules; or a rule.
+    U : array-like or CSR matrix of shape (m, p)
+        Inputs; no outputs are needed but the teacher's.
+    input_shape : tuple of int or None
+        Shape in which a torch network wants each row of U; None for vectors.
+    kappa : float
+        Bound on the infinity norm of A, in [0, 1); divided by the largest slope of phi where that is above 1.
+    l1 : float
+        Weight of the absolute values, relative: at 1 no weight is left. 0 matches a teacher exactly where the bound
+        allows it.
+    alpha : float
+        Ridge on A, B, C and D, for inputs and outputs of unit spread.
+    structure : {"teacher", "no_self_loops"} or None, array-like of bool of shape (n, n), or list of int
+        Entries of A that may be non-zero: those of :attr:`TeacherStates.pattern`, or as in :func:`from_states`. Inputs
+        may reach every state in any case.
+    direct : bool
+        Whether the rule has a direct term D u.
+    refit : bool
+        Whether weights that the penalty leaves non-zero are then fitted without it (the relaxed lasso).
+    regenerate : bool
+        Whether the readout is fitted on the states of the rule rather than on those of the teacher.
+
+    Returns
+    -------
+    Distillation
+        The rule, its residual, and the drift of its states with a bound.
+
+    Raises
+    ------
+    TypeError
+        If the teacher, or a part of it, is of a kind that is not supported; the message names it.
+    ValueError
+        If an argument is not finite, has the wrong shape or is outside its range; the message names it.
+
+    Notes
+    -----
+    The scale of the states is free when phi is positively homogeneous. It is then chosen so that the teacher's own
+    layers, whose norms are often far above 1, fit inside the bound. For other activations (tanh) the bound acts.
+
+    Sources: Tsai et al. (2022), arXiv 2209.09389; Tsai, Gao and El Ghaoui (2025), PMLR 260.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimplicit import ImplicitRule
+    >>> from skimplicit.distill import distill
+    >>> rng = np.random.default_rng(0)
+    >>> teacher = ImplicitRule(0.3 * np.eye(5, k=1), rng.normal(size=(5, 3)), rng.normal(size=(2, 5)), b=np.ones(5))
+    >>> result = distill(teacher, rng.normal(size=(300, 3)), l1=0)
+    >>> bool(np.abs(result.rule.A - teacher.A).max() < 1e-6)
+    True
+    """
+    if isinstance(structure, str) and structure not in ("teacher", "no_self_loops"):
+        raise ValueError(f"structure must be 'teacher', 'no_self_loops', None, a mask or sizes, got {structure!r}.")
+    given = teacher_states(teacher, U, input_shape=input_shape)
+    options = {"activation": given.activation, "kappa": kappa, "l1": l1, "alpha": alpha}
+    options |= {"direct": direct, "refit": refit, "regenerate": regenerate}
+    if isinstance(structure, str) and structure == "teacher":
+        return from_states(U, given.Z, given.Y, structure=given.pattern, **options)
+    if not given.activation.homogeneous:
+        return from_states(U, given.Z, given.Y, structure=structure, **options)
+    scale = from_states(U, given.Z, given.Y, structure=given.pattern, **options).state_scale
+    result = from_states(U, given.Z * scale, given.Y, structure=structure, **options)
+    return replace(result, state_scale=result.state_scale * scale)
+
+
+def teacher_states(teacher, U, *, input_shape=None):
+    """Return the pre-activations, outputs, activation and pattern of a teacher on inputs.
+
+    Parameters
+    ----------
+    teacher : estimator, Pipeline, torch.nn.Module or ImplicitRule
+        As in :func:`distill`.
+    U : array-like or CSR matrix of shape (m, p)
+        Inputs.
+    input_shape : tuple of int or None
+        Shape in which a torch network wants each row of U; None for vectors.
+
+    Returns
+    -------
+    TeacherStates
+        What it computes. A torch network is run once, in evaluation mode; each call of an activation module is a layer.
+
+    Raises
+    ------
+    TypeError
+        If the teacher, or a part of it, is of a kind that is not supported; the message names it.
+    ValueError
+        If it has no hidden units, or U does not fit it.
+    """
+    torch = sys.modules.get("torch")  # who has a torch network has imported torch
+    if torch is not None and isinstance(teacher, torch.nn.Module):
+        return _torch_states(teacher, U, input_shape, torch)
+    if input_shape is not None:
+        raise ValueError("input_shape is for torch networks; other teachers take vectors.")
+    rule = teacher if isinstance(teacher, ImplicitRule) else from_sklearn(teacher)
+    if rule.n_hidden == 0:
+        raise ValueError(f"The teacher, a {type(teacher).__name__}, has no hidden units.")
+    U = check_array(U, accept_sparse="csr", dtype=np.float64, input_name="U")
+    X = rule.states(U)
+    Z = X @ rule.A.T + to_dense(U @ rule.B.T) + rule.b
+    return TeacherStates(Z, rule.predict(U), rule.activation, to_dense(rule.A) != 0)
+
+
+def _torch_states(module, U, input_shape, torch):
+    """Run a torch network on U and record what goes into its activation modules."""
+    U = check_array(U, dtype=np.float64, input_name="U")
+    layers = [layer for layer in module.modules() if activation_of(layer, torch.nn) not in (None, "softmax")]
+    recorded = []
+
+    def record(layer, inputs):
+        # Before the call: an activation that works in place overwrites its input.
+        Z = inputs[0].detach().cpu().double().numpy().reshape(U.shape[0], -1).copy()
+        recorded.append((Z, activation_of(layer, torch.nn)))
+
+    modes = [(part, part.training) for part in module.modules()]
+    hooks = [layer.register_forward_pre_hook(record) for layer in layers]
+    try:
+        parameter = next(module.parameters())
+        inputs = torch.as_tensor(U.reshape(U.shape[0], *(input_shape or U.shape[1:])))
+        with torch.no_grad():
+            Y = module.eval()(inputs.to(parameter.device, parameter.dtype))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for part, training in modes:
+            part.training = training
+    if not recorded:
+        raise ValueError(f"The teacher, a {type(module).__name__}, calls no activation module that is supported.")
+    recorded.reverse()
+    sizes = [Z.shape[1] for Z, _ in recorded]
+    layer = np.repeat(np.arange(len(sizes)), sizes)
+    return TeacherStates(
+        np.hstack([Z for Z, _ in recorded]),
+        Y.cpu().double().numpy().reshape(U.shape[0], -1),
+        join_activations([(phi, size) for (_, phi), size in zip(recorded, sizes, strict=True)]),
+        layer[:, None] < layer,
+    )
