@@ -18,7 +18,7 @@ __all__ = ["SubsetSearch", "choose_size"]
 # Friedman 1 with 40 noise inputs 15 iterations then score, for the right inputs, as 30 from a random start do.
 _SEARCH_ITER, _SEARCH_TOL = 15, 1e-3
 # Widest gaps between consecutive shares on the path, whose sizes are tried first, and the factor between larger sizes.
-_GAPS, _GROWTH = 3, 4
+_GAPS, _GROWTH = 3, 2
 # Budgets of a fold's path: enough to rank the inputs.
 _FOLD_BUDGETS = 10
 # Refits from random starts end in different minima. Mean scores s and s + d whose difference d is below this share of
@@ -166,6 +166,9 @@ class SubsetSearch:
                 size = min(_GROWTH * size, n_units)
                 score(size)
                 if _falls_short(scores, size):
+                    inside = round(size / np.sqrt(_GROWTH))  # where many do harm, a few more may still do good
+                    if inside not in scores:
+                        score(inside)
                     break
             # ... then close in on the smallest size that is good enough, from below.
             while True:
@@ -173,7 +176,7 @@ class SubsetSearch:
                 below = max((s for s in scores if s < size), default=0)
                 if below == size - 1:
                     return rankings, scores
-                score(_between(below, size, gaps))
+                score(_between(below, size, scores, gaps))
 
     def constant_score(self, X, y, sample_weight, folds):
         """Return the mean held-out score of a constant prediction, a float."""
@@ -204,12 +207,11 @@ def _falls_short(scores, size):
     return np.mean(best) - np.mean(scores[size]) > _spread(best)
 
 
-def _between(below, size, gaps):
+def _between(below, size, scores, gaps):
     """Return the size to try next between one that is too small and one that is good enough."""
-    inside = [gap for gap in gaps if below < gap < size]
-    if size in gaps or (below == 0 and not inside):
-        return size - 1
-    return inside[0] if inside else (below + size) // 2
+    if size in gaps and size + 1 not in scores:
+        return size - 1  # if that is too small, the gap was the right one and all is said
+    return next((gap for gap in gaps if below < gap < size), (below + size) // 2)
 
 
 def _rows(data, rows):
