@@ -102,6 +102,8 @@ class TrainingResult:
         Whether a callback asked to stop.
     ends : tuple of Evaluation
         The point at which each stage ended.
+    scores : ndarray of shape (n_iter,)
+        Score on held-out samples after each iteration; empty for a method that does not hold out any.
     """
 
     evaluation: Evaluation
@@ -111,6 +113,7 @@ class TrainingResult:
     converged: bool
     stopped: bool
     ends: tuple
+    scores: np.ndarray
 
 
 class TrainingMethod(ABC):
@@ -123,8 +126,9 @@ class TrainingMethod(ABC):
     ----------
     objective : ImplicitObjective
         J, with its gradient.
-    solver : object with ``solve(matching, start)``
-        Solves the equilibrium block.
+    solver : object
+        Solves what the method makes of the problem: the equilibrium block, by ``solve(matching, start)``, or else what
+        the method says.
     constraints : Constraints
         Constraints on W.
     callback : callable or None
@@ -136,7 +140,7 @@ class TrainingMethod(ABC):
         self.solver = solver
         self.constraints = constraints
         self.callback = callback
-        self.objectives, self.stages = [], []
+        self.objectives, self.stages, self.scores = [], [], []
         self.n_iter = 0
         self.stopped = False
 
@@ -216,6 +220,7 @@ class TrainingMethod(ABC):
             converged=converged,
             stopped=self.stopped,
             ends=(*ends[:-1], final),
+            scores=np.array(self.scores),
         )
 
     def _enter(self, stage, W, b):
