@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from skimplicit.blocks.readout import Readout
 from skimplicit.projections import project_rows_l1
@@ -37,7 +38,7 @@ class StochasticGradient(TrainingMethod):
         Samples in a batch.
     learning_rate : float
         Learning rate at the start of a stage.
-    random_state : numpy.random.RandomState
+    random_state : int or numpy.random.RandomState
         Order of the samples.
     n_iter_no_change : int
         Epochs in a row without progress that end a stage.
@@ -45,6 +46,10 @@ class StochasticGradient(TrainingMethod):
         Samples on which a rule is judged: with them, a stage returns the rule that does best there, and progress is
         progress there. None: progress is a decrease of J.
     """
+
+    #: A cold start at the wanted ridge ends as low as one that raises the ridge, for the noise of the batches is in
+    #: the way of a collapse to a linear rule.
+    raises_alpha = False
 
     def __init__(
         self,
@@ -62,7 +67,7 @@ class StochasticGradient(TrainingMethod):
         super().__init__(objective, solver, constraints, callback)
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.random_state = random_state
+        self.random_state = check_random_state(random_state)
         self.n_iter_no_change = n_iter_no_change
         self.held_out = None if held_out is None else objective.over(held_out)
 

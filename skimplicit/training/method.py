@@ -135,6 +135,9 @@ class TrainingMethod(ABC):
         Called with an :class:`Iteration`; training ends when it returns True.
     """
 
+    #: Whether the method needs to be led to the wanted ridge from a smaller one.
+    raises_alpha = True
+
     def __init__(self, objective, solver, constraints, callback=None):
         self.objective = objective
         self.solver = solver

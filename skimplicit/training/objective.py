@@ -204,9 +204,9 @@ class ImplicitObjective:
         )
 
     def joint_gradient(self, point, start, adjoint, tol):
-        """Return the :class:`JointGradient` of the loss at a :class:`Point`, states and adjoint to the tolerance ``tol``.
+        """Return the :class:`JointGradient` of the loss at a :class:`Point`.
 
-        ``start`` and ``adjoint`` are states and adjoint, both (m, n), at a point nearby.
+        ``start`` and ``adjoint`` are states and adjoint, both (m, n), at a point nearby; ``tol`` is their tolerance.
         """
         samples, X_mean, direct = self.samples, point.X_mean, point.readout.D is not None
         drive = self._drive(point.W, point.b)
@@ -274,7 +274,7 @@ class ImplicitObjective:
         return W, rule.b + rule.B @ self.samples.U_mean
 
     def point_of(self, rule):
-        """Return the :class:`Point` of a rule; the inverse of :meth:`rule` for one with a direct term as wanted here."""
+        """Return the :class:`Point` of a rule; the inverse of :meth:`rule`."""
         s = self.samples
         W, b = self.weights_of(rule)
         D = rule.D * s.U_scale / s.Y_scale[:, None] if self.direct else None

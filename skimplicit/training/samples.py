@@ -183,7 +183,9 @@ class Samples:
             A copy of these rows.
         """
         weights = self.weights[index]
-        return self._alike(self._U[index], self._shift, self.Y[index], weights * (self.n_samples / max(weights.size, 1)))
+        return self._alike(
+            self._U[index], self._shift, self.Y[index], weights * (self.n_samples / max(weights.size, 1))
+        )
 
     def like(self, U, Y, weights):
         """Return other samples in the units of these.
