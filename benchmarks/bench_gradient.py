@@ -109,7 +109,8 @@ def waves():
             unit = unit or total
             each = ", ".join(f"{e:.2f}" for e in clean)
             print(
-                f"| {label} | {alpha:g} | {each} | {np.median(clean):.3f} | {np.median(train):.3f} | {total / unit:.0f} |",
+                f"| {label} | {alpha:g} | {each} | {np.median(clean):.3f} | {np.median(train):.3f} |"
+                f" {total / unit:.0f} |",
                 flush=True,
             )
 

@@ -253,7 +253,7 @@ class ImplicitEstimator(
     def _check_choices(self):
         """Check what parameter constraints cannot say, before any work."""
         activation = get_activation(self.activation)
-        for name in ("alpha", "tol", "column_budget", "learning_rate_init"):
+        for name in ("alpha", "tol", "column_budget"):
             if getattr(self, name) is not None and not np.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
         mask = check_structure(self.structure, self.n_hidden)

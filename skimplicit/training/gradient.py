@@ -18,6 +18,8 @@ _LOOSE, _TIGHT = 1e-3, 1e-9
 _TOL_SHARE, _BATCH_FACTOR, _BATCH_TIGHTEST = 0.1, 10.0, 1e-3
 # The learning rate is halved after this many steps without a lower objective: at least one epoch and at most three.
 _STALE_STEPS, _STALE_EPOCHS = 15, 3
+# Inputs and targets are scaled: parameters of this size come from a learning rate that is too large.
+_DIVERGED = 1e8
 _POSITION_OF_B = 1
 
 
@@ -103,6 +105,8 @@ class StochasticGradient(TrainingMethod):
             if self.stopped or idle >= self.n_iter_no_change:
                 return winner, not self.stopped
             current = new
+            if new is None:  # what the optimiser remembers is as far off
+                optimiser, adjoint[:] = self.optimiser(stage), 0.0
             if new is None or stale >= min(-(-_STALE_STEPS // self._n_batches), _STALE_EPOCHS):
                 current, rate, stale = best, 0.5 * rate, 0
             states[:] = current.states
@@ -148,15 +152,13 @@ class StochasticGradient(TrainingMethod):
         """
         problem = self.problem(stage, *point.W.shape)
         order = self.random_state.permutation(states.shape[0])
-        # A learning rate that is too large shows in numbers that are not finite.
-        with np.errstate(over="ignore", invalid="ignore"):
-            for rows in np.array_split(order, self._n_batches):
-                batch = self.objective.over(self.objective.samples.rows(rows))
-                gradient = batch.joint_gradient(point, states[rows], adjoint[rows], tol)
-                states[rows], adjoint[rows] = gradient.states, gradient.adjoint
-                point = _move(problem, point, gradient, stage.alpha, rate, optimiser)
-                if point is None:
-                    return None
+        for rows in np.array_split(order, self._n_batches):
+            batch = self.objective.over(self.objective.samples.rows(rows))
+            gradient = batch.joint_gradient(point, states[rows], adjoint[rows], tol)
+            states[rows], adjoint[rows] = gradient.states, gradient.adjoint
+            point = _move(problem, point, gradient, stage.alpha, rate, optimiser)
+            if point is None:
+                return None
         return point
 
     @property
@@ -169,7 +171,6 @@ class StochasticGradient(TrainingMethod):
         batch_tol = max(_BATCH_FACTOR * tol, _BATCH_TIGHTEST)
         point = self.one_pass(stage, point, rate, optimiser, states, adjoint, batch_tol)
         if point is None:
-            adjoint[:] = 0.0
             return None
         near = replace(current, states=states, readout=point.readout)
         return self.objective.evaluate(point.W, point.b, stage.alpha, start=near, tol=tol)
@@ -183,7 +184,7 @@ class StochasticGradient(TrainingMethod):
 
 
 def _move(problem, point, gradient, alpha, rate, optimiser):
-    """Return the feasible point after a step, None if it is not finite."""
+    """Return the feasible point after a step, None if it diverged."""
     n, readout = point.b.size, point.readout
     A, B = point.W[:, :n], point.W[:, n:]
     direct = readout.D is not None
@@ -198,7 +199,7 @@ def _move(problem, point, gradient, alpha, rate, optimiser):
     ]
     steps, metrics = optimiser.step(gradients, rate)
     moved = [parameter + step for parameter, step in zip(parameters, steps, strict=True)]
-    if not all(np.isfinite(array).all() for array in moved):
+    if not all(np.abs(array).max(initial=0.0) < _DIVERGED for array in moved):  # NaN is caught too
         return None
     W = np.hstack([_nearest_rows(problem, moved[0], metrics[0]), moved[1]])
     # B in Euclid's metric: where there is a budget, its entries share one weight. A again, for the last few ulps.
