@@ -107,7 +107,7 @@ def hold_out(estimator, U, Y, stratify):
     rows = np.arange(U.shape[0])
     labels = Y @ np.arange(1, Y.shape[1] + 1) if stratify else np.zeros(U.shape[0])
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    alone = counts[codes] == 1  # the only sample of a class is one to train on
+    alone = (counts[codes] == 1) & stratify  # the only sample of a class is one to train on
     try:
         train, test = train_test_split(
             rows[~alone],
@@ -117,15 +117,31 @@ def hold_out(estimator, U, Y, stratify):
         )
     except ValueError as error:
         raise ValueError(
-            f"early_stopping=True cannot hold out validation_fraction={estimator.validation_fraction} of "
-            f"{U.shape[0]} distinct samples: {error}"
+            f"early_stopping=True cannot hold out validation_fraction={estimator.validation_fraction} of the distinct "
+            f"samples, n_samples={U.shape[0]}: {error}"
         ) from error
     train = np.concatenate([train, rows[alone]])
     return np.sort(train), np.sort(test)
 
 
 def takes_batches(estimator):
-    """Raise what says why there is no partial_fit, if there is none."""
+    """Tell whether an estimator has ``partial_fit``.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+
+    Returns
+    -------
+    bool
+        True.
+
+    Raises
+    ------
+    AttributeError
+        If it has not; the message says why.
+    """
     if estimator.method != "gradient":
         raise AttributeError(f"partial_fit is only available with method='gradient', got {estimator.method!r}.")
     if not estimator._goes_on:

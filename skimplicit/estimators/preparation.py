@@ -14,7 +14,24 @@ __all__ = ["Preparation", "check_weights", "in_user_units", "unchanged_on_failur
 
 @dataclass(frozen=True)
 class Preparation:
-    """What training needs, made from the parameters and the data."""
+    """What training needs, made from the parameters and the data.
+
+    Parameters
+    ----------
+    objective : ImplicitObjective
+        The objective over the samples.
+    solver : object
+        What the method needs for a solver.
+    constraints : Constraints
+        Constraints in the units of training.
+    method : callable
+        ``method(objective, solver, constraints, callback)`` returns a new
+        :class:`~skimplicit.training.method.TrainingMethod`.
+    attributes : dict
+        Attributes to store after the fit.
+    holds_out : bool
+        Whether the method judges rules by samples held out.
+    """
 
     objective: object
     solver: object
@@ -24,7 +41,22 @@ class Preparation:
     holds_out: bool
 
     def train(self, schedule, W, b, callback=None):
-        """Run the training method; a new one each time, for it keeps a record."""
+        """Run the training method; a new one each time, for it keeps a record.
+
+        Parameters
+        ----------
+        schedule : list
+            Stages, as for :meth:`TrainingMethod.train <skimplicit.training.method.TrainingMethod.train>`.
+        W, b : ndarray of shape (n, n + p), ndarray of shape (n,)
+            Where to start.
+        callback : callable or None
+            Called with each :class:`~skimplicit.training.method.Iteration`.
+
+        Returns
+        -------
+        TrainingResult
+            The final point and the course of the objective.
+        """
         return self.method(self.objective, self.solver, self.constraints, callback).train(schedule, W, b)
 
 
