@@ -137,6 +137,7 @@ def test_bad_parameters_are_named(parameters, message):
 
 def test_partial_fit_is_there_for_the_gradient_only():
     assert hasattr(regressor(), "partial_fit")
+    assert not hasattr(regressor(early_stopping=True), "partial_fit")
     model = ImplicitRegressor()
     assert not hasattr(model, "partial_fit")
     with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
@@ -227,3 +228,19 @@ def test_partial_fit_of_sparse_as_of_dense():
         dense.partial_fit(X, y)
         mixed.partial_fit(sparse.csr_array(X) if k % 2 else X, y)
     np.testing.assert_allclose(mixed.predict(X), dense.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("change", [dict(solver="sgd"), dict(column_budget=0.5), dict(direct=False), dict(kappa=0.2)])
+def test_parameters_can_change_between_calls(change):
+    X, y = friedman()
+    model = regressor().partial_fit(X, y).set_params(**change).partial_fit(X, y)
+    assert model.rule_.inf_norm <= model.kappa
+    assert model.column_budget is None or model.column_norms_.sum() <= model.column_budget
+
+
+def test_best_score_is_that_of_the_rule_in_its_budget():
+    X, y = friedman(100)
+    model = regressor(early_stopping=True, validation_fraction=0.3, column_budget=0.05, max_iter=60).fit(X, y)
+    assert model.column_norms_.sum() <= 0.05
+    assert model.validation_scores_.size < model.n_iter_
+    assert model.best_validation_score_ == model.validation_scores_.max()

@@ -210,7 +210,7 @@ class ImplicitEstimator(
             self.best_validation_score_ = float(result.scores.max())
         return self
 
-    def _store(self, samples, attributes, n_iter, objectives, stages, progress=(None, None)):
+    def _store(self, samples, attributes, n_iter, objectives, stages, progress=(None, None, None)):
         """Set the fitted attributes; ``progress`` is what partial_fit goes on with."""
         for name, value in attributes.items():
             setattr(self, name, value)

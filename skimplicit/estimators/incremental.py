@@ -144,6 +144,8 @@ def takes_batches(estimator):
     """
     if estimator.method != "gradient":
         raise AttributeError(f"partial_fit is only available with method='gradient', got {estimator.method!r}.")
+    if estimator.early_stopping:
+        raise AttributeError("partial_fit is not available with early_stopping=True, which holds out some of all data.")
     if not estimator._goes_on:
         raise AttributeError(f"{type(estimator).__name__} has no partial_fit: it needs all data to choose alpha.")
     return True
@@ -219,7 +221,7 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
     value : float
         The objective there, over the samples and with the readout as it is.
     progress : tuple
-        Optimiser and random state, to go on with.
+        What the optimiser was made for, the optimiser and the random state, to go on with.
 
     Raises
     ------
@@ -231,7 +233,7 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
     rule = getattr(estimator, "rule_", None)
     if rule is None:
         units = Samples(U, Y, weights, estimator.fit_intercept, scale_targets).open_units()
-        optimiser, random_state = None, check_random_state(estimator.random_state)
+        made_for, optimiser, random_state = None, None, check_random_state(estimator.random_state)
     else:
         units = estimator._units
         if (rule.n_hidden, rule.n_outputs) != (n, q):
@@ -239,7 +241,7 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
                 f"partial_fit goes on from a rule with n_hidden={rule.n_hidden} and {rule.n_outputs} outputs, got "
                 f"n_hidden={n} and y with {q} outputs."
             )
-        optimiser, random_state = deepcopy(estimator._progress)
+        made_for, optimiser, random_state = deepcopy(estimator._progress)
         random_state = random_state or check_random_state(estimator.random_state)
     objective = estimator._make_objective(units.like(U, Y, weights), activation, direct)
     constraints = estimator._make_constraints(activation, mask, units, None)
@@ -253,9 +255,10 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
         point = Point(W, b, readout, np.zeros(n))
     else:
         point = objective.point_of(rule)
-    # Parameters may have been changed since the last call.
+    # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers.
     point = Point(method.problem(stage, n, n + p).project(point.W), point.b, point.readout, point.X_mean)
-    optimiser = optimiser or method.optimiser(stage)
+    wanted = (optimiser_class, direct, stage.column_budget is None)
+    optimiser = optimiser if made_for == wanted else method.optimiser(stage)
     memory = np.zeros((2, objective.samples.n_samples, n))
     point = method.one_pass(stage, point, estimator.learning_rate_init, optimiser, *memory, _PASS_TOL)
     if point is None:
@@ -265,4 +268,4 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
         )
     ridge = 0.5 * estimator.alpha * (np.sum(point.W**2) + point.readout.squared_norm())
     value = objective.loss_at(point, _PASS_TOL) + float(ridge)
-    return objective.samples, objective.rule(point), value, (optimiser, random_state)
+    return objective.samples, objective.rule(point), value, (wanted, optimiser, random_state)

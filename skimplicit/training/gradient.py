@@ -79,7 +79,7 @@ class StochasticGradient(TrainingMethod):
         best = current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
         winner, top, mark = best, -np.inf, best.objective
         states, adjoint = best.states.copy(), np.zeros_like(best.states)
-        idle = stale = 0
+        self.scores, idle, stale = [], 0, 0
         for _ in range(stage.max_iter):
             self.n_iter += 1
             new = self._epoch(stage, current, rate, optimiser, states, adjoint, tol)

@@ -102,8 +102,8 @@ class TrainingResult:
         Whether a callback asked to stop.
     ends : tuple of Evaluation
         The point at which each stage ended.
-    scores : ndarray of shape (n_iter,)
-        Score on held-out samples after each iteration; empty for a method that does not hold out any.
+    scores : ndarray
+        Score on held-out samples after each iteration of the last stage; empty for a method that holds out none.
     """
 
     evaluation: Evaluation
