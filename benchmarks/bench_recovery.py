@@ -16,7 +16,7 @@ from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule
 N_HIDDEN, N_INPUTS, N_OUTPUTS, N_SAMPLES, INF_NORM = 20, 50, 100, 400, 0.5
 
 
-def teacher_data(n_active, noise, seed):
+def teacher_data(n_active, noise, seed, n_samples=N_SAMPLES):
     """Return inputs, noisy targets and the column norms of a random rule with ``n_active`` inputs."""
     rng = np.random.default_rng(seed)
     A = rng.standard_normal((N_HIDDEN, N_HIDDEN))
@@ -24,7 +24,7 @@ def teacher_data(n_active, noise, seed):
     B = np.zeros((N_HIDDEN, N_INPUTS))
     B[:, rng.choice(N_INPUTS, n_active, replace=False)] = rng.standard_normal((N_HIDDEN, n_active))
     rule = ImplicitRule(A, B, rng.standard_normal((N_OUTPUTS, N_HIDDEN)))
-    U = rng.standard_normal((N_SAMPLES, N_INPUTS))
+    U = rng.standard_normal((n_samples, N_INPUTS))
     Y = rule.predict(U)
     Y += noise * Y.std() * rng.standard_normal(Y.shape)
     return U, Y, np.abs(B).max(axis=0)

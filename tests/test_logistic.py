@@ -158,8 +158,8 @@ def test_scaled_evaluation_is_the_same_function():
     W, b = rng.standard_normal((3, 3 + samples.n_inputs)) * 0.2, rng.standard_normal(3)
     evaluation = objective.evaluate(W, b, 0.01, tol=1e-12)
     scaled = evaluation.scaled(0.5)
-    expected = objective._predictions(evaluation.states, evaluation.moments, evaluation.readout)
+    expected = objective._predictions(evaluation.states, evaluation.X_mean, evaluation.readout)
     np.testing.assert_allclose(
-        objective._predictions(scaled.states, scaled.moments, scaled.readout), expected, atol=1e-12
+        objective._predictions(scaled.states, scaled.X_mean, scaled.readout), expected, atol=1e-12
     )
     assert evaluation.scaled(1.0) is evaluation

@@ -78,7 +78,7 @@ def test_loss_from_moments_is_the_loss_from_samples(name, centre, direct):
     evaluation = t.objective.evaluate(t.W, t.b, 0.05, tol=TIGHT)
     samples = t.objective.samples
     residual = (
-        t.objective._predictions(evaluation.states, evaluation.moments, evaluation.readout) - t.objective.samples.Y
+        t.objective._predictions(evaluation.states, evaluation.X_mean, evaluation.readout) - t.objective.samples.Y
     )
     assert evaluation.loss == pytest.approx(0.5 * np.sum(samples.mean(residual**2)), rel=1e-10)
     ridge = np.sum(t.W**2) + np.sum(evaluation.readout.C**2)
@@ -93,7 +93,7 @@ def test_small_loss_does_not_drown_in_rounding():
     target = first.states @ np.ones((4, 1)) + 1e-9 * t.rng.normal(size=(40, 1))
     objective = SquaredObjective(Samples(t.U, target), ACTIVATIONS["tanh"], True)
     evaluation = objective.evaluate(t.W, t.b, 0.0, tol=TIGHT)
-    residual = objective._predictions(evaluation.states, evaluation.moments, evaluation.readout) - objective.samples.Y
+    residual = objective._predictions(evaluation.states, evaluation.X_mean, evaluation.readout) - objective.samples.Y
     assert 0 < evaluation.loss < 1e-15
     assert evaluation.loss == pytest.approx(0.5 * np.mean(residual**2), rel=1e-6)
 
@@ -106,7 +106,7 @@ def test_rule_predicts_what_training_fits(name, centre, direct):
     evaluation = t.objective.evaluate(t.W, t.b, 0.01, tol=TIGHT)
     rule, samples = t.objective.rule(evaluation), t.objective.samples
     residual = (
-        t.objective._predictions(evaluation.states, evaluation.moments, evaluation.readout) - t.objective.samples.Y
+        t.objective._predictions(evaluation.states, evaluation.X_mean, evaluation.readout) - t.objective.samples.Y
     )
     np.testing.assert_allclose(rule.states(t.U), evaluation.states, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose((rule.predict(t.U) - t.Y) / samples.Y_scale, residual, rtol=1e-7, atol=1e-8)

@@ -154,3 +154,21 @@ def test_explicit_zeros_are_zeros():
     merged = merge_duplicates(stored, np.zeros((2, 1)))
     assert merged[2].tolist() == [2.0]
     assert stored.nnz == 3
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("centre", [True, False])
+def test_rows_and_others_are_in_the_same_units(make, centre):
+    rng = np.random.default_rng(0)
+    U, Y, weights = rng.normal(size=(30, 4)) * 10 + 3, rng.normal(size=(30, 2)), rng.uniform(0.5, 2.0, size=30)
+    U[:, 1] = 0.0
+    samples, index, B = Samples(make(U), Y, weights, centre=centre), np.array([4, 20, 7]), rng.normal(size=(5, 4))
+    part = samples.rows(index)
+    np.testing.assert_allclose(part.inputs_times(B), samples.inputs_times(B)[index], rtol=1e-12)
+    np.testing.assert_allclose(part.Y, samples.Y[index])
+    np.testing.assert_allclose(part.weights, 10 * samples.weights[index])
+    other = samples.like(make(U), Y, weights)
+    np.testing.assert_allclose(other.inputs_times(B), samples.inputs_times(B), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(other.UU, samples.UU, rtol=1e-10, atol=1e-12)
+    units = samples.open_units()
+    assert units.n_samples == 0 and units.like(make(U + [0, 1, 0, 0]), Y, weights).UU[1, 1] > 0

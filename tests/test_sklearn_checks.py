@@ -10,6 +10,11 @@ ESTIMATORS = [
     ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10),
     ImplicitClassifier(),
     ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10),
+    ImplicitRegressor(method="gradient", n_hidden=3, max_iter=20),
+    ImplicitRegressor(method="gradient", solver="sgd", n_hidden=3, max_iter=20),
+    ImplicitRegressor(method="gradient", early_stopping=True, validation_fraction=0.3, n_hidden=3, max_iter=20),
+    ImplicitClassifier(method="gradient", n_hidden=3, max_iter=20),
+    ImplicitClassifier(method="gradient", early_stopping=True, validation_fraction=0.3, n_hidden=3, max_iter=20),
     ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
     ImplicitFeatureSelector(estimator=ImplicitRegressor(n_hidden=2, max_iter=5), column_budgets=3, cv=2),
 ]

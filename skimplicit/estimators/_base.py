@@ -1,8 +1,7 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
 import warnings
-from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,11 +10,13 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skimplicit.activations import ACTIVATIONS, Activation, get_activation
 from skimplicit.blocks.choice import make_solver
 from skimplicit.estimators.importance import input_importances
+from skimplicit.estimators.incremental import IncrementalMixin, choose_optimiser, gradient_settings, hold_out
+from skimplicit.estimators.preparation import Preparation, check_weights, in_user_units, unchanged_on_failure
 from skimplicit.estimators.progress import CallbackBridge
 from skimplicit.estimators.structure import check_structure
 from skimplicit.training.continuation import continuation, random_weights
@@ -23,14 +24,16 @@ from skimplicit.training.method import Constraints, Stage
 from skimplicit.training.methods import METHODS
 from skimplicit.training.samples import Samples, merge_duplicates
 
-__all__ = ["ImplicitEstimator", "unchanged_on_failure"]
+__all__ = ["ImplicitEstimator"]
 
 
 # Training that runs out of iterations is worth a warning when the last ones still lowered the objective by this share.
 _RECENT, _UNFINISHED = 10, 0.02
 
 
-class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ImplicitEstimator(
+    IncrementalMixin, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Base of the estimators that train an implicit rule; they say what the targets and the objective are."""
 
     _parameter_constraints = {
@@ -43,8 +46,13 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         "fit_intercept": ["boolean"],
         "structure": [None, "array-like"],
         "constraints": [None, callable],
-        "solver": [StrOptions({"auto", "cvxpy", "projected"})],
+        "solver": [StrOptions({"auto", "cvxpy", "projected", "adam", "sgd"})],
         "method": [StrOptions(set(METHODS))],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
@@ -76,6 +84,11 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         random_state,
         verbose,
         n_init,
+        batch_size,
+        learning_rate_init,
+        early_stopping,
+        validation_fraction,
+        n_iter_no_change,
     ):
         self.n_hidden = n_hidden
         self.activation = activation
@@ -94,6 +107,11 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         self.random_state = random_state
         self.verbose = verbose
         self.n_init = n_init
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
 
     def _make_objective(self, samples, activation, direct):
         """Return the training objective over samples."""
@@ -102,6 +120,10 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     def _encode_targets(self, y, sample_weight):
         """Return targets of shape (m, q), weights, whether to scale targets, and attributes to store after the fit."""
         raise NotImplementedError
+
+    def _encode_batch(self, y, sample_weight):
+        """Do the same for targets that are a part of all."""
+        return self._encode_targets(y, sample_weight)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -126,21 +148,35 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
             return self._fit(X, y, sample_weight)
 
     def _prepare(self, X, y, sample_weight, groups=None):
-        """Return the :class:`_Preparation` of training data that have been validated."""
+        """Return the :class:`Preparation` of training data that have been validated."""
         activation, mask, direct, solver = self._check_choices()
-        weights = _check_weights(sample_weight, X)
+        weights = check_weights(sample_weight, X)
         Y, weights, scale_targets, attributes = self._encode_targets(y, weights)
-        samples = Samples(*merge_duplicates(X, Y, weights), self.fit_intercept, scale_targets, groups)
-        constraints = Constraints(
+        U, Y, weights = merge_duplicates(X, Y, weights)
+        held_out = None
+        if self.method == "gradient" and self.early_stopping:
+            train, test = hold_out(self, U, Y, stratify=not scale_targets)
+            held_out = U[test], Y[test], weights[test]
+            U, Y, weights = U[train], Y[train], weights[train]
+        samples = Samples(U, Y, weights, self.fit_intercept, scale_targets, groups)
+        constraints = self._make_constraints(activation, mask, samples, groups)
+        objective = self._make_objective(samples, activation, direct)
+        attributes = {**attributes, "_n_features_out": self.n_hidden}
+        method = METHODS[self.method]
+        if self.method == "gradient":
+            held_out = None if held_out is None else samples.like(*held_out)
+            method = partial(method, **gradient_settings(self, samples.n_samples, held_out))
+        return Preparation(objective, solver, constraints, method, attributes, held_out is not None)
+
+    def _make_constraints(self, activation, mask, samples, groups):
+        """Return the constraints in the units of training."""
+        return Constraints(
             kappa=self.kappa / max(activation.lipschitz, 1.0),
             column_weights=samples.budget_weights(groups),
             groups=groups,
             structure=mask,
-            custom=None if self.constraints is None else _in_user_units(self.constraints, samples),
+            custom=None if self.constraints is None else in_user_units(self.constraints, samples),
         )
-        objective = self._make_objective(samples, activation, direct)
-        attributes = {**attributes, "_n_features_out": self.n_hidden}
-        return _Preparation(objective, solver, constraints, METHODS[self.method], attributes)
 
     def _fit(self, X, y, sample_weight):
         self._check_choices()
@@ -161,19 +197,30 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self._store(prepared, result, fitted_attributes(result.evaluation))
+        self._store(
+            prepared.objective.samples,
+            fitted_attributes(result.evaluation),
+            result.n_iter,
+            result.objectives,
+            result.stages,
+        )
+        self.validation_scores_ = self.best_validation_score_ = None
+        if prepared.holds_out:
+            self.validation_scores_ = result.scores
+            self.best_validation_score_ = float(result.scores.max())
         return self
 
-    def _store(self, prepared, result, attributes):
-        """Set the fitted attributes."""
+    def _store(self, samples, attributes, n_iter, objectives, stages, progress=(None, None, None)):
+        """Set the fitted attributes; ``progress`` is what partial_fit goes on with."""
         for name, value in attributes.items():
             setattr(self, name, value)
-        self.n_iter_ = result.n_iter
-        self.objective_history_ = result.objectives
-        self.objective_stages_ = result.stages
+        self.n_iter_ = n_iter
+        self.objective_history_ = objectives
+        self.objective_stages_ = stages
         self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
-        samples = prepared.objective.samples
         self.feature_importances_ = input_importances(self.rule_, samples.U_spread, samples.Y_scale)
+        self._units = samples.rows(np.arange(0))
+        self._progress = progress
 
     def _train(self, prepared, bridge):
         """Return the best :class:`TrainingResult` over the starts."""
@@ -187,7 +234,10 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
                 schedule = [Stage(self.alpha, self.column_budget, self.max_iter, self.tol)]
             else:
                 W, b = random_weights(self.n_hidden, n_inputs, constraints.kappa, constraints.structure, random_state)
-                schedule = continuation(self.alpha, self.column_budget, constraints, self.max_iter, self.tol)
+                raise_alpha = METHODS[self.method].raises_alpha
+                schedule = continuation(
+                    self.alpha, self.column_budget, constraints, self.max_iter, self.tol, raise_alpha
+                )
             b = b if self.fit_intercept else np.zeros_like(b)
             result = prepared.train(schedule, W, b, callback=bridge)
             if best is None or result.evaluation.objective < best.evaluation.objective:
@@ -218,10 +268,15 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
                 "column_budget needs alpha > 0: without a ridge on C, B can shrink and C grow without changing the "
                 "rule, so that the budget would mean nothing."
             )
+        if self.method == "gradient":
+            return activation, mask, direct, choose_optimiser(self)
+        if self.solver in ("adam", "sgd"):
+            raise ValueError(f"solver={self.solver!r} needs method='gradient', got method={self.method!r}.")
         return activation, mask, direct, make_solver(self.solver, self.constraints is not None)
 
-    def _validate_data(self, X, y):
-        return validate_data(self, X, y, accept_sparse="csr", dtype=np.float64, order="C", **self._target_checks)
+    def _validate_data(self, X, y, reset=True):
+        checks = dict(accept_sparse="csr", dtype=np.float64, order="C", **self._target_checks)
+        return validate_data(self, X, y, reset=reset, **checks)
 
     def _check_inputs(self, X):
         check_is_fitted(self)
@@ -251,71 +306,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         return tags
 
 
-@dataclass(frozen=True)
-class _Preparation:
-    """What training needs, made from the parameters and the data."""
-
-    objective: object
-    solver: object
-    constraints: Constraints
-    method: type
-    attributes: dict
-
-    def train(self, schedule, W, b, callback=None):
-        """Run the training method; a new one each time, for it keeps a record."""
-        return self.method(self.objective, self.solver, self.constraints, callback).train(schedule, W, b)
-
-
-@contextmanager
-def unchanged_on_failure(estimator):
-    """Put all attributes of an estimator back if the body raises.
-
-    Parameters
-    ----------
-    estimator : estimator
-        The estimator that is being fitted.
-
-    Yields
-    ------
-    None
-        While the body runs.
-    """
-    before = estimator.__dict__.copy()
-    try:
-        yield
-    except BaseException:
-        # What callbacks need for their teardown stays.
-        kept = {name: value for name, value in estimator.__dict__.items() if name.startswith(("_callback", "_skl"))}
-        estimator.__dict__.clear()
-        estimator.__dict__.update({**before, **kept})
-        raise
-
-
 def _still_falling(result):
     """Tell whether the last iterations of the last stage still lowered the objective noticeably."""
     last = result.objectives[result.stages == result.stages.max(initial=0)][-_RECENT:]
     return last.size < _RECENT or last[-1] < (1 - _UNFINISHED) * last[0]
-
-
-def _check_weights(sample_weight, X):
-    if sample_weight is None:
-        return None
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not weights.any():
-        raise ValueError("sample_weight must not be zero for every sample.")
-    return weights
-
-
-def _in_user_units(constraints, samples):
-    """Let the user's constraints speak of B for the inputs as they are."""
-    per_unit = np.where(samples.constant, 0.0, 1.0 / samples.U_scale)
-    return _UserUnits(constraints, per_unit)
-
-
-class _UserUnits:
-    def __init__(self, constraints, per_unit):
-        self.constraints = constraints
-        self.per_unit = per_unit
-
-    def __call__(self, A, B):
-        return self.constraints(A, B @ np.diag(self.per_unit))

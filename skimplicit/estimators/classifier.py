@@ -2,12 +2,15 @@
 
 import numpy as np
 from scipy.special import log_softmax, softmax
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from skimplicit.estimators._base import ImplicitEstimator
+from skimplicit.estimators.incremental import takes_batches
+from skimplicit.estimators.preparation import unchanged_on_failure
 from skimplicit.training.cross_entropy import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
@@ -16,7 +19,7 @@ __all__ = ["ImplicitClassifier"]
 class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     """Classification by an implicit rule: ``p = softmax(C x + D u + c)`` where ``x = phi(A x + B u + b)``.
 
-    Trained by block coordinate descent on ::
+    Trained, by default by block coordinate descent, on ::
 
         min  -1/m sum_i log p_i[y_i] + alpha/2 (||A||_F^2 + ||B||_F^2 + ||C||_F^2 + ||D||_F^2)
         s.t. X = phi(X A' + U B' + 1 b'),   ||A||_inf <= kappa,   sum_j max_i |B_ij| <= column_budget,
@@ -39,8 +42,8 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that
         inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.
     alpha : float
-        Ridge on A, B, C and D, not on the intercepts. ``fit`` starts at a small value and raises it in warm-started
-        steps.
+        Ridge on A, B, C and D, not on the intercepts. With block coordinate descent, ``fit`` starts at a small value
+        and raises it in warm-started steps.
     direct : bool or "auto"
         Whether there is a direct term D u. ``"auto"``: yes without a budget, no with one.
     fit_intercept : bool
@@ -53,15 +56,18 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     constraints : callable or None
         ``constraints(A, B)`` returns a list of convex CVXPY constraints on the CVXPY expressions A (n, n) and B (n, p);
         forces ``solver="cvxpy"``.
-    solver : {"auto", "cvxpy", "projected"}
-        Solver of the equilibrium block: CVXPY, the reference, or accelerated projected gradient, which is faster.
-        ``"auto"`` takes CVXPY for custom constraints only.
-    method : {"bcd"}
-        How to train: block coordinate descent.
+    solver : {"auto", "cvxpy", "projected", "adam", "sgd"}
+        With ``method="bcd"``, the solver of the equilibrium block: CVXPY, the reference, or accelerated projected
+        gradient, which is faster; ``"auto"`` takes CVXPY for custom constraints only. With ``method="gradient"``, the
+        optimiser: Adam, which ``"auto"`` takes, or ``"sgd"`` with Nesterov's momentum.
+    method : {"bcd", "gradient"}
+        How to train: block coordinate descent, or projected implicit gradient over batches of samples, for many rows
+        and hundreds of states.
     max_iter : int
-        Most outer iterations, all steps of the schedule together.
+        Most outer iterations (epochs, for the gradient), all steps of the schedule together.
     tol : float
-        Relative decrease of the objective that counts as progress; training ends after three iterations without.
+        Relative decrease of the objective that counts as progress; training ends after three iterations without
+        (``n_iter_no_change`` epochs, for the gradient).
     warm_start : bool
         Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget.
     random_state : int, RandomState instance or None
@@ -70,6 +76,17 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         Print a line every ``verbose`` iterations.
     n_init : int
         Number of random starts; the one with the best objective is kept.
+    batch_size : int or "auto"
+        Samples in a batch, for ``method="gradient"`` only, like all parameters below; ``"auto"``: at most 200.
+    learning_rate_init : float
+        Learning rate at the start; it is halved when epochs do not lower the objective.
+    early_stopping : bool
+        Whether to hold samples out, end training when the rule does not get better on them, and keep the rule that did
+        best there.
+    validation_fraction : float
+        Share of the samples to hold out, in (0, 1).
+    n_iter_no_change : int
+        Epochs in a row with less progress than ``tol`` after which training ends.
 
     Attributes
     ----------
@@ -83,6 +100,11 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         True objective after each accepted iteration; it never rises within a step of the schedule.
     objective_stages_ : ndarray of int
         Step of the schedule that each value belongs to.
+    validation_scores_ : ndarray or None
+        Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch of
+        the last step of the schedule; None without ``early_stopping``.
+    best_validation_score_ : float or None
+        The largest of them.
     column_norms_ : ndarray of shape (n_features,)
         ``max_i |B_ij|`` of each input.
     feature_importances_ : ndarray of shape (n_features,)
@@ -138,6 +160,11 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         random_state=None,
         verbose=0,
         n_init=1,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
     ):
         super().__init__(
             n_hidden=n_hidden,
@@ -157,8 +184,53 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
             random_state=random_state,
             verbose=verbose,
             n_init=n_init,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
         )
         self.class_weight = class_weight
+
+    @available_if(takes_batches)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Take one pass of batches over the data, from the rule so far.
+
+        The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs are
+        centred and divided by the means and deviations of that first data. The readout moves with the batches like
+        everything else, for the best one for these rows would forget those before.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+        y : array-like of shape (n_samples,)
+            Labels, some of the classes.
+        sample_weight : array-like of shape (n_samples,) or None
+            Weights of the samples, at least 0.
+        classes : array-like of shape (n_classes,) or None
+            All labels of all calls; needed in the first one.
+
+        Returns
+        -------
+        self
+            The estimator. If the call fails, the estimator is as it was before.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError("class_weight='balanced' needs all samples at once; give partial_fit a dict.")
+        known = getattr(self, "classes_", None)
+        if classes is not None:
+            classes = np.unique(classes)
+            if classes.size < 2:
+                raise ValueError(f"classes must have at least 2 labels, got {classes.tolist()}.")
+            if known is not None and not np.array_equal(classes, known):
+                raise ValueError(f"classes must stay the same: they were {known.tolist()}, got {classes.tolist()}.")
+        elif known is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        with unchanged_on_failure(self):
+            self.classes_ = known if classes is None else classes
+            return self._partial_fit(X, y, sample_weight)
 
     def decision_function(self, X):
         """Return the logits ``C x + D u + c`` for every row u of X.
@@ -231,6 +303,13 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     def _make_objective(self, samples, activation, direct):
         return CrossEntropyObjective(samples, activation, direct)
 
+    def _encode_batch(self, y, sample_weight):
+        check_classification_targets(y)
+        unknown = np.setdiff1d(y, self.classes_)
+        if unknown.size:
+            raise ValueError(f"y has labels that are not in classes: {unknown.tolist()}.")
+        return self._indicators(y, np.searchsorted(self.classes_, y), self.classes_, sample_weight)
+
     def _encode_targets(self, y, sample_weight):
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
@@ -242,6 +321,10 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
                 f"{type(self).__name__} needs samples of at least 2 classes{weighted}, got 1 class: "
                 f"{classes[present].tolist()}."
             )
+        return self._indicators(y, codes, classes, sample_weight)
+
+    def _indicators(self, y, codes, classes, sample_weight):
+        """Return what :meth:`_encode_targets` returns."""
         if self.class_weight is not None:
             per_class = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=sample_weight)
             sample_weight = per_class[codes] * (1.0 if sample_weight is None else sample_weight)

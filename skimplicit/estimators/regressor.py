@@ -12,7 +12,7 @@ __all__ = ["ImplicitRegressor"]
 class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     """Regression by an implicit rule: ``y = C x + D u + c`` where ``x = phi(A x + B u + b)``.
 
-    Trained by block coordinate descent on ::
+    Trained, by default by block coordinate descent, on ::
 
         min  1/2m ||Y - X C' - U D' - 1 c'||_F^2 + alpha/2 (||A||_F^2 + ||B||_F^2 + ||C||_F^2 + ||D||_F^2)
         s.t. X = phi(X A' + U B' + 1 b'),   ||A||_inf <= kappa,   sum_j max_i |B_ij| <= column_budget,
@@ -34,8 +34,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
         Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that
         inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.
     alpha : float
-        Ridge on A, B, C and D, not on the intercepts. ``fit`` starts at a small value and raises it in warm-started
-        steps.
+        Ridge on A, B, C and D, not on the intercepts. With block coordinate descent, ``fit`` starts at a small value
+        and raises it in warm-started steps.
     direct : bool or "auto"
         Whether there is a direct term D u. ``"auto"``: yes without a budget, no with one.
     fit_intercept : bool
@@ -45,15 +45,18 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     constraints : callable or None
         ``constraints(A, B)`` returns a list of convex CVXPY constraints on the CVXPY expressions A (n, n) and B (n, p);
         forces ``solver="cvxpy"``.
-    solver : {"auto", "cvxpy", "projected"}
-        Solver of the equilibrium block: CVXPY, the reference, or accelerated projected gradient, which is faster.
-        ``"auto"`` takes CVXPY for custom constraints only.
-    method : {"bcd"}
-        How to train: block coordinate descent.
+    solver : {"auto", "cvxpy", "projected", "adam", "sgd"}
+        With ``method="bcd"``, the solver of the equilibrium block: CVXPY, the reference, or accelerated projected
+        gradient, which is faster; ``"auto"`` takes CVXPY for custom constraints only. With ``method="gradient"``, the
+        optimiser: Adam, which ``"auto"`` takes, or ``"sgd"`` with Nesterov's momentum.
+    method : {"bcd", "gradient"}
+        How to train: block coordinate descent, or projected implicit gradient over batches of samples, for many rows
+        and hundreds of states.
     max_iter : int
-        Most outer iterations, all steps of the schedule together.
+        Most outer iterations (epochs, for the gradient), all steps of the schedule together.
     tol : float
-        Relative decrease of the objective that counts as progress; training ends after three iterations without.
+        Relative decrease of the objective that counts as progress; training ends after three iterations without
+        (``n_iter_no_change`` epochs, for the gradient).
     warm_start : bool
         Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget.
     random_state : int, RandomState instance or None
@@ -62,6 +65,17 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
         Print a line every ``verbose`` iterations.
     n_init : int
         Number of random starts; the one with the best objective is kept.
+    batch_size : int or "auto"
+        Samples in a batch, for ``method="gradient"`` only, like all parameters below; ``"auto"``: at most 200.
+    learning_rate_init : float
+        Learning rate at the start; it is halved when epochs do not lower the objective.
+    early_stopping : bool
+        Whether to hold samples out, end training when the rule does not get better on them, and keep the rule that did
+        best there.
+    validation_fraction : float
+        Share of the samples to hold out, in (0, 1).
+    n_iter_no_change : int
+        Epochs in a row with less progress than ``tol`` after which training ends.
 
     Attributes
     ----------
@@ -73,6 +87,11 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
         True objective after each accepted iteration; it never rises within a step of the schedule.
     objective_stages_ : ndarray of int
         Step of the schedule that each value belongs to.
+    validation_scores_ : ndarray or None
+        Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch of
+        the last step of the schedule; None without ``early_stopping``.
+    best_validation_score_ : float or None
+        The largest of them.
     column_norms_ : ndarray of shape (n_features,)
         ``max_i |B_ij|`` of each input.
     feature_importances_ : ndarray of shape (n_features,)
@@ -118,6 +137,11 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
         random_state=None,
         verbose=0,
         n_init=1,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
     ):
         super().__init__(
             n_hidden=n_hidden,
@@ -137,6 +161,11 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
             random_state=random_state,
             verbose=verbose,
             n_init=n_init,
+            batch_size=batch_size,
+            learning_rate_init=learning_rate_init,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
         )
 
     def predict(self, X):

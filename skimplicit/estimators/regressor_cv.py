@@ -38,6 +38,10 @@ class ImplicitRegressorCV(ImplicitRegressor):
         As for :class:`ImplicitRegressor`.
     max_iter, tol, warm_start, random_state, verbose, n_init : int, float, bool, int, int, int
         As for :class:`ImplicitRegressor`, for the fit to all data.
+    batch_size, learning_rate_init, early_stopping : int or "auto", float, bool
+        As for :class:`ImplicitRegressor`, for ``method="gradient"``.
+    validation_fraction, n_iter_no_change : float, int
+        As for :class:`ImplicitRegressor`, for ``method="gradient"``.
     cv : int, cross-validation splitter, iterable or None
         Folds, as in scikit-learn; None for five.
     n_jobs : int or None
@@ -71,6 +75,8 @@ class ImplicitRegressorCV(ImplicitRegressor):
         "n_jobs": [None, Integral],
     }
 
+    _goes_on = False
+
     def __init__(
         self,
         *,
@@ -91,6 +97,11 @@ class ImplicitRegressorCV(ImplicitRegressor):
         random_state=None,
         verbose=0,
         n_init=1,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
         cv=None,
         n_jobs=None,
     ):
@@ -111,6 +122,11 @@ class ImplicitRegressorCV(ImplicitRegressor):
         self.random_state = random_state
         self.verbose = verbose
         self.n_init = n_init
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.cv = cv
         self.n_jobs = n_jobs
 

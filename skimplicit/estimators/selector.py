@@ -12,8 +12,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, validate_data
 
-from skimplicit.estimators._base import ImplicitEstimator, unchanged_on_failure
+from skimplicit.estimators._base import ImplicitEstimator
 from skimplicit.estimators.path import check_groups
+from skimplicit.estimators.preparation import unchanged_on_failure
 from skimplicit.estimators.regressor import ImplicitRegressor
 from skimplicit.estimators.subset_search import SubsetSearch, choose_size
 

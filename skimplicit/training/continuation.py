@@ -26,7 +26,7 @@ _EARLY_TOL = 1e-3
 _DENSE_SHARE = 0.4
 
 
-def continuation(alpha, column_budget, constraints, max_iter, tol):
+def continuation(alpha, column_budget, constraints, max_iter, tol, raise_alpha=True):
     """Return the schedule that raises the ridge to ``alpha`` and then tightens the budget.
 
     Parameters
@@ -41,14 +41,20 @@ def continuation(alpha, column_budget, constraints, max_iter, tol):
         Iterations of all stages together.
     tol : float
         Tolerance of the last stage.
+    raise_alpha : bool
+        Whether the ridge starts small; otherwise it is the wanted one from the start.
 
     Returns
     -------
     list
         Schedule for :func:`~skimplicit.training.method.TrainingMethod.train`.
     """
+
+    def dense(max_iter):
+        return alpha_schedule(alpha, max_iter, tol) if raise_alpha else [Stage(alpha, None, max_iter, tol)]
+
     if column_budget is None:
-        return alpha_schedule(alpha, max_iter, tol)
+        return dense(max_iter)
     dense_iter = max(int(_DENSE_SHARE * max_iter), 1)
 
     def tighten(evaluation):
@@ -56,7 +62,7 @@ def continuation(alpha, column_budget, constraints, max_iter, tol):
         used = column_budget_norm(B, constraints.column_weights, constraints.groups)
         return budget_schedule(alpha, used, column_budget, max(max_iter - dense_iter, 1), tol)
 
-    return [*alpha_schedule(alpha, dense_iter, tol), tighten]
+    return [*dense(dense_iter), tighten]
 
 
 def last_budget(evaluation, weights, groups, share):

@@ -46,6 +46,9 @@ class CrossEntropyObjective(ImplicitObjective):
             near = replace(start.readout, c=start.readout.c + shift)
         return logistic_readout(self.samples, states, moments, alpha, self.direct, near, _READOUT_TOL * tol)
 
+    def _losses(self, predictions):
+        return cross_entropy(predictions, self.samples.Y)[0]
+
     def _loss_derivatives(self, predictions):
         P = cross_entropy(predictions, self.samples.Y)[1]
         return P - self.samples.Y, float(np.mean(self.samples.mean(P * (1.0 - P))))

@@ -102,6 +102,8 @@ class TrainingResult:
         Whether a callback asked to stop.
     ends : tuple of Evaluation
         The point at which each stage ended.
+    scores : ndarray
+        Score on held-out samples after each iteration of the last stage; empty for a method that holds out none.
     """
 
     evaluation: Evaluation
@@ -111,6 +113,7 @@ class TrainingResult:
     converged: bool
     stopped: bool
     ends: tuple
+    scores: np.ndarray
 
 
 class TrainingMethod(ABC):
@@ -123,20 +126,24 @@ class TrainingMethod(ABC):
     ----------
     objective : ImplicitObjective
         J, with its gradient.
-    solver : object with ``solve(matching, start)``
-        Solves the equilibrium block.
+    solver : object
+        Solves what the method makes of the problem: the equilibrium block, by ``solve(matching, start)``, or else what
+        the method says.
     constraints : Constraints
         Constraints on W.
     callback : callable or None
         Called with an :class:`Iteration`; training ends when it returns True.
     """
 
+    #: Whether the method needs to be led to the wanted ridge from a smaller one.
+    raises_alpha = True
+
     def __init__(self, objective, solver, constraints, callback=None):
         self.objective = objective
         self.solver = solver
         self.constraints = constraints
         self.callback = callback
-        self.objectives, self.stages = [], []
+        self.objectives, self.stages, self.scores = [], [], []
         self.n_iter = 0
         self.stopped = False
 
@@ -216,6 +223,7 @@ class TrainingMethod(ABC):
             converged=converged,
             stopped=self.stopped,
             ends=(*ends[:-1], final),
+            scores=np.array(self.scores),
         )
 
     def _enter(self, stage, W, b):

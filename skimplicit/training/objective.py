@@ -9,10 +9,57 @@ from skimplicit.fixed_point import adjoint, equilibrium
 from skimplicit.rule import ImplicitRule
 from skimplicit.training.samples import Moments
 
-__all__ = ["Evaluation", "Gradient", "ImplicitObjective", "SquaredObjective"]
+__all__ = ["Evaluation", "Gradient", "ImplicitObjective", "JointGradient", "Point", "SquaredObjective"]
 
 # Below this share of the targets' variance the loss is summed over samples: from moments, rounding would show.
 _SMALL_LOSS = 1e-6
+
+
+@dataclass(frozen=True)
+class Point:
+    """The parameters of a rule in the units of training.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n, n + p)
+        Weights ``[A B]``.
+    b : ndarray of shape (n,)
+        Intercept of the states.
+    readout : Readout
+        The readout, for states taken about ``X_mean``.
+    X_mean : ndarray of shape (n,)
+        Mean state, or zeros.
+    """
+
+    W: np.ndarray
+    b: np.ndarray
+    readout: Readout
+    X_mean: np.ndarray
+
+
+@dataclass(frozen=True)
+class JointGradient:
+    """Derivatives of the mean loss with respect to all parameters of a rule, b moving along with W and c with C and D.
+
+    Parameters
+    ----------
+    W : ndarray of shape (n, n + p)
+        Derivative with respect to W when b moves so that the pre-activation at the mean state and input stays.
+    b : ndarray of shape (n,)
+        Derivative with respect to b.
+    C, D, c : ndarray
+        Derivatives with respect to the readout, of shapes (q, n), (q, p) and (q,); D is None without a direct term.
+    states, adjoint : ndarray of shape (m, n)
+        The equilibrium and the rows S.
+    """
+
+    W: np.ndarray
+    b: np.ndarray
+    C: np.ndarray
+    D: np.ndarray | None
+    c: np.ndarray
+    states: np.ndarray
+    adjoint: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -48,6 +95,11 @@ class Evaluation:
     objective: float
     alpha: float
     tol: float
+
+    @property
+    def X_mean(self):
+        """Mean state that the readout is taken about, shape (n,)."""
+        return self.moments.X_mean
 
     def scaled(self, scale):
         """Return what to start from when B and b are multiplied by ``scale``, for a positively homogeneous phi."""
@@ -112,18 +164,23 @@ class ImplicitObjective:
         """Return the derivative of every sample's loss by its predictions (m, q), and the mean second derivative."""
         raise NotImplementedError
 
+    def _losses(self, predictions):
+        """Return the loss of every sample at predictions of shape (m, q)."""
+        raise NotImplementedError
+
+    def over(self, samples):
+        """Return the same objective over other :class:`Samples`."""
+        return type(self)(samples, self.activation, self.direct)
+
     def evaluate(self, W, b, alpha, *, start=None, tol):
         """Return the :class:`Evaluation` at W of shape (n, n + p) and b of shape (n,), to the tolerance ``tol``.
 
         ``start`` is the evaluation of a point nearby.
         """
-        n = W.shape[0]
-        drive = self.samples.inputs_times(W[:, n:])
-        drive += b
         near = None if start is None else start.states
         # A sample whose states are far below the typical size contributes as little to the objective.
         floor = 1.0 if near is None else float(np.sqrt(np.mean(near**2)))
-        states = equilibrium(W[:, :n], drive, self.activation, start=near, tol=tol, floor=floor).states
+        states = self._equilibrium(W, self._drive(W, b), near, tol, floor)
         moments = self.samples.moments(states)
         readout, loss = self._read_out(states, moments, alpha, start, tol)
         ridge = 0.5 * alpha * (np.sum(W**2) + readout.squared_norm())
@@ -131,37 +188,78 @@ class ImplicitObjective:
 
     def gradient(self, evaluation, start=None):
         """Return the :class:`Gradient` at an evaluation; ``start`` is the adjoint of a point nearby."""
-        W, states, moments = evaluation.W, evaluation.states, evaluation.moments
-        n = W.shape[0]
-        residual, stiffness = self._loss_derivatives(self._predictions(states, moments, evaluation.readout))
-        forcing = residual @ evaluation.readout.C
-        if self.activation.homogeneous:
-            slopes = self.activation.derivative(states, states)  # the sign of the state is that of its pre-activation
-        else:
-            drive = self.samples.inputs_times(W[:, n:])
-            slopes = self.activation.derivative(states @ W[:, :n].T + drive + evaluation.b, states)
-        floor = float(np.mean(np.abs(forcing).sum(axis=1)))
-        S = adjoint(W[:, :n], slopes, forcing, start=start, tol=10 * evaluation.tol, floor=floor).states
+        states, X_mean = evaluation.states, evaluation.X_mean
+        residual, stiffness = self._loss_derivatives(self._predictions(states, X_mean, evaluation.readout))
+        drive = None if self.activation.homogeneous else self._drive(evaluation.W, evaluation.b)
+        S = self._pull_back(evaluation, states, drive, residual, start, 10 * evaluation.tol)
         # S is the residual sent back through the rule; the curvature is the loss's own, sent back on the same way.
         noise = float(np.mean(self.samples.mean(residual**2)))
-        curvature = self.samples.mean(S**2) * (stiffness / noise) if noise > 0 else np.ones(n)
+        curvature = self.samples.mean(S**2) * (stiffness / noise) if noise > 0 else np.ones(S.shape[1])
         curvature = np.maximum(curvature, 1e-3 * curvature.mean())
         return Gradient(
-            W=np.hstack([self.samples.times_states(S, states, moments.X_mean), self.samples.times_inputs(S)]),
-            b=self.samples.mean(S) if self.samples.centre else np.zeros(n),
+            W=np.hstack([self.samples.times_states(S, states, X_mean), self.samples.times_inputs(S)]),
+            b=self._intercept_gradient(S),
             curvature=np.where(curvature > 0, curvature, 1.0),
             adjoint=S,
         )
 
+    def joint_gradient(self, point, start, adjoint, tol):
+        """Return the :class:`JointGradient` of the loss at a :class:`Point`.
+
+        ``start`` and ``adjoint`` are states and adjoint, both (m, n), at a point nearby; ``tol`` is their tolerance.
+        """
+        samples, X_mean, direct = self.samples, point.X_mean, point.readout.D is not None
+        drive = self._drive(point.W, point.b)
+        states = self._equilibrium(point.W, drive, start, tol, 1.0)
+        residual, _ = self._loss_derivatives(self._predictions(states, X_mean, point.readout))
+        S = self._pull_back(point, states, drive, residual, adjoint, tol)
+        return JointGradient(
+            W=np.hstack([samples.times_states(S, states, X_mean), samples.times_inputs(S)]),
+            b=self._intercept_gradient(S),
+            C=samples.times_states(residual, states, X_mean),
+            D=samples.times_inputs(residual) if direct else None,
+            c=self._intercept_gradient(residual),
+            states=states,
+            adjoint=S,
+        )
+
+    def loss_at(self, point, tol):
+        """Return the mean loss at a :class:`Point`, its readout as it is, a float; states to the tolerance ``tol``."""
+        states = self._equilibrium(point.W, self._drive(point.W, point.b), None, tol, 1.0)
+        return float(self.samples.mean(self._losses(self._predictions(states, point.X_mean, point.readout))))
+
+    def _drive(self, W, b):
+        """Return the rows ``B u + b``, shape (m, n)."""
+        drive = self.samples.inputs_times(W[:, W.shape[0] :])
+        drive += b
+        return drive
+
+    def _equilibrium(self, W, drive, start, tol, floor):
+        return equilibrium(W[:, : W.shape[0]], drive, self.activation, start=start, tol=tol, floor=floor).states
+
+    def _pull_back(self, point, states, drive, residual, start, tol):
+        """Return S, the derivative of every sample's loss by its pre-activations, from that by its predictions."""
+        A = point.W[:, : states.shape[1]]
+        forcing = residual @ point.readout.C
+        # With a homogeneous activation, the sign of the state is that of its pre-activation.
+        Z = states if self.activation.homogeneous else states @ A.T + drive
+        slopes = self.activation.derivative(Z, states)
+        floor = float(np.mean(np.abs(forcing).sum(axis=1)))
+        return adjoint(A, slopes, forcing, start=start, tol=tol, floor=floor).states
+
+    def _intercept_gradient(self, S):
+        """Return the mean of the rows S; zeros when there are no intercepts."""
+        return self.samples.mean(S) if self.samples.centre else np.zeros(S.shape[1])
+
     def rule(self, evaluation):
-        """Return the :class:`~skimplicit.ImplicitRule` of an evaluation, in the units of the data."""
+        """Return the :class:`~skimplicit.ImplicitRule` of an evaluation or a point, in the units of the data."""
         s, readout = self.samples, evaluation.readout
         n = evaluation.W.shape[0]
         per_unit = np.where(s.constant, 0.0, 1.0 / s.U_scale)
         B = evaluation.W[:, n:] * per_unit
         C = s.Y_scale[:, None] * readout.C
         D = None if readout.D is None else s.Y_scale[:, None] * readout.D * per_unit
-        c = s.Y_mean + s.Y_scale * readout.c - C @ evaluation.moments.X_mean
+        c = s.Y_mean + s.Y_scale * readout.c - C @ evaluation.X_mean
         c = c if D is None else c - D @ s.U_mean
         return ImplicitRule(evaluation.W[:, :n], B, C, D, evaluation.b - B @ s.U_mean, c, activation=self.activation)
 
@@ -175,10 +273,18 @@ class ImplicitObjective:
         W = np.hstack([rule.A, rule.B * self.samples.U_scale])
         return W, rule.b + rule.B @ self.samples.U_mean
 
-    def _predictions(self, states, moments, readout):
+    def point_of(self, rule):
+        """Return the :class:`Point` of a rule; the inverse of :meth:`rule`."""
+        s = self.samples
+        W, b = self.weights_of(rule)
+        D = rule.D * s.U_scale / s.Y_scale[:, None] if self.direct else None
+        c = (rule.c + (rule.D @ s.U_mean if self.direct else 0.0) - s.Y_mean) / s.Y_scale
+        return Point(W, b, Readout(rule.C / s.Y_scale[:, None], D, c), np.zeros_like(b))
+
+    def _predictions(self, states, X_mean, readout):
         """Return ``Yhat``, shape (m, q)."""
         predictions = states @ readout.C.T
-        predictions += readout.c - readout.C @ moments.X_mean
+        predictions += readout.c - readout.C @ X_mean
         if readout.D is not None:
             predictions += self.samples.inputs_times(readout.D)
         return predictions
@@ -210,6 +316,9 @@ class SquaredObjective(ImplicitObjective):
         predictions -= self.samples.Y
         return predictions, 1.0
 
+    def _losses(self, predictions):
+        return 0.5 * np.sum((predictions - self.samples.Y) ** 2, axis=1)
+
     def _loss(self, states, moments, readout):
         """Return ``1/2m ||Y - Yhat||_F^2``."""
         C, D = readout.C, readout.D
@@ -221,5 +330,4 @@ class SquaredObjective(ImplicitObjective):
             fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D) - np.sum(rotated**2 * values)
         if total - fitted > _SMALL_LOSS * total:
             return 0.5 * (total - fitted)
-        residual, _ = self._loss_derivatives(self._predictions(states, moments, readout))
-        return 0.5 * float(np.sum(self.samples.mean(residual**2)))
+        return float(self.samples.mean(self._losses(self._predictions(states, moments.X_mean, readout))))

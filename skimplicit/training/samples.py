@@ -8,6 +8,9 @@ from scipy import sparse
 
 __all__ = ["Moments", "Samples", "merge_duplicates"]
 
+# What samples in the same units share.
+_UNITS = ("centre", "constant", "U_mean", "U_scale", "U_spread", "Y_mean", "Y_scale")
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -165,6 +168,63 @@ class Samples:
         weights = np.zeros(int(groups.max()) + 1)
         weights[groups] = 1.0 / self.U_scale
         return weights
+
+    def rows(self, index):
+        """Return some of the samples, scaled alike; their weighted sums estimate those over all samples.
+
+        Parameters
+        ----------
+        index : ndarray of int of shape (k,)
+            The rows; none of them for the units alone.
+
+        Returns
+        -------
+        Samples
+            A copy of these rows.
+        """
+        weights = self.weights[index]
+        return self._alike(
+            self._U[index], self._shift, self.Y[index], weights * (self.n_samples / max(weights.size, 1))
+        )
+
+    def like(self, U, Y, weights):
+        """Return other samples in the units of these.
+
+        Parameters
+        ----------
+        U : ndarray or CSR matrix of shape (k, p)
+            Inputs.
+        Y : ndarray of shape (k, q)
+            Targets.
+        weights : ndarray of shape (k,)
+            Weights of the samples.
+
+        Returns
+        -------
+        Samples
+            The samples; their weights are divided by their sum.
+        """
+        per_unit = np.where(self.constant, 0.0, 1.0 / self.U_scale)
+        if sparse.issparse(U):
+            U, shift = sparse.csr_array(U @ sparse.diags_array(per_unit)), self.U_mean * per_unit
+        else:
+            U, shift = (U - self.U_mean) * per_unit, None
+        return self._alike(U, shift, (Y - self.Y_mean) / self.Y_scale, weights / weights.sum())
+
+    def open_units(self):
+        """Return these units without samples, ready for more of them: an input constant so far need not stay so."""
+        units = self.rows(np.arange(0))
+        units.constant = np.zeros_like(self.constant)
+        units.U_spread = self.U_scale
+        return units
+
+    def _alike(self, U, shift, Y, weights):
+        """Return scaled samples with the units of these; nothing that has been computed from these comes along."""
+        other = object.__new__(Samples)
+        for name in _UNITS:
+            setattr(other, name, getattr(self, name))
+        other._U, other._shift, other.Y, other.weights = U, shift, Y, weights
+        return other
 
     @property
     def n_samples(self):

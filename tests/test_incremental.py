@@ -1,0 +1,246 @@
+"""``method="gradient"`` at the estimators: parameters, early stopping and ``partial_fit``."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_friedman1
+from sklearn.exceptions import ConvergenceWarning
+
+from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def friedman(m=300, seed=0):
+    return make_friedman1(m, n_features=6, noise=0.3, random_state=seed)
+
+
+def regressor(**parameters):
+    return ImplicitRegressor(**{"method": "gradient", "n_hidden": 6, "random_state": 0, "max_iter": 30, **parameters})
+
+
+def classifier(**parameters):
+    return ImplicitClassifier(**{"method": "gradient", "n_hidden": 4, "random_state": 0, "max_iter": 30, **parameters})
+
+
+@pytest.mark.parametrize("solver", ["auto", "adam", "sgd"])
+def test_fit(solver):
+    X, y = friedman()
+    model = regressor(solver=solver, max_iter=100).fit(X, y)
+    assert model.score(X, y) > 0.85
+    assert model.rule_.inf_norm <= model.kappa
+    assert np.all(np.diff(model.objective_history_) < 0) and not model.objective_stages_.any()
+    np.testing.assert_allclose(model.rule_.predict(X).ravel(), model.predict(X), rtol=1e-9)
+    np.testing.assert_array_equal(clone(model).fit(X, y).predict(X), model.predict(X))
+    assert model.validation_scores_ is None and model.best_validation_score_ is None
+
+
+def test_classifier_fits():
+    X, y = load_iris(return_X_y=True)
+    assert classifier(max_iter=100).fit(X, y).score(X, y) > 0.95
+    assert classifier(max_iter=100).fit(X, y > 0).score(X, y > 0) > 0.99
+
+
+def test_weight_is_repetition_and_order_does_not_matter():
+    X, y = friedman(100)
+    weights = np.random.default_rng(0).integers(0, 3, size=100)
+    order = np.random.default_rng(1).permutation(100)
+    expected = regressor().fit(np.repeat(X, weights, axis=0), np.repeat(y, weights)).predict(X)
+    for rows in (slice(None), order):
+        model = regressor().fit(X[rows], y[rows], sample_weight=weights[rows])
+        np.testing.assert_allclose(model.predict(X), expected, rtol=1e-7)
+
+
+def test_units_do_not_matter():
+    X, y = friedman(100)
+    expected = regressor().fit(X, y).predict(X)
+    scaled = regressor().fit(1000 * X + 5, 0.01 * y - 3).predict(1000 * X + 5)
+    np.testing.assert_allclose(100 * (scaled + 3), expected, rtol=1e-5)
+
+
+def test_sparse_frames_callbacks_n_init_warm_start():
+    X, y = friedman(100)
+    dense = regressor().fit(X, y)
+    np.testing.assert_allclose(regressor().fit(sparse.csr_array(X), y).predict(X), dense.predict(X), rtol=1e-5)
+    best = regressor(n_init=3).fit(X, y)
+    assert best.objective_history_[-1] <= dense.objective_history_[-1]
+    again = clone(dense).set_params(warm_start=True).fit(X, y)
+    reached = again.objective_history_[-1]
+    assert again.fit(X, y).objective_history_[0] <= reached * (1 + 1e-3)
+
+
+def test_verbose(capsys):
+    regressor(verbose=1, max_iter=3).fit(*friedman(50))
+    assert "iteration 1, stage 0" in capsys.readouterr().out
+
+
+def test_budget_holds_and_path_and_selector_work():
+    X, y = friedman(150)
+    model = regressor(column_budget=0.5).fit(X, y)
+    assert model.column_norms_.sum() <= 0.5
+    selector = ImplicitFeatureSelector(estimator=regressor(), column_budgets=3, cv=2, random_state=0).fit(X, y)
+    assert selector.support_.any()
+    best = ImplicitRegressorCV(method="gradient", n_hidden=3, alphas=[0.01, 1.0], cv=2, max_iter=20, random_state=0)
+    assert best.fit(X, y).alpha_ == 0.01
+    assert not hasattr(best, "partial_fit")
+
+
+def test_runs_out_of_epochs():
+    with pytest.warns(ConvergenceWarning, match="max_iter=3"):
+        regressor(max_iter=3).fit(*friedman())
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_early_stopping(make):
+    X, y = friedman(80)
+    y = y if make is regressor else y > 14
+    model = make(
+        early_stopping=True, validation_fraction=0.25, alpha=1e-4, n_hidden=20, max_iter=300, n_iter_no_change=5
+    ).fit(X, y)
+    assert model.validation_scores_.shape == (model.n_iter_,) and model.n_iter_ < 300
+    assert model.best_validation_score_ == model.validation_scores_.max()
+    assert model.validation_scores_.argmax() < model.n_iter_ - 1
+    assert np.array_equal(clone(model).fit(X, y).validation_scores_, model.validation_scores_)
+
+
+def test_classes_with_one_sample_are_trained_on():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[:101], y[:101]  # one sample of the third class
+    model = classifier(early_stopping=True, validation_fraction=0.3).fit(X, y)
+    assert model.predict_proba(X).shape == (101, 3) and np.isfinite(model.predict_log_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        (dict(constraints=lambda A, B: [B >= 0]), "constraints cannot be used with method='gradient'"),
+        (dict(solver="cvxpy"), "solver='cvxpy' solves the equilibrium block"),
+        (dict(method="bcd", solver="adam"), "solver='adam' needs method='gradient'"),
+        (dict(batch_size=0), "batch_size"),
+        (dict(learning_rate_init=0.0), "learning_rate_init"),
+        (dict(learning_rate_init=np.inf), "learning_rate_init"),
+        (dict(validation_fraction=1.0), "validation_fraction"),
+        (dict(n_iter_no_change=0), "n_iter_no_change"),
+        (dict(early_stopping=True, validation_fraction=0.999), "early_stopping=True cannot hold out"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        regressor(**parameters).fit(*friedman(50))
+
+
+# -- partial_fit --
+
+
+def test_partial_fit_is_there_for_the_gradient_only():
+    assert hasattr(regressor(), "partial_fit")
+    assert not hasattr(regressor(early_stopping=True), "partial_fit")
+    model = ImplicitRegressor()
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
+        model.partial_fit  # noqa: B018
+
+
+def test_partial_fit_learns_from_a_stream():
+    X, y = friedman(4000)
+    model = regressor(n_hidden=10)
+    for rows in np.array_split(np.arange(3000), 60):
+        model.partial_fit(X[rows], y[rows])
+        assert model.rule_.inf_norm <= model.kappa
+    early = model.score(X[3000:], y[3000:])
+    for _ in range(10):
+        for rows in np.array_split(np.arange(3000), 15):
+            model.partial_fit(X[rows], y[rows])
+    assert model.score(X[3000:], y[3000:]) > max(early, 0.85)
+    assert model.n_iter_ == model.objective_history_.size == 210
+
+
+def test_partial_fit_of_a_classifier():
+    X, y = load_iris(return_X_y=True)
+    y = np.array(["b", "a", "c"])[y]
+    model = classifier()
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        model.partial_fit(X, y)
+    for _ in range(100):
+        for label in "abc":
+            model.partial_fit(X[y == label][::5], y[y == label][::5], classes=["a", "b", "c"])
+        model.partial_fit(X, y)
+    assert model.classes_.tolist() == ["a", "b", "c"] and model.score(X, y) > 0.9
+    before = pickle.dumps(model)
+    with pytest.raises(ValueError, match="classes must stay the same"):
+        model.partial_fit(X, y, classes=["a", "b"])
+    with pytest.raises(ValueError, match="not in classes: \\['d'\\]"):
+        model.partial_fit(X[:2], ["a", "d"])
+    with pytest.raises(ValueError, match="class_weight='balanced' needs all samples"):
+        classifier(class_weight="balanced").partial_fit(X, y, classes=["a", "b", "c"])
+    assert pickle.dumps(model) == before
+
+
+def test_partial_fit_goes_on_from_fit():
+    X, y = friedman(1000)
+    model = regressor(max_iter=60).fit(X[:500], y[:500])
+    value = model.objective_history_[-1]
+    model.set_params(learning_rate_init=1e-12).partial_fit(X[:500], y[:500])
+    assert model.objective_history_[-1] == pytest.approx(value, rel=1e-3)
+    bcd = ImplicitRegressor(n_hidden=4, max_iter=10, random_state=0).fit(X, y)
+    r2 = bcd.score(X, y)
+    bcd.set_params(method="gradient", learning_rate_init=1e-4).partial_fit(X, y)
+    assert bcd.score(X, y) > r2 - 0.01
+
+
+def test_inputs_constant_in_the_first_call_count_later():
+    X, y = friedman(500)
+    first = X[:20].copy()
+    first[:, 0] = 0.5
+    model = regressor(learning_rate_init=0.02).partial_fit(first, y[:20])
+    for _ in range(20):
+        model.partial_fit(X, y)
+    assert model.column_norms_[0] > 0 and model.feature_importances_[0] > 0
+
+
+def test_partial_fit_that_fails_leaves_the_estimator():
+    X, y = friedman(100)
+    model = regressor(solver="sgd").partial_fit(X, y)
+    before = pickle.dumps(model)
+    with pytest.raises(ValueError, match="n_hidden=6"):
+        model.set_params(n_hidden=7).partial_fit(X, y)
+    with pytest.raises(ValueError, match="partial_fit diverged with learning_rate_init"):
+        model.set_params(n_hidden=6, learning_rate_init=1e200).partial_fit(X, y)
+    assert pickle.dumps(model.set_params(learning_rate_init=0.01)) == before
+    with pytest.raises(ValueError, match="2 outputs|y should be a 1d"):
+        model.partial_fit(X, np.column_stack([y, y]))
+
+
+def test_partial_fit_is_reproducible_through_a_pickle():
+    X, y = friedman(500)
+    model = regressor().partial_fit(X, y)
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(model.partial_fit(X, y).predict(X), copy.partial_fit(X, y).predict(X))
+
+
+def test_partial_fit_of_sparse_as_of_dense():
+    X, y = friedman(300)
+    dense, mixed = regressor(), regressor()
+    for k in range(4):
+        dense.partial_fit(X, y)
+        mixed.partial_fit(sparse.csr_array(X) if k % 2 else X, y)
+    np.testing.assert_allclose(mixed.predict(X), dense.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("change", [dict(solver="sgd"), dict(column_budget=0.5), dict(direct=False), dict(kappa=0.2)])
+def test_parameters_can_change_between_calls(change):
+    X, y = friedman()
+    model = regressor().partial_fit(X, y).set_params(**change).partial_fit(X, y)
+    assert model.rule_.inf_norm <= model.kappa
+    assert model.column_budget is None or model.column_norms_.sum() <= model.column_budget
+
+
+def test_best_score_is_that_of_the_rule_in_its_budget():
+    X, y = friedman(100)
+    model = regressor(early_stopping=True, validation_fraction=0.3, column_budget=0.05, max_iter=60).fit(X, y)
+    assert model.column_norms_.sum() <= 0.05
+    assert model.validation_scores_.size < model.n_iter_
+    assert model.best_validation_score_ == model.validation_scores_.max()
