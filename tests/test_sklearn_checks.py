@@ -3,7 +3,13 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitClassifierCV,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+)
 
 ESTIMATORS = [
     ImplicitRegressor(),
@@ -11,6 +17,7 @@ ESTIMATORS = [
     ImplicitClassifier(),
     ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10),
     ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
+    ImplicitClassifierCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
     ImplicitFeatureSelector(estimator=ImplicitRegressor(n_hidden=2, max_iter=5), column_budgets=3, cv=2),
 ]
 

@@ -2,7 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -23,7 +23,7 @@ from skimplicit.training.method import Constraints, Stage
 from skimplicit.training.methods import METHODS
 from skimplicit.training.samples import Samples, merge_duplicates
 
-__all__ = ["ImplicitEstimator", "unchanged_on_failure"]
+__all__ = ["EncodedTargets", "ImplicitEstimator", "unchanged_on_failure"]
 
 
 # Training that runs out of iterations is worth a warning when the last ones still lowered the objective by this share.
@@ -100,7 +100,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         raise NotImplementedError
 
     def _encode_targets(self, y, sample_weight):
-        """Return targets of shape (m, q), weights, whether to scale targets, and attributes to store after the fit."""
+        """Return the :class:`EncodedTargets` of validated targets and weights."""
         raise NotImplementedError
 
     @with_callbacks
@@ -127,10 +127,16 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
 
     def _prepare(self, X, y, sample_weight, groups=None):
         """Return the :class:`_Preparation` of training data that have been validated."""
+        return self._prepare_encoded(X, self._encode(X, y, sample_weight), groups)
+
+    def _encode(self, X, y, sample_weight):
+        """Return the :class:`EncodedTargets` of data that have been validated."""
+        return self._encode_targets(y, _check_weights(sample_weight, X))
+
+    def _prepare_encoded(self, X, targets, groups=None):
+        """Return the :class:`_Preparation` of inputs and :class:`EncodedTargets`."""
         activation, mask, direct, solver = self._check_choices()
-        weights = _check_weights(sample_weight, X)
-        Y, weights, scale_targets, attributes = self._encode_targets(y, weights)
-        samples = Samples(*merge_duplicates(X, Y, weights), self.fit_intercept, scale_targets, groups)
+        samples = Samples(*merge_duplicates(X, targets.Y, targets.weights), self.fit_intercept, targets.scale, groups)
         constraints = Constraints(
             kappa=self.kappa / max(activation.lipschitz, 1.0),
             column_weights=samples.budget_weights(groups),
@@ -139,7 +145,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
             custom=None if self.constraints is None else _in_user_units(self.constraints, samples),
         )
         objective = self._make_objective(samples, activation, direct)
-        attributes = {**attributes, "_n_features_out": self.n_hidden}
+        attributes = {**targets.attributes, "_n_features_out": self.n_hidden}
         return _Preparation(objective, solver, constraints, METHODS[self.method], attributes)
 
     def _fit(self, X, y, sample_weight):
@@ -249,6 +255,32 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+@dataclass(frozen=True)
+class EncodedTargets:
+    """Targets and weights as training takes them.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (m, q)
+        Targets; indicators of the classes.
+    weights : ndarray of shape (m,) or None
+        Weights of the samples, at least 0; None for ones.
+    scale : bool
+        Whether to centre and scale the targets.
+    attributes : dict
+        Attributes to store after the fit.
+    """
+
+    Y: np.ndarray
+    weights: np.ndarray | None
+    scale: bool
+    attributes: dict
+
+    def weighted(self, counts):
+        """Return the same targets with the weights multiplied by ``counts``, an ndarray of shape (m,)."""
+        return replace(self, weights=counts if self.weights is None else self.weights * counts)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from skimplicit.estimators._base import ImplicitEstimator
+from skimplicit.estimators._base import EncodedTargets, ImplicitEstimator
 from skimplicit.training.cross_entropy import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
@@ -243,10 +243,16 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
                 f"{classes[present].tolist()}."
             )
         if self.class_weight is not None:
-            per_class = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=sample_weight)
-            sample_weight = per_class[codes] * (1.0 if sample_weight is None else sample_weight)
+            weights = np.ones(len(y)) if sample_weight is None else sample_weight
+            # Balanced weights are those of the classes that count: the share of another is zero.
+            known = classes[present] if self.class_weight == "balanced" else classes
+            rows, per_class = np.isin(y, known), np.zeros(classes.size)
+            per_class[np.isin(classes, known)] = compute_class_weight(
+                self.class_weight, classes=known, y=y[rows], sample_weight=weights[rows]
+            )
+            sample_weight = per_class[codes] * weights
         if classes.size == 2:
             Y = codes[:, None].astype(np.float64)
         else:
             Y = np.eye(classes.size)[codes]
-        return Y, sample_weight, False, {"classes_": classes}
+        return EncodedTargets(Y, sample_weight, scale=False, attributes={"classes_": classes})
