@@ -234,25 +234,30 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     def _encode_targets(self, y, sample_weight):
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
-        counted = codes if sample_weight is None else codes[sample_weight > 0]
-        present = np.unique(counted)
-        if present.size < 2:
-            weighted = "" if sample_weight is None else " with a positive sample_weight"
-            raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes{weighted}, got 1 class: "
-                f"{classes[present].tolist()}."
-            )
+        present = self._check_present(classes, codes, sample_weight, "sample_weight")
         if self.class_weight is not None:
             weights = np.ones(len(y)) if sample_weight is None else sample_weight
             # Balanced weights are those of the classes that count: the share of another is zero.
-            known = classes[present] if self.class_weight == "balanced" else classes
+            known = present if self.class_weight == "balanced" else classes
             rows, per_class = np.isin(y, known), np.zeros(classes.size)
             per_class[np.isin(classes, known)] = compute_class_weight(
                 self.class_weight, classes=known, y=y[rows], sample_weight=weights[rows]
             )
+            if not np.all(np.isfinite(per_class) & (per_class >= 0)):
+                raise ValueError(f"class_weight must be finite and at least 0, got {self.class_weight!r}.")
             sample_weight = per_class[codes] * weights
+            self._check_present(classes, codes, sample_weight, "class_weight")
         if classes.size == 2:
             Y = codes[:, None].astype(np.float64)
         else:
             Y = np.eye(classes.size)[codes]
         return EncodedTargets(Y, sample_weight, scale=False, attributes={"classes_": classes})
+
+    def _check_present(self, classes, codes, weights, name):
+        """Return the classes that have a sample of positive weight; there must be two, or ``name`` is to blame."""
+        present = classes[np.unique(codes if weights is None else codes[weights > 0])]
+        if present.size < 2:
+            weighted = "" if weights is None else f" with a positive {name}"
+            number = "no class" if present.size == 0 else f"1 class: {present.tolist()}"
+            raise ValueError(f"{type(self).__name__} needs samples of at least 2 classes{weighted}, got {number}.")
+        return present

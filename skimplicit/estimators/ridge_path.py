@@ -1,4 +1,4 @@
-"""What the estimators that choose ``alpha`` by cross-validation share: the path over alpha on each fold, and the refit."""
+"""The ridge by cross-validation: what its estimators share, the path over alpha on each fold and the refit."""
 
 from numbers import Integral
 
