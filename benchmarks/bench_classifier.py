@@ -31,7 +31,7 @@ from skimplicit.training import cross_entropy
 SETTINGS = {
     "breast cancer": ({}, 0.972),
     "wine": ({}, 0.970),
-    "digits": ({"n_hidden": 50, "alpha": 0.002, "max_iter": 8}, 0.975),
+    "digits": ({"n_hidden": 50, "alpha": 0.002, "kappa": 0.5, "max_iter": 8}, 0.975),
 }
 ALPHAS = 0.005, 0.01, 0.02, 0.05, 0.1
 FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
@@ -65,7 +65,7 @@ def compare(sets, seeds, kappa):
     for name in sets:
         params, wanted = SETTINGS[name]
         X, y = CLASSIFICATION[name]()
-        scores, fitted = measure(ImplicitClassifier(kappa=kappa, **params), X, y, seeds)
+        scores, fitted = measure(ImplicitClassifier(**{"kappa": kappa, **params}), X, y, seeds)
         mlp_scores, _ = measure(MLPClassifier(), X, y, seeds)
         ours, mlp = scores.mean(axis=(0, 1)), mlp_scores.mean(axis=(0, 1))
         bound = max(model.rule_.inf_norm - model.kappa for model in fitted)
