@@ -2,10 +2,10 @@
 Feedback bends the boundary: two moons and digits
 =================================================
 
-A rule ``x = phi(A x + B u + b)`` with ``A = 0`` is a network with one hidden layer: two hidden features can bend a
-boundary twice, which is not enough for two moons. The bound ``kappa`` on ``||A||_inf`` is how much the features may
-feed back on each other; near 1 the same two features do what took a wider network. The best of eight random starts is
-kept, for with so few features many starts end at a poor minimum.
+A rule ``x = phi(A x + B u + b)`` with ``A = 0`` is a network with one hidden layer. Two hidden features of it can bend
+a boundary twice, but both times to the same side, and two moons need one bend to each side. The bound ``kappa`` on
+``||A||_inf`` is how much the features may feed back on each other: with enough of it the same two features do what took
+a wider or deeper network. With so few features many starts end at a poor minimum, so the best of eight is kept.
 
 On the digits, the states are features that the rule has learned: the first two principal components of the states tell
 classes apart better than those of the pixels.
@@ -30,7 +30,7 @@ X_train, y_train = make_moons(400, noise=0.15, random_state=0)
 X_test, y_test = make_moons(400, noise=0.15, random_state=1)
 
 figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), sharex=True, sharey=True, layout="constrained")
-for ax, kappa in zip(axes, (0.0, 0.3, 0.6, 0.95), strict=True):
+for ax, kappa in zip(axes, (0.0, 0.5, 0.8, 0.95), strict=True):
     model = ImplicitClassifier(n_hidden=2, kappa=kappa, alpha=1e-3, direct=False, n_init=8, tol=5e-4, random_state=0)
     model.fit(X_train, y_train)
     DecisionBoundaryDisplay.from_estimator(

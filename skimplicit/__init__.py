@@ -2,6 +2,7 @@
 
 from skimplicit.activations import Activation
 from skimplicit.estimators.classifier import ImplicitClassifier
+from skimplicit.estimators.classifier_cv import ImplicitClassifierCV
 from skimplicit.estimators.path import ImplicitPath, implicit_path
 from skimplicit.estimators.regressor import ImplicitRegressor
 from skimplicit.estimators.regressor_cv import ImplicitRegressorCV
@@ -13,6 +14,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Activation",
     "ImplicitClassifier",
+    "ImplicitClassifierCV",
     "ImplicitFeatureSelector",
     "ImplicitPath",
     "ImplicitRegressor",

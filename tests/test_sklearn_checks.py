@@ -3,7 +3,13 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitClassifierCV,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+)
 
 ESTIMATORS = [
     ImplicitRegressor(),
@@ -16,6 +22,7 @@ ESTIMATORS = [
     ImplicitClassifier(method="gradient", n_hidden=3, max_iter=20),
     ImplicitClassifier(method="gradient", early_stopping=True, validation_fraction=0.3, n_hidden=3, max_iter=20),
     ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
+    ImplicitClassifierCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
     ImplicitFeatureSelector(estimator=ImplicitRegressor(n_hidden=2, max_iter=5), column_budgets=3, cv=2),
 ]
 

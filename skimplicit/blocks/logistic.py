@@ -20,6 +20,8 @@ __all__ = ["cross_entropy", "logistic_readout", "prior_logits"]
 _MAX_NEWTON, _MAX_CG = 100, 50
 # Relative residual at which the conjugate gradients of a Newton step stop.
 _FORCING = 0.3
+# A smaller decrease, in nats, is not worth a step: the intercept of a class without a sample would fall for ever.
+_LEAST_DECREASE = np.finfo(float).eps
 # Share of the predicted decrease that a step has to bring, and the smallest step tried.
 _ARMIJO, _SHORTEST = 1e-4, 1e-10
 
@@ -92,7 +94,8 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     start : Readout or None
         Where to start.
     tol : float
-        Stop when the preconditioned gradient promises to lower the objective by less than this share of it.
+        Stop when the preconditioned gradient promises to lower the objective by less than this share of it, or by less
+        than rounding changes a loss of one.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     (loss, P), norm = problem.loss(logits), point.dot(point, ridge=True)
     for _ in range(_MAX_NEWTON):
         gradient = problem.adjoint(P - samples.Y).plus(point.without_intercept(), alpha)
-        step = problem.newton_step(P, gradient, tol * (loss + 0.5 * alpha * norm))
+        step = problem.newton_step(P, gradient, max(tol * (loss + 0.5 * alpha * norm), _LEAST_DECREASE))
         if step is None:
             break
         slope = gradient.dot(step)
@@ -189,8 +192,12 @@ class _Problem:
 
     def newton_step(self, P, gradient, worthwhile):
         """Return a direction of descent, Newton's up to the forcing term; None if not ``worthwhile``."""
-        # The curvature of a typical sample; that of the classes together has rank one less than their number.
-        curvature = float(np.mean(self.samples.mean(P * (1.0 - P)))) + np.finfo(float).tiny
+        # The curvature of a typical sample; that of the classes together has rank one less than their number. Where
+        # logits far off the mark hide it, the squared residual, which has the same mean under the model, shows it.
+        samples = self.samples
+        uncertainty = np.mean(samples.mean(P * (1.0 - P)))
+        miss = np.mean(samples.mean((P - samples.Y) ** 2))
+        curvature = float(max(uncertainty, miss, np.finfo(float).eps))
         system = ReadoutSystem(self.moments, self.alpha / curvature, self.direct)
 
         def precondition(point):

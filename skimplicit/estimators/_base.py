@@ -118,7 +118,7 @@ class ImplicitEstimator(
         raise NotImplementedError
 
     def _encode_targets(self, y, sample_weight):
-        """Return targets of shape (m, q), weights, whether to scale targets, and attributes to store after the fit."""
+        """Return the :class:`EncodedTargets` of validated targets and weights."""
         raise NotImplementedError
 
     def _encode_batch(self, y, sample_weight):
@@ -149,19 +149,25 @@ class ImplicitEstimator(
 
     def _prepare(self, X, y, sample_weight, groups=None):
         """Return the :class:`Preparation` of training data that have been validated."""
+        return self._prepare_encoded(X, self._encode(X, y, sample_weight), groups)
+
+    def _encode(self, X, y, sample_weight):
+        """Return the :class:`EncodedTargets` of data that have been validated."""
+        return self._encode_targets(y, check_weights(sample_weight, X))
+
+    def _prepare_encoded(self, X, targets, groups=None):
+        """Return the :class:`Preparation` of inputs and :class:`EncodedTargets`."""
         activation, mask, direct, solver = self._check_choices()
-        weights = check_weights(sample_weight, X)
-        Y, weights, scale_targets, attributes = self._encode_targets(y, weights)
-        U, Y, weights = merge_duplicates(X, Y, weights)
+        U, Y, weights = merge_duplicates(X, targets.Y, targets.weights)
         held_out = None
         if self.method == "gradient" and self.early_stopping:
-            train, test = hold_out(self, U, Y, stratify=not scale_targets)
+            train, test = hold_out(self, U, Y, stratify=not targets.scale)
             held_out = U[test], Y[test], weights[test]
             U, Y, weights = U[train], Y[train], weights[train]
-        samples = Samples(U, Y, weights, self.fit_intercept, scale_targets, groups)
+        samples = Samples(U, Y, weights, self.fit_intercept, targets.scale, groups)
         constraints = self._make_constraints(activation, mask, samples, groups)
         objective = self._make_objective(samples, activation, direct)
-        attributes = {**attributes, "_n_features_out": self.n_hidden}
+        attributes = {**targets.attributes, "_n_features_out": self.n_hidden}
         method = METHODS[self.method]
         if self.method == "gradient":
             held_out = None if held_out is None else samples.like(*held_out)

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skimplicit.estimators._base import ImplicitEstimator
 from skimplicit.estimators.incremental import takes_batches
-from skimplicit.estimators.preparation import unchanged_on_failure
+from skimplicit.estimators.preparation import EncodedTargets, unchanged_on_failure
 from skimplicit.training.cross_entropy import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
@@ -313,23 +313,35 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     def _encode_targets(self, y, sample_weight):
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
-        counted = codes if sample_weight is None else codes[sample_weight > 0]
-        present = np.unique(counted)
-        if present.size < 2:
-            weighted = "" if sample_weight is None else " with a positive sample_weight"
-            raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes{weighted}, got 1 class: "
-                f"{classes[present].tolist()}."
-            )
-        return self._indicators(y, codes, classes, sample_weight)
+        self._check_present(classes, codes, sample_weight, "sample_weight")
+        targets = self._indicators(y, codes, classes, sample_weight)
+        if self.class_weight is not None:
+            self._check_present(classes, codes, targets.weights, "class_weight")
+        return targets
 
     def _indicators(self, y, codes, classes, sample_weight):
-        """Return what :meth:`_encode_targets` returns."""
+        """Return the :class:`EncodedTargets` of labels with these codes."""
         if self.class_weight is not None:
-            per_class = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=sample_weight)
-            sample_weight = per_class[codes] * (1.0 if sample_weight is None else sample_weight)
+            weights = np.ones(len(y)) if sample_weight is None else sample_weight
+            # Balanced weights are those of the classes that count: the share of another is zero.
+            known = classes[np.unique(codes[weights > 0])] if self.class_weight == "balanced" else classes
+            rows, per_class = np.isin(y, known), np.zeros(classes.size)
+            per_class[np.isin(classes, known)] = compute_class_weight(
+                self.class_weight, classes=known, y=y[rows], sample_weight=weights[rows]
+            )
+            if not np.all(np.isfinite(per_class) & (per_class >= 0)):
+                raise ValueError(f"class_weight must be finite and at least 0, got {self.class_weight!r}.")
+            sample_weight = per_class[codes] * weights
         if classes.size == 2:
             Y = codes[:, None].astype(np.float64)
         else:
             Y = np.eye(classes.size)[codes]
-        return Y, sample_weight, False, {"classes_": classes}
+        return EncodedTargets(Y, sample_weight, scale=False, attributes={"classes_": classes})
+
+    def _check_present(self, classes, codes, weights, name):
+        """Refuse less than two classes that have a sample of positive weight; ``name`` is to blame."""
+        present = classes[np.unique(codes if weights is None else codes[weights > 0])]
+        if present.size < 2:
+            weighted = "" if weights is None else f" with a positive {name}"
+            number = "no class" if present.size == 0 else f"1 class: {present.tolist()}"
+            raise ValueError(f"{type(self).__name__} needs samples of at least 2 classes{weighted}, got {number}.")

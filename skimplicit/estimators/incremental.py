@@ -187,11 +187,12 @@ class IncrementalMixin:
         self._check_choices()
         first = not hasattr(self, "rule_")
         X, y = self._validate_data(X, y, reset=first)
-        Y, weights, scale_targets, attributes = self._encode_batch(y, check_weights(sample_weight, X))
-        samples, rule, value, progress = _pass_over(self, *merge_duplicates(X, Y, weights), scale_targets)
+        targets = self._encode_batch(y, check_weights(sample_weight, X))
+        merged = merge_duplicates(X, targets.Y, targets.weights)
+        samples, rule, value, progress = _pass_over(self, *merged, targets.scale)
         self._store(
             samples,
-            {**attributes, "_n_features_out": self.n_hidden, "rule_": rule},
+            {**targets.attributes, "_n_features_out": self.n_hidden, "rule_": rule},
             1 if first else self.n_iter_ + 1,
             np.append([] if first else self.objective_history_, value),
             np.append([] if first else self.objective_stages_, 0).astype(int),

@@ -2,14 +2,40 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
 from skimplicit.training.method import Constraints
 
-__all__ = ["Preparation", "check_weights", "in_user_units", "unchanged_on_failure"]
+__all__ = ["EncodedTargets", "Preparation", "check_weights", "in_user_units", "unchanged_on_failure"]
+
+
+@dataclass(frozen=True)
+class EncodedTargets:
+    """Targets and weights as training takes them.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (m, q)
+        Targets; indicators of the classes.
+    weights : ndarray of shape (m,) or None
+        Weights of the samples, at least 0; None for ones.
+    scale : bool
+        Whether to centre and scale the targets.
+    attributes : dict
+        Attributes to store after the fit.
+    """
+
+    Y: np.ndarray
+    weights: np.ndarray | None
+    scale: bool
+    attributes: dict
+
+    def weighted(self, counts):
+        """Return the same targets with the weights multiplied by ``counts``, an ndarray of shape (m,)."""
+        return replace(self, weights=counts if self.weights is None else self.weights * counts)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from skimplicit.estimators._base import ImplicitEstimator
+from skimplicit.estimators.preparation import EncodedTargets
 from skimplicit.training.objective import SquaredObjective
 
 __all__ = ["ImplicitRegressor"]
@@ -191,4 +192,4 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     def _encode_targets(self, y, sample_weight):
         flat = y.ndim == 1
         Y = np.asarray(y, dtype=np.float64)
-        return (Y[:, None] if flat else Y), sample_weight, True, {"_flat_target": flat}
+        return EncodedTargets(Y[:, None] if flat else Y, sample_weight, scale=True, attributes={"_flat_target": flat})

@@ -1,0 +1,218 @@
+"""The ridge by cross-validation, for both kinds of target: what the path on the folds and the refit promise."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
+from sklearn.datasets import load_iris, make_friedman1, make_moons
+from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+
+from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+ALPHAS = [0.01, 0.1, 1.0]
+PATHS = {"regressor": "mse_path_", "classifier": "log_loss_path_"}
+
+
+def chooser(kind, **params):
+    estimator = ImplicitRegressorCV if kind == "regressor" else ImplicitClassifierCV
+    return estimator(**{"n_hidden": 3, "max_iter": 8, "alphas": ALPHAS, "cv": 3, "random_state": 0, **params})
+
+
+def path_of(model):
+    return model.mse_path_ if isinstance(model, ImplicitRegressorCV) else model.log_loss_path_
+
+
+def data_of(kind):
+    if kind == "regressor":
+        return make_friedman1(90, n_features=5, noise=1.0, random_state=0)
+    return make_moons(90, noise=0.3, random_state=0)
+
+
+@pytest.fixture(params=list(PATHS))
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def data(kind):
+    return data_of(kind)
+
+
+def test_alpha_has_the_least_mean_held_out_loss(kind, data):
+    model = chooser(kind, alphas=[1.0, 0.01, 0.1]).fit(*data)
+    np.testing.assert_array_equal(model.alphas_, ALPHAS)  # increasing, in whatever order they are given
+    assert path_of(model).shape == (3, 3)
+    assert model.alpha_ == model.alphas_[path_of(model).mean(axis=1).argmin()]
+
+
+def test_number_of_alphas_gives_a_grid(kind, data):
+    model = chooser(kind, alphas=4).fit(*data)
+    np.testing.assert_allclose(model.alphas_, [1e-3, 1e-2, 1e-1, 1.0])
+
+
+def test_one_alpha_on_one_fold_is_the_estimator_at_that_alpha(kind, data):
+    # At the first ridge of a path nothing differs from a single fit, except that it may stop a little earlier.
+    X, y = data
+    train, test = next(KFold(3).split(X))
+    model = chooser(kind, alphas=[0.01], cv=[(train, test)], tol=1e-4).fit(X, y)
+    single = ImplicitRegressor if kind == "regressor" else ImplicitClassifier
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    alone = single(n_hidden=3, max_iter=8, alpha=0.01, tol=1e-4, random_state=seed).fit(X[train], y[train])
+    if kind == "regressor":
+        expected = mean_squared_error(y[test], alone.predict(X[test]))
+    else:
+        expected = log_loss(y[test], alone.predict_proba(X[test]))
+    assert path_of(model)[0, 0] == pytest.approx(expected, rel=1e-8)
+
+
+def test_rule_is_that_of_the_estimator_at_the_chosen_alpha(kind, data):
+    model = chooser(kind).fit(*data)
+    single = ImplicitRegressor if kind == "regressor" else ImplicitClassifier
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    alone = single(n_hidden=3, max_iter=8, alpha=model.alpha_, random_state=seed).fit(*data)
+    np.testing.assert_array_equal(model.rule_.B, alone.rule_.B)
+    np.testing.assert_array_equal(model.objective_history_, alone.objective_history_)
+    assert model.rule_.inf_norm <= model.kappa
+
+
+def test_same_seed_same_path_and_more_jobs_change_nothing(kind, data):
+    model = chooser(kind).fit(*data)
+    np.testing.assert_array_equal(path_of(clone(model).fit(*data)), path_of(model))
+    np.testing.assert_array_equal(path_of(chooser(kind, n_jobs=2).fit(*data)), path_of(model))
+
+
+def test_weight_two_is_a_row_given_twice_in_training_and_in_the_held_out_loss(kind, data):
+    X, y = data
+    weights = np.random.default_rng(0).integers(1, 3, len(y))
+    rows = np.repeat(np.arange(len(y)), weights)
+    folds = list(KFold(3).split(X))
+    repeated_folds = [tuple(np.flatnonzero(np.isin(rows, part)) for part in fold) for fold in folds]
+    weighted = chooser(kind, cv=folds).fit(X, y, sample_weight=weights)
+    repeated = chooser(kind, cv=repeated_folds).fit(X[rows], y[rows])
+    np.testing.assert_allclose(path_of(weighted), path_of(repeated), rtol=1e-7)
+    assert weighted.alpha_ == repeated.alpha_
+
+
+def test_a_splitter_may_draw_a_sample_twice(kind, data):
+    X, y = data
+    train, test = np.r_[:60, :60], np.arange(60, 90)
+    twice = chooser(kind, cv=[(train, test)]).fit(X, y)
+    once = chooser(kind, cv=[(np.arange(60), test)]).fit(X, y)
+    np.testing.assert_allclose(path_of(twice), path_of(once), rtol=1e-7)
+
+
+def test_sparse_inputs(kind, data):
+    X, y = data
+    X = np.where(np.random.default_rng(0).random(X.shape) < 0.6, X, 0.0)
+    params = {"max_iter": 3, "alphas": [0.1]}
+    dense, compressed = chooser(kind, **params).fit(X, y), chooser(kind, **params).fit(sparse.csr_matrix(X), y)
+    np.testing.assert_allclose(path_of(compressed), path_of(dense), rtol=1e-3)
+
+
+def test_groups_reach_the_splitter(kind, data):
+    X, y = data
+    groups = np.arange(len(y)) // 15
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = chooser(kind, cv=GroupKFold(3)).fit(X, y, groups=groups)
+    by_hand = chooser(kind, cv=list(GroupKFold(3).split(X, y, groups))).fit(X, y)
+    np.testing.assert_array_equal(path_of(model), path_of(by_hand))
+
+
+def test_groups_without_routing_are_refused(kind, data):
+    X, y = data
+    with pytest.raises(ValueError, match=r"\[groups\] are passed but are not explicitly set|groups"):
+        chooser(kind).fit(X, y, groups=np.zeros(len(y)))
+
+
+@pytest.mark.parametrize("alphas", [[], [-1.0], [np.nan], [[0.1]], [np.inf]])
+def test_bad_alphas_are_named(kind, data, alphas):
+    with pytest.raises(ValueError, match="alphas must be a number or a list"):
+        chooser(kind, alphas=alphas).fit(*data)
+
+
+@pytest.mark.parametrize(("part", "name"), [(0, "training"), (1, "held-out")])
+def test_a_fold_without_weight_is_named(kind, data, part, name):
+    X, y = data
+    fold = next(KFold(3).split(X))
+    weights = np.ones(len(y))
+    weights[fold[part]] = 0.0
+    with pytest.raises(ValueError, match=f"zero for every {name} sample of fold 0"):
+        chooser(kind, cv=[fold]).fit(X, y, sample_weight=weights)
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(kind, data):
+    X, y = data
+    model = chooser(kind).fit(X, y)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(np.full_like(X, np.nan), y)
+    assert vars(model) == before
+
+
+def test_a_monitor_scores_the_fitted_estimator(kind, data):
+    scoring = "r2" if kind == "regressor" else "accuracy"
+    monitor = ScoringMonitor(scoring=scoring)
+    model = chooser(kind).set_callbacks(monitor).fit(*data)
+    log = monitor.get_logs().data_as_pandas
+    assert log[scoring].iloc[-1] == pytest.approx(model.score(*data))
+
+
+class TestClasses:
+    """What only the classifier has to take care of."""
+
+    def test_folds_are_stratified(self):
+        X, y = load_iris(return_X_y=True)  # sorted by class: plain folds would miss one each
+        model = chooser("classifier").fit(X, y)
+        by_hand = chooser("classifier", cv=list(StratifiedKFold(3).split(X, y))).fit(X, y)
+        np.testing.assert_array_equal(model.log_loss_path_, by_hand.log_loss_path_)
+        assert model.log_loss_path_.max() < 1.0
+
+    @pytest.mark.parametrize("n_classes", [2, 3])
+    def test_folds_that_miss_a_class(self, n_classes):
+        X, y = load_iris(return_X_y=True)
+        X, y = X[: 50 * n_classes], np.array(["a", "b", "c"])[y[: 50 * n_classes]]
+        model = chooser("classifier", cv=KFold(n_classes)).fit(X, y)
+        assert np.all(np.isfinite(model.log_loss_path_))
+        assert np.all(model.log_loss_path_ > 10)  # a class that was never seen has next to no probability
+        assert set(model.predict(X)) == set(model.classes_)
+
+    def test_a_class_with_one_sample(self):
+        X, y = load_iris(return_X_y=True)
+        rows = np.r_[:101]
+        with pytest.warns(UserWarning, match="least populated class"):
+            model = chooser("classifier").fit(X[rows], y[rows])
+        assert np.all(np.isfinite(model.log_loss_path_))
+        assert model.predict_proba(X).shape == (150, 3)
+
+    def test_class_weight_is_sample_weight(self):
+        X, y = data_of("classifier")
+        rows = np.flatnonzero((y == 0) | (np.arange(len(y)) % 3 == 0))
+        X, y = X[rows], y[rows]
+        balanced = chooser("classifier", class_weight="balanced").fit(X, y)
+        weights = (len(y) / (2 * np.bincount(y)))[y]
+        by_sample = chooser("classifier").fit(X, y, sample_weight=weights)
+        np.testing.assert_allclose(balanced.log_loss_path_, by_sample.log_loss_path_, rtol=1e-9)
+
+    def test_labels_of_a_categorical_column(self):
+        X, y = data_of("classifier")
+        labels = pd.Series(pd.Categorical.from_codes(y, ["late", "early"]))
+        model = chooser("classifier").fit(pd.DataFrame(X, columns=["u", "v"]), labels)
+        np.testing.assert_array_equal(model.classes_, ["early", "late"])
+        assert list(model.feature_names_in_) == ["u", "v"]
+
+
+def test_held_out_error_is_averaged_over_targets():
+    X, y = data_of("regressor")
+    Y = np.column_stack([y, 10.0 * X[:, 0] ** 2])
+    train, test = next(KFold(3).split(X))
+    model = chooser("regressor", alphas=[0.01], cv=[(train, test)], tol=1e-4).fit(X, Y)
+    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
+    alone = ImplicitRegressor(n_hidden=3, max_iter=8, alpha=0.01, tol=1e-4, random_state=seed).fit(X[train], Y[train])
+    assert model.mse_path_[0, 0] == pytest.approx(mean_squared_error(Y[test], alone.predict(X[test])), rel=1e-8)
+    assert model.predict(X).shape == (len(y), 2)
