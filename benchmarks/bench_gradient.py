@@ -154,7 +154,8 @@ def rows(m, seconds, n_hidden, alpha=0.003):
     print("|---:|---:|---:|---:|")
     for level in (0.8, 0.9, 0.93, 0.94, 0.945, 0.95, 0.953, 0.955, 0.956, 0.957):
         times = [course[course[:, 1] >= level, 0].min(initial=np.inf) for course in courses.values()]
-        print(f"| {level} | {times[0]:.1f} | {times[1]:.1f} | {times[0] / times[1]:.2g} |", flush=True)
+        ratio = f"{times[0] / times[1]:.2g}" if np.isfinite(times).any() else "-"
+        print(f"| {level} | {times[0]:.1f} | {times[1]:.1f} | {ratio} |", flush=True)
 
 
 if __name__ == "__main__":
