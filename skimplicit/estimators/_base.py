@@ -203,6 +203,7 @@ class ImplicitEstimator(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, T
     def _check_choices(self):
         """Check what parameter constraints cannot say, before any work."""
         activation = get_activation(self.activation)
+        METHODS[self.method].check(activation)
         for name in ("alpha", "tol", "column_budget"):
             if getattr(self, name) is not None and not np.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")

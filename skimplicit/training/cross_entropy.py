@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skimplicit.blocks.logistic import cross_entropy, logistic_readout, prior_logits
+from skimplicit.blocks.losses import CrossEntropyLoss
 from skimplicit.training.objective import ImplicitObjective
 
 __all__ = ["CrossEntropyObjective"]
@@ -30,6 +31,8 @@ class CrossEntropyObjective(ImplicitObjective):
     direct : bool
         Whether there is a direct term D.
     """
+
+    sample_loss = CrossEntropyLoss()
 
     @property
     def null_loss(self):

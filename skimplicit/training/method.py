@@ -140,6 +140,10 @@ class TrainingMethod(ABC):
         self.n_iter = 0
         self.stopped = False
 
+    @staticmethod
+    def check(activation):  # noqa: B027
+        """Raise a ValueError if the method cannot train rules with an activation."""
+
     @abstractmethod
     def run(self, position, stage, W, b, start):
         """Go through one stage from a feasible point.

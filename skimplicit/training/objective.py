@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skimplicit.blocks.losses import SquaredLoss
 from skimplicit.blocks.readout import Readout, ridge_readout
 from skimplicit.fixed_point import adjoint, equilibrium
 from skimplicit.rule import ImplicitRule
@@ -98,6 +99,9 @@ class ImplicitObjective:
     direct : bool
         Whether there is a direct term D.
     """
+
+    #: The loss of one sample as a function of its prediction.
+    sample_loss = None
 
     def __init__(self, samples, activation, direct):
         self.samples = samples
@@ -196,6 +200,8 @@ class SquaredObjective(ImplicitObjective):
     direct : bool
         Whether there is a direct term D.
     """
+
+    sample_loss = SquaredLoss()
 
     @property
     def null_loss(self):
