@@ -2,8 +2,8 @@
 
 Digits: mean accuracy over 5 folds, inputs standardised inside each fold, 50 states in one layer. Synthetic: R2 on the
 training set of a random rule (400 samples, 10 active inputs of 50, 100 outputs, 20 states, norm 0.5) for 10 states
-without a direct term, at the true equilibrium. J is the true objective of the rule that is stored. A line for each seed,
-everything else at its default. Times are processor times. ``bound`` is the largest ``||A||_inf - kappa``.
+without a direct term, at the true equilibrium. J is the true objective of the rule that is stored. A line for each
+seed, everything else at its default. Times are processor times. ``bound`` is the mean of ``||A||_inf - kappa``.
 """
 
 import argparse

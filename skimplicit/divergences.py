@@ -1,15 +1,15 @@
 """Fenchel divergences: ``F(x, z) >= 0`` for a state x and a pre-activation z, zero exactly where ``x = phi(z)``.
 
 An increasing activation phi is the derivative of a convex function G*, whose conjugate G has the inverse of phi for its
-derivative. Then ``F(x, z) = G(x) + G*(z) - x z`` is convex in x and convex in z, so that the equation ``x = phi(z)`` can
-be replaced by a penalty each of whose two blocks is a convex program.
+derivative. Then ``F(x, z) = G(x) + G*(z) - x z`` is convex in x and convex in z, so that the equation ``x = phi(z)``
+can be replaced by a penalty each of whose two blocks is a convex program.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, xlog1py, xlogy
+from scipy.special import xlog1py, xlogy
 
 from skimplicit.activations import ACTIVATIONS, Activation
 

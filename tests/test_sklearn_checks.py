@@ -10,6 +10,8 @@ ESTIMATORS = [
     ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10),
     ImplicitClassifier(),
     ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10),
+    ImplicitRegressor(method="lifted", n_hidden=3, max_iter=10),
+    ImplicitClassifier(method="lifted", n_hidden=3, max_iter=10),
     ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
     ImplicitFeatureSelector(estimator=ImplicitRegressor(n_hidden=2, max_iter=5), column_budgets=3, cv=2),
 ]

@@ -1,7 +1,7 @@
 """The block of the states in lifted training: every sample by itself, layer by layer where there are layers.
 
-The states X are free variables, held to their equation by a Fenchel divergence. A layer of states is in the loss, in its
-own equation ``X = phi(X A' + ...)`` and in the equations of the states that it feeds.
+The states X are free variables, held to their equation by a Fenchel divergence. A layer of states is in the loss, in
+its own equation ``X = phi(X A' + ...)`` and in the equations of the states that it feeds.
 """
 
 from dataclasses import dataclass
@@ -102,16 +102,6 @@ class StatesProblem:
     def _feeds_itself(self):
         return bool(self.A.any())
 
-    @cached_property
-    def convexity(self):
-        """Smallest eigenvalue of ``mu I - M - M'``, ``M = diag(w)^(1/2) A diag(w)^(-1/2)``: at least 0 if convex."""
-        return float(np.linalg.eigvalsh(self._coupling())[0])
-
-    def _coupling(self):
-        root = np.sqrt(self.weights)
-        M = root[:, None] * self.A / root
-        return self.divergence.modulus * np.eye(root.size) - M - M.T
-
     def curvature(self):
         """Return a bound of the second derivatives of the smooth part in the metric of the weights, a float."""
         root = np.sqrt(self.weights)
@@ -119,8 +109,10 @@ class StatesProblem:
         C = self.C / root
         own = root[:, None] * self.A / root
         fed = np.sqrt(self.fed_weights)[:, None] * self.feed / root
-        bound = self._coupling() + self.loss.curvature(self.Y) * (C.T @ C) + gamma * (own.T @ own + fed.T @ fed)
-        return max(float(np.linalg.eigvalsh(bound)[-1]), self.divergence.modulus)
+        modulus = self.divergence.modulus
+        bound = modulus * np.eye(root.size) - own - own.T
+        bound += self.loss.curvature(self.Y) * (C.T @ C) + gamma * (own.T @ own + fed.T @ fed)
+        return max(float(np.linalg.eigvalsh(bound)[-1]), modulus)
 
     def to_cvxpy(self, centre):
         """Return the program in symbols, the concave part of ``-x' diag(w) A x`` replaced by its tangent.

@@ -56,8 +56,9 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     solver : {"auto", "cvxpy", "projected"}
         Solver of the equilibrium block: CVXPY, the reference, or accelerated projected gradient, which is faster.
         ``"auto"`` takes CVXPY for custom constraints only.
-    method : {"bcd"}
-        How to train: block coordinate descent.
+    method : {"bcd", "lifted"}
+        How to train: block coordinate descent with the states at equilibrium, or lifted (Fenchel) block coordinate
+        descent, which knows ``"relu"``, ``"leaky_relu"``, ``"identity"``, ``"tanh"`` and ``"sigmoid"``.
     max_iter : int
         Most outer iterations, all steps of the schedule together.
     tol : float

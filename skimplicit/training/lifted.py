@@ -22,11 +22,11 @@ _MAX_RISES = 10
 _PATIENCE = 3
 # Tolerance of the states at equilibrium, and with it of J.
 _TOL = 1e-7
-# Share of the largest second derivative of the loss that its mean counts for at least: that of a cross-entropy vanishes.
+# Least share of the loss's largest second derivative that its mean is taken for: that of a cross-entropy vanishes.
 _LEAST_CURVATURE = 1e-6
-# The blocks of one sweep: a good step will do, for the true objective judges it.
-_STATES_TOL, _STATES_MAX_ITER = 1e-4, 30
-_WEIGHTS_TOL, _WEIGHTS_MAX_ITER = 1e-4, 3
+# Iterations of the two blocks in a sweep: a good step will do, for the true objective judges it. No tolerance ends them
+# sooner, for the larger the coupling, the smaller the moves that matter.
+_STATES_MAX_ITER, _WEIGHTS_MAX_ITER = 30, 3
 
 
 class FenchelLifted(TrainingMethod):
@@ -119,7 +119,7 @@ class FenchelLifted(TrainingMethod):
         X = self._lift(current, W, b, offset, weights)
         matching = replace(self.problem(stage, *W.shape), ridge=stage.alpha)
         problem = WeightsProblem(self.divergence, samples, X, weights, matching)
-        return solve_weights(problem, self.solver, W, b, _WEIGHTS_TOL, _WEIGHTS_MAX_ITER)
+        return solve_weights(problem, self.solver, W, b, 0.0, _WEIGHTS_MAX_ITER)
 
     def _lift(self, current, W, b, offset, weights):
         """Return the states after their block, layer by layer."""
@@ -148,7 +148,7 @@ class FenchelLifted(TrainingMethod):
                 fed_states=X[:, fed],
                 fed_weights=weights[fed],
             )
-            X[:, layer] = solve_states(problem, X[:, layer], _STATES_TOL, _STATES_MAX_ITER)
+            X[:, layer] = solve_states(problem, X[:, layer], 0.0, _STATES_MAX_ITER)
         return X
 
 

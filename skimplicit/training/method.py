@@ -140,8 +140,8 @@ class TrainingMethod(ABC):
         self.n_iter = 0
         self.stopped = False
 
-    @staticmethod
-    def check(activation):  # noqa: B027
+    @staticmethod  # noqa: B027 - most methods take any activation
+    def check(activation):
         """Raise a ValueError if the method cannot train rules with an activation."""
 
     @abstractmethod
