@@ -15,6 +15,7 @@ import skimplicit
 FLOORS = {
     "activations": 1,
     "block_activations": 1,
+    "divergences": 1,
     "structure": 1,
     "matrix_measures": 1,
     "monotone": 1,

@@ -21,6 +21,8 @@ ESTIMATORS = [
     ImplicitRegressor(method="gradient", early_stopping=True, validation_fraction=0.3, n_hidden=3, max_iter=20),
     ImplicitClassifier(method="gradient", n_hidden=3, max_iter=20),
     ImplicitClassifier(method="gradient", early_stopping=True, validation_fraction=0.3, n_hidden=3, max_iter=20),
+    ImplicitRegressor(method="lifted", n_hidden=3, max_iter=10),
+    ImplicitClassifier(method="lifted", n_hidden=3, max_iter=10),
     ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
     ImplicitClassifierCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
     ImplicitFeatureSelector(estimator=ImplicitRegressor(n_hidden=2, max_iter=5), column_budgets=3, cv=2),

@@ -259,6 +259,7 @@ class ImplicitEstimator(
     def _check_choices(self):
         """Check what parameter constraints cannot say, before any work."""
         activation = get_activation(self.activation)
+        METHODS[self.method].check(activation)
         for name in ("alpha", "tol", "column_budget"):
             if getattr(self, name) is not None and not np.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")

@@ -57,12 +57,13 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         ``constraints(A, B)`` returns a list of convex CVXPY constraints on the CVXPY expressions A (n, n) and B (n, p);
         forces ``solver="cvxpy"``.
     solver : {"auto", "cvxpy", "projected", "adam", "sgd"}
-        With ``method="bcd"``, the solver of the equilibrium block: CVXPY, the reference, or accelerated projected
-        gradient, which is faster; ``"auto"`` takes CVXPY for custom constraints only. With ``method="gradient"``, the
-        optimiser: Adam, which ``"auto"`` takes, or ``"sgd"`` with Nesterov's momentum.
-    method : {"bcd", "gradient"}
-        How to train: block coordinate descent, or projected implicit gradient over batches of samples, for many rows
-        and hundreds of states.
+        With ``method="bcd"`` and ``"lifted"``, the solver of the block of A and B: CVXPY, the reference, or accelerated
+        projected gradient, which is faster; ``"auto"`` takes CVXPY for custom constraints only. With
+        ``method="gradient"``, the optimiser: Adam, which ``"auto"`` takes, or ``"sgd"`` with Nesterov's momentum.
+    method : {"bcd", "gradient", "lifted"}
+        How to train: block coordinate descent with the states at equilibrium; projected implicit gradient over batches
+        of samples, for many rows and hundreds of states; or lifted (Fenchel) block coordinate descent, which knows
+        ``"relu"``, ``"leaky_relu"``, ``"identity"``, ``"tanh"`` and ``"sigmoid"``.
     max_iter : int
         Most outer iterations (epochs, for the gradient), all steps of the schedule together.
     tol : float

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skimplicit.blocks.logistic import cross_entropy, logistic_readout, prior_logits
+from skimplicit.blocks.losses import CrossEntropyLoss
 from skimplicit.training.objective import ImplicitObjective
 
 __all__ = ["CrossEntropyObjective"]
@@ -31,6 +32,8 @@ class CrossEntropyObjective(ImplicitObjective):
         Whether there is a direct term D.
     """
 
+    sample_loss = CrossEntropyLoss()
+
     @property
     def null_loss(self):
         """Entropy of the shares of the classes, a float (of equal shares, without intercepts)."""
@@ -45,9 +48,6 @@ class CrossEntropyObjective(ImplicitObjective):
             shift = start.readout.C @ (moments.X_mean - start.moments.X_mean)
             near = replace(start.readout, c=start.readout.c + shift)
         return logistic_readout(self.samples, states, moments, alpha, self.direct, near, _READOUT_TOL * tol)
-
-    def _losses(self, predictions):
-        return cross_entropy(predictions, self.samples.Y)[0]
 
     def _loss_derivatives(self, predictions):
         P = cross_entropy(predictions, self.samples.Y)[1]

@@ -147,6 +147,10 @@ class TrainingMethod(ABC):
         self.n_iter = 0
         self.stopped = False
 
+    @staticmethod  # noqa: B027 - most methods take any activation
+    def check(activation):
+        """Raise a ValueError if the method cannot train rules with an activation."""
+
     @abstractmethod
     def run(self, position, stage, W, b, start):
         """Go through one stage from a feasible point.

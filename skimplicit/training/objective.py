@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skimplicit.blocks.losses import SquaredLoss
 from skimplicit.blocks.readout import Readout, ridge_readout
 from skimplicit.fixed_point import adjoint, equilibrium
 from skimplicit.rule import ImplicitRule
@@ -151,6 +152,9 @@ class ImplicitObjective:
         Whether there is a direct term D.
     """
 
+    #: The loss of one sample as a function of its prediction.
+    sample_loss = None
+
     def __init__(self, samples, activation, direct):
         self.samples = samples
         self.activation = activation
@@ -162,10 +166,6 @@ class ImplicitObjective:
 
     def _loss_derivatives(self, predictions):
         """Return the derivative of every sample's loss by its predictions (m, q), and the mean second derivative."""
-        raise NotImplementedError
-
-    def _losses(self, predictions):
-        """Return the loss of every sample at predictions of shape (m, q)."""
         raise NotImplementedError
 
     def over(self, samples):
@@ -226,7 +226,7 @@ class ImplicitObjective:
     def loss_at(self, point, tol):
         """Return the mean loss at a :class:`Point`, its readout as it is, a float; states to the tolerance ``tol``."""
         states = self._equilibrium(point.W, self._drive(point.W, point.b), None, tol, 1.0)
-        return float(self.samples.mean(self._losses(self._predictions(states, point.X_mean, point.readout))))
+        return self._mean_loss(self._predictions(states, point.X_mean, point.readout))
 
     def _drive(self, W, b):
         """Return the rows ``B u + b``, shape (m, n)."""
@@ -246,6 +246,9 @@ class ImplicitObjective:
         slopes = self.activation.derivative(Z, states)
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
         return adjoint(A, slopes, forcing, start=start, tol=tol, floor=floor).states
+
+    def _mean_loss(self, predictions):
+        return float(self.samples.mean(self.sample_loss.value(predictions, self.samples.Y)))
 
     def _intercept_gradient(self, S):
         """Return the mean of the rows S; zeros when there are no intercepts."""
@@ -303,6 +306,8 @@ class SquaredObjective(ImplicitObjective):
         Whether there is a direct term D.
     """
 
+    sample_loss = SquaredLoss()
+
     @property
     def null_loss(self):
         """Half the variance of the targets, summed, a float (their second moment, without intercepts)."""
@@ -316,9 +321,6 @@ class SquaredObjective(ImplicitObjective):
         predictions -= self.samples.Y
         return predictions, 1.0
 
-    def _losses(self, predictions):
-        return 0.5 * np.sum((predictions - self.samples.Y) ** 2, axis=1)
-
     def _loss(self, states, moments, readout):
         """Return ``1/2m ||Y - Yhat||_F^2``."""
         C, D = readout.C, readout.D
@@ -330,4 +332,4 @@ class SquaredObjective(ImplicitObjective):
             fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D) - np.sum(rotated**2 * values)
         if total - fitted > _SMALL_LOSS * total:
             return 0.5 * (total - fitted)
-        return float(self.samples.mean(self._losses(self._predictions(states, moments.X_mean, readout))))
+        return self._mean_loss(self._predictions(states, moments.X_mean, readout))
