@@ -13,8 +13,8 @@ from skimplicit.training.method import TrainingMethod
 __all__ = ["FenchelLifted"]
 
 # The coupling starts at this multiple of the loss's own curvature, doubles when a sweep raises J and gives way a
-# little when one lowers it. On the synthetic set of the paper (two seeds, 200 sweeps) J is 9.9 and 8.3 from 3, 9.9 and
-# 8.8 from 1, 12.4 and 8.9 from 10.
+# little when one lowers it. On the synthetic set of the paper (two seeds, 200 sweeps) J is 9.9 and 8.2 from 3, 9.9 and
+# 8.9 from 1, 12.6 and 8.5 from 10.
 _COUPLING, _RISE, _FALL = 3.0, 2.0, 0.9
 # Sweeps in a row that raise J and end a stage: the coupling is then a thousand times what it was.
 _MAX_RISES = 10
@@ -40,8 +40,8 @@ class FenchelLifted(TrainingMethod):
     3. the equilibrium and the readout C, D, c, which give the true objective J.
 
     A sweep that raises J is not accepted, and the coupling t doubles. As t grows, step 1 moves the states along the
-    implicit gradient and step 2 becomes the matching program of block coordinate descent at equilibrium, so that a
-    point that no sweep improves is one of J's own.
+    implicit gradient and step 2 becomes the matching program of block coordinate descent at equilibrium, so that what
+    no sweep improves is a stationary point of J.
 
     Parameters
     ----------
@@ -93,7 +93,8 @@ class FenchelLifted(TrainingMethod):
                 coupling, rises = self.coupling, 0
             decrease = (current.objective - new.objective) / abs(current.objective) if current.objective else 0.0
             previous, current = current, new
-            momentum = _next_momentum(momentum)
+            if self.constraints.custom is None:  # an extrapolated point could leave the custom set
+                momentum = _next_momentum(momentum)
             self.record(position, current)
             idle = idle + 1 if decrease < stage.tol else 0
             if self.stopped or idle >= _PATIENCE:
@@ -102,7 +103,7 @@ class FenchelLifted(TrainingMethod):
 
     def _extrapolate(self, stage, current, previous, momentum):
         """Return Nesterov's point, projected back."""
-        if momentum == 1.0 or self.constraints.custom is not None:
+        if momentum == 1.0:
             return current.W, current.b
         weight = (momentum - 1.0) / _next_momentum(momentum)
         W = self.problem(stage, *current.W.shape).project(current.W + weight * (current.W - previous.W))
