@@ -25,7 +25,7 @@ _FOLD_BUDGETS = 10
 # s (1 - s) are no evidence that inputs are missed; losing one that matters costs two to three times as much.
 _REFIT_SPREAD = 0.15
 # Path and refit differ in what alpha has to do: the path starts flexible.
-_LARGEST_PATH_ALPHA = 1e-2
+_LARGEST_PATH_ALPHA = 3e-3
 
 
 def choose_size(scores):
