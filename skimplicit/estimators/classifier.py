@@ -37,7 +37,8 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         ``"silu"``, ``"gelu"``, or an :class:`~skimplicit.Activation`. If its slopes exceed 1, the bound on A is kappa
         divided by the largest.
     kappa : float
-        Bound on the infinity norm of A, in [0, 1). The stored A satisfies it exactly.
+        Bound on the infinity norm of A, in [0, 1). The stored A satisfies it exactly. Lower than for regression by
+        default: classes that a rule can nearly separate need no strong feedback.
     column_budget : float or None
         Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that
         inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.
@@ -145,9 +146,9 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         *,
         n_hidden=20,
         activation="relu",
-        kappa=0.95,
+        kappa=0.5,
         column_budget=None,
-        alpha=0.02,
+        alpha=0.01,
         direct="auto",
         fit_intercept=True,
         class_weight=None,

@@ -71,7 +71,7 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
         *,
         n_hidden=20,
         activation="relu",
-        kappa=0.95,
+        kappa=0.5,
         column_budget=None,
         alphas=8,
         direct="auto",

@@ -85,6 +85,16 @@ def _row_keys(U, Y):
     return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
 
 
+def _sparse_variance(U, weights, mean):
+    """Return ``sum_i w_i (U_ij - mean_j)^2``: entries and zeros apart, for one minus the other would cancel."""
+    rows = np.repeat(np.arange(U.shape[0]), np.diff(U.indptr))
+    columns = U.indices
+    entries = np.bincount(columns, weights[rows] * (U.data - mean[columns]) ** 2, minlength=U.shape[1])
+    filled = np.bincount(columns, minlength=U.shape[1])
+    share = np.bincount(columns, weights[rows], minlength=U.shape[1])
+    return entries + np.where(filled == U.shape[0], 0.0, np.maximum(1.0 - share, 0.0)) * mean**2
+
+
 class Samples:
     """Inputs U, targets Y and weights, centred and scaled for training.
 
@@ -113,9 +123,8 @@ class Samples:
         self.centre = centre
         mean = np.asarray(self.weights @ U).ravel()
         if sparse.issparse(U):
-            square = np.asarray(self.weights @ U.multiply(U)).ravel()
-            variance = square - mean**2 if centre else square
-            size = np.sqrt(square)
+            size = np.sqrt(np.asarray(self.weights @ U.multiply(U)).ravel())
+            variance = _sparse_variance(sparse.csr_array(U), self.weights, mean if centre else np.zeros_like(mean))
         else:
             size = np.abs(U).max(axis=0, initial=0.0)
             deviation = (U - mean if centre else U) / np.where(size > 0, size, 1.0)
