@@ -35,6 +35,11 @@ class RidgePathMixin:
 
     Goes before the estimator that trains at one ridge, which a subclass names in ``_single``; a subclass also says
     what the held-out loss is, in :meth:`_sample_losses`, and under which name to keep it, in ``_path_name``.
+
+    Parameters
+    ----------
+    **parameters
+        All parameters of the estimator, ``alphas``, ``cv`` and ``n_jobs`` among them; stored as they are.
     """
 
     _path_constraints = {
