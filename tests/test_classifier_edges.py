@@ -178,3 +178,12 @@ def test_path_of_budgets(iris, n_classes):
     assert path.train_scores[0] > 0.8  # share of the entropy of the classes
     # The petals tell the species apart.
     assert set(path.shares.argsort()[-2:]) == {2, 3}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 59, 327])
+def test_few_samples_and_few_iterations_do_not_overflow(seed):
+    # Newton's step of the readout where nearly all probabilities are 0 or 1; 327 overflowed. Warnings are errors.
+    X = np.array([[i, j] for i in (1, 2, 3) for j in (1, 2, 3, 4)], dtype=float)
+    y = np.array([1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 2, 2])
+    model = ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10, random_state=seed).fit(X, y)
+    assert np.isfinite(model.predict_log_proba(X)).all()

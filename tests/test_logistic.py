@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skimplicit.activations import get_activation
 from skimplicit.blocks.logistic import cross_entropy, logistic_readout
+from skimplicit.blocks.readout import Readout
 from skimplicit.training.cross_entropy import CrossEntropyObjective
 from skimplicit.training.samples import Samples
 
@@ -61,6 +62,20 @@ def test_sparse_inputs_give_the_same_readout(n_classes):
     readouts = [logistic_readout(s, states, s.moments(states), 0.01, True, tol=1e-15)[0] for s in (samples, dense)]
     np.testing.assert_allclose(readouts[0].C, readouts[1].C, atol=1e-9)
     np.testing.assert_allclose(readouts[0].D, readouts[1].D, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
+def test_start_with_certain_and_wrong_probabilities(n_classes, size):
+    # All probabilities are 0 or 1, so the curvature vanishes; numbers must stay finite and the objective must not rise.
+    samples, states, _ = problem(n_classes, m=12)
+    moments = samples.moments(states)
+    wrong, _ = logistic_readout(samples, states, moments, 1e-3, True)
+    start = Readout(-size * wrong.C, -size * wrong.D, -size * (wrong.c + 1.0))
+    with np.errstate(over="raise", invalid="raise"):
+        found, _ = logistic_readout(samples, states, moments, 1e-3, True, start)
+    assert np.isfinite(found.c).all()
+    assert value(samples, states, moments, found, 1e-3) <= value(samples, states, moments, start, 1e-3)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

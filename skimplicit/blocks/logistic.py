@@ -22,6 +22,8 @@ _MAX_NEWTON, _MAX_CG = 100, 50
 _FORCING = 0.3
 # A smaller decrease, in nats, is not worth a step: the intercept of a class without a sample would fall for ever.
 _LEAST_DECREASE = np.finfo(float).eps
+# Damping of Newton's step, beside the typical curvature: where all probabilities are 0 or 1 it would have no bound.
+_DAMPING = 1e-8
 # Share of the predicted decrease that a step has to bring, and the smallest step tried.
 _ARMIJO, _SHORTEST = 1e-4, 1e-10
 
@@ -208,7 +210,8 @@ class _Problem:
             V = self.product(point)
             V *= P
             V -= P * V.sum(axis=1, keepdims=True)
-            return self.adjoint(V).plus(point.without_intercept(), self.alpha)
+            bent = self.adjoint(V).plus(point.without_intercept(), self.alpha)
+            return bent.plus(point, _DAMPING * curvature)
 
         residual = gradient
         direction = precondition(residual)
