@@ -5,9 +5,9 @@ from skimplicit.blocks.projected_solver import ProjectedSolver
 __all__ = ["make_solver"]
 
 # Inside training a matching program is one step of many. Without a budget its exact solution costs no more than a good
-# one; under a budget, where projected gradient is slow, a good feasible point will do, for the step is judged by the
-# true objective.
-_TRAINING_TOL, _BUDGET_MAX_ITER = 1e-9, 12
+# one. For degenerate programs, which no linear system finishes, and under a budget, where projected gradient is slow, a
+# good feasible point will do, for the step is judged by the true objective.
+_TRAINING_TOL, _MAX_ITER, _BUDGET_MAX_ITER = 1e-9, 60, 12
 
 
 def make_solver(name, custom_constraints):
@@ -37,4 +37,4 @@ def make_solver(name, custom_constraints):
         from skimplicit.blocks.cvxpy_solver import CvxpySolver
 
         return CvxpySolver()
-    return ProjectedSolver(tol=_TRAINING_TOL, budget_max_iter=_BUDGET_MAX_ITER)
+    return ProjectedSolver(_TRAINING_TOL, _MAX_ITER, _BUDGET_MAX_ITER)
