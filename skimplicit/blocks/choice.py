@@ -7,7 +7,7 @@ __all__ = ["make_solver"]
 # Inside training a matching program is one step of many. Without a budget its exact solution costs no more than a good
 # one. For degenerate programs, which no linear system finishes, and under a budget, where projected gradient is slow, a
 # good feasible point will do, for the step is judged by the true objective.
-_TRAINING_TOL, _MAX_ITER, _BUDGET_MAX_ITER = 1e-9, 60, 12
+_TRAINING_TOL, _MAX_ITER, _BUDGET_MAX_ITER = 1e-9, 600, 12
 
 
 def make_solver(name, custom_constraints):
