@@ -78,7 +78,7 @@ def test_states_are_a_fixed_point_of_the_convex_program_of_cvxpy(name, kind, kap
 
 
 def _domain(name):
-    return {"relu": (0.0, None), "tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}.get(name, (None, None))
+    return {"relu": (0.0, np.inf), "tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}.get(name, (-np.inf, np.inf))
 
 
 @every_loss

@@ -203,7 +203,8 @@ class TestSolvers:
             assert (
                 np.abs(W[:, :n]).sum(axis=1).max() <= problem.kappa
             )  # no tolerance: it is what makes a rule well-posed
-        assert problem.value(projected) == pytest.approx(problem.value(reference), rel=1e-6, abs=1e-12)
+        # Of a minimum of zero CVXPY's solvers, whose tolerance is 1e-8, leave up to 1e-11.
+        assert problem.value(projected) == pytest.approx(problem.value(reference), rel=1e-6, abs=1e-10)
 
     @every_gram
     @every_set
