@@ -23,7 +23,7 @@ _END_SHARE, _TOL = 0.02, 1e-3
 _ALPHA = 3e-3
 # The path starts with kinks inside the data: B is larger than for a fit by this factor. An input without a linear trace
 # (a square) whose column is small at the start can die before it is noticed. Of 18 paths on 640 rows of Friedman 1 with
-# 40 noise inputs, 2 rank a true input below noise with this start and ridge, 8 with a start and a ridge of a fit.
+# 40 noise inputs, 2 rank a true input below noise with this start and ridge, 5 with those of a fit and .01.
 _START_SPREAD = 4.0
 
 
