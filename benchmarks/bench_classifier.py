@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector
-from skimplicit.blocks import logistic
+from skimplicit.subproblems.readout import logistic
 from skimplicit.training import cross_entropy
 
 # Parameters that differ from the defaults, and the accuracy wanted.

@@ -16,14 +16,10 @@ from sklearn.metrics import root_mean_squared_error
 
 from skimplicit import ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.blocks.choice import make_solver
-from skimplicit.training.bcd import BlockCoordinateDescent
+from skimplicit.rows import Samples
+from skimplicit.subproblems import make_solver
+from skimplicit.training import Adam, BlockCoordinateDescent, Constraints, SquaredObjective, StochasticGradient
 from skimplicit.training.continuation import continuation, random_weights
-from skimplicit.training.gradient import StochasticGradient
-from skimplicit.training.method import Constraints
-from skimplicit.training.objective import SquaredObjective
-from skimplicit.training.optimisers import Adam
-from skimplicit.training.samples import Samples
 
 SEEDS = range(5)
 METHODS = {

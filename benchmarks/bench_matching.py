@@ -8,9 +8,8 @@ from time import perf_counter
 
 import numpy as np
 
-from skimplicit.blocks.cvxpy_solver import CvxpySolver
-from skimplicit.blocks.matching import MatchingProblem
-from skimplicit.blocks.projected_solver import ProjectedSolver
+from skimplicit.subproblems import MatchingProblem, ProjectedSolver
+from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver
 
 GRID = [
     (5, 10, None, None),

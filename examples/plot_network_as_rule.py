@@ -18,8 +18,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from skimplicit import ImplicitRule
+from skimplicit.linalg import block_triangular_order
 from skimplicit.networks import from_sklearn
-from skimplicit.structure import steps
 
 # %%
 # The network, trained by scikit-learn, and its rule: the same outputs, to rounding.
@@ -44,7 +44,9 @@ scattered = ImplicitRule(
     hidden.A[order][:, order], hidden.B[order], hidden.C[:, order], None, hidden.b[order], hidden.c, "relu"
 )
 print("largest difference when scattered:", np.abs(scattered.predict(U) - hidden.predict(U)).max())
-print("sizes of the steps that it finds:", [step.states.size for step in steps(scattered.A)])
+print(
+    "sizes of the blocks of states that it finds:", [block.states.size for block in block_triangular_order(scattered.A)]
+)
 
 # %%
 # Both, as pictures of ``[[A, B], [C, D]]``: red weights are positive, blue ones negative, white ones zero.

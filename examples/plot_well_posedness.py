@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from skimplicit.activations import get_activation
-from skimplicit.equilibrium_methods import solve_equilibrium
+from skimplicit.equilibrium import solve_equilibrium
 from skimplicit.wellposedness import Condition, well_posedness
 
 # %%

@@ -1,13 +1,9 @@
 """Implicit deep learning for scikit-learn: ``y = C x + D u``, ``x = phi(A x + B u)``."""
 
 from skimplicit.activations import Activation
-from skimplicit.estimators.classifier import ImplicitClassifier
-from skimplicit.estimators.classifier_cv import ImplicitClassifierCV
-from skimplicit.estimators.path import ImplicitPath, implicit_path
-from skimplicit.estimators.regressor import ImplicitRegressor
-from skimplicit.estimators.regressor_cv import ImplicitRegressorCV
-from skimplicit.estimators.selector import ImplicitFeatureSelector
+from skimplicit.estimators import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
 from skimplicit.rule import ImplicitRule
+from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath, implicit_path
 
 __version__ = "0.1.0.dev0"
 

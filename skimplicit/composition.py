@@ -10,10 +10,9 @@ from functools import reduce
 import numpy as np
 from scipy import sparse
 
-from skimplicit.activations import get_activation
-from skimplicit.block_activations import join_activations
+from skimplicit.activations import get_activation, join_activations
+from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
-from skimplicit.structure import to_dense
 
 __all__ = ["activate", "affine", "affine_rule", "cascade", "concatenate", "feedback", "parallel"]
 

@@ -10,10 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array
 
 from skimplicit.activations import BaseActivation, get_activation
-from skimplicit.equilibrium_methods import METHODS, solve_equilibrium
-from skimplicit.fixed_point import Status
-from skimplicit.structure import row_scaled
-from skimplicit.substitution import Substitution
+from skimplicit.equilibrium import METHODS, Status, Substitution, solve_equilibrium
+from skimplicit.linalg import row_scaled
 from skimplicit.wellposedness import inf_norm, perron_certificate, well_posedness
 
 __all__ = ["ImplicitRule"]
@@ -38,7 +36,7 @@ class ImplicitRule:
     c : array-like of shape (q,) or None
         Intercept of the outputs; None for zeros.
     activation : str or BaseActivation
-        phi: one for all states, or a :class:`~skimplicit.block_activations.BlockActivation`.
+        phi: one for all states, or a :class:`~skimplicit.activations.BlockActivation`.
 
     Raises
     ------
@@ -153,7 +151,7 @@ class ImplicitRule:
               one another is solved by the method that suits it;
             - "direct": substitution alone, for an A that is strictly triangular after a permutation (feedforward);
             - "picard", "averaged", "anderson", "diagonal_newton", "newton", "peaceman_rachford": that iteration on the
-              whole state, see :func:`~skimplicit.equilibrium_methods.solve_equilibrium`.
+              whole state, see :func:`~skimplicit.equilibrium.solve_equilibrium`.
         tol : float
             Relative error allowed in each row.
         max_iter : int

@@ -4,8 +4,8 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from skimplicit.blocks.ball_rows import fista, minimise_in_balls
 from skimplicit.projections import project_rows_l1
+from skimplicit.subproblems.matching.ball_rows import minimise_in_balls
 
 every_seed = pytest.mark.parametrize("seed", range(3))
 KINDS = ["well", "ill", "rank one", "equal columns", "zero state"]
@@ -80,16 +80,3 @@ def test_few_iterations_give_a_feasible_descent():
     X = minimise_in_balls(H, r, weights, radius, start, 1e-12, 1)
     assert np.all((weights * np.abs(X)).sum(axis=1) <= radius * (1 + 1e-9))
     assert np.all(values(H, r, X) <= values(H, r, start) + 1e-12)
-
-
-@pytest.mark.parametrize("condition", [1.0, 1e3])
-def test_fista_solves_a_bound_constrained_problem(condition):
-    rng = np.random.default_rng(0)
-    Q = np.linalg.qr(rng.normal(size=(6, 6)))[0]
-    H = Q * np.geomspace(1.0, 1.0 / condition, 6) @ Q.T
-    r = rng.normal(size=(1, 6))
-    X = fista(lambda X: X @ H - r, lambda X: np.maximum(X, 0.0), 1.0, np.zeros((1, 6)), 1e-14, 20_000)
-    slope = X @ H - r
-    assert X.min() >= 0
-    assert slope.min() >= -1e-8
-    assert np.abs(slope * X).max() <= 1e-8

@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.blocks.choice import make_solver
-from skimplicit.blocks.projected_solver import ProjectedSolver
-from skimplicit.training.bcd import BlockCoordinateDescent
+from skimplicit.rows import Samples
+from skimplicit.subproblems import ProjectedSolver, make_solver
+from skimplicit.training import BlockCoordinateDescent, Constraints, SquaredObjective, Stage
 from skimplicit.training.continuation import continuation, random_weights
-from skimplicit.training.method import Constraints, Stage
-from skimplicit.training.objective import SquaredObjective
-from skimplicit.training.samples import Samples
 
 KAPPA = 0.9
 every_seed = pytest.mark.parametrize("seed", range(5))

@@ -6,11 +6,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS, get_activation
-from skimplicit.block_activations import BlockActivation, max_pool
+from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool
 from skimplicit.distill import drift_bound, low_rank, prune
+from skimplicit.linalg import to_dense
 from skimplicit.networks import feedforward
-from skimplicit.structure import to_dense
 
 ROUNDING = 1e-9  # of the states, which the certificates do not count
 every_seed = pytest.mark.parametrize("seed", range(5))

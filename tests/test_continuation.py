@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from skimplicit.projections import column_budget_norm
+from skimplicit.training import Constraints, Stage
 from skimplicit.training.continuation import alpha_schedule, budget_schedule, continuation, random_weights
-from skimplicit.training.method import Constraints, Stage
 
 every_length = pytest.mark.parametrize("max_iter", [1, 2, 7, 50, 200, 1000])
 

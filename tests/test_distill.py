@@ -16,8 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS, get_activation
-from skimplicit.block_activations import BlockActivation, max_pool
+from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool
 from skimplicit.distill import distill, drift_bound, from_states, teacher_states
 from skimplicit.networks import feedforward, from_sklearn
 

@@ -4,9 +4,8 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from skimplicit.activations import ACTIVATIONS
-from skimplicit.block_activations import softmax
-from skimplicit.divergences import DIVERGENCES, get_divergence
+from skimplicit.activations import ACTIVATIONS, softmax
+from skimplicit.lifted import DIVERGENCES, get_divergence
 
 every_divergence = pytest.mark.parametrize("divergence", DIVERGENCES.values(), ids=lambda d: d.activation.name)
 

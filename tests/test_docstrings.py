@@ -51,6 +51,12 @@ def public_members(cls):
             yield name
 
 
+def is_base_of_exported(cls):
+    """Tell whether the parameters of a class are documented where users see them: in subclasses that are exported."""
+    exported = [getattr(skimplicit, name) for name in skimplicit.__all__]
+    return cls not in exported and any(inspect.isclass(thing) and issubclass(thing, cls) for thing in exported)
+
+
 def public_objects():
     """Yield where numpydoc finds each public object, class members included, and the codes it must meet."""
     found = {}
@@ -60,8 +66,8 @@ def public_objects():
             if inspect.isclass(thing) or inspect.isroutine(thing):
                 found.setdefault(id(thing), (f"{module.__name__}.{name}", thing))
     for path, thing in found.values():
-        is_enum = inspect.isclass(thing) and issubclass(thing, Enum)
-        yield path, set(CODES) - {"PR01"} if is_enum else set(CODES)
+        undocumented = inspect.isclass(thing) and (issubclass(thing, Enum) or is_base_of_exported(thing))
+        yield path, set(CODES) - {"PR01"} if undocumented else set(CODES)
         if inspect.isclass(thing):
             # Users read the members of what the package exports. Below that, one sentence can be enough.
             exported = getattr(skimplicit, thing.__name__, None) is thing

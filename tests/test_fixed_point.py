@@ -7,9 +7,8 @@ held against finite differences of the forward loop, which is what it is for.
 import numpy as np
 import pytest
 
-from skimplicit import fixed_point
 from skimplicit.activations import ACTIVATIONS, Activation
-from skimplicit.fixed_point import Status, adjoint, equilibrium
+from skimplicit.equilibrium import Status, adjoint, equilibrium, fixed_point
 
 # Homogeneous functions that a user may define: one that kills what is positive, one that folds, one that turns round.
 CUSTOM = (

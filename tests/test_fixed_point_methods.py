@@ -9,9 +9,8 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS, get_activation
-from skimplicit.block_activations import BlockActivation
-from skimplicit.equilibrium_methods import METHODS, choose_method, solve_equilibrium
+from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation
+from skimplicit.equilibrium import METHODS, choose_method, solve_equilibrium
 from skimplicit.projections import project_rows_l1
 
 SEEDS = range(5)

@@ -8,13 +8,11 @@ from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.blocks.choice import make_solver
-from skimplicit.divergences import DIVERGENCES
+from skimplicit.lifted import DIVERGENCES, FenchelLifted
+from skimplicit.rows import Samples
+from skimplicit.subproblems import make_solver
+from skimplicit.training import Constraints, SquaredObjective, Stage
 from skimplicit.training.continuation import random_weights
-from skimplicit.training.lifted import FenchelLifted
-from skimplicit.training.method import Constraints, Stage
-from skimplicit.training.objective import SquaredObjective
-from skimplicit.training.samples import Samples
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 every_activation = pytest.mark.parametrize("name", [activation.name for activation in DIVERGENCES])

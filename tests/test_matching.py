@@ -10,11 +10,9 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from skimplicit.blocks.choice import make_solver
-from skimplicit.blocks.cvxpy_solver import CvxpySolver, SubproblemError
-from skimplicit.blocks.lasso_rows import soft_threshold
-from skimplicit.blocks.matching import MatchingProblem
-from skimplicit.blocks.projected_solver import ProjectedSolver
+from skimplicit.subproblems import MatchingProblem, ProjectedSolver, make_solver
+from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver, SubproblemError
+from skimplicit.subproblems.matching.lasso_rows import soft_threshold
 
 GRAMS = ["well", "ill", "singular", "dead state"]
 SETS = {

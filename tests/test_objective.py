@@ -9,8 +9,8 @@ from scipy import sparse
 
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.projections import project_rows_l1
-from skimplicit.training.objective import SquaredObjective
-from skimplicit.training.samples import Samples
+from skimplicit.rows import Samples
+from skimplicit.training import SquaredObjective
 
 TIGHT = 1e-13
 SMOOTH = ["tanh", "sigmoid", "softplus", "identity", "silu", "gelu", "elu"]

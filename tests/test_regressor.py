@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skimplicit import Activation, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.blocks.cvxpy_solver import SubproblemError
+from skimplicit.subproblems.matching.cvxpy_solver import SubproblemError
 
 # Few iterations do for what is tested here. Whether they were enough has its own test.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

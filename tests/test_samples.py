@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skimplicit.training.samples import Samples, merge_duplicates
+from skimplicit.rows import Samples, merge_duplicates
 
 every_seed = pytest.mark.parametrize("seed", range(3))
 either_form = pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule
-from skimplicit.estimators.subset_search import choose_size
+from skimplicit.selection.subset_search import choose_size
 
 N_INPUTS = 8
 TRUE = [1, 4, 6]

@@ -7,8 +7,8 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from skimplicit.linalg import row_scaled, to_dense
 from skimplicit.rule import ImplicitRule
-from skimplicit.structure import row_scaled, to_dense
 from skimplicit.wellposedness import perron_certificate
 
 __all__ = ["InputRegion", "drift_bound"]

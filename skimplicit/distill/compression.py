@@ -8,8 +8,8 @@ from scipy import sparse
 
 from skimplicit.distill.certificates import InputRegion
 from skimplicit.distill.state_matching import sparsity
+from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
-from skimplicit.structure import to_dense
 
 __all__ = ["LowRank", "Pruning", "low_rank", "prune"]
 

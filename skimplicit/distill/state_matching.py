@@ -8,16 +8,14 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from skimplicit.activations import get_activation
-from skimplicit.blocks.matching import MatchingProblem
-from skimplicit.blocks.projected_solver import ProjectedSolver
-from skimplicit.blocks.readout import ridge_readout
 from skimplicit.distill.certificates import drift_bound
 from skimplicit.estimators.structure import check_structure
+from skimplicit.linalg import block_triangular_order
 from skimplicit.projections import project_rows_l1
+from skimplicit.rows import Samples
 from skimplicit.rule import ImplicitRule
-from skimplicit.structure import steps
-from skimplicit.training.objective import SquaredObjective
-from skimplicit.training.samples import Samples
+from skimplicit.subproblems import MatchingProblem, ProjectedSolver, ridge_readout
+from skimplicit.training import SquaredObjective
 from skimplicit.wellposedness import perron_certificate
 
 __all__ = ["Distillation", "from_states", "sparsity"]
@@ -174,7 +172,7 @@ def from_states(
     else:
         mask = check_structure(structure, n)
     kappa = kappa / max(1.0, np.max(phi.lipschitz, initial=0.0))
-    layered = mask is not None and not any(step.implicit for step in steps(mask))
+    layered = mask is not None and not any(block.implicit for block in block_triangular_order(mask))
     scaling = kappa > 0 and phi.homogeneous and layered
     samples = Samples(U, Y)
     X, scale = phi(Z), np.ones(n)

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from skimplicit.activations import BaseActivation
-from skimplicit.block_activations import join_activations
+from skimplicit.activations import BaseActivation, join_activations
 from skimplicit.distill.state_matching import from_states
+from skimplicit.linalg import to_dense
 from skimplicit.networks import from_sklearn
 from skimplicit.networks.torch_converter import activation_of
 from skimplicit.rule import ImplicitRule
-from skimplicit.structure import to_dense
 
 __all__ = ["TeacherStates", "distill", "teacher_states"]
 

@@ -8,10 +8,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from skimplicit.estimators._base import ImplicitEstimator
+from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.incremental import takes_batches
 from skimplicit.estimators.preparation import EncodedTargets, unchanged_on_failure
-from skimplicit.training.cross_entropy import CrossEntropyObjective
+from skimplicit.training import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
 

@@ -1,8 +1,8 @@
 """ImplicitClassifierCV: the ridge chosen by cross-validated log-loss along a warm-started path."""
 
-from skimplicit.blocks.logistic import cross_entropy
+from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.estimators.classifier import ImplicitClassifier
-from skimplicit.estimators.ridge_path import RidgePathMixin
+from skimplicit.losses import cross_entropy
 
 __all__ = ["ImplicitClassifierCV"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skimplicit.structure import to_dense
+from skimplicit.linalg import to_dense
 
 __all__ = ["input_importances", "sensitivity"]
 

@@ -8,14 +8,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from skimplicit.blocks.readout import Readout
 from skimplicit.estimators.preparation import check_weights, unchanged_on_failure
+from skimplicit.rows import Samples, merge_duplicates
+from skimplicit.subproblems import Readout
+from skimplicit.training import Adam, Momentum, Point, Stage, StochasticGradient
 from skimplicit.training.continuation import random_weights
-from skimplicit.training.gradient import StochasticGradient
-from skimplicit.training.method import Stage
-from skimplicit.training.objective import Point
-from skimplicit.training.optimisers import Adam, Momentum
-from skimplicit.training.samples import Samples, merge_duplicates
 
 __all__ = ["IncrementalMixin", "choose_optimiser", "gradient_settings", "hold_out", "takes_batches"]
 
@@ -57,7 +54,7 @@ def choose_optimiser(estimator):
 
 
 def gradient_settings(estimator, n_samples, held_out=None):
-    """Return what :class:`~skimplicit.training.gradient.StochasticGradient` takes beyond every method's parameters.
+    """Return what :class:`~skimplicit.training.StochasticGradient` takes beyond every method's parameters.
 
     Parameters
     ----------
@@ -152,7 +149,7 @@ def takes_batches(estimator):
 
 
 class IncrementalMixin:
-    """``partial_fit`` of an :class:`~skimplicit.estimators._base.ImplicitEstimator`."""
+    """``partial_fit`` of an :class:`~skimplicit.estimators.base.ImplicitEstimator`."""
 
     # Whether ``partial_fit`` can go on from a rule.
     _goes_on = True

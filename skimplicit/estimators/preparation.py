@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
-from skimplicit.training.method import Constraints
+from skimplicit.training import Constraints
 
 __all__ = ["EncodedTargets", "Preparation", "check_weights", "in_user_units", "unchanged_on_failure"]
 
@@ -52,7 +52,7 @@ class Preparation:
         Constraints in the units of training.
     method : callable
         ``method(objective, solver, constraints, callback)`` returns a new
-        :class:`~skimplicit.training.method.TrainingMethod`.
+        :class:`~skimplicit.training.TrainingMethod`.
     attributes : dict
         Attributes to store after the fit.
     holds_out : bool
@@ -72,11 +72,11 @@ class Preparation:
         Parameters
         ----------
         schedule : list
-            Stages, as for :meth:`TrainingMethod.train <skimplicit.training.method.TrainingMethod.train>`.
+            Stages, as for :meth:`TrainingMethod.train <skimplicit.training.TrainingMethod.train>`.
         W, b : ndarray of shape (n, n + p), ndarray of shape (n,)
             Where to start.
         callback : callable or None
-            Called with each :class:`~skimplicit.training.method.Iteration`.
+            Called with each :class:`~skimplicit.training.Iteration`.
 
         Returns
         -------

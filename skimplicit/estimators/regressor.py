@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
-from skimplicit.estimators._base import ImplicitEstimator
+from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.preparation import EncodedTargets
-from skimplicit.training.objective import SquaredObjective
+from skimplicit.training import SquaredObjective
 
 __all__ = ["ImplicitRegressor"]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.estimators.regressor import ImplicitRegressor
-from skimplicit.estimators.ridge_path import RidgePathMixin
 
 __all__ = ["ImplicitRegressorCV"]
 

@@ -7,7 +7,7 @@ A signal with k channels of length l is a row of k * l numbers, an image one of 
 import numpy as np
 from scipy import sparse
 
-from skimplicit.block_activations import BlockActivation, max_pool
+from skimplicit.activations import BlockActivation, max_pool
 from skimplicit.composition import activate, affine_rule
 from skimplicit.rule import ImplicitRule
 
@@ -127,7 +127,7 @@ def max_pooling(window, *, input_shape, stride=None, padding=0):
     Returns
     -------
     ImplicitRule
-        B selects the inputs of each window, phi is :func:`~skimplicit.block_activations.max_pool`, C keeps one state
+        B selects the inputs of each window, phi is :func:`~skimplicit.activations.max_pool`, C keeps one state
         for each window.
 
     Raises

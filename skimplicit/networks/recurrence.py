@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from skimplicit.block_activations import join_activations
+from skimplicit.activations import join_activations
 from skimplicit.composition import cascade
 from skimplicit.rule import ImplicitRule
 

@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.block_activations import softmax
+from skimplicit.activations import softmax
 from skimplicit.composition import activate, affine_rule, cascade
 from skimplicit.networks.feedforward import feedforward
 from skimplicit.rule import ImplicitRule

@@ -3,8 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from skimplicit.activations import get_activation
-from skimplicit.block_activations import BlockActivation, softmax
+from skimplicit.activations import BlockActivation, get_activation, softmax
 from skimplicit.composition import affine_rule, cascade
 from skimplicit.networks.convolution import average_pooling, convolution, max_pooling
 from skimplicit.networks.feedforward import batch_norm

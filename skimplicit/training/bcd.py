@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skimplicit.training.method import TrainingMethod
+from skimplicit.training.base import TrainingMethod
 
 __all__ = ["BlockCoordinateDescent"]
 
@@ -30,7 +30,7 @@ class BlockCoordinateDescent(TrainingMethod):
     Parameters
     ----------
     objective, solver, constraints, callback : object
-        As for :class:`~skimplicit.training.method.TrainingMethod`.
+        As for :class:`~skimplicit.training.TrainingMethod`.
     """
 
     def __init__(self, objective, solver, constraints, callback=None):
@@ -38,7 +38,7 @@ class BlockCoordinateDescent(TrainingMethod):
         self.weight = 1.0  # the proximal weight outlives a stage
 
     def run(self, position, stage, W, b, start):
-        """See :meth:`TrainingMethod.run <skimplicit.training.method.TrainingMethod.run>`."""
+        """See :meth:`TrainingMethod.run <skimplicit.training.TrainingMethod.run>`."""
         tol = _LOOSE
         current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
         previous, momentum, adjoint, idle = current, 1.0, None, 0

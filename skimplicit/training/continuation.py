@@ -7,7 +7,7 @@ the budget, each in warm-started stages, does not.
 import numpy as np
 
 from skimplicit.projections import column_budget_norm, project_rows_l1
-from skimplicit.training.method import Stage
+from skimplicit.training.base import Stage
 
 __all__ = ["alpha_schedule", "budget_schedule", "continuation", "last_budget", "random_weights"]
 
@@ -47,7 +47,7 @@ def continuation(alpha, column_budget, constraints, max_iter, tol, raise_alpha=T
     Returns
     -------
     list
-        Schedule for :func:`~skimplicit.training.method.TrainingMethod.train`.
+        Schedule for :func:`~skimplicit.training.TrainingMethod.train`.
     """
 
     def dense(max_iter):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from skimplicit.blocks.logistic import cross_entropy, logistic_readout, prior_logits
-from skimplicit.blocks.losses import CrossEntropyLoss
+from skimplicit.losses import CrossEntropyLoss, cross_entropy, prior_logits
+from skimplicit.subproblems import logistic_readout
 from skimplicit.training.objective import ImplicitObjective
 
 __all__ = ["CrossEntropyObjective"]
@@ -48,7 +48,3 @@ class CrossEntropyObjective(ImplicitObjective):
             shift = start.readout.C @ (moments.X_mean - start.moments.X_mean)
             near = replace(start.readout, c=start.readout.c + shift)
         return logistic_readout(self.samples, states, moments, alpha, self.direct, near, _READOUT_TOL * tol)
-
-    def _loss_derivatives(self, predictions):
-        P = cross_entropy(predictions, self.samples.Y)[1]
-        return P - self.samples.Y, float(np.mean(self.samples.mean(P * (1.0 - P))))

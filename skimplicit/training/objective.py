@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skimplicit.blocks.losses import SquaredLoss
-from skimplicit.blocks.readout import Readout, ridge_readout
-from skimplicit.fixed_point import adjoint, equilibrium
+from skimplicit.equilibrium import adjoint, equilibrium
+from skimplicit.losses import SquaredLoss
+from skimplicit.rows import Moments
 from skimplicit.rule import ImplicitRule
-from skimplicit.training.samples import Moments
+from skimplicit.subproblems import Readout, ridge_readout
 
 __all__ = ["Evaluation", "Gradient", "ImplicitObjective", "JointGradient", "Point", "SquaredObjective"]
 
@@ -166,7 +166,8 @@ class ImplicitObjective:
 
     def _loss_derivatives(self, predictions):
         """Return the derivative of every sample's loss by its predictions (m, q), and the mean second derivative."""
-        raise NotImplementedError
+        slopes, second = self.sample_loss.derivatives(predictions, self.samples.Y)
+        return slopes, float(np.mean(self.samples.mean(second))) if np.ndim(second) else second
 
     def over(self, samples):
         """Return the same objective over other :class:`Samples`."""
@@ -316,10 +317,6 @@ class SquaredObjective(ImplicitObjective):
     def _read_out(self, states, moments, alpha, start, tol):
         readout = ridge_readout(moments, alpha, self.direct)
         return readout, self._loss(states, moments, readout)
-
-    def _loss_derivatives(self, predictions):
-        predictions -= self.samples.Y
-        return predictions, 1.0
 
     def _loss(self, states, moments, readout):
         """Return ``1/2m ||Y - Yhat||_F^2``."""

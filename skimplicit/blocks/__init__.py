@@ -1,1 +1,0 @@
-"""The convex subproblems of training, and what solves them."""

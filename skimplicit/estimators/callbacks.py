@@ -1,0 +1,67 @@
+"""From the iterations of training to scikit-learn's callbacks and to ``verbose``."""
+
+__all__ = ["CallbackBridge"]
+
+
+class CallbackBridge:
+    """Callback of a :class:`~skimplicit.training.TrainingMethod` that reports to scikit-learn's callbacks.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator that is being fitted.
+    context : CallbackContext
+        Its root context.
+    X, y, sample_weight : array-like
+        The training data, for callbacks that score.
+    fitted_attributes : callable
+        ``fitted_attributes(evaluation)`` returns what a copy of the estimator needs to predict.
+    verbose : int
+        Print every ``verbose`` iterations; 0 for never.
+    """
+
+    def __init__(self, estimator, context, X, y, sample_weight, fitted_attributes, verbose):
+        self.estimator = estimator
+        self.context = context
+        self.data = {"X": X, "y": y}
+        if sample_weight is not None:
+            self.data["metadata"] = {"sample_weight": sample_weight}
+        self.fitted_attributes = fitted_attributes
+        self.verbose = verbose
+        self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
+        self._begin()
+
+    def _begin(self):
+        self.task = self.context.subcontext(task_name="iteration")
+        self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def __call__(self, iteration):
+        """Report an iteration; True when a callback asks to stop."""
+        evaluation = iteration.evaluation
+        if self.verbose and iteration.number % self.verbose == 0:
+            print(
+                f"[{type(self.estimator).__name__}] iteration {iteration.number}, stage {iteration.stage} "
+                f"(alpha={evaluation.alpha:.3g}): objective {evaluation.objective:.6g}, loss {evaluation.loss:.6g}"
+            )
+        stop = self.task.call_on_fit_task_end(
+            estimator=self.estimator,
+            reconstruction_attributes=lambda: self.fitted_attributes(evaluation),
+            **self.data,
+        )
+        self._begin()
+        return stop
+
+    def close(self, evaluation):
+        """End the open task, in which nothing ran, and the root task.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            The final point.
+        """
+        self.task.call_on_fit_task_end(estimator=self.estimator)
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator,
+            reconstruction_attributes=lambda: self.fitted_attributes(evaluation),
+            **self.data,
+        )

@@ -1,0 +1,184 @@
+"""The picture of a path of column budgets."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skimplicit.inspection._figure import GREY, checked_names, make_axes, seen_names
+from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath
+
+__all__ = ["ColumnPathDisplay"]
+
+# More coloured lines than this cannot be told apart.
+_MOST_COLOURS = 10
+# A log axis of norms ends here, beside the largest norm: smaller columns are as good as gone.
+_SMALLEST_SHOWN = 1e-4
+
+
+class ColumnPathDisplay:
+    """Column norms ``max_i |B_ij|`` of the rules of a path against the budget.
+
+    Use :meth:`from_estimator` to make one.
+
+    Parameters
+    ----------
+    column_budgets : ndarray of shape (n_budgets,)
+        The budgets.
+    column_norms : ndarray of shape (n_budgets, p)
+        Column norms of the rule at each budget.
+    support : ndarray of bool of shape (p,) or None
+        Inputs to draw in colour, the others in grey; None for all in colour.
+    best_budget : float or None
+        Budget to mark.
+    cv_results : dict or None
+        ``n_features``, ``mean_test_score`` and ``std_test_score``, for a second panel.
+    feature_names : sequence of str or None
+        Names of the inputs, for the legend; None for x0, x1, ...
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the path.
+    axes_ : ndarray of matplotlib Axes
+        All axes that were drawn in.
+    figure_ : matplotlib Figure
+        The figure.
+    lines_ : list of matplotlib Line2D
+        One line for each input.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_friedman1
+    >>> from skimplicit import implicit_path
+    >>> from skimplicit.inspection import ColumnPathDisplay
+    >>> X, y = make_friedman1(100, n_features=8, random_state=0)
+    >>> path = implicit_path(X, y, n_hidden=3, column_budgets=5, random_state=0)
+    >>> display = ColumnPathDisplay.from_estimator(path)
+    >>> len(display.lines_)
+    8
+    """
+
+    def __init__(
+        self, column_budgets, column_norms, *, support=None, best_budget=None, cv_results=None, feature_names=None
+    ):
+        self.column_budgets = column_budgets
+        self.column_norms = column_norms
+        self.support = support
+        self.best_budget = best_budget
+        self.cv_results = cv_results
+        self.feature_names = feature_names
+
+    @classmethod
+    def from_estimator(cls, estimator, *, support=None, feature_names=None, ax=None):
+        """Draw the path of a selector, or a path by itself.
+
+        Parameters
+        ----------
+        estimator : ImplicitFeatureSelector or ImplicitPath
+            A fitted selector, or what :func:`~skimplicit.implicit_path` returned.
+        support : array-like of bool of shape (p,) or None
+            Inputs to draw in colour; None for those the selector has selected, and for all of a path.
+        feature_names : sequence of str or None
+            Names of the inputs; None for those seen in ``fit``.
+        ax : matplotlib Axes, sequence of two, or None
+            Where to draw; see :meth:`plot`.
+
+        Returns
+        -------
+        ColumnPathDisplay
+            The display, drawn.
+        """
+        if isinstance(estimator, ImplicitPath):
+            display = cls(
+                estimator.column_budgets, estimator.column_norms, support=support, feature_names=feature_names
+            )
+        elif isinstance(estimator, ImplicitFeatureSelector):
+            check_is_fitted(estimator)
+            display = cls(
+                estimator.column_budgets_,
+                estimator.column_norms_,
+                support=estimator.support_ if support is None else support,
+                best_budget=estimator.best_budget_,
+                cv_results=estimator.cv_results_,
+                feature_names=seen_names(estimator) if feature_names is None else feature_names,
+            )
+        else:
+            raise TypeError(
+                "estimator must be a fitted ImplicitFeatureSelector or an ImplicitPath, "
+                f"got {type(estimator).__name__}; a single rule has no path."
+            )
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the path and, if there are validation scores, a panel with the score against the number of inputs.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, sequence of two, or None
+            Where to draw; with one Axes the scores are left out. None for a new figure.
+
+        Returns
+        -------
+        ColumnPathDisplay
+            The display.
+        """
+        n_features = np.shape(self.column_norms)[1]
+        names = checked_names(self.feature_names, n_features)
+        support = np.ones(n_features, dtype=bool) if self.support is None else np.asarray(self.support, dtype=bool)
+        if support.shape != (n_features,):
+            raise ValueError(f"support must have one entry for each of the {n_features} inputs, got {support.shape}.")
+        has_scores = bool(self.cv_results) and len(self.cv_results["n_features"]) > 0
+        self.axes_ = make_axes(ax, 2 if has_scores else 1, size=(6.0, 4.0), widths=(6, 4))
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        self._plot_path(self.ax_, names, support, legend_outside=ax is None)
+        if self.axes_.size == 2:
+            self._plot_scores(self.axes_[1], int(support.sum()))
+        return self
+
+    def _plot_path(self, ax, names, support, legend_outside):
+        norms = np.asarray(self.column_norms, dtype=float)
+        smallest = _SMALLEST_SHOWN * norms.max() if norms.any() else _SMALLEST_SHOWN
+        # A line ends where its column leaves the picture.
+        shown = np.where(norms > smallest, norms, np.nan)
+        coloured = np.flatnonzero(support)
+        few = coloured.size <= _MOST_COLOURS
+        self.lines_ = [None] * norms.shape[1]
+        for j in np.flatnonzero(~support):
+            (self.lines_[j],) = ax.plot(self.column_budgets, shown[:, j], color=GREY, linewidth=0.9, zorder=1)
+        # The legend has the order of the lines.
+        for j in coloured[np.argsort(-np.nansum(shown[:, coloured], axis=0), kind="stable")]:
+            style = {"label": names[j]} if few else {"color": "C0", "alpha": 0.7}
+            (self.lines_[j],) = ax.plot(self.column_budgets, shown[:, j], linewidth=1.6, zorder=2, **style)
+        handles = [] if not few else [line for line in ax.get_lines() if line.get_label()[0] != "_"]
+        if few and coloured.size < norms.shape[1]:
+            (self.lines_[np.flatnonzero(~support)[0]]).set_label(f"{np.sum(~support)} others")
+            handles.append(self.lines_[np.flatnonzero(~support)[0]])
+        if self.best_budget is not None:
+            handles.append(
+                ax.axvline(self.best_budget, color="0.2", linestyle="--", linewidth=1, label="clearest budget")
+            )
+        if handles:
+            place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if legend_outside else {"loc": "lower left"}
+            ax.legend(handles=handles, fontsize="small", frameon=not legend_outside, **place)
+        ax.set(
+            xscale="log",
+            yscale="log",
+            xlabel="column budget $k$ (dense to sparse)",
+            ylabel=r"column norm $\max_i |B_{ij}|$",
+        )
+        ax.set_ylim(bottom=smallest)
+        if np.size(self.column_budgets) > 1:
+            ax.set_xlim(np.max(self.column_budgets), np.min(self.column_budgets))
+
+    def _plot_scores(self, ax, chosen):
+        sizes, mean = np.asarray(self.cv_results["n_features"]), np.asarray(self.cv_results["mean_test_score"])
+        n_folds = sum(name.startswith("split") for name in self.cv_results)
+        error = self.cv_results["std_test_score"] / np.sqrt(max(n_folds - 1, 1))
+        ax.errorbar(sizes, mean, error, color="C0", marker="o", markersize=4, capsize=2, label="mean, standard error")
+        best = np.argmax(mean)
+        ax.axhline(mean[best] - error[best], color=GREY, linewidth=1, label="best less one standard error", zorder=1)
+        ax.axvline(chosen, color="0.2", linestyle="--", linewidth=1, label=f"{chosen} selected")
+        ax.legend(fontsize="small", loc="lower right")
+        ax.set(xscale="log", xlabel="number of inputs", ylabel="held-out score of the refitted rule")
+        ax.set_xticks([t for e in range(9) for t in (10**e, 2 * 10**e, 5 * 10**e) if t <= sizes.max()])
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.minorticks_off()

@@ -1,0 +1,10 @@
+"""Selection of inputs: along a path of column budgets, and by a search over subsets."""
+
+from skimplicit.selection.budget_path import ImplicitPath, implicit_path
+from skimplicit.selection.selector import ImplicitFeatureSelector
+
+__all__ = [
+    "ImplicitFeatureSelector",
+    "ImplicitPath",
+    "implicit_path",
+]

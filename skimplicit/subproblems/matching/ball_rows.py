@@ -1,0 +1,167 @@
+"""Small quadratic programs in l1 balls, many at once: the rows of A once B has been eliminated.
+
+Once it is known which entries are zero, one linear system for each row gives its exact minimiser. What is known comes
+from the start, from a few steps of accelerated projected gradient, or from the path of lasso solutions, in this order.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import lars_path_gram
+
+from skimplicit.projections import project_rows_l1
+from skimplicit.subproblems.fista import fista
+
+__all__ = ["finish_in_balls", "minimise_in_balls"]
+
+# Iterations of projected gradient before an attempt to finish exactly.
+_ROUND = 12
+# Guesses of the support at each attempt: a projected gradient step from the last solution gives the next.
+_GUESSES = 4
+# Relative slack in the optimality conditions that an exact minimiser must meet.
+_SLACK = 1e-9
+
+
+def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
+    """Minimise ``1/2 x' H_i x - r_i x`` subject to ``sum_j w_ij |x_j| <= radius``, for rows whose bound is active.
+
+    Parameters
+    ----------
+    H : ndarray of shape (k, n, n)
+        Positive semidefinite matrices with ones on the diagonal.
+    r : ndarray of shape (k, n)
+        Linear terms.
+    weights : ndarray of shape (k, n)
+        Positive weights.
+    radius : float
+        Radius of the balls.
+    start : ndarray of shape (k, n)
+        Feasible rows to start from.
+    tol : float
+        Rows that no attempt finishes stop when no entry moves by more than ``tol`` times the largest.
+    max_iter : int
+        Most iterations of projected gradient.
+
+    Returns
+    -------
+    ndarray of shape (k, n)
+        Feasible minimisers: exact where the optimality conditions could be verified.
+    """
+    # The first attempt is on the start itself: in training the support of most rows is that of the step before.
+    X = start.copy()
+    exact, optimal = finish_in_balls(H, r, weights, radius, X)
+    X[optimal] = exact[optimal]
+    if optimal.all():
+        return X
+    step = (1.0 / _largest_eigenvalue_bound(H))[:, None]
+
+    def descend(rows, n_iter):
+        """Run projected gradient on some rows, finish those that can be, and return which are left."""
+        H_rows, r_rows, w_rows = H[rows], r[rows], weights[rows]
+
+        def gradient(Y):
+            return np.matmul(H_rows, Y[:, :, None])[:, :, 0] - r_rows
+
+        def project(Y):
+            return project_rows_l1(Y, radius, w_rows)
+
+        after = fista(gradient, project, step[rows], X[rows], tol, n_iter)
+        exact, optimal = finish_in_balls(H_rows, r_rows, w_rows, radius, after)
+        X[rows] = np.where(optimal[:, None], exact, after)
+        return rows[~optimal]
+
+    rows = descend(np.flatnonzero(~optimal), min(_ROUND, max_iter))
+    rows = np.array([i for i in rows if not _follow_path(H[i], r[i], weights[i], radius, X[i])], dtype=int)
+    for _ in range(_ROUND, max_iter, _ROUND):
+        if rows.size == 0:
+            break
+        before = X[rows]
+        remaining = descend(rows, _ROUND)
+        moved = np.abs(X[rows] - before).max(axis=1) > tol * np.abs(X[rows]).max(axis=1)
+        rows = np.intersect1d(remaining, rows[moved], assume_unique=True)
+    return X
+
+
+def _follow_path(H, r, weights, radius, x):
+    """Find the minimiser of one row on the path of lasso solutions, write it to x, and tell whether it is verified."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the conditions are verified here
+        path = lars_path_gram(r / weights, H / weights / weights[:, None], n_samples=1, method="lasso")[2]
+    norms = np.abs(path).sum(axis=0)
+    after = int(np.argmax(norms >= radius))
+    if not norms[after] >= radius > norms[after - 1]:
+        return False
+    share = (radius - norms[after - 1]) / (norms[after] - norms[after - 1])
+    crossing = (path[:, after - 1] + share * (path[:, after] - path[:, after - 1])) / weights
+    exact, optimal = finish_in_balls(H[None], r[None], weights[None], radius, crossing[None])
+    if optimal[0]:
+        x[:] = exact[0]
+    return bool(optimal[0])
+
+
+def finish_in_balls(H, r, weights, radius, X):
+    """Return the exact minimisers of rows whose support, with signs, is that of X or can be read off nearby.
+
+    Parameters
+    ----------
+    H, r, weights, radius : ndarray, ndarray, ndarray, float
+        As for :func:`minimise_in_balls`.
+    X : ndarray of shape (k, n)
+        Feasible rows near the minimisers.
+
+    Returns
+    -------
+    exact : ndarray of shape (k, n)
+        The minimisers of the rows that are ``optimal``.
+    optimal : ndarray of bool of shape (k,)
+        Rows whose optimality conditions have been verified.
+    """
+    found, rows, guess = X.copy(), np.arange(X.shape[0]), X
+    for _ in range(_GUESSES):
+        exact, solved = _solve_on_support(H, r, weights, radius, guess)
+        found[rows[solved]] = exact[solved]
+        left = ~solved
+        rows = rows[left]
+        if rows.size == 0:
+            break
+        H, r, weights, exact = H[left], r[left], weights[left], exact[left]
+        guess = project_rows_l1(exact - np.matmul(H, exact[:, :, None])[:, :, 0] + r, radius, weights)
+    optimal = np.ones(X.shape[0], dtype=bool)
+    optimal[rows] = False
+    return found, optimal
+
+
+def _solve_on_support(H, r, weights, radius, X):
+    """Solve ``H x - r + theta w sign = 0``, ``w |x| = radius`` on the support of X; say which are optimal."""
+    k, n = X.shape
+    support = X != 0
+    size = max(int(support.sum(axis=1).max(initial=0)), 1)
+    columns = np.argsort(~support, axis=1, kind="stable")[:, :size]
+    row = np.arange(k)[:, None]
+    inside = support[row, columns]
+    pull = np.where(inside, weights[row, columns] * np.sign(X[row, columns]), 0.0)
+    system = np.zeros((k, size + 1, size + 1))
+    pairs = inside[:, :, None] & inside[:, None, :]
+    system[:, :size, :size] = np.where(pairs, H[row[:, :, None], columns[:, :, None], columns[:, None, :]], 0.0)
+    system[:, np.arange(size), np.arange(size)] += ~inside
+    system[:, :size, size] = system[:, size, :size] = pull
+    target = np.concatenate([np.where(inside, r[row, columns], 0.0), np.full((k, 1), radius)], axis=1)
+    try:
+        solution = np.linalg.solve(system, target[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        return X, np.zeros(k, dtype=bool)
+    exact = np.zeros_like(X)
+    np.put_along_axis(exact, columns, np.where(inside, solution[:, :size], 0.0), axis=1)
+    multiplier = solution[:, size:]
+    slope = np.abs(np.matmul(H, exact[:, :, None])[:, :, 0] - r)
+    same_signs = np.all(exact * X >= 0, axis=1)
+    stationary = np.all(slope <= multiplier * weights * (1 + _SLACK) + _SLACK * np.abs(r), axis=1)
+    return exact, np.isfinite(exact).all(axis=1) & same_signs & stationary
+
+
+def _largest_eigenvalue_bound(H):
+    """Return upper bounds of the largest eigenvalues, ``||H^4||_F^(1/4)``: too large by n^(1/8) at the most."""
+    fourth = np.matmul(H, H)
+    fourth = np.matmul(fourth, fourth)
+    return np.sqrt(np.sqrt(np.linalg.norm(fourth, axis=(1, 2))))

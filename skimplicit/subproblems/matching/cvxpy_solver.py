@@ -1,0 +1,202 @@
+"""The reference solver of the matching block, and the door to custom constraints: CVXPY."""
+
+import warnings
+
+import cvxpy as cp
+import numpy as np
+
+from skimplicit.subproblems.matching.elimination import InputDecomposition, RowPrograms
+
+__all__ = ["CvxpyProgram", "CvxpySolver", "SubproblemError"]
+
+# OSQP is fast and warm-starts, Clarabel is accurate and slower: the second takes over where the first gives up.
+_SOLVERS = (
+    (cp.OSQP, {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iter": 20_000}),
+    (cp.CLARABEL, {}),
+)
+
+
+class SubproblemError(RuntimeError):
+    """A convex subproblem could not be solved; the message names the block and the status CVXPY reported."""
+
+
+class CvxpyProgram:
+    """``minimise 1/2 sum_i h_i ||(W L)_i||^2 + ridge/2 ||W||^2 + sum_ij l1_ij |W_ij| - <R, W>``, a (DPP) CVXPY problem.
+
+    Compiled at the first solve; every later problem of the same shape and constraints only sets parameters.
+
+    Parameters
+    ----------
+    matching : MatchingProblem
+        The problem that gives shapes and constraints.
+    """
+
+    def __init__(self, matching):
+        n, N = matching.R.shape
+        self.W = cp.Variable((n, N), name="W")
+        self._aimed = cp.Variable((n, N))
+        self._factor = cp.Parameter((N, N))
+        self._root_curvature = cp.Parameter((n, 1), nonneg=True)
+        self._ridge = cp.Parameter(nonneg=True)
+        self._R = cp.Parameter((n, N))
+        A, B = self.W[:, :n], self.W[:, n:]
+        bounds = [self._aimed == self.W @ self._factor, cp.norm(A, "inf") <= matching.kappa]
+        if matching.structure is not None and not matching.structure.all():
+            bounds.append(self.W[:, : matching.structure.shape[1]][~matching.structure] == 0)
+        if matching.column_budget is not None:
+            self._budget = cp.Parameter(nonneg=True)
+            self._weights = cp.Parameter(_n_groups(matching), nonneg=True)
+            bounds.append(self._weights @ _group_norms(B, matching.groups) <= self._budget)
+        if matching.constraints is not None:
+            bounds += _custom(matching.constraints, A, B)
+        scaled = cp.multiply(self._root_curvature @ np.ones((1, N)), self._aimed)
+        objective = cp.sum_squares(scaled) / 2 + self._ridge * cp.sum_squares(self.W) / 2
+        objective -= cp.sum(cp.multiply(self._R, self.W))
+        if matching.l1 is not None:
+            self._l1 = cp.Parameter((n, N), nonneg=True)
+            objective += cp.sum(cp.multiply(self._l1, cp.abs(self.W)))
+        self.problem = cp.Problem(cp.Minimize(objective), bounds)
+        self.set(matching)
+
+    def set(self, matching):
+        """Take the numbers of another problem with the same shape and constraints.
+
+        Parameters
+        ----------
+        matching : MatchingProblem
+            The problem.
+        """
+        self._factor.value = matching.factor
+        self._root_curvature.value = np.sqrt(matching.curvature)[:, None]
+        self._ridge.value = matching.ridge
+        self._R.value = matching.R
+        if matching.l1 is not None:
+            self._l1.value = matching.l1
+        if matching.column_budget is not None:
+            self._budget.value = matching.column_budget
+            weights = matching.column_weights
+            self._weights.value = np.ones(_n_groups(matching)) if weights is None else weights
+
+
+class CvxpySolver:
+    """Solve matching problems with CVXPY; OSQP first, Clarabel where OSQP fails.
+
+    The program is compiled once and kept while the constraints stay the same.
+    """
+
+    def __init__(self):
+        self._program = None
+        self._signature = None
+        self._decompose = InputDecomposition()
+
+    def solve(self, matching, start):
+        """Return the minimiser.
+
+        Parameters
+        ----------
+        matching : MatchingProblem
+            The problem.
+        start : ndarray of shape (n, N)
+            Not used: the solvers start from their previous solution.
+
+        Returns
+        -------
+        ndarray of shape (n, N)
+            The minimiser, exactly inside the bounds on A and B.
+
+        Raises
+        ------
+        SubproblemError
+            If no solver finds a solution; the message has the block's name and the status.
+        """
+        signature = (
+            matching.R.shape,
+            matching.kappa,
+            matching.column_budget is None,
+            None if matching.structure is None else matching.structure.tobytes(),
+            None if matching.groups is None else matching.groups.tobytes(),
+            matching.constraints,
+            matching.l1 is None,
+        )
+        if signature != self._signature:
+            self._program, self._signature = matching.to_cvxpy(), signature
+        else:
+            self._program.set(matching)
+        statuses = []
+        for solver, options in _SOLVERS:
+            status = _solve(self._program.problem, solver, options)
+            if status == cp.OPTIMAL:
+                return self._polished(matching, _inside(matching, self._program.W.value))
+            statuses.append(f"{solver}: {status}")
+            if status in (cp.INFEASIBLE, cp.UNBOUNDED) and solver == cp.CLARABEL:
+                break
+        raise SubproblemError(
+            f"The equilibrium block (A, B) could not be solved by CVXPY ({'; '.join(statuses)})."
+            + (" The custom constraints contradict each other or the bound on A." if cp.INFEASIBLE in status else "")
+        )
+
+    def _polished(self, matching, W):
+        """Solve the linear system of the constraints that are active at a solver's solution, where it has that form.
+
+        A solver's 1e-8 is far from rounding, and training a rule with kinks amplifies what differs between two solvers.
+        """
+        if not matching.splits_off_inputs or matching.constraints is not None:
+            return W
+        rows = RowPrograms(matching, self._decompose)
+        return rows.complete(rows.polish(W[:, : matching.n_hidden]))
+
+
+def _solve(problem, solver, options):
+    """Run one solver and return the status, whatever happens."""
+    with warnings.catch_warnings():
+        # CVXPY warns about inaccurate solutions; the status says the same and is acted upon.
+        warnings.simplefilter("ignore")
+        try:
+            problem.solve(solver=solver, warm_start=True, **options)
+        except cp.error.SolverError as error:
+            return f"solver error ({error})"
+    return problem.status
+
+
+def _inside(matching, W):
+    """Remove the solver's rounding from the bounds on A and B."""
+    if matching.constraints is None:
+        return matching.project(W)
+    # A projection could leave the custom set; a tiny common shrinking of A or B is the least that can be done.
+    n = matching.n_hidden
+    W = matching.masked(W)
+    A, B = W[:, :n].copy(), W[:, n:].copy()
+    norm = np.abs(A).sum(axis=1).max()
+    if norm > matching.kappa:
+        A *= matching.kappa * (1 - 1e-12) / norm
+    if matching.column_budget is not None:
+        total = matching.budget_used(W)
+        if total > matching.column_budget:
+            B *= matching.column_budget * (1 - 1e-12) / total
+    return np.hstack([A, B])
+
+
+def _n_groups(matching):
+    p = matching.R.shape[1] - matching.n_hidden
+    return p if matching.groups is None else int(matching.groups.max()) + 1
+
+
+def _group_norms(B, groups):
+    columns = cp.max(cp.abs(B), axis=0)
+    if groups is None:
+        return columns
+    return cp.hstack([cp.max(columns[np.flatnonzero(groups == g)]) for g in range(int(groups.max()) + 1)])
+
+
+def _custom(constraints, A, B):
+    """Ask the user's callable for constraints and check what it returns."""
+    extra = constraints(A, B)
+    extra = list(extra) if isinstance(extra, list | tuple) else [extra]
+    for constraint in extra:
+        if not isinstance(constraint, cp.Constraint):
+            raise TypeError(
+                f"constraints(A, B) must return CVXPY constraints, got {type(constraint).__name__}: {constraint!r}."
+            )
+        if not constraint.is_dcp():
+            raise ValueError(f"constraints(A, B) returned a constraint that is not convex (DCP): {constraint}.")
+    return extra

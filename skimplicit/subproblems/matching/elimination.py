@@ -1,0 +1,136 @@
+"""The matching program without a budget: B is free and is eliminated, what is left are programs over the rows of A."""
+
+import numpy as np
+
+from skimplicit.projections import project_rows_l1
+from skimplicit.subproblems.matching.ball_rows import finish_in_balls, minimise_in_balls
+
+__all__ = ["InputDecomposition", "RowPrograms", "positive_scales"]
+
+
+class InputDecomposition:
+    """Eigenvalues and eigenvectors of the inputs' Gram matrix: it stays the same in a fit, so they are kept."""
+
+    def __init__(self):
+        self._inputs = None
+
+    def __call__(self, inputs):
+        """Return eigenvalues (p,), at least 0, and eigenvectors (p, p) of ``inputs`` of shape (p, p)."""
+        if self._inputs is None or not np.array_equal(self._inputs[0], inputs):
+            values, vectors = np.linalg.eigh(inputs)
+            self._inputs = inputs.copy(), np.maximum(values, 0.0), vectors
+        return self._inputs[1:]
+
+
+class RowPrograms:
+    """Minimise ``1/2 a' H_i a - r_i a`` over every row a of A, ``||a||_1 <= kappa``: the Schur complement of G.
+
+    For a given A the best B has a closed form, :meth:`complete`. The rows do not depend on one another.
+
+    Parameters
+    ----------
+    matching : MatchingProblem
+        A program whose B is free, without custom constraints.
+    decompose : InputDecomposition
+        Decomposes the inputs' part of G.
+    """
+
+    def __init__(self, matching, decompose):
+        n = matching.n_hidden
+        h, G, R = matching.curvature, matching.G, matching.R
+        values, self._vectors = decompose(G[n:, n:])
+        self._curvature = h
+        self._cross = G[:n, n:] @ self._vectors
+        self._inverse = _safe_inverse(h[:, None] * values + matching.ridge)
+        self._R_B = R[:, n:] @ self._vectors
+        explained = np.matmul(self._cross * (h[:, None] ** 2 * self._inverse)[:, None, :], self._cross.T)
+        hessian = h[:, None, None] * G[:n, :n] - explained
+        hessian[:, np.arange(n), np.arange(n)] += matching.ridge
+        linear = R[:, :n] - h[:, None] * ((self._R_B * self._inverse) @ self._cross.T)
+        # In this metric the diagonal of every Hessian is 1.
+        self._metric = positive_scales(np.sqrt(np.maximum(np.einsum("ijj->ij", hessian), 0.0)))
+        hessian = hessian / self._metric[:, :, None] / self._metric[:, None, :]
+        linear = linear / self._metric
+        if matching.structure is not None:
+            outside = ~matching.structure
+            hessian[np.broadcast_to(outside[:, :, None], hessian.shape)] = 0.0
+            hessian[np.broadcast_to(outside[:, None, :], hessian.shape)] = 0.0
+            hessian[:, np.arange(n), np.arange(n)] += outside
+            linear = np.where(outside, 0.0, linear)
+        self._hessian, self._linear = hessian, linear
+        self.kappa = matching.kappa
+
+    def minimise(self, start, tol, max_iter):
+        """Return the best A, of shape (n, n) as ``start``; the rows exactly where they can be verified.
+
+        ``tol`` and ``max_iter`` are those of :func:`~skimplicit.subproblems.matching.ball_rows.minimise_in_balls`.
+        """
+
+        def solve(H, r, weights, inside):
+            return minimise_in_balls(H, r, weights, self.kappa, inside, tol, max_iter)
+
+        return self._solve(start, solve)
+
+    def polish(self, A):
+        """Return A with every row that is near enough to its minimiser replaced by it, shape (n, n)."""
+
+        def solve(H, r, weights, inside):
+            # A step along the projected gradient drops entries that are zero but for the solver's rounding.
+            slope = np.matmul(H, inside[:, :, None])[:, :, 0] - r
+            near = project_rows_l1(inside - slope, self.kappa, weights)
+            exact, optimal = finish_in_balls(H, r, weights, self.kappa, near)
+            return np.where(optimal[:, None], exact, inside)
+
+        return self._solve(A, solve)
+
+    def _solve(self, start, solve_bound_rows):
+        A = _solve_each(self._hessian, self._linear) / self._metric
+        bound = np.flatnonzero(np.abs(A).sum(axis=1) > self.kappa)
+        if bound.size:
+            weights = 1.0 / self._metric[bound]
+            inside = project_rows_l1(start[bound] * self._metric[bound], self.kappa, weights)
+            X = solve_bound_rows(self._hessian[bound], self._linear[bound], weights, inside)
+            A[bound] = project_rows_l1(X * weights, self.kappa)
+        return A
+
+    def complete(self, A):
+        """Return ``[A B]`` of shape (n, n + p) with the best B for A."""
+        B = ((self._R_B - self._curvature[:, None] * (A @ self._cross)) * self._inverse) @ self._vectors.T
+        return np.hstack([A, B])
+
+
+def _solve_each(H, r):
+    """Return the minimisers of ``1/2 a' H_i a - r_i a``, the smallest ones where H_i is singular."""
+    try:
+        factor = np.linalg.cholesky(H)
+        pivots = np.einsum("ijj->ij", factor)
+        if pivots.min(initial=np.inf) > np.sqrt(H.shape[-1] * np.finfo(float).eps):  # the diagonal of H is 1
+            return np.linalg.solve(H, r[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(H)
+    moved = np.matmul(vectors.transpose(0, 2, 1), r[:, :, None]) * _safe_inverse(values)[:, :, None]
+    return np.matmul(vectors, moved)[:, :, 0]
+
+
+def positive_scales(scales):
+    """Lift scales that are zero or tiny beside the largest: a state that never varies must not break the metric.
+
+    Parameters
+    ----------
+    scales : ndarray
+        Non-negative scales; the last axis is compared.
+
+    Returns
+    -------
+    ndarray
+        Positive scales.
+    """
+    largest = scales.max(axis=-1, keepdims=True, initial=0.0)
+    return np.maximum(scales, np.where(largest > 0, 1e-7 * largest, 1.0))
+
+
+def _safe_inverse(values):
+    """Return 1 / values, and 0 where a value is zero to rounding beside the largest (the minimum-norm choice)."""
+    cutoff = values.max(axis=-1, keepdims=True, initial=0.0) * values.shape[-1] * np.finfo(float).eps
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > cutoff)

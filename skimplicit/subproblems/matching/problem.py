@@ -1,0 +1,122 @@
+"""The equilibrium block: match wanted pre-activations in Gram form, inside the constraints on A and B."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from skimplicit.projections import column_budget_norm, project_column_budget, project_rows_l1
+
+__all__ = ["MatchingProblem"]
+
+
+@dataclass(frozen=True)
+class MatchingProblem:
+    """Minimise ``1/2 tr(H W G W') + ridge/2 ||W||_F^2 + sum_ij l1_ij |W_ij| - <R, W>`` over ``W = [A B]``.
+
+    With F (m, N) the states and inputs, T (m, n) wanted pre-activations and weights H on the states, this is
+    ``1/2m ||(T - F W') H^(1/2)||_F^2 + ridge/2 ||W||_F^2`` and the penalty for ``G = F'F / m`` and ``R = H T'F / m``:
+    its size does not depend on the number of samples m. W is subject to the constraints below.
+
+    Parameters
+    ----------
+    G : ndarray of shape (N, N)
+        Gram matrix of states and inputs, N = n + p; positive semidefinite.
+    R : ndarray of shape (n, N)
+        Linear term.
+    curvature : ndarray of shape (n,)
+        Diagonal of H, positive.
+    ridge : float
+        Weight of the squared norm, at least 0.
+    kappa : float
+        Bound on every absolute row sum of A.
+    column_budget : float or None
+        Bound on ``sum_j w_j max_i |B_ij|``; None for no bound.
+    column_weights : ndarray of shape (p,) or None
+        The weights w_j of the columns, or of the groups when there are groups; None for ones.
+    groups : ndarray of int of shape (p,) or None
+        Columns of a group share their place in the budget.
+    structure : ndarray of bool of shape (n, n) or (n, N), or None
+        Entries of A, or of W, that may be non-zero; None for all.
+    constraints : callable or None
+        ``constraints(A, B)`` returns further CVXPY constraints, for CVXPY expressions A and B.
+    l1 : ndarray of shape (n, N) or None
+        Weights, at least 0, of the absolute values of W, which make it sparse; None for zeros.
+    """
+
+    G: np.ndarray
+    R: np.ndarray
+    curvature: np.ndarray
+    ridge: float
+    kappa: float
+    column_budget: float | None = None
+    column_weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    structure: np.ndarray | None = None
+    constraints: Callable | None = None
+    l1: np.ndarray | None = None
+
+    @property
+    def n_hidden(self):
+        """Number of states n."""
+        return self.R.shape[0]
+
+    def value(self, W):
+        """Return the objective at W, an ndarray of shape (n, N), as a float."""
+        quadratic = np.sum(self.curvature * np.einsum("ij,ij->i", W @ self.G, W))
+        smooth = float(0.5 * quadratic + 0.5 * self.ridge * np.sum(W * W) - np.sum(self.R * W))
+        return smooth if self.l1 is None else smooth + float(np.sum(self.l1 * np.abs(W)))
+
+    def gradient(self, W):
+        """Return the gradient ``H W G + ridge W - R`` of the smooth part at W, an ndarray of shape (n, N)."""
+        return self.curvature[:, None] * (W @ self.G) + self.ridge * W - self.R
+
+    def project(self, W):
+        """Return the point of the set nearest to W (Euclidean), shape (n, N); not for custom constraints."""
+        n = self.n_hidden
+        W = self.masked(W)
+        A, B = W[:, :n], W[:, n:]
+        A = project_rows_l1(A, self.kappa)
+        if self.column_budget is not None:
+            B = project_column_budget(B, self.column_budget, self.column_weights, self.groups)
+        return np.hstack([A, B])
+
+    def masked(self, W):
+        """Return W with zeros where ``structure`` wants them, shape (n, N)."""
+        if self.structure is None:
+            return W
+        k = self.structure.shape[1]
+        return np.hstack([np.where(self.structure, W[:, :k], 0.0), W[:, k:]])
+
+    @property
+    def splits_off_inputs(self):
+        """Whether B is free, without a bound, a penalty or a pattern of its own, so that it can be eliminated."""
+        free = self.structure is None or self.structure.shape[1] == self.n_hidden
+        return free and self.l1 is None and self.column_budget is None
+
+    def budget_used(self, W):
+        """Return ``sum_j w_j max_i |B_ij|``, the part of the budget that W uses, as a float."""
+        return column_budget_norm(W[:, self.n_hidden :], self.column_weights, self.groups)
+
+    def is_feasible(self, W, tol=1e-9):
+        """Tell whether W meets the bounds on A and B up to ``tol``, custom constraints aside."""
+        return bool(np.abs(self.project(W) - W).max(initial=0.0) <= tol)
+
+    @cached_property
+    def factor(self):
+        """Matrix L of shape (N, N) with ``L L' = G``, also when G is singular."""
+        values, vectors = np.linalg.eigh(self.G)
+        return vectors * np.sqrt(np.maximum(values, 0.0))
+
+    def to_cvxpy(self):
+        """Return the same program in symbols.
+
+        Returns
+        -------
+        CvxpyProgram
+            A compiled-once parametrised (DPP) problem over a variable W.
+        """
+        from skimplicit.subproblems.matching.cvxpy_solver import CvxpyProgram
+
+        return CvxpyProgram(self)

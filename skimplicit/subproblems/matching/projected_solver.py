@@ -1,0 +1,123 @@
+"""The fast solver of the matching block, for sets with a closed-form projection: active sets and FISTA with restart.
+
+Without a budget the columns of B are free: they are eliminated (Schur complement of G), and the problem splits into one
+small program over each row of A. Rows whose free minimiser is inside the ball are done at once.
+"""
+
+import numpy as np
+
+from skimplicit.projections import project_column_budget, project_rows_l1
+from skimplicit.subproblems.fista import fista
+from skimplicit.subproblems.matching.elimination import InputDecomposition, RowPrograms, positive_scales
+from skimplicit.subproblems.matching.lasso_rows import minimise_lasso_rows, soft_threshold
+
+__all__ = ["ProjectedSolver"]
+
+# Most rounds of ``budget_max_iter`` iterations in the joint problem.
+_ROUNDS = 20
+
+
+class ProjectedSolver:
+    """Solve matching problems without custom constraints by FISTA with restart in a diagonal metric.
+
+    Parameters
+    ----------
+    tol : float
+        Stop when no entry, in the units of the metric, moves by more than ``tol`` times the largest.
+    max_iter : int
+        Most iterations; the last iterate is feasible whatever happens.
+    budget_max_iter : int or None
+        Most iterations under a column budget; None for ``max_iter``.
+    """
+
+    def __init__(self, tol=1e-9, max_iter=5000, budget_max_iter=None):
+        self.tol = tol
+        self.max_iter = max_iter
+        self.budget_max_iter = max_iter if budget_max_iter is None else budget_max_iter
+        self._decompose = InputDecomposition()
+
+    def solve(self, matching, start):
+        """Return the minimiser.
+
+        Parameters
+        ----------
+        matching : MatchingProblem
+            The problem.
+        start : ndarray of shape (n, N)
+            A feasible point to start from.
+
+        Returns
+        -------
+        ndarray of shape (n, N)
+            The minimiser up to the tolerance, exactly inside the bounds.
+
+        Raises
+        ------
+        ValueError
+            If the problem has custom constraints.
+        """
+        if matching.constraints is not None:
+            raise ValueError("The projected solver cannot take custom constraints; use solver='cvxpy'.")
+        if matching.column_budget is not None:
+            return self._solve_jointly(matching, start)
+        if matching.splits_off_inputs:
+            rows = RowPrograms(matching, self._decompose)
+            return rows.complete(rows.minimise(start[:, : matching.n_hidden], self.tol, self.max_iter))
+        return self._solve_lasso_rows(matching, start)
+
+    def _solve_lasso_rows(self, matching, start):
+        """Keep A and B together in each row, for a penalty or a pattern that is on both."""
+        diagonal = np.maximum(np.diag(matching.G), 0.0)
+        metric = positive_scales(np.sqrt(matching.curvature[:, None] * diagonal + matching.ridge))
+        bound = _lipschitz(matching.G, positive_scales(np.sqrt(diagonal))) + (matching.ridge / metric**2).max()
+        start = matching.project(start)
+        return matching.project(minimise_lasso_rows(matching, metric, 1.0 / bound, start, self.tol, self.max_iter))
+
+    def _solve_jointly(self, matching, start):
+        """FISTA over A and B together, for the budget couples the rows."""
+        n = matching.n_hidden
+        h, G = matching.curvature, matching.G
+        diagonal = np.diag(G)
+        spread = positive_scales(np.sqrt(np.maximum(diagonal, 0.0)))
+        # The budget compares entries of a column, so the metric of B may depend on the column, not on the row.
+        metric_A = positive_scales(np.sqrt(h[:, None] * np.maximum(diagonal[:n], 0.0) + matching.ridge))
+        metric_B = positive_scales(np.sqrt(h.max() * np.maximum(diagonal[n:], 0.0) + matching.ridge))
+        metric = np.hstack([metric_A, np.tile(metric_B, (n, 1))])
+        weights_A = 1.0 / metric[:, :n]
+        weights_B = matching.column_weights
+        caps = metric[0, n:]
+        if matching.groups is not None:
+            # Within a group one scale must serve all columns.
+            largest = np.zeros(int(matching.groups.max()) + 1)
+            np.maximum.at(largest, matching.groups, caps)
+            metric[:, n:], caps = largest[matching.groups], largest
+        weights_B = (1.0 if weights_B is None else weights_B) / caps
+        bound = _lipschitz(G, spread) + (matching.ridge / metric**2).max()
+        R = matching.R / metric
+        ridge = matching.ridge / metric**2
+        level = None if matching.l1 is None else matching.l1 / metric / bound
+
+        def gradient(X):
+            return h[:, None] * ((X / metric) @ G) / metric + ridge * X - R
+
+        def project(X):
+            # Soft-thresholding before the projection is the proximal operator of the penalty within the set.
+            X = matching.masked(X if level is None else soft_threshold(X, level))
+            A, B = X[:, :n], X[:, n:]
+            A = project_rows_l1(A, matching.kappa, weights_A)
+            B = project_column_budget(B, matching.column_budget, weights_B, matching.groups)
+            return np.hstack([A, B])
+
+        X = project(start * metric)
+        before = matching.value(X / metric)
+        for _ in range(_ROUNDS):
+            X = fista(gradient, project, 1.0 / bound, X, self.tol, self.budget_max_iter)
+            # Few iterations from a point far from the minimum can end above it: go on until something is gained.
+            if matching.value(X / metric) < before:
+                break
+        return matching.project(X / metric)
+
+
+def _lipschitz(G, spread):
+    """Return the largest eigenvalue of G in the metric of its diagonal."""
+    return np.linalg.eigvalsh(G / spread / spread[:, None])[-1]

@@ -1,0 +1,11 @@
+"""The readout problem (C, D and c, given the states): by ridge regression, or for classes."""
+
+from skimplicit.subproblems.readout.logistic import logistic_readout
+from skimplicit.subproblems.readout.ridge import Readout, ReadoutSystem, ridge_readout
+
+__all__ = [
+    "Readout",
+    "ReadoutSystem",
+    "logistic_readout",
+    "ridge_readout",
+]

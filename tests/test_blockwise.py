@@ -1,0 +1,116 @@
+"""Activations that differ from block to block, and activations of groups."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import softmax as scipy_softmax
+
+from skimplicit import ImplicitRule
+from skimplicit.activations import (
+    ACTIVATIONS,
+    BlockActivation,
+    GroupActivation,
+    get_activation,
+    join_activations,
+    max_pool,
+    softmax,
+)
+from skimplicit.equilibrium import adjoint
+
+Z = np.random.default_rng(0).normal(size=(6, 9))
+
+
+def test_each_block_has_its_own_activation():
+    phi = BlockActivation([("relu", 2), ("tanh", 1), (max_pool(2), 4), (softmax(2), 2)])
+    X = phi(Z)
+    assert_allclose(X[:, :2], np.maximum(Z[:, :2], 0))
+    assert_allclose(X[:, 2], np.tanh(Z[:, 2]))
+    assert_allclose(X[:, [3, 5]], np.stack([Z[:, 3:5].max(axis=1), Z[:, 5:7].max(axis=1)], axis=1))
+    assert_allclose(X[:, [4, 6]], 0)
+    assert_allclose(X[:, 7:], scipy_softmax(Z[:, 7:], axis=1))
+    out = Z.copy()
+    assert phi(out, out=out) is out
+    assert_allclose(out, X)
+    assert phi.lipschitz.tolist() == [1] * 7 + [0.5] * 2
+    assert phi.size == 9 and not phi.homogeneous
+    assert BlockActivation([("relu", 2), (max_pool(2), 2)]).homogeneous
+
+
+def test_derivative_and_slopes():
+    parts = list(ACTIVATIONS)
+    phi = BlockActivation([(name, 1) for name in parts])
+    X = phi(Z)
+    slopes = phi.derivative(Z, X)
+    for i, name in enumerate(parts):
+        assert_allclose(slopes[:, i], ACTIVATIONS[name].derivative(Z[:, i], X[:, i]))
+        assert (phi.min_slope[i], phi.max_slope[i]) == (ACTIVATIONS[name].min_slope, ACTIVATIONS[name].max_slope)
+
+
+def test_groups_have_no_componentwise_derivative():
+    phi = BlockActivation([("relu", 1), (max_pool(2), 8)])
+    with pytest.raises(TypeError, match="'max_pool' has no componentwise derivative"):
+        phi.derivative(Z, phi(Z))
+    rule = ImplicitRule(np.zeros((9, 9)), np.eye(9), np.eye(9), activation=phi)
+    for method in ("newton", "diagonal_newton", "peaceman_rachford"):
+        with pytest.raises(ValueError, match="needs a componentwise activation"):
+            rule.states(Z, method=method)
+
+
+@pytest.mark.parametrize(("make", "gamma"), [(max_pool, 1.0), (softmax, 0.5)])
+def test_lipschitz_constant_of_groups_is_tight(make, gamma):
+    phi = make(3)
+    rng = np.random.default_rng(0)
+    S, T = rng.normal(size=(2, 500, 3))
+    change = np.abs(phi(S) - phi(T)).max(axis=1)
+    assert np.all(change <= phi.lipschitz * np.abs(S - T).max(axis=1))
+    assert phi.lipschitz == gamma
+    steep = np.array([[0.0, 0.0, -50.0]])  # softmax at (1/2, 1/2, 0)
+    step = 1e-4 * np.array([[1.0, -1.0, 0.0]])
+    assert np.abs(phi(steep + step) - phi(steep)).max() == pytest.approx(gamma * 1e-4, rel=1e-3)
+
+
+def test_blocks_are_opened_merged_and_restricted():
+    inner = BlockActivation([("relu", 2), ("tanh", 1)])
+    phi = BlockActivation([("relu", 1), (inner, 3), ("tanh", 2), ("relu", 0), (max_pool(2), 4)])
+    assert phi.blocks == BlockActivation([("relu", 3), ("tanh", 3), (max_pool(2), 4)]).blocks
+    assert phi.restricted(np.array([0, 4, 6, 7])) == BlockActivation([("relu", 1), ("tanh", 1), (max_pool(2), 2)])
+    assert phi.restricted(np.array([0, 2])) == get_activation("relu")
+    assert join_activations([("relu", 2), ("relu", 3)]) is get_activation("relu")
+    assert join_activations([]) is get_activation("identity")
+    assert repr(phi) == "BlockActivation('relu': 3, 'tanh': 3, 'max_pool': 4)"
+    assert phi.name == "blocks of relu, tanh, max_pool"
+    assert repr(max_pool(2)) == "GroupActivation('max_pool', group_size=2)"
+
+
+def test_pickles_and_compares():
+    phi = BlockActivation([("relu", 3), (max_pool(2), 4), (softmax(2), 2)])
+    assert phi.lipschitz is not None  # computed values do not matter for equality
+    assert pickle.loads(pickle.dumps(phi)) == phi
+    assert phi != BlockActivation([("relu", 3), (max_pool(4), 4), (softmax(2), 2)])
+
+
+@pytest.mark.parametrize("blocks", [[("relu", -1)], [(max_pool(2), 3)], [(BlockActivation([("relu", 2)]), 3)]])
+def test_refuses_sizes_that_do_not_fit(blocks):
+    with pytest.raises(ValueError, match="cannot act on"):
+        BlockActivation(blocks)
+
+
+def test_other_refusals():
+    with pytest.raises(ValueError, match="group_size"):
+        GroupActivation("none", None, 0, 1.0)
+    with pytest.raises(ValueError, match="acts on 2 states, but the rule has 1"):
+        ImplicitRule([[0.5]], [[1.0]], [[1.0]], activation=BlockActivation([("relu", 2)]))
+
+
+def test_gradient_through_blocks():
+    rng = np.random.default_rng(0)
+    phi = BlockActivation([("relu", 3), ("tanh", 3), ("identity", 3)])
+    A, C = rng.normal(size=(9, 9)) / 20, rng.normal(size=9)
+    rule = ImplicitRule(A, np.eye(9), C[None], activation=phi)
+    X = rule.states(Z)
+    gradient = adjoint(A, phi.derivative(X @ A.T + Z, X), np.tile(C, (6, 1))).states
+    step = 1e-6 * rng.normal(size=Z.shape)
+    numeric = (rule.predict(Z + step) - rule.predict(Z - step))[:, 0] / 2
+    assert_allclose((gradient * step).sum(axis=1), numeric, rtol=1e-5, atol=1e-12)

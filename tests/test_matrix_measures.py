@@ -1,0 +1,69 @@
+"""Norms, Perron-Frobenius values and matrix measures are what they say, for dense and sparse matrices and groups."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from skimplicit import ImplicitRule
+from skimplicit.activations import BlockActivation, max_pool, softmax
+from skimplicit.wellposedness import (
+    block_norms,
+    inf_norm,
+    mu_inf,
+    perron_frobenius,
+    well_posedness,
+)
+
+SEEDS = range(5)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_numbers(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(5, 5))
+    assert inf_norm(A) == pytest.approx(np.linalg.norm(A, np.inf))
+    assert perron_frobenius(A) == pytest.approx(np.abs(np.linalg.eigvals(np.abs(A))).max())
+    weights = rng.uniform(0.1, 1, size=5)
+    assert mu_inf(A) <= mu_inf(A, weights) and mu_inf(A, weights) <= inf_norm(A * weights / weights[:, None])
+    step = 1e-8  # the measure is the derivative of the norm of I + h A
+    assert mu_inf(A, np.ones(5)) == pytest.approx((inf_norm(np.eye(5) + step * A) - 1) / step, abs=1e-5)
+    permutation = rng.permutation(60)
+    network = np.triu(rng.normal(size=(60, 60)), 1)[np.ix_(permutation, permutation)]
+    assert perron_frobenius(network) == 0.0 and mu_inf(network) == 0.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_block_norms_and_groups(seed):
+    rng = np.random.default_rng(seed)
+    phi = BlockActivation([("relu", 2), (max_pool(3), 3), (softmax(2), 4), ("sigmoid", 1)])
+    A, groups = rng.normal(size=(10, 10)), phi.groups
+    assert groups.tolist() == [0, 1, 2, 2, 2, 3, 3, 4, 4, 5]
+    N = block_norms(A, phi.lipschitz, groups)
+    gamma = [1, 1, 1, 0.5, 0.5, 0.25]
+    for k, row in enumerate(N):
+        for j, value in enumerate(row):
+            block = A[np.ix_(groups == k, groups == j)]
+            assert value == pytest.approx(gamma[k] * np.linalg.norm(block, np.inf))
+    assert_allclose(block_norms(sparse.csr_array(A), phi.lipschitz, groups).toarray(), N)
+    A *= 0.95 / perron_frobenius(N)
+    report = well_posedness(A, phi)
+    assert report and report.mu_inf == np.inf
+    z, X, Y = rng.normal(size=(4, 10)), rng.normal(size=(4, 10)), rng.normal(size=(4, 10))
+    before = np.abs((X - Y) / report.weights).max(axis=1)
+    after = np.abs((phi(X @ A.T + z) - phi(Y @ A.T + z)) / report.weights).max(axis=1)
+    assert np.all(after <= report.rate * before + 1e-12)
+    rule = ImplicitRule(A, np.eye(10), np.eye(10), activation=phi)
+    solution = rule.solve(z)
+    assert solution.converged.all()
+    assert_allclose(solution.states, phi(solution.states @ A.T + z), atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (3, 7), (0, 0), (0, 3), (3, 0)])
+def test_inf_norm_is_the_largest_row_sum(seed, shape):
+    A = np.random.default_rng(seed).normal(size=shape)
+    expected = max((sum(abs(entry) for entry in row) for row in A), default=0.0)
+    assert inf_norm(A) == pytest.approx(expected, rel=1e-14)
+    assert inf_norm(sparse.csr_array(A)) == pytest.approx(expected, rel=1e-14)
+    assert isinstance(inf_norm(A), float)

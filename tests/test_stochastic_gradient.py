@@ -1,0 +1,285 @@
+"""Projected implicit gradient: derivatives, feasibility, the record, and its optimisers."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.optimize import minimize
+from test_bcd import KAPPA, assert_never_rises, make_objective, start_of
+
+from skimplicit.activations import ACTIVATIONS
+from skimplicit.projections import project_rows_l1
+from skimplicit.rows import Samples
+from skimplicit.subproblems import Readout
+from skimplicit.training import (
+    Adam,
+    Constraints,
+    CrossEntropyObjective,
+    Momentum,
+    Point,
+    SquaredObjective,
+    Stage,
+    StochasticGradient,
+)
+from skimplicit.training.continuation import continuation
+
+SMOOTH = ["tanh", "sigmoid", "softplus", "identity", "silu", "gelu", "elu"]
+every_optimiser = pytest.mark.parametrize("solver", [Adam, Momentum])
+EXACT = 1e-13
+
+
+def run(objective, solver=Adam, schedule=None, constraints=None, callback=None, seed=0, n=6, **settings):
+    constraints = constraints or Constraints(KAPPA / max(objective.activation.lipschitz, 1.0))
+    W, b = start_of(objective, seed, n, constraints.kappa, constraints.structure)
+    b = b if objective.samples.centre else np.zeros_like(b)
+    settings = {"batch_size": 20, "learning_rate": 0.02, "random_state": seed, **settings}
+    method = StochasticGradient(objective, solver, constraints, callback, **settings)
+    return method.train(schedule or [Stage(1e-2, None, 30, 1e-5)], W, b)
+
+
+def random_point(objective, seed, n=4):
+    rng = np.random.default_rng(seed)
+    p, q = objective.samples.n_inputs, objective.samples.n_outputs
+    A = project_rows_l1(rng.normal(size=(n, n)), 0.8 / max(objective.activation.lipschitz, 1.0))
+    D = rng.normal(size=(q, p)) if objective.direct else None
+    readout = Readout(rng.normal(size=(q, n)), D, rng.normal(size=q))
+    return Point(np.hstack([A, rng.normal(size=(n, p))]), rng.normal(size=n), readout, rng.normal(size=n))
+
+
+def classes(objective):
+    """The same samples with three classes for targets."""
+    rng = np.random.default_rng(0)
+    samples = objective.samples.like(
+        rng.normal(size=(60, objective.samples.n_inputs)), np.zeros((60, objective.samples.n_outputs)), np.ones(60)
+    )
+    samples.Y = np.eye(3)[rng.integers(3, size=60)]
+    return CrossEntropyObjective(samples, objective.activation, objective.direct)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("make", [lambda o: o, classes], ids=["squared", "cross-entropy"])
+@pytest.mark.parametrize("batch", [False, True])
+def test_gradient_is_that_of_the_loss(name, direct, make, batch):
+    objective = make(make_objective(0, name, m=60, direct=direct))
+    if batch:
+        objective = objective.over(objective.samples.rows(np.arange(5, 25)))
+    point, step = random_point(objective, 1), 1e-5
+    memory = np.zeros((2, objective.samples.n_samples, 4))
+    gradient = objective.joint_gradient(point, *memory, EXACT)
+    rng = np.random.default_rng(2)
+    for _ in range(3):
+        d = random_point(objective, rng)
+        dD = np.zeros(1) if d.readout.D is None else d.readout.D
+
+        def loss(s, d=d, dD=dD):
+            readout = point.readout
+            W = point.W + s * d.W
+            b = point.b + s * d.b - s * d.W[:, :4] @ point.X_mean  # as it moves along
+            D = None if readout.D is None else readout.D + s * dD
+            moved = Readout(readout.C + s * d.readout.C, D, readout.c + s * d.readout.c)
+            return objective.loss_at(Point(W, b, moved, point.X_mean), EXACT)
+
+        # Richardson's extrapolation: an error of the fourth order in the step.
+        central = [(loss(s) - loss(-s)) / (2 * s) for s in (step * 8, step * 16)]
+        slope = (
+            np.sum(gradient.W * d.W)
+            + gradient.b @ d.b
+            + np.sum(gradient.C * d.readout.C)
+            + gradient.c @ d.readout.c
+            + (np.sum(gradient.D * dD) if direct else 0.0)
+        )
+        assert slope == pytest.approx((4 * central[0] - central[1]) / 3, rel=1e-6)
+
+
+def test_gradients_of_batches_add_up():
+    objective = make_objective(3, m=60)
+    point, m = random_point(objective, 0), 60
+    whole = objective.joint_gradient(point, *np.zeros((2, m, 4)), EXACT)
+    parts = np.array_split(np.random.default_rng(0).permutation(m), 7)
+    total = np.zeros_like(whole.W)
+    for rows in parts:
+        batch = objective.over(objective.samples.rows(rows))
+        total += rows.size / m * batch.joint_gradient(point, *np.zeros((2, rows.size, 4)), EXACT).W
+    np.testing.assert_allclose(total, whole.W, rtol=1e-9, atol=1e-12)
+
+
+@every_optimiser
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_objective_never_rises_within_a_stage(solver, activation):
+    objective = make_objective(0, activation)
+    result = run(objective, solver, schedule=[Stage(1e-3, None, 15, 1e-5), Stage(1e-2, None, 15, 1e-5)])
+    assert_never_rises(result)
+    final = result.evaluation
+    exact = objective.evaluate(final.W, final.b, final.alpha, tol=1e-13)
+    assert exact.objective == pytest.approx(final.objective, rel=1e-8)
+    assert exact.objective == pytest.approx(result.objectives[-1], rel=1e-3)
+    assert result.objectives.size <= result.n_iter <= 30 and result.scores.size == 0
+
+
+@every_optimiser
+@pytest.mark.parametrize("budget", [None, 1.5])
+@pytest.mark.parametrize("masked", [True, False])
+def test_every_iterate_is_feasible(solver, budget, masked):
+    objective = make_objective(1, direct=budget is None)
+    mask = np.random.default_rng(0).random((6, 6)) < 0.5 if masked else None
+    weights = np.linspace(0.5, 2.0, 5) if budget else None
+    seen = []
+
+    def check(iteration):
+        W = iteration.evaluation.W
+        seen.append(iteration.number)
+        assert np.abs(W[:, :6]).sum(axis=1).max() <= 0.3
+        assert not masked or not W[:, :6][~mask].any()
+        if budget:
+            assert weights @ np.abs(W[:, 6:]).max(axis=0) <= budget
+
+    constraints = Constraints(0.3, column_weights=weights, structure=mask)
+    result = run(objective, solver, [Stage(1e-2, budget, 20, 1e-6)], constraints, check)
+    assert seen == list(range(1, result.objectives.size + 1)) and len(seen) > 3
+
+
+@every_optimiser
+def test_end_is_a_stationary_point(solver):
+    # A step of projected gradient on all samples leaves it where it is: Adam's metric must not move the fixed points.
+    objective = make_objective(0, "tanh", m=60)
+    result = run(
+        objective, solver, [Stage(1e-2, None, 3000, 1e-9)], Constraints(0.4), batch_size=60, n_iter_no_change=60, n=3
+    )
+    end = result.evaluation
+    gradient = objective.gradient(end).W + end.alpha * end.W
+    rows = project_rows_l1(end.W[:, :3] - gradient[:, :3], 0.4)
+    assert np.abs(end.W[:, :3]).sum(axis=1).max() > 0.4 * (1 - 1e-9)  # the bound is felt
+    np.testing.assert_allclose(rows, end.W[:, :3], atol=2e-3)
+    np.testing.assert_allclose(gradient[:, 3:], 0.0, atol=2e-3)
+
+
+@every_optimiser
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("budget", [None, 2.0])
+def test_training_trains(solver, budget, centre):
+    objective = make_objective(0, direct=budget is None, centre=centre)
+    constraints = Constraints(KAPPA)
+    schedule = continuation(0.01, budget, constraints, 200, 1e-5, StochasticGradient.raises_alpha)
+    result = run(objective, solver, schedule, constraints)
+    assert_never_rises(result)
+    assert 2 * result.evaluation.loss < 0.35 * result.evaluation.readout.c.size  # of a variance of 1 each
+
+
+def test_convex_case_reaches_the_minimum():
+    # With the identity, kappa = 0 and a direct term, the states add nothing: the minimum is that of ridge regression.
+    objective = make_objective(2, "identity")
+    result = run(objective, constraints=Constraints(0.0), schedule=[Stage(0.1, None, 300, 1e-9)])
+
+    def value(w):
+        D = w.reshape(2, 5)
+        residual = objective.samples.inputs_times(D) - objective.samples.Y
+        return 0.5 * np.sum(objective.samples.mean(residual**2)) + 0.05 * np.sum(D**2)
+
+    assert result.evaluation.objective <= minimize(value, np.zeros(10)).fun * (1 + 1e-3)
+
+
+def test_steps_that_diverge_are_taken_back():
+    objective = make_objective(0)
+    result = run(objective, Momentum, learning_rate=1e4, schedule=[Stage(1e-2, None, 60, 1e-5)], n_iter_no_change=60)
+    assert_never_rises(result)
+    assert np.isfinite(result.evaluation.objective)
+    assert result.objectives.size > 0  # by then the rate is small enough
+
+
+def test_sparse_as_dense():
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(80, 5)) * (rng.random((80, 5)) < 0.5)
+    Y = np.sin(U[:, :1]) + U[:, 1:2] * U[:, 2:3]
+    courses = [
+        run(SquaredObjective(Samples(make(U), Y), ACTIVATIONS["tanh"], True)).objectives
+        for make in (np.asarray, sparse.csr_array)
+    ]
+    np.testing.assert_allclose(courses[0], courses[1], rtol=1e-6)
+
+
+def test_same_seed_same_course():
+    courses = [run(make_objective(4), random_state=seed).objectives for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(courses[0], courses[1])
+    assert courses[0].size != courses[2].size or np.any(courses[0] != courses[2])
+
+
+@pytest.mark.parametrize("stop_at", [1, 5])
+def test_callback_stops(stop_at):
+    result = run(make_objective(0), callback=lambda iteration: iteration.number == stop_at)
+    assert result.stopped and not result.converged and result.objectives.size == stop_at
+
+
+def test_a_stage_ends_when_there_is_no_more_progress():
+    loose, tight = (
+        run(make_objective(0), schedule=[Stage(1e-2, None, 2000, tol)], n_iter_no_change=3) for tol in (1e-2, 1e-4)
+    )
+    assert loose.converged and tight.converged and loose.n_iter < tight.n_iter
+    assert tight.evaluation.objective <= loose.evaluation.objective
+
+
+def test_rule_that_does_best_on_held_out_samples_is_kept():
+    objective = make_objective(0, m=30, q=1)
+    rng = np.random.default_rng(9)
+    held_out = objective.samples.like(rng.normal(size=(50, 5)), rng.normal(size=(50, 1)), np.ones(50))
+    result = run(objective, schedule=[Stage(1e-4, None, 200, 1e-5)], held_out=held_out, n_iter_no_change=4, n=20)
+    assert result.converged and result.scores.size == result.n_iter < 200
+    best = np.argmax(result.scores)
+    assert result.n_iter == best + 1 + 4
+    end = result.evaluation
+    loss = objective.over(held_out).loss_at(end, 1e-11)
+    assert 1 - loss / objective.null_loss == pytest.approx(result.scores[best], abs=1e-2)
+    # It is not the one of the lowest objective.
+    assert end.objective > result.objectives[-1]
+
+
+def test_point_of_is_the_inverse_of_rule():
+    for direct in (True, False):
+        objective = make_objective(5, direct=direct)
+        rule = objective.rule(random_point(objective, 0))
+        again = objective.rule(objective.point_of(rule))
+        for name in ("A", "B", "C", "D", "b", "c"):
+            np.testing.assert_allclose(getattr(again, name), getattr(rule, name), rtol=1e-10, atol=1e-12)
+
+
+def test_adam_is_that_of_torch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    ours = rng.normal(size=(3, 4))
+    parameter = torch.nn.Parameter(torch.tensor(ours))
+    reference, adam = torch.optim.Adam([parameter], lr=0.1), Adam()
+    for _ in range(20):
+        gradient = rng.normal(size=ours.shape)
+        ours = ours + adam.step([gradient], 0.1)[0][0]
+        parameter.grad = torch.tensor(gradient)
+        reference.step()
+    np.testing.assert_allclose(ours, parameter.detach().numpy(), rtol=1e-10)
+
+
+def test_momentum_is_that_of_torch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    ours = rng.normal(size=(3, 4))
+    parameter = torch.nn.Parameter(torch.tensor(ours))
+    reference, momentum = torch.optim.SGD([parameter], lr=0.1, momentum=0.9, nesterov=True), Momentum()
+    for _ in range(20):
+        gradient = rng.normal(size=ours.shape)
+        ours = ours + momentum.step([gradient], 0.1)[0][0]
+        parameter.grad = torch.tensor(gradient)
+        reference.step()
+    np.testing.assert_allclose(ours, parameter.detach().numpy(), rtol=1e-10)
+
+
+def test_coupled_entries_share_their_metric():
+    adam = Adam(coupled=(0,))
+    _, metrics = adam.step([np.array([[1.0, 7.0]]), np.array([3.0, 4.0])], 0.1)
+    np.testing.assert_allclose(metrics[0], 5.0)
+    np.testing.assert_allclose(metrics[1], [3.0, 4.0])
+
+
+def test_objective_of_nothing_to_fit_stays_at_zero():
+    objective = SquaredObjective(Samples(np.ones((10, 2)), np.ones((10, 1))), ACTIVATIONS["relu"], True)
+    result = run(objective, schedule=[Stage(1e-2, None, 20, 1e-5)])
+    assert_never_rises(result)
+    assert result.evaluation.loss == pytest.approx(0.0, abs=1e-20)
+    held_out = run(objective, held_out=objective.samples, schedule=[Stage(1e-2, None, 20, 1e-5)])
+    assert not held_out.scores.any()
