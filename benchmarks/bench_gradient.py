@@ -142,7 +142,7 @@ def rows(m, seconds, n_hidden, alpha=0.003):
             method = StochasticGradient(
                 objective, Adam, constraints, watch, batch_size=200, learning_rate=0.01, random_state=0
             )
-        method.train(continuation(alpha, None, constraints, 200, 1e-5, method.raises_alpha), W, b)
+        method.train(continuation(alpha, None, 200, 1e-5, method.raises_alpha), W, b)
         courses[name] = np.array(course)
     tops = {name: course[:, 1].max() for name, course in courses.items()}
     print(f"\nm={m}, n={n_hidden}: highest test R2 within {seconds:g} s: {tops}")

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
+from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver
 from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver
 
@@ -28,7 +29,7 @@ GRID = [
 def problems(n, p, budget, l1):
     rng = np.random.default_rng(0)
     F = rng.normal(size=(400, n + p)) @ np.diag(np.geomspace(1, 0.05, n + p))
-    options = {"column_budget": budget, "l1": None if l1 is None else np.full((n, n + p), l1)}
+    options = {"column_budget": budget and ColumnBudget(budget), "l1": None if l1 is None else np.full((n, n + p), l1)}
     for _ in range(3):
         T = F @ rng.normal(size=(n + p, n)) + 0.1 * rng.normal(size=(400, n))
         yield MatchingProblem(F.T @ F / 400, T.T @ F / 400, np.ones(n), 1e-3, kappa=0.95, **options)

@@ -4,9 +4,11 @@
 - columns of B on the column budget: ``sum_j w_j max_i |B_ij| <= k``, an l1,inf ball, which drops whole inputs.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-__all__ = ["column_budget_norm", "project_column_budget", "project_rows_l1"]
+__all__ = ["ColumnBudget", "project_rows_l1"]
 
 
 def project_rows_l1(A, radius, weights=None):
@@ -72,80 +74,99 @@ def _soft_threshold_levels(magnitude, w, radius):
     return excess[rows, last] / mass[rows, last]
 
 
-def column_budget_norm(B, weights=None, groups=None):
-    """Return ``sum_j w_j max_i |B_ij|``; with groups of columns, ``sum_g w_g max_{i, j in g} |B_ij|``.
+@dataclass(frozen=True)
+class ColumnBudget:
+    """The matrices B with ``sum_j w_j max_i |B_ij| <= bound``; of each group of columns, the largest entry counts.
 
     Parameters
     ----------
-    B : ndarray of shape (n, p)
-        The matrix.
-    weights : ndarray of shape (p,) or (n_groups,), or None
-        Positive weights of the columns (of the groups, when there are groups); None for ones.
-    groups : ndarray of int of shape (p,) or None
-        Group of each column, numbered from 0 without gaps.
-
-    Returns
-    -------
-    float
-        What B uses of a column budget.
-    """
-    norms = np.abs(B).max(axis=0, initial=0.0)
-    if groups is not None:
-        columns, norms = norms, np.zeros(int(np.max(groups, initial=-1)) + 1)
-        np.maximum.at(norms, groups, columns)
-    return float(np.sum(norms if weights is None else weights * norms))
-
-
-def project_column_budget(B, budget, weights=None, groups=None):
-    """Project on the column budget: ``argmin_P ||P - B||_F`` subject to ``sum_j w_j max_i |P_ij| <= budget``.
-
-    With groups of columns, a group counts once, by its largest entry.
-
-    Parameters
-    ----------
-    B : ndarray of shape (n, p)
-        Matrix to project.
-    budget : float
-        The bound k, at least 0.
+    bound : float
+        The bound k, at least 0; infinity for no bound, where only the norm is of interest.
     weights : ndarray of shape (p,) or (n_groups,), or None
         Positive weights w_j of the columns (of the groups, when there are groups); None for ones.
     groups : ndarray of int of shape (p,) or None
-        Group of each column, numbered from 0 without gaps.
+        Group of each column, numbered from 0 without gaps: a group counts once, by its largest entry.
 
-    Returns
-    -------
-    ndarray of shape (n, p)
-        A new array that meets the budget; many of its columns are exactly zero when the budget is small.
-
-    Notes
-    -----
-    The result is B clipped to ``+-theta_j``. A column whose l1 norm is at most ``w_j t`` vanishes; the others have
-    ``sum_i (|B_ij| - theta_j)_+ = w_j t``. The multiplier t solves ``sum_j w_j theta_j(t) = budget``, a decreasing
-    convex piecewise-linear equation, by Newton's method from t = 0, exact after finitely many steps.
+    Raises
+    ------
+    ValueError
+        If the bound is negative or NaN.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skimplicit.projections import project_column_budget
-    >>> project_column_budget(np.array([[3.0, 0.1], [1.0, 0.2]]), 2.0)
+    >>> from skimplicit.projections import ColumnBudget
+    >>> budget = ColumnBudget(2.0)
+    >>> B = np.array([[3.0, 0.1], [1.0, 0.2]])
+    >>> budget.norm(B)
+    3.2
+    >>> budget.project(B)
     array([[2., 0.],
            [1., 0.]])
     """
-    B = np.asarray(B, dtype=float)
-    if not budget >= 0:
-        raise ValueError(f"budget must be at least 0, got {budget!r}.")
-    if column_budget_norm(B, weights, groups) <= budget:
-        return B.copy()
-    stacked = np.abs(B).T if groups is None else _stack_groups(np.abs(B), np.asarray(groups))
-    w = np.ones(stacked.shape[0]) if weights is None else np.asarray(weights, dtype=float)
-    theta = _budget_levels(stacked, budget, w)
-    # A few ulps inside, so that the promise holds in whichever order the sum is taken.
-    inside = budget * (1 - 4 * w.size * np.finfo(float).eps)
-    total = w @ theta
-    if total > inside:
-        theta *= inside / total
-    cap = theta if groups is None else theta[groups]
-    return np.clip(B, -cap, cap)
+
+    bound: float = np.inf
+    weights: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+    def __post_init__(self):
+        """Refuse a bound that bounds nothing."""
+        if not self.bound >= 0:
+            raise ValueError(f"bound must be at least 0, got {self.bound!r}.")
+
+    def n_groups(self, n_columns):
+        """Return the number of groups among ``n_columns`` columns, which are their own where there are no groups."""
+        return n_columns if self.groups is None else int(np.max(self.groups, initial=-1)) + 1
+
+    def group_maxima(self, columns):
+        """Return the largest of each group, shape (n_groups,), of non-negative numbers of the columns, shape (p,)."""
+        if self.groups is None:
+            return columns
+        maxima = np.zeros(self.n_groups(columns.size))
+        np.maximum.at(maxima, self.groups, columns)
+        return maxima
+
+    def weighted_norms(self, B):
+        """Return what each group of columns of B, an ndarray of shape (n, p), uses of the budget, shape (n_groups,)."""
+        norms = self.group_maxima(np.abs(B).max(axis=0, initial=0.0))
+        return norms if self.weights is None else self.weights * norms
+
+    def norm(self, B):
+        """Return what B, an ndarray of shape (n, p), uses of the budget, as a float."""
+        return float(np.sum(self.weighted_norms(B)))
+
+    def project(self, B):
+        """Project on the set: ``argmin_P ||P - B||_F`` subject to ``norm(P) <= bound``.
+
+        Parameters
+        ----------
+        B : ndarray of shape (n, p)
+            Matrix to project.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+            A new array that meets the budget; many of its columns are exactly zero when the budget is small.
+
+        Notes
+        -----
+        The result is B clipped to ``+-theta_j``. A column whose l1 norm is at most ``w_j t`` vanishes; the others have
+        ``sum_i (|B_ij| - theta_j)_+ = w_j t``. The multiplier t solves ``sum_j w_j theta_j(t) = bound``, a decreasing
+        convex piecewise-linear equation, by Newton's method from t = 0, exact after finitely many steps.
+        """
+        B = np.asarray(B, dtype=float)
+        if self.norm(B) <= self.bound:
+            return B.copy()
+        stacked = np.abs(B).T if self.groups is None else _stack_groups(np.abs(B), np.asarray(self.groups))
+        w = np.ones(stacked.shape[0]) if self.weights is None else np.asarray(self.weights, dtype=float)
+        theta = _budget_levels(stacked, self.bound, w)
+        # A few ulps inside, so that the promise holds in whichever order the sum is taken.
+        inside = self.bound * (1 - 4 * w.size * np.finfo(float).eps)
+        total = w @ theta
+        if total > inside:
+            theta *= inside / total
+        cap = theta if self.groups is None else theta[self.groups]
+        return np.clip(B, -cap, cap)
 
 
 def _stack_groups(magnitude, groups):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skimplicit.activations import ACTIVATIONS
+from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.subproblems import ProjectedSolver, make_solver
 from skimplicit.training import BlockCoordinateDescent, Constraints, SquaredObjective, Stage
@@ -61,7 +62,9 @@ def test_objective_never_rises_within_a_stage(seed, activation):
 def test_training_trains(budget, centre):
     objective = make_objective(0, direct=budget is None, centre=centre)
     constraints = Constraints(KAPPA)
-    result = run(objective, schedule=continuation(0.01, budget, constraints, 80, 1e-5), constraints=constraints)
+    result = run(
+        objective, schedule=continuation(0.01, budget and ColumnBudget(budget), 80, 1e-5), constraints=constraints
+    )
     assert_never_rises(result)
     assert 2 * result.evaluation.loss < 0.35 * result.evaluation.readout.c.size  # of a variance of 1 each
 
@@ -73,7 +76,7 @@ def test_every_iterate_is_feasible(solver, budget, masked):
     objective = make_objective(1, direct=budget is None)
     mask = np.random.default_rng(0).random((6, 6)) < 0.5 if masked else None
     weights = np.linspace(0.5, 2.0, 5) if budget else None
-    constraints = Constraints(0.3, column_weights=weights, structure=mask)
+    constraints = Constraints(0.3, structure=mask)
     seen = []
 
     def check(iteration):
@@ -84,7 +87,7 @@ def test_every_iterate_is_feasible(solver, budget, masked):
         if budget:
             assert weights @ np.abs(W[:, 6:]).max(axis=0) <= budget
 
-    stages = [Stage(1e-2, budget, 8, 1e-6)]
+    stages = [Stage(1e-2, budget and ColumnBudget(budget, weights), 8, 1e-6)]
     result = run(objective, schedule=stages, solver=solver, constraints=constraints, callback=check)
     assert seen == list(range(1, result.objectives.size + 1))
     assert_never_rises(result)
@@ -155,7 +158,7 @@ def test_smaller_budget_starts_at_the_same_rule(activation):
     dense = objective.evaluate(W, b, 1e-9, tol=1e-12)
     used = np.abs(W[:, 6:]).max(axis=0).sum()
     solver = make_solver("auto", False)
-    stages = [Stage(1e-9, used / 50, 1, 0.0)]
+    stages = [Stage(1e-9, ColumnBudget(used / 50), 1, 0.0)]
     result = BlockCoordinateDescent(objective, solver, Constraints(KAPPA), first).train(stages, W, b)
     assert np.abs(result.evaluation.W[:, 6:]).max(axis=0).sum() <= used / 50
     assert result.evaluation.loss <= dense.loss * (1 + 1e-4)
@@ -186,7 +189,7 @@ def test_solvers_take_the_same_course(seed):
 def test_exact_solvers_take_the_same_course_under_a_budget(seed):
     objective = make_objective(seed, direct=False)
     W, b = start_of(objective, seed, n=3)
-    schedule = [Stage(1e-2, 1.5, 8, 0.0)]
+    schedule = [Stage(1e-2, ColumnBudget(1.5), 8, 0.0)]
     courses = [
         BlockCoordinateDescent(objective, solver, Constraints(KAPPA)).train(schedule, W, b).objectives
         for solver in (make_solver("cvxpy", False), ProjectedSolver(tol=1e-12, max_iter=5000))

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from skimplicit.projections import column_budget_norm
-from skimplicit.training import Constraints, Stage
+from skimplicit.projections import ColumnBudget
+from skimplicit.training import Stage
 from skimplicit.training.continuation import alpha_schedule, budget_schedule, continuation, random_weights
 
 every_length = pytest.mark.parametrize("max_iter", [1, 2, 7, 50, 200, 1000])
@@ -33,8 +33,8 @@ def test_alpha_rises_to_the_wanted_one(alpha, max_iter):
 @every_length
 @pytest.mark.parametrize("used", [0.0, 0.5, 1.0, 3.0, 1e4])
 def test_budget_falls_to_the_wanted_one(used, max_iter):
-    stages = budget_schedule(0.1, used, 1.0, max_iter, 1e-5)
-    budgets = [stage.column_budget for stage in stages]
+    stages = budget_schedule(0.1, used, ColumnBudget(1.0), max_iter, 1e-5)
+    budgets = [stage.column_budget.bound for stage in stages]
     assert budgets[-1] == 1.0
     assert np.all(np.diff(budgets) < 0)
     assert sum(stage.max_iter for stage in stages) == max_iter
@@ -51,20 +51,20 @@ def test_a_loose_tolerance_holds_for_every_stage():
 
 
 def test_without_a_budget_only_alpha_moves():
-    constraints = Constraints(kappa=0.9)
-    assert continuation(0.5, None, constraints, 100, 1e-4) == alpha_schedule(0.5, 100, 1e-4)
+    assert continuation(0.5, None, 100, 1e-4) == alpha_schedule(0.5, 100, 1e-4)
 
 
 @every_length
 def test_budget_follows_alpha_and_starts_where_the_dense_rule_is(max_iter):
-    constraints = Constraints(kappa=0.9, column_weights=np.array([1.0, 2.0, 0.5]))
-    *dense, tighten = continuation(0.5, 0.1, constraints, max_iter, 1e-4)
+    budget = ColumnBudget(0.1, np.array([1.0, 2.0, 0.5]))
+    *dense, tighten = continuation(0.5, budget, max_iter, 1e-4)
     assert all(isinstance(stage, Stage) and stage.column_budget is None for stage in dense)
     assert dense[-1].alpha == 0.5
     W = np.random.default_rng(0).normal(size=(4, 7))
     tight = tighten(SimpleNamespace(W=W))
-    assert tight[-1].column_budget == 0.1 and tight[-1].alpha == 0.5
-    assert tight[0].column_budget <= max(column_budget_norm(W[:, 4:], constraints.column_weights), 0.1)
+    assert tight[-1].column_budget is budget and tight[-1].alpha == 0.5
+    assert all(stage.column_budget.weights is budget.weights for stage in tight)
+    assert tight[0].column_budget.bound <= max(budget.norm(W[:, 4:]), 0.1)
     assert sum(stage.max_iter for stage in [*dense, *tight]) <= max(max_iter, 2)
 
 

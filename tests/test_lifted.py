@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.lifted import DIVERGENCES, FenchelLifted
+from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.subproblems import make_solver
 from skimplicit.training import Constraints, SquaredObjective, Stage
@@ -78,7 +79,7 @@ def test_every_iterate_is_feasible(budget, structure, custom):
         assert budget is None or np.abs(B).max(axis=0).sum() <= budget
         assert custom is None or B.min() >= -1e-6
 
-    run(make_objective(), constraints, [Stage(1e-2, budget, 8, 1e-6)], callback=check)
+    run(make_objective(), constraints, [Stage(1e-2, budget and ColumnBudget(budget), 8, 1e-6)], callback=check)
     assert seen
 
 

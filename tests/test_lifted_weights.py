@@ -9,6 +9,7 @@ import pytest
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.lifted import DIVERGENCES
 from skimplicit.lifted.weights import WeightsProblem, solve_weights
+from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver
 from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver
@@ -38,7 +39,7 @@ def weights_problem(name="relu", budget=None, masked=False, custom=None, centre=
         curvature=np.ones(n),
         ridge=1e-2,
         kappa=0.5,
-        column_budget=budget,
+        column_budget=budget and ColumnBudget(budget),
         structure=rng.random((n, n)) < 0.5 if masked else None,
         constraints=custom,
     )

@@ -10,6 +10,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver, make_solver
 from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver, SubproblemError
 from skimplicit.subproblems.matching.lasso_rows import soft_threshold
@@ -73,15 +74,14 @@ def make_problem(
     groups = rng.permutation(np.arange(p) % max((p + 1) // 2, 1)) if groups else None
     n_weights = p if groups is None else groups.max() + 1
     free = np.sum(np.abs(T).max()) * (n_weights if budget else 1)
+    weights = rng.uniform(0.3, 3.0, size=n_weights) if weights else None
     return MatchingProblem(
         G=F.T @ F / m,
         R=curvature[:, None] * (T.T @ F) / m,
         curvature=curvature,
         ridge=ridge,
         kappa=kappa,
-        column_budget=None if budget is None else budget * free,
-        column_weights=rng.uniform(0.3, 3.0, size=n_weights) if weights else None,
-        groups=groups,
+        column_budget=None if budget is None else ColumnBudget(budget * free, weights, groups),
         structure=rng.random((n, N if input_mask else n)) < 0.6 if mask else None,
         l1=None if l1 is None else l1 * np.abs(T.T @ F).max() / m * rng.uniform(0.5, 2.0, size=(n, N)),
     )
@@ -298,7 +298,7 @@ class TestCustomConstraints:
         )
         W = CvxpySolver().solve(problem, None)
         assert np.abs(W[:, :4]).sum(axis=1).max() <= problem.kappa
-        assert problem.budget_used(W) <= problem.column_budget
+        assert problem.column_budget.norm(W[:, problem.n_hidden :]) <= problem.column_budget.bound
         assert not W[:, :4][~problem.structure].any()
         assert W[:, :4].sum() >= 0.1 - 1e-6
 

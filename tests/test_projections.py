@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skimplicit.projections import column_budget_norm, project_column_budget, project_rows_l1
+from skimplicit.projections import ColumnBudget, project_rows_l1
 
 EPS = np.finfo(float).eps
 
@@ -63,7 +63,7 @@ class Columns(Ball):
         return shape[1] if groups is None else groups.max(initial=-1) + 1
 
     def project(self, X, radius):
-        return project_column_budget(X, radius, self.weights, self.groups)
+        return ColumnBudget(radius, self.weights, self.groups).project(X)
 
     def parts(self, P):
         """Return the entries of each group with its weight."""
@@ -248,7 +248,7 @@ def test_signs_and_order_of_rows_pass_through(kind, seed):
 def test_equal_columns_stay_equal(seed):
     X = np.random.default_rng(seed).normal(size=(5, 6))
     X[:, 3] = X[:, 0]
-    for P in (project_rows_l1(X, 0.8), project_column_budget(X, 2.0)):
+    for P in (project_rows_l1(X, 0.8), ColumnBudget(2.0).project(X)):
         np.testing.assert_array_equal(P[:, 3], P[:, 0])
         assert P.any()
 
@@ -264,23 +264,23 @@ def test_rows_are_projected_one_by_one(seed):
 def test_groups_of_one_column_are_no_groups_and_names_of_groups_do_not_matter(seed):
     rng = np.random.default_rng(seed)
     X, weights, groups, names = rng.normal(size=(4, 6)), rng.uniform(0.5, 2.0, 6), np.arange(6), rng.permutation(6)
-    expected = project_column_budget(X, 2.0, weights)
-    np.testing.assert_allclose(project_column_budget(X, 2.0, weights, groups), expected, rtol=1e-13)
-    renamed = project_column_budget(X, 2.0, weights[np.argsort(names)], names)
+    expected = ColumnBudget(2.0, weights).project(X)
+    np.testing.assert_allclose(ColumnBudget(2.0, weights, groups).project(X), expected, rtol=1e-13)
+    renamed = ColumnBudget(2.0, weights[np.argsort(names)], names).project(X)
     np.testing.assert_allclose(renamed, expected, rtol=1e-13)
 
 
 @every_seed
 def test_one_group_of_everything_clips(seed):
     X = np.random.default_rng(seed).normal(size=(4, 6))
-    P = project_column_budget(X, 0.5, weights=np.array([2.0]), groups=np.zeros(6, dtype=int))
+    P = ColumnBudget(0.5, weights=np.array([2.0]), groups=np.zeros(6, dtype=int)).project(X)
     np.testing.assert_allclose(P, np.clip(X, -0.25, 0.25), rtol=1e-13)
 
 
 @every_seed
 def test_small_budget_drops_whole_columns(seed):
     X = np.random.default_rng(seed).normal(size=(5, 30)) * np.geomspace(1.0, 1e-2, 30)
-    P = project_column_budget(X, 0.3 * column_budget_norm(X))
+    P = ColumnBudget(0.3 * ColumnBudget().norm(X)).project(X)
     dropped = ~P.any(axis=0)
     assert 0 < dropped.sum() < 30
     # A column is dropped when its l1 norm is at most the multiplier, which is what each other column loses.
@@ -293,15 +293,18 @@ def test_small_budget_drops_whole_columns(seed):
 def test_column_budget_norm_is_the_norm_of_the_set(kind, seed):
     for shape in ((6, 7), (1, 1), (0, 3), (3, 0)):
         ball, X, _ = draw(kind, seed, shape)
-        assert column_budget_norm(X, ball.weights, ball.groups) == pytest.approx(ball.norm(X), rel=1e-14)
+        budget = ColumnBudget(1.0, ball.weights, ball.groups)
+        assert budget.norm(X) == pytest.approx(ball.norm(X), rel=1e-14)
+        n_groups = len(list(ball.parts(X)))
+        assert budget.n_groups(shape[1]) == n_groups and budget.weighted_norms(X).shape == (n_groups,)
 
 
 @pytest.mark.parametrize("radius", [-1.0, -1e-300, np.nan])
 def test_radius_below_zero_is_refused(radius):
     with pytest.raises(ValueError, match="radius must be at least 0, got"):
         project_rows_l1(np.ones((2, 2)), radius)
-    with pytest.raises(ValueError, match="budget must be at least 0, got"):
-        project_column_budget(np.ones((2, 2)), radius)
+    with pytest.raises(ValueError, match="bound must be at least 0, got"):
+        ColumnBudget(radius)
 
 
 @every_ball

@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from test_bcd import KAPPA, assert_never_rises, make_objective, start_of
 
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.projections import project_rows_l1
+from skimplicit.projections import ColumnBudget, project_rows_l1
 from skimplicit.rows import Samples
 from skimplicit.subproblems import Readout
 from skimplicit.training import (
@@ -133,8 +133,10 @@ def test_every_iterate_is_feasible(solver, budget, masked):
         if budget:
             assert weights @ np.abs(W[:, 6:]).max(axis=0) <= budget
 
-    constraints = Constraints(0.3, column_weights=weights, structure=mask)
-    result = run(objective, solver, [Stage(1e-2, budget, 20, 1e-6)], constraints, check)
+    constraints = Constraints(0.3, structure=mask)
+    result = run(
+        objective, solver, [Stage(1e-2, budget and ColumnBudget(budget, weights), 20, 1e-6)], constraints, check
+    )
     assert seen == list(range(1, result.objectives.size + 1)) and len(seen) > 3
 
 
@@ -159,7 +161,7 @@ def test_end_is_a_stationary_point(solver):
 def test_training_trains(solver, budget, centre):
     objective = make_objective(0, direct=budget is None, centre=centre)
     constraints = Constraints(KAPPA)
-    schedule = continuation(0.01, budget, constraints, 200, 1e-5, StochasticGradient.raises_alpha)
+    schedule = continuation(0.01, budget and ColumnBudget(budget), 200, 1e-5, StochasticGradient.raises_alpha)
     result = run(objective, solver, schedule, constraints)
     assert_never_rises(result)
     assert 2 * result.evaluation.loss < 0.35 * result.evaluation.readout.c.size  # of a variance of 1 each

@@ -142,8 +142,8 @@ def _held_out_losses(model, X, encoded, train, test, alphas, sample_losses):
         model.n_hidden, X.shape[1], constraints.kappa, constraints.structure, np.random.RandomState(model.random_state)
     )
     b = b if model.fit_intercept else np.zeros_like(b)
-    budget = model.column_budget
-    first = continuation(alphas[0], budget, constraints, model.max_iter, _STEP_TOL)
+    budget = model._make_budget(objective.samples)
+    first = continuation(alphas[0], budget, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
     course = prepared.train([*first, *rest], W, b)
     held_out, target = X[test], encoded.Y[test]

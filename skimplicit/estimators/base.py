@@ -19,6 +19,7 @@ from skimplicit.estimators.incremental import IncrementalMixin, choose_optimiser
 from skimplicit.estimators.methods import METHODS
 from skimplicit.estimators.preparation import Preparation, check_weights, in_user_units, unchanged_on_failure
 from skimplicit.estimators.structure import check_structure
+from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples, merge_duplicates
 from skimplicit.subproblems import make_solver
 from skimplicit.training import Constraints, Stage
@@ -165,7 +166,7 @@ class ImplicitEstimator(
             held_out = U[test], Y[test], weights[test]
             U, Y, weights = U[train], Y[train], weights[train]
         samples = Samples(U, Y, weights, self.fit_intercept, targets.scale, groups)
-        constraints = self._make_constraints(activation, mask, samples, groups)
+        constraints = self._make_constraints(activation, mask, samples)
         objective = self._make_objective(samples, activation, direct)
         attributes = {**targets.attributes, "_n_features_out": self.n_hidden}
         method = METHODS[self.method]
@@ -174,15 +175,17 @@ class ImplicitEstimator(
             method = partial(method, **gradient_settings(self, samples.n_samples, held_out))
         return Preparation(objective, solver, constraints, method, attributes, held_out is not None)
 
-    def _make_constraints(self, activation, mask, samples, groups):
+    def _make_constraints(self, activation, mask, samples):
         """Return the constraints in the units of training."""
         return Constraints(
             kappa=self.kappa / max(activation.lipschitz, 1.0),
-            column_weights=samples.budget_weights(groups),
-            groups=groups,
             structure=mask,
             custom=None if self.constraints is None else in_user_units(self.constraints, samples),
         )
+
+    def _make_budget(self, samples):
+        """Return the :class:`ColumnBudget` in the units of training, None for no bound."""
+        return None if self.column_budget is None else ColumnBudget(self.column_budget, samples.budget_weights())
 
     def _fit(self, X, y, sample_weight):
         self._check_choices()
@@ -231,19 +234,17 @@ class ImplicitEstimator(
     def _train(self, prepared, bridge):
         """Return the best :class:`TrainingResult` over the starts."""
         objective, constraints = prepared.objective, prepared.constraints
-        n_inputs = objective.samples.n_inputs
+        n_inputs, budget = objective.samples.n_inputs, self._make_budget(objective.samples)
         random_state = check_random_state(self.random_state)
         best = None
         for start in range(self.n_init):
             if start == 0 and self._can_warm_start(n_inputs):
                 W, b = objective.weights_of(self.rule_)
-                schedule = [Stage(self.alpha, self.column_budget, self.max_iter, self.tol)]
+                schedule = [Stage(self.alpha, budget, self.max_iter, self.tol)]
             else:
                 W, b = random_weights(self.n_hidden, n_inputs, constraints.kappa, constraints.structure, random_state)
                 raise_alpha = METHODS[self.method].raises_alpha
-                schedule = continuation(
-                    self.alpha, self.column_budget, constraints, self.max_iter, self.tol, raise_alpha
-                )
+                schedule = continuation(self.alpha, budget, self.max_iter, self.tol, raise_alpha)
             b = b if self.fit_intercept else np.zeros_like(b)
             result = prepared.train(schedule, W, b, callback=bridge)
             if best is None or result.evaluation.objective < best.evaluation.objective:

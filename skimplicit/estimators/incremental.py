@@ -242,8 +242,8 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
         made_for, optimiser, random_state = deepcopy(estimator._progress)
         random_state = random_state or check_random_state(estimator.random_state)
     objective = estimator._make_objective(units.like(U, Y, weights), activation, direct)
-    constraints = estimator._make_constraints(activation, mask, units, None)
-    stage = Stage(estimator.alpha, estimator.column_budget, 1, estimator.tol)
+    constraints = estimator._make_constraints(activation, mask, units)
+    stage = Stage(estimator.alpha, estimator._make_budget(units), 1, estimator.tol)
     settings = {**gradient_settings(estimator, U.shape[0]), "random_state": random_state}
     method = StochasticGradient(objective, optimiser_class, constraints, **settings)
     if rule is None:

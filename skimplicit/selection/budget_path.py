@@ -1,6 +1,6 @@
 """implicit_path: rules for ever smaller column budgets, from a dense one to one with no input left."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 
 import numpy as np
@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators import ImplicitRegressor
-from skimplicit.projections import column_budget_norm
+from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
 from skimplicit.training import Stage
 from skimplicit.training.continuation import alpha_schedule, last_budget, random_weights
@@ -141,7 +141,7 @@ def implicit_path(
     groups = check_groups(groups, X.shape[1])
     prepared = estimator._prepare(X, y, sample_weight, groups)
     objective, constraints = prepared.objective, prepared.constraints
-    weights = constraints.column_weights
+    budget = ColumnBudget(np.inf, objective.samples.budget_weights(groups), groups)
 
     random_state = check_random_state(estimator.random_state)
     W, b = random_weights(estimator.n_hidden, X.shape[1], constraints.kappa, constraints.structure, random_state)
@@ -149,13 +149,13 @@ def implicit_path(
     b = b if estimator.fit_intercept else np.zeros_like(b)
     schedule = alpha_schedule(alpha, _DENSE_ITER, _TOL)
     dense = prepared.train(schedule, W, b)
-    used = column_budget_norm(dense.evaluation.W[:, estimator.n_hidden :], weights, groups)
+    used = budget.norm(dense.evaluation.W[:, estimator.n_hidden :])
     if isinstance(column_budgets, Integral):
-        end = last_budget(dense.evaluation, weights, groups, _END_SHARE)
+        end = last_budget(dense.evaluation, budget, _END_SHARE)
         if not 0 < end < used:
             used, end = 1.0, 1e-3  # a rule without inputs: no budget means anything, any will do
         column_budgets = np.geomspace(used, end, column_budgets)
-    stages = [Stage(alpha, float(budget), _BUDGET_ITER, _TOL) for budget in column_budgets]
+    stages = [Stage(alpha, replace(budget, bound=float(bound)), _BUDGET_ITER, _TOL) for bound in column_budgets]
     course = prepared.train(stages, dense.evaluation.W, dense.evaluation.b)
     rules = tuple(objective.rule(end) for end in course.ends)
     n_iter = np.bincount(course.stages, minlength=len(stages))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems import MatchingProblem
 from skimplicit.training.objective import Evaluation
 
@@ -18,16 +19,12 @@ _FINAL_TOL = 1e-11
 
 @dataclass(frozen=True)
 class Constraints:
-    """What ``W = [A B]`` must satisfy, in the units of training; see :class:`MatchingProblem`.
+    """What ``W = [A B]`` must satisfy in every stage, in the units of training; see :class:`MatchingProblem`.
 
     Parameters
     ----------
     kappa : float
         Bound on every absolute row sum of A.
-    column_weights : ndarray of shape (p,) or None
-        Weights of the columns (or groups) in the budget.
-    groups : ndarray of int of shape (p,) or None
-        Columns of a group share their place in the budget.
     structure : ndarray of bool of shape (n, n) or None
         Entries of A that may be non-zero.
     custom : callable or None
@@ -35,8 +32,6 @@ class Constraints:
     """
 
     kappa: float
-    column_weights: np.ndarray | None = None
-    groups: np.ndarray | None = None
     structure: np.ndarray | None = None
     custom: Callable | None = None
 
@@ -49,7 +44,7 @@ class Stage:
     ----------
     alpha : float
         Ridge.
-    column_budget : float or None
+    column_budget : ColumnBudget or None
         Budget of the columns of B; None for no bound.
     max_iter : int
         Most iterations.
@@ -58,7 +53,7 @@ class Stage:
     """
 
     alpha: float
-    column_budget: float | None
+    column_budget: ColumnBudget | None
     max_iter: int
     tol: float
 
@@ -236,9 +231,9 @@ class TrainingMethod(ABC):
         problem = self.problem(stage, n, W.shape[1])
         scale = 1.0
         if stage.column_budget is not None and self.objective.activation.homogeneous:
-            used = problem.budget_used(W)
-            if used > stage.column_budget:
-                scale = stage.column_budget / used
+            used = stage.column_budget.norm(W[:, n:])
+            if used > stage.column_budget.bound:
+                scale = stage.column_budget.bound / used
                 W, b = np.hstack([W[:, :n], W[:, n:] * scale]), b * scale
         if self.constraints.custom is not None:
             # The nearest feasible point is a matching problem too: G = I.
@@ -269,8 +264,6 @@ class TrainingMethod(ABC):
             **numbers,
             kappa=c.kappa,
             column_budget=stage.column_budget,
-            column_weights=c.column_weights,
-            groups=c.groups,
             structure=c.structure,
             constraints=c.custom,
         )

@@ -4,9 +4,11 @@ A cold start at a large ridge or a small budget collapses to a nearly linear rul
 the budget, each in warm-started stages, does not.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from skimplicit.projections import column_budget_norm, project_rows_l1
+from skimplicit.projections import project_rows_l1
 from skimplicit.training.base import Stage
 
 __all__ = ["alpha_schedule", "budget_schedule", "continuation", "last_budget", "random_weights"]
@@ -26,17 +28,15 @@ _EARLY_TOL = 1e-3
 _DENSE_SHARE = 0.4
 
 
-def continuation(alpha, column_budget, constraints, max_iter, tol, raise_alpha=True):
+def continuation(alpha, column_budget, max_iter, tol, raise_alpha=True):
     """Return the schedule that raises the ridge to ``alpha`` and then tightens the budget.
 
     Parameters
     ----------
     alpha : float
         The wanted ridge.
-    column_budget : float or None
+    column_budget : ColumnBudget or None
         The wanted budget; None for no bound.
-    constraints : Constraints
-        Weights and groups of the budget.
     max_iter : int
         Iterations of all stages together.
     tol : float
@@ -59,13 +59,12 @@ def continuation(alpha, column_budget, constraints, max_iter, tol, raise_alpha=T
 
     def tighten(evaluation):
         B = evaluation.W[:, evaluation.W.shape[0] :]
-        used = column_budget_norm(B, constraints.column_weights, constraints.groups)
-        return budget_schedule(alpha, used, column_budget, max(max_iter - dense_iter, 1), tol)
+        return budget_schedule(alpha, column_budget.norm(B), column_budget, max(max_iter - dense_iter, 1), tol)
 
     return [*dense(dense_iter), tighten]
 
 
-def last_budget(evaluation, weights, groups, share):
+def last_budget(evaluation, column_budget, share):
     """Return the budget at which almost nothing is left, judged from a dense rule.
 
     The states are shrunk until the best readout of them explains ``share`` of what it explains of the targets at full
@@ -75,8 +74,8 @@ def last_budget(evaluation, weights, groups, share):
     ----------
     evaluation : Evaluation
         The dense rule.
-    weights, groups : ndarray or None
-        Weights of the budget, and groups.
+    column_budget : ColumnBudget
+        Weights and groups of the budget; its bound is not used.
     share : float
         Share of the explained variance, in (0, 1).
 
@@ -95,11 +94,8 @@ def last_budget(evaluation, weights, groups, share):
     sizes = np.geomspace(1.0, 1e-6, 400)
     enough = np.array([explained(size) for size in sizes]) >= share * explained(1.0)
     size = sizes[np.flatnonzero(enough)[-1]]
-    n_groups = evaluation.W.shape[1] - evaluation.W.shape[0] if groups is None else int(np.max(groups)) + 1
-    B = np.abs(evaluation.W[:, evaluation.W.shape[0] :])
-    norms = np.zeros(n_groups)
-    np.maximum.at(norms, np.arange(n_groups) if groups is None else groups, B.max(axis=0))
-    return float(size * np.max(norms if weights is None else weights * norms, initial=0.0))
+    B = evaluation.W[:, evaluation.W.shape[0] :]
+    return float(size * np.max(column_budget.weighted_norms(B), initial=0.0))
 
 
 def random_weights(n_hidden, n_inputs, kappa, structure, random_state):
@@ -162,7 +158,7 @@ def budget_schedule(alpha, used, column_budget, max_iter, tol):
         Ridge of every stage.
     used : float
         ``sum_j w_j max_i |B_ij|`` of the dense rule.
-    column_budget : float
+    column_budget : ColumnBudget
         The wanted budget.
     max_iter : int
         Iterations of all stages together.
@@ -174,10 +170,11 @@ def budget_schedule(alpha, used, column_budget, max_iter, tol):
     list of Stage
         The schedule.
     """
-    ratio = column_budget / used if used > 0 else 1.0
+    ratio = column_budget.bound / used if used > 0 else 1.0
     n_early = int(np.ceil(np.log(ratio) / np.log(_BUDGET_FACTOR))) - 1 if ratio < 1 else 0
     budgets = used * np.geomspace(1.0, ratio, n_early + 2)[1:-1] if n_early > 0 else []
-    return _stages([(alpha, k) for k in budgets], (alpha, column_budget), max_iter, tol)
+    early = [(alpha, replace(column_budget, bound=float(bound))) for bound in budgets]
+    return _stages(early, (alpha, column_budget), max_iter, tol)
 
 
 def _stages(early, last, max_iter, tol):

@@ -45,8 +45,8 @@ class CvxpyProgram:
             bounds.append(self.W[:, : matching.structure.shape[1]][~matching.structure] == 0)
         if matching.column_budget is not None:
             self._budget = cp.Parameter(nonneg=True)
-            self._weights = cp.Parameter(_n_groups(matching), nonneg=True)
-            bounds.append(self._weights @ _group_norms(B, matching.groups) <= self._budget)
+            self._weights = cp.Parameter(matching.column_budget.n_groups(N - n), nonneg=True)
+            bounds.append(self._weights @ _group_norms(B, matching.column_budget.groups) <= self._budget)
         if matching.constraints is not None:
             bounds += _custom(matching.constraints, A, B)
         scaled = cp.multiply(self._root_curvature @ np.ones((1, N)), self._aimed)
@@ -73,9 +73,9 @@ class CvxpyProgram:
         if matching.l1 is not None:
             self._l1.value = matching.l1
         if matching.column_budget is not None:
-            self._budget.value = matching.column_budget
-            weights = matching.column_weights
-            self._weights.value = np.ones(_n_groups(matching)) if weights is None else weights
+            budget = matching.column_budget
+            self._budget.value = budget.bound
+            self._weights.value = np.ones(self._weights.shape) if budget.weights is None else budget.weights
 
 
 class CvxpySolver:
@@ -109,12 +109,13 @@ class CvxpySolver:
         SubproblemError
             If no solver finds a solution; the message has the block's name and the status.
         """
+        budget = matching.column_budget
         signature = (
             matching.R.shape,
             matching.kappa,
-            matching.column_budget is None,
+            budget is None,
             None if matching.structure is None else matching.structure.tobytes(),
-            None if matching.groups is None else matching.groups.tobytes(),
+            None if budget is None or budget.groups is None else budget.groups.tobytes(),
             matching.constraints,
             matching.l1 is None,
         )
@@ -170,15 +171,10 @@ def _inside(matching, W):
     if norm > matching.kappa:
         A *= matching.kappa * (1 - 1e-12) / norm
     if matching.column_budget is not None:
-        total = matching.budget_used(W)
-        if total > matching.column_budget:
-            B *= matching.column_budget * (1 - 1e-12) / total
+        total = matching.column_budget.norm(B)
+        if total > matching.column_budget.bound:
+            B *= matching.column_budget.bound * (1 - 1e-12) / total
     return np.hstack([A, B])
-
-
-def _n_groups(matching):
-    p = matching.R.shape[1] - matching.n_hidden
-    return p if matching.groups is None else int(matching.groups.max()) + 1
 
 
 def _group_norms(B, groups):

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from skimplicit.projections import column_budget_norm, project_column_budget, project_rows_l1
+from skimplicit.projections import ColumnBudget, project_rows_l1
 
 __all__ = ["MatchingProblem"]
 
@@ -31,12 +31,8 @@ class MatchingProblem:
         Weight of the squared norm, at least 0.
     kappa : float
         Bound on every absolute row sum of A.
-    column_budget : float or None
+    column_budget : ColumnBudget or None
         Bound on ``sum_j w_j max_i |B_ij|``; None for no bound.
-    column_weights : ndarray of shape (p,) or None
-        The weights w_j of the columns, or of the groups when there are groups; None for ones.
-    groups : ndarray of int of shape (p,) or None
-        Columns of a group share their place in the budget.
     structure : ndarray of bool of shape (n, n) or (n, N), or None
         Entries of A, or of W, that may be non-zero; None for all.
     constraints : callable or None
@@ -50,9 +46,7 @@ class MatchingProblem:
     curvature: np.ndarray
     ridge: float
     kappa: float
-    column_budget: float | None = None
-    column_weights: np.ndarray | None = None
-    groups: np.ndarray | None = None
+    column_budget: ColumnBudget | None = None
     structure: np.ndarray | None = None
     constraints: Callable | None = None
     l1: np.ndarray | None = None
@@ -79,7 +73,7 @@ class MatchingProblem:
         A, B = W[:, :n], W[:, n:]
         A = project_rows_l1(A, self.kappa)
         if self.column_budget is not None:
-            B = project_column_budget(B, self.column_budget, self.column_weights, self.groups)
+            B = self.column_budget.project(B)
         return np.hstack([A, B])
 
     def masked(self, W):
@@ -94,10 +88,6 @@ class MatchingProblem:
         """Whether B is free, without a bound, a penalty or a pattern of its own, so that it can be eliminated."""
         free = self.structure is None or self.structure.shape[1] == self.n_hidden
         return free and self.l1 is None and self.column_budget is None
-
-    def budget_used(self, W):
-        """Return ``sum_j w_j max_i |B_ij|``, the part of the budget that W uses, as a float."""
-        return column_budget_norm(W[:, self.n_hidden :], self.column_weights, self.groups)
 
     def is_feasible(self, W, tol=1e-9):
         """Tell whether W meets the bounds on A and B up to ``tol``, custom constraints aside."""

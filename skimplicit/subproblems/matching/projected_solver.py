@@ -4,9 +4,11 @@ Without a budget the columns of B are free: they are eliminated (Schur complemen
 small program over each row of A. Rows whose free minimiser is inside the ball are done at once.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from skimplicit.projections import project_column_budget, project_rows_l1
+from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems.fista import fista
 from skimplicit.subproblems.matching.elimination import InputDecomposition, RowPrograms, positive_scales
 from skimplicit.subproblems.matching.lasso_rows import minimise_lasso_rows, soft_threshold
@@ -84,14 +86,12 @@ class ProjectedSolver:
         metric_B = positive_scales(np.sqrt(h.max() * np.maximum(diagonal[n:], 0.0) + matching.ridge))
         metric = np.hstack([metric_A, np.tile(metric_B, (n, 1))])
         weights_A = 1.0 / metric[:, :n]
-        weights_B = matching.column_weights
-        caps = metric[0, n:]
-        if matching.groups is not None:
+        budget, caps = matching.column_budget, metric[0, n:]
+        if budget.groups is not None:
             # Within a group one scale must serve all columns.
-            largest = np.zeros(int(matching.groups.max()) + 1)
-            np.maximum.at(largest, matching.groups, caps)
-            metric[:, n:], caps = largest[matching.groups], largest
-        weights_B = (1.0 if weights_B is None else weights_B) / caps
+            caps = budget.group_maxima(caps)
+            metric[:, n:] = caps[budget.groups]
+        budget = replace(budget, weights=(1.0 if budget.weights is None else budget.weights) / caps)
         bound = _lipschitz(G, spread) + (matching.ridge / metric**2).max()
         R = matching.R / metric
         ridge = matching.ridge / metric**2
@@ -105,8 +105,7 @@ class ProjectedSolver:
             X = matching.masked(X if level is None else soft_threshold(X, level))
             A, B = X[:, :n], X[:, n:]
             A = project_rows_l1(A, matching.kappa, weights_A)
-            B = project_column_budget(B, matching.column_budget, weights_B, matching.groups)
-            return np.hstack([A, B])
+            return np.hstack([A, budget.project(B)])
 
         X = project(start * metric)
         before = matching.value(X / metric)
