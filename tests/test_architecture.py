@@ -19,6 +19,7 @@ FLOORS = {
     "activations": 1,
     "linalg": 1,
     "losses": 1,
+    "parameters": 1,
     "projections": 1,
     "rows": 1,
     "subproblems": 2,

@@ -17,7 +17,9 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 
-from skimplicit.estimators.preparation import unchanged_on_failure
+from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.methods import get_method
+from skimplicit.parameters import Parameter
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
@@ -33,26 +35,29 @@ _STEP_ITER, _STEP_TOL = 40, 1e-4
 class RidgePathMixin:
     """Chooses the ridge: ``alpha_ = argmin over alpha of the mean over folds of the held-out loss``.
 
-    Goes before the estimator that trains at one ridge, which a subclass names in ``_single``; a subclass also says
-    what the held-out loss is, in :meth:`_sample_losses`, and under which name to keep it, in ``_path_name``.
-
-    Parameters
-    ----------
-    **parameters : dict
-        Parameters of the estimator, stored as they are.
+    Goes before the estimator that trains at one ridge, which a subclass names in ``_fixed_alpha_class`` and whose
+    parameters it has, with ``alphas`` in the place of ``alpha``. A subclass also says what the held-out loss is, in
+    :meth:`_sample_losses`, and under which name to keep it, in ``_path_name``.
     """
 
-    _goes_on = False
-    _path_constraints = {
-        "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "cv": ["cv_object"],
-        "n_jobs": [None, Integral],
+    _supports_partial_fit = False
+    _parameters = {
+        "alpha": None,
+        "alphas": Parameter(
+            8,
+            "int or array-like of float",
+            f"The ridges, or their number: then they are spaced geometrically from {_SMALLEST_ALPHA} to "
+            f"{_LARGEST_ALPHA:g}.",
+            [Interval(Integral, 1, None, closed="left"), "array-like"],
+        ),
+        "cv": Parameter(
+            None,
+            "int, cross-validation splitter, iterable or None",
+            "Folds, as in scikit-learn, stratified for classes when only their number is given; None for five.",
+            ["cv_object"],
+        ),
+        "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", [None, Integral]),
     }
-
-    def __init__(self, **parameters):
-        # Not the ``__init__`` of the estimator at one ridge, which has ``alpha`` where this one has ``alphas``.
-        for name, value in parameters.items():
-            setattr(self, name, value)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -94,7 +99,7 @@ class RidgePathMixin:
     def _fit_path(self, X, y, sample_weight, params):
         alphas = _check_alphas(self.alphas)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        model = self._at(alphas[0], seed)
+        model = self._with_alpha(alphas[0], seed)
         model._check_choices()
         X, y = self._validate_data(X, y)
         encoded = model._encode(X, y, sample_weight)
@@ -110,7 +115,7 @@ class RidgePathMixin:
         )
         path = np.array(losses).T
         alpha = float(alphas[np.argmin(path.mean(axis=1))])
-        best = self._at(alpha, seed)
+        best = self._with_alpha(alpha, seed)
         if self.warm_start and hasattr(self, "rule_"):
             best.rule_ = self.rule_
         context = self._init_callback_context(max_subtasks=1)
@@ -126,30 +131,27 @@ class RidgePathMixin:
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=lambda: vars(self).copy())
         return self
 
-    def _at(self, alpha, seed):
+    def _with_alpha(self, alpha, seed):
         """Return the unfitted estimator with this ridge."""
-        names = set(self._single().get_params()) - {"alpha", "random_state"}
-        return self._single(**{name: getattr(self, name) for name in names}, alpha=alpha, random_state=seed)
+        names = set(self._fixed_alpha_class().get_params(deep=False)) - {"alpha", "random_state"}
+        return self._fixed_alpha_class(**{name: getattr(self, name) for name in names}, alpha=alpha, random_state=seed)
 
 
 def _held_out_losses(model, X, encoded, train, test, alphas, sample_losses):
     """Return the mean held-out loss at each ridge along the path on one fold, a list of float."""
     counts = np.zeros(X.shape[0])
     np.add.at(counts, train, 1.0)  # a splitter may draw a sample twice
-    prepared = model._prepare_encoded(X, encoded.weighted(counts))
-    objective, constraints = prepared.objective, prepared.constraints
-    W, b = random_weights(
-        model.n_hidden, X.shape[1], constraints.kappa, constraints.structure, np.random.RandomState(model.random_state)
-    )
-    b = b if model.fit_intercept else np.zeros_like(b)
+    task = model._make_task(X, encoded.weighted(counts))
+    objective, random_state = task.objective, np.random.RandomState(model.random_state)
+    W, b = random_weights(model.n_hidden, objective.samples, task.constraints, random_state)
     budget = model._make_budget(objective.samples)
     first = continuation(alphas[0], budget, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
-    course = prepared.train([*first, *rest], W, b)
+    course = get_method(model.method).train(task, [*first, *rest], W, b)
     held_out, target = X[test], encoded.Y[test]
     weights = None if encoded.weights is None else encoded.weights[test]
     return [
-        float(np.average(sample_losses(objective.rule(end).predict(held_out), target), weights=weights))
+        float(np.average(sample_losses(objective.rule(end.point).predict(held_out), target), weights=weights))
         for end in course.ends[-len(alphas) :]
     ]
 

@@ -1,118 +1,79 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
 import warnings
-from functools import partial
-from numbers import Integral, Real
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skimplicit.activations import ACTIVATIONS, Activation, get_activation
+from skimplicit.activations import Activation, get_activation
 from skimplicit.estimators.callbacks import CallbackBridge
+from skimplicit.estimators.custom_constraints import in_user_units
+from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.importance import input_importances
-from skimplicit.estimators.incremental import IncrementalMixin, choose_optimiser, gradient_settings, hold_out
-from skimplicit.estimators.methods import METHODS
-from skimplicit.estimators.preparation import Preparation, check_weights, in_user_units, unchanged_on_failure
+from skimplicit.estimators.incremental import IncrementalMixin
+from skimplicit.estimators.methods import get_method
+from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
+from skimplicit.estimators.targets import check_weights
+from skimplicit.estimators.validation_split import validation_split
+from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples, merge_duplicates
 from skimplicit.subproblems import make_solver
-from skimplicit.training import Constraints, Stage
+from skimplicit.training import Constraints, Stage, TrainingMethod, TrainingTask
 from skimplicit.training.continuation import continuation, random_weights
 
-__all__ = ["ImplicitEstimator"]
+__all__ = ["Choices", "ImplicitEstimator"]
 
 
 # Training that runs out of iterations is worth a warning when the last ones still lowered the objective by this share.
 _RECENT, _UNFINISHED = 10, 0.02
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What policy strings among the parameters stand for.
+
+    Parameters
+    ----------
+    activation : Activation
+        phi.
+    structure : ndarray of bool of shape (n, n) or None
+        Entries of A that may be non-zero.
+    direct : bool
+        Whether there is a direct term D.
+    method : TrainingMethod
+        How to train.
+    solver : object or None
+        Solver of the equilibrium block; None for a method that has none.
+    """
+
+    activation: Activation
+    structure: np.ndarray | None
+    direct: bool
+    method: TrainingMethod
+    solver: object
+
+
 class ImplicitEstimator(
-    IncrementalMixin, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    IncrementalMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Parametrised,
+    BaseEstimator,
 ):
     """Base of the estimators that train an implicit rule; they say what the targets and the objective are."""
 
-    _parameter_constraints = {
-        "n_hidden": [Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), Activation],
-        "kappa": [Interval(Real, 0, 1, closed="left")],
-        "column_budget": [None, Interval(Real, 0, None, closed="neither")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "direct": ["boolean", StrOptions({"auto"})],
-        "fit_intercept": ["boolean"],
-        "structure": [None, "array-like"],
-        "constraints": [None, callable],
-        "solver": [StrOptions({"auto", "cvxpy", "projected", "adam", "sgd"})],
-        "method": [StrOptions(set(METHODS))],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-    }
+    _parameters = RULE_PARAMETERS
 
     # What ``validate_data`` is told of y.
     _target_checks = {"multi_output": True, "y_numeric": True}
-
-    def __init__(
-        self,
-        *,
-        n_hidden,
-        activation,
-        kappa,
-        column_budget,
-        alpha,
-        direct,
-        fit_intercept,
-        structure,
-        constraints,
-        solver,
-        method,
-        max_iter,
-        tol,
-        warm_start,
-        random_state,
-        verbose,
-        n_init,
-        batch_size,
-        learning_rate_init,
-        early_stopping,
-        validation_fraction,
-        n_iter_no_change,
-    ):
-        self.n_hidden = n_hidden
-        self.activation = activation
-        self.kappa = kappa
-        self.column_budget = column_budget
-        self.alpha = alpha
-        self.direct = direct
-        self.fit_intercept = fit_intercept
-        self.structure = structure
-        self.constraints = constraints
-        self.solver = solver
-        self.method = method
-        self.max_iter = max_iter
-        self.tol = tol
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-        self.n_init = n_init
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
 
     def _make_objective(self, samples, activation, direct):
         """Return the training objective over samples."""
@@ -148,38 +109,36 @@ class ImplicitEstimator(
         with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight)
 
-    def _prepare(self, X, y, sample_weight, groups=None):
-        """Return the :class:`Preparation` of training data that have been validated."""
-        return self._prepare_encoded(X, self._encode(X, y, sample_weight), groups)
-
     def _encode(self, X, y, sample_weight):
         """Return the :class:`EncodedTargets` of data that have been validated."""
         return self._encode_targets(y, check_weights(sample_weight, X))
 
-    def _prepare_encoded(self, X, targets, groups=None):
-        """Return the :class:`Preparation` of inputs and :class:`EncodedTargets`."""
-        activation, mask, direct, solver = self._check_choices()
+    def _make_task(self, X, targets, groups=None):
+        """Return the :class:`TrainingTask` of inputs and :class:`EncodedTargets`."""
+        chosen = self._check_choices()
         U, Y, weights = merge_duplicates(X, targets.Y, targets.weights)
-        held_out = None
-        if self.method == "gradient" and self.early_stopping:
-            train, test = hold_out(self, U, Y, stratify=not targets.scale)
+        held_out = seed = None
+        if chosen.method.holds_out:
+            share = chosen.method.validation_fraction
+            train, test = validation_split(U, Y, share, not targets.scale, self.random_state)
             held_out = U[test], Y[test], weights[test]
             U, Y, weights = U[train], Y[train], weights[train]
         samples = Samples(U, Y, weights, self.fit_intercept, targets.scale, groups)
-        constraints = self._make_constraints(activation, mask, samples)
-        objective = self._make_objective(samples, activation, direct)
-        attributes = {**targets.attributes, "_n_features_out": self.n_hidden}
-        method = METHODS[self.method]
-        if self.method == "gradient":
-            held_out = None if held_out is None else samples.like(*held_out)
-            method = partial(method, **gradient_settings(self, samples.n_samples, held_out))
-        return Preparation(objective, solver, constraints, method, attributes, held_out is not None)
+        if chosen.method.takes_batches:
+            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        return TrainingTask(
+            objective=self._make_objective(samples, chosen.activation, chosen.direct),
+            constraints=self._make_constraints(chosen, samples),
+            solver=chosen.solver,
+            held_out=None if held_out is None else samples.like(*held_out),
+            random_state=seed,
+        )
 
-    def _make_constraints(self, activation, mask, samples):
+    def _make_constraints(self, chosen, samples):
         """Return the constraints in the units of training."""
         return Constraints(
-            kappa=self.kappa / max(activation.lipschitz, 1.0),
-            structure=mask,
+            kappa=self.kappa / max(chosen.activation.lipschitz, 1.0),
+            structure=chosen.structure,
             custom=None if self.constraints is None else in_user_units(self.constraints, samples),
         )
 
@@ -188,16 +147,18 @@ class ImplicitEstimator(
         return None if self.column_budget is None else ColumnBudget(self.column_budget, samples.budget_weights())
 
     def _fit(self, X, y, sample_weight):
-        self._check_choices()
+        chosen = self._check_choices()
         X, y = self._validate_data(X, y)
-        prepared = self._prepare(X, y, sample_weight)
+        targets = self._encode(X, y, sample_weight)
+        task = self._make_task(X, targets)
 
         def fitted_attributes(evaluation):
-            return {**prepared.attributes, "rule_": prepared.objective.rule(evaluation)}
+            rule = task.objective.rule(evaluation.point)
+            return {**targets.attributes, "_n_features_out": self.n_hidden, "rule_": rule}
 
         context = self._init_callback_context(max_subtasks=self.max_iter * self.n_init + 1)
         bridge = CallbackBridge(self, context, X, y, sample_weight, fitted_attributes, self.verbose)
-        result = self._train(prepared, bridge)
+        result = self._train(chosen.method, task, bridge)
         bridge.close(result.evaluation)
         if not (result.converged or result.stopped) and _still_falling(result):
             warnings.warn(
@@ -206,15 +167,10 @@ class ImplicitEstimator(
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self._store(
-            prepared.objective.samples,
-            fitted_attributes(result.evaluation),
-            result.n_iter,
-            result.objectives,
-            result.stages,
-        )
+        attributes = fitted_attributes(result.evaluation)
+        self._store(task.objective.samples, attributes, result.n_iter, result.objectives, result.stages)
         self.validation_scores_ = self.best_validation_score_ = None
-        if prepared.holds_out:
+        if chosen.method.holds_out:
             self.validation_scores_ = result.scores
             self.best_validation_score_ = float(result.scores.max())
         return self
@@ -231,22 +187,19 @@ class ImplicitEstimator(
         self._units = samples.rows(np.arange(0))
         self._progress = progress
 
-    def _train(self, prepared, bridge):
+    def _train(self, method, task, bridge):
         """Return the best :class:`TrainingResult` over the starts."""
-        objective, constraints = prepared.objective, prepared.constraints
-        n_inputs, budget = objective.samples.n_inputs, self._make_budget(objective.samples)
-        random_state = check_random_state(self.random_state)
+        samples = task.objective.samples
+        budget, random_state = self._make_budget(samples), check_random_state(self.random_state)
         best = None
         for start in range(self.n_init):
-            if start == 0 and self._can_warm_start(n_inputs):
-                W, b = objective.weights_of(self.rule_)
+            if start == 0 and self._can_warm_start(samples.n_inputs):
+                W, b = task.objective.weights_of(self.rule_)
                 schedule = [Stage(self.alpha, budget, self.max_iter, self.tol)]
             else:
-                W, b = random_weights(self.n_hidden, n_inputs, constraints.kappa, constraints.structure, random_state)
-                raise_alpha = METHODS[self.method].raises_alpha
-                schedule = continuation(self.alpha, budget, self.max_iter, self.tol, raise_alpha)
-            b = b if self.fit_intercept else np.zeros_like(b)
-            result = prepared.train(schedule, W, b, callback=bridge)
+                W, b = random_weights(self.n_hidden, samples, task.constraints, random_state)
+                schedule = continuation(self.alpha, budget, self.max_iter, self.tol, method.raises_alpha)
+            result = method.train(task, schedule, W, b, bridge)
             if best is None or result.evaluation.objective < best.evaluation.objective:
                 best = result
             if result.stopped:
@@ -258,9 +211,9 @@ class ImplicitEstimator(
         return self.warm_start and rule is not None and (rule.n_hidden, rule.n_inputs) == (self.n_hidden, n_inputs)
 
     def _check_choices(self):
-        """Check what parameter constraints cannot say, before any work."""
-        activation = get_activation(self.activation)
-        METHODS[self.method].check(activation)
+        """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""
+        activation, method = get_activation(self.activation), get_method(self.method)
+        method.check(activation)
         for name in ("alpha", "tol", "column_budget"):
             if getattr(self, name) is not None and not np.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
@@ -276,11 +229,23 @@ class ImplicitEstimator(
                 "column_budget needs alpha > 0: without a ridge on C, B can shrink and C grow without changing the "
                 "rule, so that the budget would mean nothing."
             )
-        if self.method == "gradient":
-            return activation, mask, direct, choose_optimiser(self)
-        if self.solver in ("adam", "sgd"):
-            raise ValueError(f"solver={self.solver!r} needs method='gradient', got method={self.method!r}.")
-        return activation, mask, direct, make_solver(self.solver, self.constraints is not None)
+        return Choices(activation, mask, direct, method, self._choose_solver(method))
+
+    def _choose_solver(self, method):
+        """Return the solver of the equilibrium block, None for a method without one."""
+        if method.has_equilibrium_block:
+            return make_solver(self.solver, self.constraints is not None)
+        if self.constraints is not None:
+            raise ValueError(
+                f"constraints cannot be used with method={self.method!r}, which would have to solve a program after "
+                "every step; use method='bcd'."
+            )
+        if self.solver != "auto":
+            raise ValueError(
+                f"solver={self.solver!r} solves the equilibrium block, which method={self.method!r} does not have; "
+                "leave solver='auto'."
+            )
+        return None
 
     def _validate_data(self, X, y, reset=True):
         checks = dict(accept_sparse="csr", dtype=np.float64, order="C", **self._target_checks)

@@ -2,6 +2,9 @@
 
 __all__ = ["CallbackBridge"]
 
+# Every how many iterations ``verbose=1`` prints a line.
+_LITTLE_VERBOSE = 10
+
 
 class CallbackBridge:
     """Callback of a :class:`~skimplicit.training.TrainingMethod` that reports to scikit-learn's callbacks.
@@ -17,7 +20,7 @@ class CallbackBridge:
     fitted_attributes : callable
         ``fitted_attributes(evaluation)`` returns what a copy of the estimator needs to predict.
     verbose : int
-        Print every ``verbose`` iterations; 0 for never.
+        1 to print the first iteration of each stage and every tenth, 2 or more to print all; 0 for none.
     """
 
     def __init__(self, estimator, context, X, y, sample_weight, fitted_attributes, verbose):
@@ -27,7 +30,7 @@ class CallbackBridge:
         if sample_weight is not None:
             self.data["metadata"] = {"sample_weight": sample_weight}
         self.fitted_attributes = fitted_attributes
-        self.verbose = verbose
+        self.verbose, self.stage = int(verbose), None
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
         self._begin()
 
@@ -38,7 +41,9 @@ class CallbackBridge:
     def __call__(self, iteration):
         """Report an iteration; True when a callback asks to stop."""
         evaluation = iteration.evaluation
-        if self.verbose and iteration.number % self.verbose == 0:
+        new_stage = iteration.stage != self.stage or iteration.number == 1  # another start counts from 1 again
+        self.stage = iteration.stage
+        if self.verbose > 1 or (self.verbose and (new_stage or iteration.number % _LITTLE_VERBOSE == 0)):
             print(
                 f"[{type(self.estimator).__name__}] iteration {iteration.number}, stage {iteration.stage} "
                 f"(alpha={evaluation.alpha:.3g}): objective {evaluation.objective:.6g}, loss {evaluation.loss:.6g}"

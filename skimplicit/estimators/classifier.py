@@ -1,5 +1,7 @@
 """ImplicitClassifier: cross-entropy."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
@@ -9,8 +11,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.incremental import takes_batches
-from skimplicit.estimators.preparation import EncodedTargets, unchanged_on_failure
+from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
+from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.parameters import Parameter
 from skimplicit.training import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
@@ -28,67 +33,7 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     means the same in any unit. Two classes have one logit, that of the second, of probability
     ``1 / (1 + exp(-logit))``.
 
-    Parameters
-    ----------
-    n_hidden : int
-        Number n of hidden features, the size of the state x.
-    activation : str or Activation
-        phi: ``"relu"``, ``"leaky_relu"``, ``"tanh"``, ``"sigmoid"``, ``"identity"``, ``"elu"``, ``"softplus"``,
-        ``"silu"``, ``"gelu"``, or an :class:`~skimplicit.Activation`. If its slopes exceed 1, the bound on A is kappa
-        divided by the largest.
-    kappa : float
-        Bound on the infinity norm of A, in [0, 1). The stored A satisfies it exactly. Lower than for regression by
-        default: classes that a rule can nearly separate need no strong feedback.
-    column_budget : float or None
-        Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that
-        inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.
-    alpha : float
-        Ridge on A, B, C and D, not on the intercepts. With block coordinate descent, ``fit`` starts at a small value
-        and raises it in warm-started steps.
-    direct : bool or "auto"
-        Whether there is a direct term D u. ``"auto"``: yes without a budget, no with one.
-    fit_intercept : bool
-        Whether there are intercepts b and c.
-    class_weight : dict, "balanced" or None
-        Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"``: every class
-        weighs the same. None: 1.
-    structure : None, array-like of bool of shape (n_hidden, n_hidden), or list of int
-        Entries of A that may be non-zero: a mask, or the sizes of the hidden layers of a feedforward network.
-    constraints : callable or None
-        ``constraints(A, B)`` returns a list of convex CVXPY constraints on the CVXPY expressions A (n, n) and B (n, p);
-        forces ``solver="cvxpy"``.
-    solver : {"auto", "cvxpy", "projected", "adam", "sgd"}
-        With ``method="bcd"`` and ``"lifted"``, the solver of the block of A and B: CVXPY, the reference, or accelerated
-        projected gradient, which is faster; ``"auto"`` takes CVXPY for custom constraints only. With
-        ``method="gradient"``, the optimiser: Adam, which ``"auto"`` takes, or ``"sgd"`` with Nesterov's momentum.
-    method : {"bcd", "gradient", "lifted"}
-        How to train: block coordinate descent with the states at equilibrium; projected implicit gradient over batches
-        of samples, for many rows and hundreds of states; or lifted (Fenchel) block coordinate descent, which knows
-        ``"relu"``, ``"leaky_relu"``, ``"identity"``, ``"tanh"`` and ``"sigmoid"``.
-    max_iter : int
-        Most outer iterations (epochs, for the gradient), all steps of the schedule together.
-    tol : float
-        Relative decrease of the objective that counts as progress; training ends after three iterations without
-        (``n_iter_no_change`` epochs, for the gradient).
-    warm_start : bool
-        Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget.
-    random_state : int, RandomState instance or None
-        Source of the starting weights.
-    verbose : int
-        Print a line every ``verbose`` iterations.
-    n_init : int
-        Number of random starts; the one with the best objective is kept.
-    batch_size : int or "auto"
-        Samples in a batch, for ``method="gradient"`` only, like all parameters below; ``"auto"``: at most 200.
-    learning_rate_init : float
-        Learning rate at the start; it is halved when epochs do not lower the objective.
-    early_stopping : bool
-        Whether to hold samples out, end training when the rule does not get better on them, and keep the rule that did
-        best there.
-    validation_fraction : float
-        Share of the samples to hold out, in (0, 1).
-    n_iter_no_change : int
-        Epochs in a row with less progress than ``tol`` after which training ends.
+    {parameters}
 
     Attributes
     ----------
@@ -135,64 +80,23 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     (2, 3)
     """
 
-    _parameter_constraints = {
-        **ImplicitEstimator._parameter_constraints,
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+    _parameters = {
+        "kappa": replace(
+            RULE_PARAMETERS["kappa"],
+            default=0.5,
+            text=RULE_PARAMETERS["kappa"].text + " Lower than for regression by default: classes that a rule can "
+            "nearly separate need no strong feedback.",
+        ),
+        "alpha": replace(RULE_PARAMETERS["alpha"], default=0.01),
+        "class_weight": Parameter(
+            None,
+            'dict, "balanced" or None',
+            'Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"``: every '
+            "class weighs the same. None: 1.",
+            [dict, StrOptions({"balanced"}), None],
+        ),
     }
     _target_checks = {}
-
-    def __init__(
-        self,
-        *,
-        n_hidden=20,
-        activation="relu",
-        kappa=0.5,
-        column_budget=None,
-        alpha=0.01,
-        direct="auto",
-        fit_intercept=True,
-        class_weight=None,
-        structure=None,
-        constraints=None,
-        solver="auto",
-        method="bcd",
-        max_iter=200,
-        tol=1e-5,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-        n_init=1,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-    ):
-        super().__init__(
-            n_hidden=n_hidden,
-            activation=activation,
-            kappa=kappa,
-            column_budget=column_budget,
-            alpha=alpha,
-            direct=direct,
-            fit_intercept=fit_intercept,
-            structure=structure,
-            constraints=constraints,
-            solver=solver,
-            method=method,
-            max_iter=max_iter,
-            tol=tol,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-            n_init=n_init,
-            batch_size=batch_size,
-            learning_rate_init=learning_rate_init,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-        )
-        self.class_weight = class_weight
 
     @available_if(takes_batches)
     @_fit_context(prefer_skip_nested_validation=True)

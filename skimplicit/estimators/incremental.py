@@ -1,124 +1,25 @@
-"""What ``method="gradient"`` needs from an estimator: its parameters, samples held out, and ``partial_fit``."""
+"""``partial_fit``: one pass of batches at a time, for the methods that take them."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import _fit_context
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from skimplicit.estimators.preparation import check_weights, unchanged_on_failure
+from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.methods import METHODS
+from skimplicit.estimators.targets import check_weights
 from skimplicit.rows import Samples, merge_duplicates
 from skimplicit.subproblems import Readout
-from skimplicit.training import Adam, Momentum, Point, Stage, StochasticGradient
+from skimplicit.training import Point, Stage, TrainingTask
 from skimplicit.training.continuation import random_weights
 
-__all__ = ["IncrementalMixin", "choose_optimiser", "gradient_settings", "hold_out", "takes_batches"]
+__all__ = ["IncrementalMixin", "takes_batches"]
 
-# Batches of "auto": at most this many samples.
-_AUTO_BATCH = 200
 # Tolerance of the states in partial_fit.
 _PASS_TOL = 1e-3
-
-
-def choose_optimiser(estimator):
-    """Return the class of the optimiser for ``method="gradient"``.
-
-    Parameters
-    ----------
-    estimator : ImplicitEstimator
-        The estimator.
-
-    Returns
-    -------
-    type
-        :class:`~skimplicit.training.optimisers.Adam` or :class:`~skimplicit.training.optimisers.Momentum`.
-
-    Raises
-    ------
-    ValueError
-        If a parameter asks for what the method cannot do.
-    """
-    if estimator.constraints is not None:
-        raise ValueError(
-            "constraints cannot be used with method='gradient', which would have to solve a program after every step; "
-            "use method='bcd'."
-        )
-    if estimator.solver in ("cvxpy", "projected"):
-        raise ValueError(
-            f"solver={estimator.solver!r} solves the equilibrium block, which method='gradient' does not have; use "
-            "solver='adam', 'sgd' or 'auto'."
-        )
-    return Momentum if estimator.solver == "sgd" else Adam
-
-
-def gradient_settings(estimator, n_samples, held_out=None):
-    """Return what :class:`~skimplicit.training.StochasticGradient` takes beyond every method's parameters.
-
-    Parameters
-    ----------
-    estimator : ImplicitEstimator
-        The estimator.
-    n_samples : int
-        Number of samples.
-    held_out : Samples or None
-        Samples held out.
-
-    Returns
-    -------
-    dict
-        Keyword arguments.
-    """
-    return dict(
-        random_state=check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max),
-        batch_size=min(_AUTO_BATCH, n_samples) if estimator.batch_size == "auto" else estimator.batch_size,
-        learning_rate=estimator.learning_rate_init,
-        n_iter_no_change=estimator.n_iter_no_change,
-        held_out=held_out,
-    )
-
-
-def hold_out(estimator, U, Y, stratify):
-    """Split the rows into those to train on and those to judge by.
-
-    Parameters
-    ----------
-    estimator : ImplicitEstimator
-        The estimator.
-    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
-        Distinct samples.
-    stratify : bool
-        Whether every class goes to both sides in its proportion.
-
-    Returns
-    -------
-    train, test : ndarray of int
-        The rows.
-
-    Raises
-    ------
-    ValueError
-        If a side would be empty, or would miss a class that has more than one sample.
-    """
-    rows = np.arange(U.shape[0])
-    labels = Y @ np.arange(1, Y.shape[1] + 1) if stratify else np.zeros(U.shape[0])
-    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    alone = (counts[codes] == 1) & stratify  # the only sample of a class is one to train on
-    try:
-        train, test = train_test_split(
-            rows[~alone],
-            test_size=estimator.validation_fraction,
-            random_state=check_random_state(estimator.random_state),
-            stratify=codes[~alone],
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"early_stopping=True cannot hold out validation_fraction={estimator.validation_fraction} of the distinct "
-            f"samples, n_samples={U.shape[0]}: {error}"
-        ) from error
-    train = np.concatenate([train, rows[alone]])
-    return np.sort(train), np.sort(test)
 
 
 def takes_batches(estimator):
@@ -139,11 +40,12 @@ def takes_batches(estimator):
     AttributeError
         If it has not; the message says why.
     """
-    if estimator.method != "gradient":
+    method = METHODS.get(estimator.method) if isinstance(estimator.method, str) else estimator.method
+    if not getattr(method, "takes_batches", False):
         raise AttributeError(f"partial_fit is only available with method='gradient', got {estimator.method!r}.")
-    if estimator.early_stopping:
+    if method.holds_out:
         raise AttributeError("partial_fit is not available with early_stopping=True, which holds out some of all data.")
-    if not estimator._goes_on:
+    if not estimator._supports_partial_fit:
         raise AttributeError(f"{type(estimator).__name__} has no partial_fit: it needs all data to choose alpha.")
     return True
 
@@ -152,7 +54,7 @@ class IncrementalMixin:
     """``partial_fit`` of an :class:`~skimplicit.estimators.base.ImplicitEstimator`."""
 
     # Whether ``partial_fit`` can go on from a rule.
-    _goes_on = True
+    _supports_partial_fit = True
 
     @available_if(takes_batches)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -187,10 +89,13 @@ class IncrementalMixin:
         targets = self._encode_batch(y, check_weights(sample_weight, X))
         merged = merge_duplicates(X, targets.Y, targets.weights)
         samples, rule, value, progress = _pass_over(self, *merged, targets.scale)
+        number = 1 if first else self.n_iter_ + 1
+        if self.verbose:
+            print(f"[{type(self).__name__}] pass {number}: objective {value:.6g}")
         self._store(
             samples,
             {**targets.attributes, "_n_features_out": self.n_hidden, "rule_": rule},
-            1 if first else self.n_iter_ + 1,
+            number,
             np.append([] if first else self.objective_history_, value),
             np.append([] if first else self.objective_stages_, 0).astype(int),
             progress,
@@ -226,7 +131,7 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
     ValueError
         If targets or size do not fit the rule, or the pass diverged.
     """
-    activation, mask, direct, optimiser_class = estimator._check_choices()
+    chosen = estimator._check_choices()
     n, p, q = estimator.n_hidden, U.shape[1], Y.shape[1]
     rule = getattr(estimator, "rule_", None)
     if rule is None:
@@ -241,28 +146,26 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
             )
         made_for, optimiser, random_state = deepcopy(estimator._progress)
         random_state = random_state or check_random_state(estimator.random_state)
-    objective = estimator._make_objective(units.like(U, Y, weights), activation, direct)
-    constraints = estimator._make_constraints(activation, mask, units)
+    objective = estimator._make_objective(units.like(U, Y, weights), chosen.activation, chosen.direct)
+    constraints = estimator._make_constraints(chosen, units)
     stage = Stage(estimator.alpha, estimator._make_budget(units), 1, estimator.tol)
-    settings = {**gradient_settings(estimator, U.shape[0]), "random_state": random_state}
-    method = StochasticGradient(objective, optimiser_class, constraints, **settings)
+    run = chosen.method.begin(TrainingTask(objective, constraints, random_state=random_state))
     if rule is None:
-        W, b = random_weights(n, p, constraints.kappa, mask, random_state)
-        b = b if estimator.fit_intercept else np.zeros_like(b)
-        readout = Readout(np.zeros((q, n)), np.zeros((q, p)) if direct else None, np.zeros(q))
+        W, b = random_weights(n, objective.samples, constraints, random_state)
+        readout = Readout(np.zeros((q, n)), np.zeros((q, p)) if chosen.direct else None, np.zeros(q))
         point = Point(W, b, readout, np.zeros(n))
     else:
         point = objective.point_of(rule)
     # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers.
-    point = Point(method.problem(stage, n, n + p).project(point.W), point.b, point.readout, point.X_mean)
-    wanted = (optimiser_class, direct, stage.column_budget is None)
-    optimiser = optimiser if made_for == wanted else method.optimiser(stage)
+    point = replace(point, W=run.problem(stage, n, n + p).project(point.W))
+    wanted = (run.make_optimiser, chosen.direct, stage.column_budget is None)
+    optimiser = optimiser if made_for == wanted else run.optimiser(stage)
     memory = np.zeros((2, objective.samples.n_samples, n))
-    point = method.one_pass(stage, point, estimator.learning_rate_init, optimiser, *memory, _PASS_TOL)
+    point = run.one_pass(stage, point, run.learning_rate, optimiser, *memory, _PASS_TOL)
     if point is None:
         raise ValueError(
-            f"partial_fit diverged with learning_rate_init={estimator.learning_rate_init}; the rule is as it was "
-            "before. Lower learning_rate_init, or scale X and y as in the first call."
+            f"partial_fit diverged with learning_rate_init={run.learning_rate}; the rule is as it was before. "
+            " Lower learning_rate_init, or scale X and y as in the first call."
         )
     ridge = 0.5 * estimator.alpha * (np.sum(point.W**2) + point.readout.squared_norm())
     value = objective.loss_at(point, _PASS_TOL) + float(ridge)

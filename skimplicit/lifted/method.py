@@ -8,9 +8,9 @@ from skimplicit.lifted.divergences import get_divergence
 from skimplicit.lifted.states import StatesProblem, coupling_weights, solve_states
 from skimplicit.lifted.weights import WeightsProblem, solve_weights
 from skimplicit.linalg import block_triangular_order
-from skimplicit.training import TrainingMethod
+from skimplicit.training import TrainingMethod, TrainingRun
 
-__all__ = ["FenchelLifted"]
+__all__ = ["Lifted", "LiftedRun"]
 
 # The coupling starts at this multiple of the loss's own curvature, doubles when a sweep raises J and gives way a
 # little when one lowers it. On the synthetic set of the paper (two seeds, 200 sweeps) J is 9.9 and 8.2 from 3, 9.9 and
@@ -29,7 +29,7 @@ _LEAST_CURVATURE = 1e-6
 _STATES_MAX_ITER, _WEIGHTS_MAX_ITER = 30, 3
 
 
-class FenchelLifted(TrainingMethod):
+class Lifted(TrainingMethod):
     """Block coordinate descent on ``L(Y, X C' + U D' + c) + t sum_i w_i F(X_i, Z_i) + ridge`` with the states X free.
 
     ``F(x, z) = G(x) + G*(z) - x z >= 0`` vanishes where ``x = phi(z)``, and ``Z = X A' + U B' + b``. A sweep starts at
@@ -43,15 +43,7 @@ class FenchelLifted(TrainingMethod):
     implicit gradient and step 2 becomes the matching program of block coordinate descent at equilibrium, so that what
     no sweep improves is a stationary point of J.
 
-    Parameters
-    ----------
-    objective, solver, constraints, callback : object
-        As for :class:`~skimplicit.training.TrainingMethod`.
-
-    Raises
-    ------
-    ValueError
-        If no divergence is known for the activation.
+    It has no options, and knows the activations that have a divergence.
 
     Notes
     -----
@@ -60,18 +52,37 @@ class FenchelLifted(TrainingMethod):
     et al. (2021), Implicit Deep Learning, section 6.3.
     """
 
-    def __init__(self, objective, solver, constraints, callback=None):
-        super().__init__(objective, solver, constraints, callback)
-        self.divergence = get_divergence(objective.activation)
-        self.coupling = _COUPLING  # outlives a stage
-
-    @staticmethod
-    def check(activation):
+    def check(self, activation):
         """See :meth:`TrainingMethod.check <skimplicit.training.TrainingMethod.check>`."""
+        super().check(activation)
         get_divergence(activation)
 
+    def begin(self, task, callback=None):
+        """See :meth:`TrainingMethod.begin <skimplicit.training.TrainingMethod.begin>`."""
+        return LiftedRun(task, callback)
+
+
+class LiftedRun(TrainingRun):
+    """A run of :class:`Lifted`.
+
+    Parameters
+    ----------
+    task, callback : object
+        As for :class:`~skimplicit.training.TrainingRun`.
+
+    Raises
+    ------
+    ValueError
+        If no divergence is known for the activation.
+    """
+
+    def __init__(self, task, callback=None):
+        super().__init__(task, callback)
+        self.divergence = get_divergence(task.objective.activation)
+        self.coupling = _COUPLING  # outlives a stage
+
     def run(self, position, stage, W, b, start):
-        """See :meth:`TrainingMethod.run <skimplicit.training.TrainingMethod.run>`."""
+        """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
         current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=_TOL)
         previous, momentum, coupling, rises, idle = current, 1.0, self.coupling, 0, 0
         for _ in range(stage.max_iter):
@@ -104,19 +115,19 @@ class FenchelLifted(TrainingMethod):
     def _extrapolate(self, stage, current, previous, momentum):
         """Return Nesterov's point, projected back."""
         if momentum == 1.0:
-            return current.W, current.b
-        weight = (momentum - 1.0) / _next_momentum(momentum)
-        W = self.problem(stage, *current.W.shape).project(current.W + weight * (current.W - previous.W))
-        return W, current.b + weight * (current.b - previous.b)
+            return current.point.W, current.point.b
+        weight, here, before = (momentum - 1.0) / _next_momentum(momentum), current.point, previous.point
+        W = self.problem(stage, *here.W.shape).project(here.W + weight * (here.W - before.W))
+        return W, here.b + weight * (here.b - before.b)
 
     def _sweep(self, stage, current, W, b):
         """Return A, B and b after the blocks of the states, from those of ``current``, and of the weights from W, b."""
-        samples, readout, loss = self.objective.samples, current.readout, self.objective.sample_loss
-        offset = readout.c - readout.C @ current.moments.X_mean
+        samples, readout, loss = self.objective.samples, current.point.readout, self.objective.sample_loss
+        offset = readout.c - readout.C @ current.point.X_mean
         offset = offset + (0.0 if readout.D is None else samples.inputs_times(readout.D))
-        bent = samples.mean(loss.second_derivative(current.states @ readout.C.T + offset, samples.Y)).mean()
-        bent = max(float(bent), _LEAST_CURVATURE * loss.curvature(samples.Y))
-        weights = self.coupling * coupling_weights(W[:, : W.shape[0]], readout.C, bent, self.divergence)
+        curvature = samples.mean(loss.second_derivative(current.states @ readout.C.T + offset, samples.Y)).mean()
+        curvature = max(float(curvature), _LEAST_CURVATURE * loss.curvature(samples.Y))
+        weights = self.coupling * coupling_weights(W[:, : W.shape[0]], readout.C, curvature, self.divergence)
         X = self._lift(current, W, b, offset, weights)
         matching = replace(self.problem(stage, *W.shape), ridge=stage.alpha)
         problem = WeightsProblem(self.divergence, samples, X, weights, matching)
@@ -124,7 +135,7 @@ class FenchelLifted(TrainingMethod):
 
     def _lift(self, current, W, b, offset, weights):
         """Return the states after their block, layer by layer."""
-        samples, C = self.objective.samples, current.readout.C
+        samples, C = self.objective.samples, current.point.readout.C
         n = W.shape[0]
         A = W[:, :n]
         drive = samples.inputs_times(W[:, n:]) + b

@@ -110,8 +110,8 @@ def solve_weights(problem, solver, W, b, tol, max_iter):
     for _ in range(max_iter):
         S = (phi(problem.pre_activations(W, b)) - X) * problem.weights
         slope = np.hstack([samples.times_states(S, X, moments.X_mean), samples.times_inputs(S)])
-        aim = replace(problem.matching, G=G, R=curvature[:, None] * (W @ G) - slope, curvature=curvature)
-        new = solver.solve(aim, W)
+        majoriser = replace(problem.matching, G=G, R=curvature[:, None] * (W @ G) - slope, curvature=curvature)
+        new = solver.solve(majoriser, W)
         if samples.centre:
             # b is eliminated: the mean pre-activation moves by -slope / curvature, the rest follows the mean state.
             b = b - samples.mean(S) / curvature - (new - W)[:, :n] @ moments.X_mean

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators import ImplicitRegressor
+from skimplicit.estimators.methods import get_method
 from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
 from skimplicit.training import Stage
@@ -139,25 +140,24 @@ def implicit_path(
     column_budgets = _check_budgets(column_budgets)
     X, y = estimator._validate_data(X, y)
     groups = check_groups(groups, X.shape[1])
-    prepared = estimator._prepare(X, y, sample_weight, groups)
-    objective, constraints = prepared.objective, prepared.constraints
+    task, method = estimator._make_task(X, estimator._encode(X, y, sample_weight), groups), get_method(estimator.method)
+    objective = task.objective
     budget = ColumnBudget(np.inf, objective.samples.budget_weights(groups), groups)
 
     random_state = check_random_state(estimator.random_state)
-    W, b = random_weights(estimator.n_hidden, X.shape[1], constraints.kappa, constraints.structure, random_state)
+    W, b = random_weights(estimator.n_hidden, objective.samples, task.constraints, random_state)
     W[:, estimator.n_hidden :] *= _START_SPREAD
-    b = b if estimator.fit_intercept else np.zeros_like(b)
     schedule = alpha_schedule(alpha, _DENSE_ITER, _TOL)
-    dense = prepared.train(schedule, W, b)
-    used = budget.norm(dense.evaluation.W[:, estimator.n_hidden :])
+    dense = method.train(task, schedule, W, b)
+    used = budget.norm(dense.evaluation.point.W[:, estimator.n_hidden :])
     if isinstance(column_budgets, Integral):
         end = last_budget(dense.evaluation, budget, _END_SHARE)
         if not 0 < end < used:
             used, end = 1.0, 1e-3  # a rule without inputs: no budget means anything, any will do
         column_budgets = np.geomspace(used, end, column_budgets)
     stages = [Stage(alpha, replace(budget, bound=float(bound)), _BUDGET_ITER, _TOL) for bound in column_budgets]
-    course = prepared.train(stages, dense.evaluation.W, dense.evaluation.b)
-    rules = tuple(objective.rule(end) for end in course.ends)
+    course = method.train(task, stages, dense.evaluation.point.W, dense.evaluation.point.b)
+    rules = tuple(objective.rule(end.point) for end in course.ends)
     n_iter = np.bincount(course.stages, minlength=len(stages))
     null_loss = objective.null_loss
     varies = null_loss > np.finfo(float).eps  # targets are scaled: less than this is rounding
@@ -168,7 +168,7 @@ def implicit_path(
         train_scores=np.array([1 - end.loss / null_loss if varies else 0.0 for end in course.ends]),
         converged=n_iter < _BUDGET_ITER,
         n_iter=n_iter,
-        dense_rule=objective.rule(dense.evaluation),
+        dense_rule=objective.rule(dense.evaluation.point),
         groups=groups,
     )
 

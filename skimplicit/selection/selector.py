@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, check_i
 
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.base import ImplicitEstimator
-from skimplicit.estimators.preparation import unchanged_on_failure
+from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.selection.budget_path import check_groups
 from skimplicit.selection.subset_search import SubsetSearch, choose_size
 

@@ -1,20 +1,26 @@
-"""What all training methods share: constraints, schedule, record, and the walk through the stages."""
+"""What all training methods share: the task, the schedule, the options, and what comes of a run."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
+from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
-from skimplicit.subproblems import MatchingProblem
-from skimplicit.training.objective import Evaluation
+from skimplicit.rows import Samples
+from skimplicit.training.objective import Evaluation, ImplicitObjective, Point
 
-__all__ = ["Constraints", "Iteration", "Stage", "TrainingMethod", "TrainingResult"]
-
-# Tolerance of the states of the rule that is stored.
-_FINAL_TOL = 1e-11
+__all__ = [
+    "Constraints",
+    "Iteration",
+    "Stage",
+    "StageEnd",
+    "TrainingMethod",
+    "TrainingResult",
+    "TrainingTask",
+]
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Constraints:
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the schedule: alpha and the budget are held for at most ``max_iter`` iterations.
+    """Part of the schedule: alpha and the budget are held for at most ``max_iter`` iterations.
 
     Parameters
     ----------
@@ -78,6 +84,26 @@ class Iteration:
 
 
 @dataclass(frozen=True)
+class StageEnd:
+    """Where a stage ended.
+
+    Parameters
+    ----------
+    stage : Stage
+        The stage.
+    point : Point
+        The rule.
+    loss, objective : float
+        Its loss alone, and loss plus ridge.
+    """
+
+    stage: Stage
+    point: Point
+    loss: float
+    objective: float
+
+
+@dataclass(frozen=True)
 class TrainingResult:
     """End of a training run.
 
@@ -95,8 +121,8 @@ class TrainingResult:
         Whether the last stage ended for lack of progress, not for lack of iterations.
     stopped : bool
         Whether a callback asked to stop.
-    ends : tuple of Evaluation
-        The point at which each stage ended.
+    ends : tuple of StageEnd
+        Where each stage ended.
     scores : ndarray
         Score on held-out samples after each iteration of the last stage; empty for a method that holds out none.
     """
@@ -111,73 +137,89 @@ class TrainingResult:
     scores: np.ndarray
 
 
-class TrainingMethod(ABC):
-    """A way to minimise the true objective over ``W = [A B]`` and b, stage by stage.
-
-    A method says how to go through one stage, in :meth:`run`; schedule, feasible starts and the record are the same for
-    all of them.
+@dataclass(frozen=True)
+class TrainingTask:
+    """What is to be trained.
 
     Parameters
     ----------
     objective : ImplicitObjective
         J, with its gradient.
-    solver : object
-        Solves what the method makes of the problem: the equilibrium block, by ``solve(matching, start)``, or else what
-        the method says.
     constraints : Constraints
         Constraints on W.
-    callback : callable or None
-        Called with an :class:`Iteration`; training ends when it returns True.
+    solver : object or None
+        Solves the equilibrium block, by ``solve(matching, start)``; None for a method that has no such block.
+    held_out : Samples or None
+        Samples on which a method that holds out some judges a rule.
+    random_state : int, RandomState instance or None
+        Source of the order of the samples, for a method that takes them in batches.
+    """
+
+    objective: ImplicitObjective
+    constraints: Constraints
+    solver: object = None
+    held_out: Samples | None = None
+    random_state: object = None
+
+
+class TrainingMethod(Parametrised, BaseEstimator):
+    """A way to train, with its options: what a run goes by and does not change.
+
+    It has parameters as an estimator has them (``get_params``, ``set_params``, ``clone``), and can serve again and
+    again: each :meth:`train` keeps its record in a :class:`TrainingRun` of its own.
     """
 
     #: Whether the method needs to be led to the wanted ridge from a smaller one.
     raises_alpha = True
+    #: Whether the method solves equilibrium blocks, where a solver can be chosen and custom constraints can be met.
+    has_equilibrium_block = True
+    #: Whether the method goes through the samples in batches, so that a rule can be trained part by part.
+    takes_batches = False
 
-    def __init__(self, objective, solver, constraints, callback=None):
-        self.objective = objective
-        self.solver = solver
-        self.constraints = constraints
-        self.callback = callback
-        self.objectives, self.stages, self.scores = [], [], []
-        self.n_iter = 0
-        self.stopped = False
+    @property
+    def holds_out(self):
+        """Whether rules are judged on samples held out."""
+        return False
 
-    @staticmethod  # noqa: B027 - most methods take any activation
-    def check(activation):
-        """Raise a ValueError if the method cannot train rules with an activation."""
-
-    @abstractmethod
-    def run(self, position, stage, W, b, start):
-        """Go through one stage from a feasible point.
-
-        Every accepted iteration is reported with :meth:`record`, and ``n_iter`` counts the others too.
+    def check(self, activation):
+        """Check the options, and that the method can train rules with an activation.
 
         Parameters
         ----------
-        position : int
-            Position of the stage in the schedule.
-        stage : Stage
-            The stage.
-        W : ndarray of shape (n, n + p)
-            Feasible weights to start from.
-        b : ndarray of shape (n,)
-            Intercept to start from.
-        start : Evaluation or None
-            Evaluation of a point nearby.
+        activation : Activation
+            The activation.
+
+        Raises
+        ------
+        ValueError
+            If an option is not valid, or the method does not know the activation.
+        """
+        self._validate_params()
+
+    def begin(self, task, callback=None):
+        """Return a new :class:`~skimplicit.training.TrainingRun`.
+
+        Parameters
+        ----------
+        task : TrainingTask
+            What is to be trained.
+        callback : callable or None
+            Called with an :class:`Iteration`; training ends when it returns True.
 
         Returns
         -------
-        evaluation : Evaluation
-            The last point of the stage, feasible.
-        converged : bool
-            Whether the stage ended for lack of progress.
+        TrainingRun
+            The run.
         """
+        raise NotImplementedError
 
-    def train(self, schedule, W, b):
+    def train(self, task, schedule, W, b, callback=None):
         """Go through a schedule.
 
         Parameters
         ----------
+        task : TrainingTask
+            What is to be trained.
         schedule : list
             Stages, each starting where the last one ended. In place of stages that depend on how the training went so
             far there can be a function of the last :class:`Evaluation` that returns a list of them.
@@ -185,6 +227,8 @@ class TrainingMethod(ABC):
             Where to start; made feasible first.
         b : ndarray of shape (n,)
             Where to start.
+        callback : callable or None
+            Called with an :class:`Iteration`; training ends when it returns True.
 
         Returns
         -------
@@ -194,91 +238,4 @@ class TrainingMethod(ABC):
         # The arrays of one step are small: threads inside a product cost more than they save, and several times as
         # much when other work shares the processor.
         with threadpool_limits(limits=1, user_api="blas"):
-            return self._train(schedule, W, b)
-
-    def _train(self, schedule, W, b):
-        evaluation, ends, converged = None, [], False
-        pending = list(schedule)
-        while pending:
-            stage = pending.pop(0)
-            if callable(stage):
-                if evaluation is None:
-                    raise ValueError("The schedule must start with a Stage.")
-                pending = [*stage(evaluation), *pending]
-                continue
-            W, b, scale = self._enter(stage, W, b)
-            start = None if evaluation is None else evaluation.scaled(scale)
-            evaluation, converged = self.run(len(ends), stage, W, b, start)
-            ends.append(evaluation)
-            W, b = evaluation.W, evaluation.b
-            if self.stopped:
-                break
-        final = self.objective.evaluate(W, b, evaluation.alpha, start=evaluation, tol=_FINAL_TOL)
-        return TrainingResult(
-            evaluation=final,
-            objectives=np.array(self.objectives),
-            stages=np.array(self.stages, dtype=int),
-            n_iter=self.n_iter,
-            converged=converged,
-            stopped=self.stopped,
-            ends=(*ends[:-1], final),
-            scores=np.array(self.scores),
-        )
-
-    def _enter(self, stage, W, b):
-        """Make a point feasible for a stage; shrink (B, b) to a smaller budget exactly if the activation allows."""
-        n = W.shape[0]
-        problem = self.problem(stage, n, W.shape[1])
-        scale = 1.0
-        if stage.column_budget is not None and self.objective.activation.homogeneous:
-            used = stage.column_budget.norm(W[:, n:])
-            if used > stage.column_budget.bound:
-                scale = stage.column_budget.bound / used
-                W, b = np.hstack([W[:, :n], W[:, n:] * scale]), b * scale
-        if self.constraints.custom is not None:
-            # The nearest feasible point is a matching problem too: G = I.
-            problem = replace(problem, G=np.eye(W.shape[1]), R=W, curvature=np.ones(n), ridge=0.0)
-            return self.solver.solve(problem, W), b, scale
-        return problem.project(W), b, scale
-
-    def problem(self, stage, n, N, **numbers):
-        """Return the :class:`~skimplicit.subproblems.MatchingProblem` of a stage over W of shape (n, N).
-
-        Parameters
-        ----------
-        stage : Stage
-            The stage.
-        n, N : int
-            Shape of W.
-        **numbers
-            G, R, curvature and ridge; without them the problem serves to project and to measure the budget.
-
-        Returns
-        -------
-        MatchingProblem
-            The problem.
-        """
-        numbers = numbers or dict(G=np.zeros((N, N)), R=np.zeros((n, N)), curvature=np.ones(n), ridge=0.0)
-        c = self.constraints
-        return MatchingProblem(
-            **numbers,
-            kappa=c.kappa,
-            column_budget=stage.column_budget,
-            structure=c.structure,
-            constraints=c.custom,
-        )
-
-    def record(self, position, evaluation):
-        """Write down an accepted iteration and tell the callback.
-
-        Parameters
-        ----------
-        position : int
-            Position of the stage in the schedule.
-        evaluation : Evaluation
-            The accepted point.
-        """
-        self.objectives.append(evaluation.objective)
-        self.stages.append(position)
-        if self.callback is not None:
-            self.stopped = bool(self.callback(Iteration(len(self.objectives), position, evaluation)))
+            return self.begin(task, callback).train(schedule, W, b)

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from skimplicit.training.base import TrainingMethod
+from skimplicit.training.run import TrainingRun
 
-__all__ = ["BlockCoordinateDescent"]
+__all__ = ["BlockCoordinateDescent", "DescentRun"]
 
 # Tolerance of the states in training: a share of the last relative decrease of J, inside these limits. Loose states at
 # the beginning give the same descent for a fraction of the sweeps; the last ones must not drown the decrease in noise.
@@ -27,18 +28,36 @@ _PATIENCE = 3
 class BlockCoordinateDescent(TrainingMethod):
     """States, readout and equilibrium block in turn: each exact or convex, the true objective never rises in a stage.
 
-    Parameters
-    ----------
-    objective, solver, constraints, callback : object
-        As for :class:`~skimplicit.training.TrainingMethod`.
+    It has no options.
+
+    Examples
+    --------
+    >>> from skimplicit import ImplicitRegressor
+    >>> from skimplicit.training import BlockCoordinateDescent
+    >>> ImplicitRegressor(method=BlockCoordinateDescent())
+    ImplicitRegressor(method=BlockCoordinateDescent())
     """
 
-    def __init__(self, objective, solver, constraints, callback=None):
-        super().__init__(objective, solver, constraints, callback)
-        self.weight = 1.0  # the proximal weight outlives a stage
+    def begin(self, task, callback=None):
+        """See :meth:`TrainingMethod.begin <skimplicit.training.TrainingMethod.begin>`."""
+        return DescentRun(task, callback)
+
+
+class DescentRun(TrainingRun):
+    """A run of :class:`BlockCoordinateDescent`.
+
+    Parameters
+    ----------
+    task, callback : object
+        As for :class:`~skimplicit.training.TrainingRun`.
+    """
+
+    def __init__(self, task, callback=None):
+        super().__init__(task, callback)
+        self.proximal_weight = 1.0  # outlives a stage
 
     def run(self, position, stage, W, b, start):
-        """See :meth:`TrainingMethod.run <skimplicit.training.TrainingMethod.run>`."""
+        """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
         tol = _LOOSE
         current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
         previous, momentum, adjoint, idle = current, 1.0, None, 0
@@ -77,9 +96,10 @@ class BlockCoordinateDescent(TrainingMethod):
         if momentum == 1.0 or previous is current or self.constraints.custom is not None:
             return current
         weight = (momentum - 1.0) / (0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)))
-        W = current.W + weight * (current.W - previous.W)
+        here, before = current.point, previous.point
+        W = here.W + weight * (here.W - before.W)
         W = self.problem(stage, *W.shape).project(W)
-        b = current.b + weight * (current.b - previous.b)
+        b = here.b + weight * (here.b - before.b)
         # The states move with the weights: start where they would be if they moved in proportion.
         near = replace(current, states=current.states + weight * (current.states - previous.states))
         point = self.objective.evaluate(W, b, stage.alpha, start=near, tol=tol)
@@ -90,12 +110,12 @@ class BlockCoordinateDescent(TrainingMethod):
 
         Return the evaluation there; None when the promised descent gets too small to see.
         """
-        n = base.W.shape[0]
+        V, n = base.point.W, base.point.b.size
         moments, samples = base.moments, self.objective.samples
         G = np.block([[moments.XX, moments.XU], [moments.XU.T, samples.UU]])
-        V, V_G, weight = base.W, base.W @ G, self.weight
+        V_G, weight = V @ G, self.proximal_weight
         for trial in itertools.count(1):
-            curvature = self.weight * gradient.curvature
+            curvature = self.proximal_weight * gradient.curvature
             problem = self.problem(
                 stage, *V.shape, G=G, R=curvature[:, None] * V_G - gradient.W, curvature=curvature, ridge=stage.alpha
             )
@@ -103,20 +123,20 @@ class BlockCoordinateDescent(TrainingMethod):
             # b is eliminated: the mean pre-activation moves by -gradient / curvature, the rest follows the mean state.
             lift = -gradient.b / curvature
             promised = problem.value(V) - problem.value(W) - 0.5 * np.sum(lift * gradient.b)
-            if self.weight > _LARGEST_WEIGHT or not promised > _VISIBLE_SHARE * tol * abs(base.objective):
-                self.weight = min(weight, _LARGEST_WEIGHT)
+            if self.proximal_weight > _LARGEST_WEIGHT or not promised > _VISIBLE_SHARE * tol * abs(base.objective):
+                self.proximal_weight = min(weight, _LARGEST_WEIGHT)
                 return None
-            b = base.b + lift - (W - V)[:, :n] @ moments.X_mean
+            b = base.point.b + lift - (W - V)[:, :n] @ moments.X_mean
             new = self.objective.evaluate(W, b, stage.alpha, start=base, tol=tol)
             if new.objective <= base.objective - promised + _ROUNDING * abs(base.objective):
                 if trial == 1:
-                    self.weight *= 0.8
+                    self.proximal_weight *= 0.8
                 return new
-            self.weight *= 2.0
+            self.proximal_weight *= 2.0
 
     def _sharpen(self, current, stage, tol):
         """Return the current point with its states to a smaller tolerance."""
-        return self.objective.evaluate(current.W, current.b, stage.alpha, start=current, tol=tol)
+        return self.objective.evaluate(current.point.W, current.point.b, stage.alpha, start=current, tol=tol)
 
     def _correct(self, position, objective):
         """Raise the last values of a stage that a closer look has shown to be too low."""

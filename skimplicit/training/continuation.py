@@ -47,7 +47,7 @@ def continuation(alpha, column_budget, max_iter, tol, raise_alpha=True):
     Returns
     -------
     list
-        Schedule for :func:`~skimplicit.training.TrainingMethod.train`.
+        Schedule for :meth:`~skimplicit.training.TrainingMethod.train`.
     """
 
     def dense(max_iter):
@@ -58,7 +58,7 @@ def continuation(alpha, column_budget, max_iter, tol, raise_alpha=True):
     dense_iter = max(int(_DENSE_SHARE * max_iter), 1)
 
     def tighten(evaluation):
-        B = evaluation.W[:, evaluation.W.shape[0] :]
+        B = evaluation.point.W[:, evaluation.point.b.size :]
         return budget_schedule(alpha, column_budget.norm(B), column_budget, max(max_iter - dense_iter, 1), tol)
 
     return [*dense(dense_iter), tighten]
@@ -94,21 +94,21 @@ def last_budget(evaluation, column_budget, share):
     sizes = np.geomspace(1.0, 1e-6, 400)
     enough = np.array([explained(size) for size in sizes]) >= share * explained(1.0)
     size = sizes[np.flatnonzero(enough)[-1]]
-    B = evaluation.W[:, evaluation.W.shape[0] :]
+    B = evaluation.point.W[:, evaluation.point.b.size :]
     return float(size * np.max(column_budget.weighted_norms(B), initial=0.0))
 
 
-def random_weights(n_hidden, n_inputs, kappa, structure, random_state):
+def random_weights(n_hidden, samples, constraints, random_state):
     """Draw ``W = [A B]`` and b for scaled inputs.
 
     Parameters
     ----------
-    n_hidden, n_inputs : int
-        Numbers n of states and p of inputs.
-    kappa : float
-        Bound on the row sums of A; the draw uses half of it.
-    structure : ndarray of bool of shape (n, n) or None
-        Entries of A that may be non-zero.
+    n_hidden : int
+        Number n of states.
+    samples : Samples
+        The training set: its number p of inputs, and whether the rule has intercepts.
+    constraints : Constraints
+        Bound on the row sums of A, of which the draw uses half, and entries that may be non-zero.
     random_state : numpy.random.RandomState
         Source of randomness.
 
@@ -117,14 +117,16 @@ def random_weights(n_hidden, n_inputs, kappa, structure, random_state):
     W : ndarray of shape (n, n + p)
         Weights.
     b : ndarray of shape (n,)
-        Intercept.
+        Intercept; zeros without intercepts.
     """
+    n_inputs = samples.n_inputs
     A = random_state.standard_normal((n_hidden, n_hidden)) / np.sqrt(n_hidden)
-    if structure is not None:
-        A = np.where(structure, A, 0.0)
-    A = project_rows_l1(A, 0.5 * kappa)
+    if constraints.structure is not None:
+        A = np.where(constraints.structure, A, 0.0)
+    A = project_rows_l1(A, 0.5 * constraints.kappa)
     B = random_state.standard_normal((n_hidden, n_inputs)) * (0.5 / np.sqrt(max(n_inputs, 1)))
-    return np.hstack([A, B]), 0.25 * random_state.standard_normal(n_hidden)
+    b = 0.25 * random_state.standard_normal(n_hidden)
+    return np.hstack([A, B]), b if samples.centre else np.zeros_like(b)
 
 
 def alpha_schedule(alpha, max_iter, tol):

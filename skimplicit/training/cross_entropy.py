@@ -45,6 +45,6 @@ class CrossEntropyObjective(ImplicitObjective):
         near = None
         if start is not None:
             # The same function of the states: the mean that C is taken about has moved.
-            shift = start.readout.C @ (moments.X_mean - start.moments.X_mean)
-            near = replace(start.readout, c=start.readout.c + shift)
+            readout = start.point.readout
+            near = replace(readout, c=readout.c + readout.C @ (moments.X_mean - start.point.X_mean))
         return logistic_readout(self.samples, states, moments, alpha, self.direct, near, _READOUT_TOL * tol)

@@ -18,7 +18,7 @@ _SMALL_LOSS = 1e-6
 
 @dataclass(frozen=True)
 class Point:
-    """The parameters of a rule in the units of training.
+    """The parameters of a rule in the units of training: scaled and, with intercepts, centred inputs and targets.
 
     Parameters
     ----------
@@ -69,16 +69,12 @@ class Evaluation:
 
     Parameters
     ----------
-    W : ndarray of shape (n, n + p)
-        Weights ``[A B]`` for scaled inputs.
-    b : ndarray of shape (n,)
-        Intercept of the states, for centred inputs.
+    point : Point
+        W, b and a readout that is optimal, or as near to it as ``tol`` asks for.
     states : ndarray of shape (m, n)
         Equilibrium states.
     moments : Moments
         Their moments.
-    readout : Readout
-        The readout: optimal, or as near to it as ``tol`` asks for.
     loss, objective : float
         Loss alone, and loss plus ridge.
     alpha : float
@@ -87,31 +83,21 @@ class Evaluation:
         Tolerance of the states.
     """
 
-    W: np.ndarray
-    b: np.ndarray
+    point: Point
     states: np.ndarray
     moments: Moments
-    readout: Readout
     loss: float
     objective: float
     alpha: float
     tol: float
 
-    @property
-    def X_mean(self):
-        """Mean state that the readout is taken about, shape (n,)."""
-        return self.moments.X_mean
-
     def scaled(self, scale):
         """Return what to start from when B and b are multiplied by ``scale``, for a positively homogeneous phi."""
         if scale == 1.0:
             return self
-        return replace(
-            self,
-            states=self.states * scale,
-            moments=replace(self.moments, X_mean=self.moments.X_mean * scale),
-            readout=replace(self.readout, C=self.readout.C / scale),
-        )
+        readout = replace(self.point.readout, C=self.point.readout.C / scale)
+        point = replace(self.point, readout=readout, X_mean=self.point.X_mean * scale)
+        return replace(self, point=point, states=self.states * scale)
 
 
 @dataclass(frozen=True)
@@ -185,20 +171,21 @@ class ImplicitObjective:
         moments = self.samples.moments(states)
         readout, loss = self._read_out(states, moments, alpha, start, tol)
         ridge = 0.5 * alpha * (np.sum(W**2) + readout.squared_norm())
-        return Evaluation(W, b, states, moments, readout, loss, float(loss + ridge), alpha, tol)
+        point = Point(W, b, readout, moments.X_mean)
+        return Evaluation(point, states, moments, loss, float(loss + ridge), alpha, tol)
 
     def gradient(self, evaluation, start=None):
         """Return the :class:`Gradient` at an evaluation; ``start`` is the adjoint of a point nearby."""
-        states, X_mean = evaluation.states, evaluation.X_mean
-        residual, stiffness = self._loss_derivatives(self._predictions(states, X_mean, evaluation.readout))
-        drive = None if self.activation.homogeneous else self._drive(evaluation.W, evaluation.b)
-        S = self._pull_back(evaluation, states, drive, residual, start, 10 * evaluation.tol)
+        point, states = evaluation.point, evaluation.states
+        residual, stiffness = self._loss_derivatives(self._predictions(states, point.X_mean, point.readout))
+        drive = None if self.activation.homogeneous else self._drive(point.W, point.b)
+        S = self._pull_back(point, states, drive, residual, start, 10 * evaluation.tol)
         # S is the residual sent back through the rule; the curvature is the loss's own, sent back on the same way.
         noise = float(np.mean(self.samples.mean(residual**2)))
         curvature = self.samples.mean(S**2) * (stiffness / noise) if noise > 0 else np.ones(S.shape[1])
         curvature = np.maximum(curvature, 1e-3 * curvature.mean())
         return Gradient(
-            W=np.hstack([self.samples.times_states(S, states, X_mean), self.samples.times_inputs(S)]),
+            W=np.hstack([self.samples.times_states(S, states, point.X_mean), self.samples.times_inputs(S)]),
             b=self._intercept_gradient(S),
             curvature=np.where(curvature > 0, curvature, 1.0),
             adjoint=S,
@@ -255,17 +242,17 @@ class ImplicitObjective:
         """Return the mean of the rows S; zeros when there are no intercepts."""
         return self.samples.mean(S) if self.samples.centre else np.zeros(S.shape[1])
 
-    def rule(self, evaluation):
-        """Return the :class:`~skimplicit.ImplicitRule` of an evaluation or a point, in the units of the data."""
-        s, readout = self.samples, evaluation.readout
-        n = evaluation.W.shape[0]
+    def rule(self, point):
+        """Return the :class:`~skimplicit.ImplicitRule` of a :class:`Point`, in the units of the data."""
+        s, readout = self.samples, point.readout
+        n = point.b.size
         per_unit = np.where(s.constant, 0.0, 1.0 / s.U_scale)
-        B = evaluation.W[:, n:] * per_unit
+        B = point.W[:, n:] * per_unit
         C = s.Y_scale[:, None] * readout.C
         D = None if readout.D is None else s.Y_scale[:, None] * readout.D * per_unit
-        c = s.Y_mean + s.Y_scale * readout.c - C @ evaluation.X_mean
+        c = s.Y_mean + s.Y_scale * readout.c - C @ point.X_mean
         c = c if D is None else c - D @ s.U_mean
-        return ImplicitRule(evaluation.W[:, :n], B, C, D, evaluation.b - B @ s.U_mean, c, activation=self.activation)
+        return ImplicitRule(point.W[:, :n], B, C, D, point.b - B @ s.U_mean, c, activation=self.activation)
 
     @property
     def null_loss(self):
@@ -273,9 +260,12 @@ class ImplicitObjective:
         raise NotImplementedError
 
     def weights_of(self, rule):
-        """Return ``W = [A B]`` and b of a rule in the units of training, to start from; the inverse of :meth:`rule`."""
+        """Return ``W = [A B]`` and b of a rule in the units of training, to start from; the inverse of :meth:`rule`.
+
+        Without intercepts, b is zero.
+        """
         W = np.hstack([rule.A, rule.B * self.samples.U_scale])
-        return W, rule.b + rule.B @ self.samples.U_mean
+        return W, rule.b + rule.B @ self.samples.U_mean if self.samples.centre else np.zeros_like(rule.b)
 
     def point_of(self, rule):
         """Return the :class:`Point` of a rule; the inverse of :meth:`rule`."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["Adam", "Momentum"]
+__all__ = ["OPTIMISERS", "Adam", "Momentum"]
 
 
 class Adam:
@@ -92,3 +92,7 @@ class Momentum:
         self.velocities = [self.DECAY * v - rate * g for v, g in zip(self.velocities, gradients, strict=True)]
         steps = [self.DECAY * v - rate * g for v, g in zip(self.velocities, gradients, strict=True)]
         return steps, [1.0] * len(gradients)
+
+
+#: The optimisers, by the names that users give.
+OPTIMISERS = {"adam": Adam, "sgd": Momentum}

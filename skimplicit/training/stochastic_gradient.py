@@ -1,16 +1,21 @@
 """Projected implicit gradient: batches of samples, steps of an optimiser, projections, and a true record."""
 
 from dataclasses import replace
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
 
+from skimplicit.parameters import Parameter
 from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems import Readout
 from skimplicit.training.base import TrainingMethod
 from skimplicit.training.objective import Point
+from skimplicit.training.optimisers import OPTIMISERS
+from skimplicit.training.run import TrainingRun
 
-__all__ = ["StochasticGradient"]
+__all__ = ["GradientRun", "StochasticGradient"]
 
 # Tolerance of the states on all samples, where the objective is recorded: a share of the last relative decrease of J,
 # inside these limits. In a batch, where the choice of samples is the larger error, that of the states may be larger.
@@ -21,6 +26,8 @@ _STALE_STEPS, _STALE_EPOCHS = 15, 3
 # Inputs and targets are scaled: parameters of this size come from a learning rate that is too large.
 _DIVERGED = 1e8
 _POSITION_OF_B = 1
+# Batches of "auto": at most this many samples.
+_AUTO_BATCH = 200
 
 
 class StochasticGradient(TrainingMethod):
@@ -29,55 +36,113 @@ class StochasticGradient(TrainingMethod):
     All of A, B, b and the readout move with each batch. After each epoch the readout is solved exactly for all samples
     with their states at equilibrium, which gives the true objective J. A point counts as an iteration if its J is below
     that of all points before, so the record never rises in a stage. After epochs without one, training goes back to the
-    best point and halves the learning rate.
+    best point and halves the learning rate. For many rows and hundreds of states.
 
-    Parameters
-    ----------
-    objective, solver, constraints, callback : object
-        As for :class:`~skimplicit.training.TrainingMethod`; the solver is the class of an optimiser,
-        :class:`~skimplicit.training.optimisers.Adam` or :class:`~skimplicit.training.optimisers.Momentum`.
-    batch_size : int
-        Samples in a batch.
-    learning_rate : float
-        Learning rate at the start of a stage.
-    random_state : int or numpy.random.RandomState
-        Order of the samples.
-    n_iter_no_change : int
-        Epochs in a row without progress that end a stage.
-    held_out : Samples or None
-        Samples on which a rule is judged: with them, a stage returns the rule that does best there, and progress is
-        progress there. None: progress is a decrease of J.
+    {parameters}
+
+    Examples
+    --------
+    >>> from skimplicit import ImplicitRegressor
+    >>> from skimplicit.training import StochasticGradient
+    >>> model = ImplicitRegressor(method=StochasticGradient(batch_size=50))
+    >>> model.set_params(method__optimiser="sgd")
+    ImplicitRegressor(method=StochasticGradient(batch_size=50, optimiser='sgd'))
     """
+
+    _parameters = {
+        "optimiser": Parameter(
+            "adam",
+            '{"adam", "sgd"}',
+            "What makes a step of a gradient: Adam, or gradient descent with Nesterov's momentum.",
+            [StrOptions(set(OPTIMISERS))],
+        ),
+        "batch_size": Parameter(
+            "auto",
+            'int or "auto"',
+            f'Samples in a batch; ``"auto"``: at most {_AUTO_BATCH}.',
+            [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        ),
+        "learning_rate_init": Parameter(
+            0.01,
+            "float",
+            "Learning rate at the start of a stage; it is halved when epochs do not lower the objective.",
+            [Interval(Real, 0, None, closed="neither")],
+        ),
+        "early_stopping": Parameter(
+            False,
+            "bool",
+            "Whether to hold samples out, end training when the rule does not get better on them, and keep the rule "
+            "that did best there.",
+            ["boolean"],
+        ),
+        "validation_fraction": Parameter(
+            0.1,
+            "float",
+            "Share of the samples to hold out, in (0, 1); only with ``early_stopping=True``.",
+            [Interval(Real, 0, 1, closed="neither")],
+        ),
+        "n_iter_no_change": Parameter(
+            10,
+            "int",
+            "Epochs in a row with less progress than the estimator's ``tol`` after which training ends.",
+            [Interval(Integral, 1, None, closed="left")],
+        ),
+    }
 
     #: Friedman 1 (1000 rows, n=20, 200 epochs): a cold start ends 2 to 7 % lower than one that raises the ridge at
     #: alpha = .03, 0 to 6 % higher at .1, and at the same value at .3.
     raises_alpha = False
+    has_equilibrium_block = False
+    takes_batches = True
 
-    def __init__(
-        self,
-        objective,
-        solver,
-        constraints,
-        callback=None,
-        *,
-        batch_size,
-        learning_rate,
-        random_state,
-        n_iter_no_change=10,
-        held_out=None,
-    ):
-        super().__init__(objective, solver, constraints, callback)
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = check_random_state(random_state)
-        self.n_iter_no_change = n_iter_no_change
-        self.held_out = None if held_out is None else objective.over(held_out)
+    @property
+    def holds_out(self):
+        """See :attr:`TrainingMethod.holds_out <skimplicit.training.TrainingMethod.holds_out>`."""
+        return self.early_stopping
+
+    def check(self, activation):
+        """See :meth:`TrainingMethod.check <skimplicit.training.TrainingMethod.check>`."""
+        super().check(activation)
+        if not self.early_stopping and self.validation_fraction != self._parameters["validation_fraction"].default:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction!r} has no effect without early_stopping=True."
+            )
+
+    def begin(self, task, callback=None):
+        """See :meth:`TrainingMethod.begin <skimplicit.training.TrainingMethod.begin>`."""
+        return GradientRun(task, callback, self)
+
+
+class GradientRun(TrainingRun):
+    """A run of :class:`StochasticGradient`.
+
+    With samples held out, a stage returns the rule that does best there, and progress is progress there; without,
+    progress is a decrease of J.
+
+    Parameters
+    ----------
+    task, callback : object
+        As for :class:`~skimplicit.training.TrainingRun`.
+    options : StochasticGradient
+        The options.
+    """
+
+    def __init__(self, task, callback, options):
+        super().__init__(task, callback)
+        n_samples = task.objective.samples.n_samples
+        batch_size = min(_AUTO_BATCH, n_samples) if options.batch_size == "auto" else options.batch_size
+        self.n_batches = -(-n_samples // batch_size)
+        self.make_optimiser = OPTIMISERS[options.optimiser]
+        self.learning_rate = options.learning_rate_init
+        self.n_iter_no_change = options.n_iter_no_change
+        self.random_state = check_random_state(task.random_state)
+        self.held_out = None if task.held_out is None else task.objective.over(task.held_out)
 
     def run(self, position, stage, W, b, start):
-        """See :meth:`TrainingMethod.run <skimplicit.training.TrainingMethod.run>`."""
+        """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
         tol, rate, optimiser = _LOOSE, self.learning_rate, self.optimiser(stage)
         best = current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
-        winner, top, mark = best, -np.inf, best.objective
+        winner, best_score, reference = best, -np.inf, best.objective
         states, adjoint = best.states.copy(), np.zeros_like(best.states)
         self.scores, idle, stale = [], 0, 0
         for _ in range(stage.max_iter):
@@ -93,21 +158,21 @@ class StochasticGradient(TrainingMethod):
                 stale += 1
             if self.held_out is None:
                 winner = best
-                progress = best.objective < mark - stage.tol * abs(mark)
-                mark = best.objective if progress else mark
+                progress = best.objective < reference - stage.tol * abs(reference)
+                reference = best.objective if progress else reference
             else:
                 score = -np.inf if new is None else self._score(new)
                 self.scores.append(score)
-                progress = score > top + stage.tol
-                if score > top:
-                    winner, top = new, score
+                progress = score > best_score + stage.tol
+                if score > best_score:
+                    winner, best_score = new, score
             idle = 0 if progress else idle + 1
             if self.stopped or idle >= self.n_iter_no_change:
                 return winner, not self.stopped
             current = new
             if new is None:  # what the optimiser remembers is as far off
                 optimiser, adjoint[:] = self.optimiser(stage), 0.0
-            if new is None or stale >= min(-(-_STALE_STEPS // self._n_batches), _STALE_EPOCHS):
+            if new is None or stale >= min(-(-_STALE_STEPS // self.n_batches), _STALE_EPOCHS):
                 current, rate, stale = best, 0.5 * rate, 0
             states[:] = current.states
         return winner, False
@@ -125,7 +190,7 @@ class StochasticGradient(TrainingMethod):
         Adam or Momentum
             The optimiser; the budget couples all entries of B.
         """
-        return self.solver(() if stage.column_budget is None else (_POSITION_OF_B,))
+        return self.make_optimiser(() if stage.column_budget is None else (_POSITION_OF_B,))
 
     def one_pass(self, stage, point, rate, optimiser, states, adjoint, tol):
         """Go through all samples once, in batches.
@@ -152,7 +217,7 @@ class StochasticGradient(TrainingMethod):
         """
         problem = self.problem(stage, *point.W.shape)
         order = self.random_state.permutation(states.shape[0])
-        for rows in np.array_split(order, self._n_batches):
+        for rows in np.array_split(order, self.n_batches):
             batch = self.objective.over(self.objective.samples.rows(rows))
             gradient = batch.joint_gradient(point, states[rows], adjoint[rows], tol)
             states[rows], adjoint[rows] = gradient.states, gradient.adjoint
@@ -161,18 +226,13 @@ class StochasticGradient(TrainingMethod):
                 return None
         return point
 
-    @property
-    def _n_batches(self):
-        return -(-self.objective.samples.n_samples // self.batch_size)
-
     def _epoch(self, stage, current, rate, optimiser, states, adjoint, tol):
         """Return the evaluation after one pass, None if it diverged."""
-        point = Point(current.W, current.b, current.readout, current.X_mean)
         batch_tol = max(_BATCH_FACTOR * tol, _BATCH_TIGHTEST)
-        point = self.one_pass(stage, point, rate, optimiser, states, adjoint, batch_tol)
+        point = self.one_pass(stage, current.point, rate, optimiser, states, adjoint, batch_tol)
         if point is None:
             return None
-        near = replace(current, states=states, readout=point.readout)
+        near = replace(current, states=states, point=point)
         return self.objective.evaluate(point.W, point.b, stage.alpha, start=near, tol=tol)
 
     def _score(self, evaluation):
@@ -180,7 +240,7 @@ class StochasticGradient(TrainingMethod):
         null = self.objective.null_loss
         if null <= np.finfo(float).eps:  # targets are scaled: less than this is rounding
             return 0.0
-        return 1.0 - self.held_out.loss_at(evaluation, evaluation.tol) / null
+        return 1.0 - self.held_out.loss_at(evaluation.point, evaluation.tol) / null
 
 
 def _move(problem, point, gradient, alpha, rate, optimiser):

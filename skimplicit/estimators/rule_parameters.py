@@ -1,0 +1,123 @@
+"""The parameters that all estimators of a rule share, each written here and nowhere else."""
+
+from numbers import Integral, Real
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skimplicit.activations import ACTIVATIONS, Activation
+from skimplicit.estimators.methods import METHODS
+from skimplicit.parameters import Parameter
+from skimplicit.training import TrainingMethod
+
+__all__ = ["RULE_PARAMETERS"]
+
+#: Name to :class:`~skimplicit.parameters.Parameter`, in the order of the signature. Estimators override what differs.
+RULE_PARAMETERS = {
+    "n_hidden": Parameter(
+        20,
+        "int",
+        "Number n of hidden features, the size of the state x.",
+        [Interval(Integral, 1, None, closed="left")],
+    ),
+    "activation": Parameter(
+        "relu",
+        "str or Activation",
+        'phi: ``"relu"``, ``"leaky_relu"``, ``"tanh"``, ``"sigmoid"``, ``"identity"``, ``"elu"``, ``"softplus"``, '
+        '``"silu"``, ``"gelu"``, or an :class:`~skimplicit.Activation`. If its slopes exceed 1, the bound on A is '
+        "kappa divided by the largest.",
+        [StrOptions(set(ACTIVATIONS)), Activation],
+    ),
+    "kappa": Parameter(
+        0.95,
+        "float",
+        "Bound on the infinity norm of A, in [0, 1). The stored A satisfies it exactly.",
+        [Interval(Real, 0, 1, closed="left")],
+    ),
+    "column_budget": Parameter(
+        None,
+        "float or None",
+        "Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that "
+        "inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.",
+        [None, Interval(Real, 0, None, closed="neither")],
+    ),
+    "alpha": Parameter(
+        0.03,
+        "float",
+        "Ridge on A, B, C and D, not on the intercepts. With block coordinate descent, ``fit`` starts at a small value "
+        "and raises it in warm-started stages.",
+        [Interval(Real, 0, None, closed="left")],
+    ),
+    "direct": Parameter(
+        "auto",
+        'bool or "auto"',
+        'Whether there is a direct term D u. ``"auto"``: yes without a budget, no with one.',
+        ["boolean", StrOptions({"auto"})],
+    ),
+    "fit_intercept": Parameter(True, "bool", "Whether there are intercepts b and c.", ["boolean"]),
+    "structure": Parameter(
+        None,
+        "None, array-like of bool of shape (n_hidden, n_hidden), or list of int",
+        "Entries of A that may be non-zero: a mask, or the sizes of the hidden layers of a feedforward network.",
+        [None, "array-like"],
+    ),
+    "constraints": Parameter(
+        None,
+        "callable or None",
+        "``constraints(A, B)`` returns a list of convex CVXPY constraints on the CVXPY expressions A (n, n) and B "
+        '(n, p); forces ``solver="cvxpy"``.',
+        [None, callable],
+    ),
+    "solver": Parameter(
+        "auto",
+        '{"auto", "cvxpy", "projected"}',
+        "Solver of the block of A and B, for the methods that have one: CVXPY, the reference, or accelerated projected "
+        'gradient, which is faster; ``"auto"`` takes CVXPY for custom constraints only.',
+        [StrOptions({"auto", "cvxpy", "projected"})],
+    ),
+    "method": Parameter(
+        "bcd",
+        '{"bcd", "gradient", "lifted"} or TrainingMethod',
+        "How to train, by name or as an object that has the options of the method: block "
+        "coordinate descent with the states at equilibrium, :class:`~skimplicit.training.BlockCoordinateDescent`; "
+        "projected implicit gradient over batches of samples, for many rows and hundreds of states, "
+        ":class:`~skimplicit.training.StochasticGradient`; or lifted (Fenchel) block coordinate descent, "
+        ':class:`~skimplicit.lifted.Lifted`, which knows ``"relu"``, ``"leaky_relu"``, ``"identity"``, ``"tanh"`` '
+        'and ``"sigmoid"``.',
+        [StrOptions(set(METHODS)), TrainingMethod],
+    ),
+    "max_iter": Parameter(
+        200,
+        "int",
+        "Most outer iterations (epochs, for the gradient), all stages of the schedule together.",
+        [Interval(Integral, 1, None, closed="left")],
+    ),
+    "tol": Parameter(
+        1e-5,
+        "float",
+        "Relative decrease of the objective that counts as progress; training ends after three iterations without "
+        "(``n_iter_no_change`` epochs, for the gradient).",
+        [Interval(Real, 0, None, closed="left")],
+    ),
+    "warm_start": Parameter(
+        False,
+        "bool",
+        "Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget.",
+        ["boolean"],
+    ),
+    "random_state": Parameter(
+        None, "int, RandomState instance or None", "Source of the starting weights.", ["random_state"]
+    ),
+    "verbose": Parameter(
+        0,
+        "int",
+        "How much to print: 1 for the first iteration of each stage and every tenth, 2 or more for every iteration.",
+        ["verbose"],
+    ),
+    "n_init": Parameter(
+        1,
+        "int",
+        "Number of random starts; the one with the best objective is kept. With ``warm_start``, the last rule takes "
+        "the place of the first.",
+        [Interval(Integral, 1, None, closed="left")],
+    ),
+}

@@ -1,0 +1,153 @@
+"""One run of a training method: the walk through the stages of a schedule, and its record."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import numpy as np
+
+from skimplicit.subproblems import MatchingProblem
+from skimplicit.training.base import Iteration, StageEnd, TrainingResult
+
+__all__ = ["TrainingRun"]
+
+# Tolerance of the states of the rule that is stored.
+_FINAL_TOL = 1e-11
+
+
+class TrainingRun(ABC):
+    """One run of a method and its record: minimises the true objective over ``W = [A B]`` and b, stage by stage.
+
+    A run says how to go through one stage, in :meth:`run`; schedule, feasible starts and the record are the same for
+    all methods.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        What is to be trained.
+    callback : callable or None
+        Called with an :class:`~skimplicit.training.Iteration`; training ends when it returns True.
+    """
+
+    def __init__(self, task, callback=None):
+        self.objective = task.objective
+        self.solver = task.solver
+        self.constraints = task.constraints
+        self.callback = callback
+        self.objectives, self.stages, self.scores = [], [], []
+        self.n_iter = 0
+        self.stopped = False
+
+    @abstractmethod
+    def run(self, position, stage, W, b, start):
+        """Go through one stage from a feasible point.
+
+        Every accepted iteration is reported with :meth:`record`, and ``n_iter`` counts the others too.
+
+        Parameters
+        ----------
+        position : int
+            Position of the stage in the schedule.
+        stage : Stage
+            The stage.
+        W : ndarray of shape (n, n + p)
+            Feasible weights to start from.
+        b : ndarray of shape (n,)
+            Intercept to start from.
+        start : Evaluation or None
+            Evaluation of a point nearby.
+
+        Returns
+        -------
+        evaluation : Evaluation
+            The last point of the stage, feasible.
+        converged : bool
+            Whether the stage ended for lack of progress.
+        """
+
+    def train(self, schedule, W, b):
+        """Go through a schedule; see :meth:`TrainingMethod.train <skimplicit.training.TrainingMethod.train>`."""
+        evaluation, ends, converged = None, [], False
+        pending = list(schedule)
+        while pending:
+            stage = pending.pop(0)
+            if callable(stage):
+                if evaluation is None:
+                    raise ValueError("The schedule must start with a Stage.")
+                pending = [*stage(evaluation), *pending]
+                continue
+            W, b, scale = self._enter(stage, W, b)
+            start = None if evaluation is None else evaluation.scaled(scale)
+            evaluation, converged = self.run(len(ends), stage, W, b, start)
+            ends.append(StageEnd(stage, evaluation.point, evaluation.loss, evaluation.objective))
+            W, b = evaluation.point.W, evaluation.point.b
+            if self.stopped:
+                break
+        final = self.objective.evaluate(W, b, evaluation.alpha, start=evaluation, tol=_FINAL_TOL)
+        return TrainingResult(
+            evaluation=final,
+            objectives=np.array(self.objectives),
+            stages=np.array(self.stages, dtype=int),
+            n_iter=self.n_iter,
+            converged=converged,
+            stopped=self.stopped,
+            ends=(*ends[:-1], StageEnd(ends[-1].stage, final.point, final.loss, final.objective)),
+            scores=np.array(self.scores),
+        )
+
+    def _enter(self, stage, W, b):
+        """Make a point feasible for a stage; shrink (B, b) to a smaller budget exactly if the activation allows."""
+        n = W.shape[0]
+        problem = self.problem(stage, n, W.shape[1])
+        scale = 1.0
+        if stage.column_budget is not None and self.objective.activation.homogeneous:
+            used = stage.column_budget.norm(W[:, n:])
+            if used > stage.column_budget.bound:
+                scale = stage.column_budget.bound / used
+                W, b = np.hstack([W[:, :n], W[:, n:] * scale]), b * scale
+        if self.constraints.custom is not None:
+            # The nearest feasible point is a matching problem too: G = I.
+            problem = replace(problem, G=np.eye(W.shape[1]), R=W, curvature=np.ones(n), ridge=0.0)
+            return self.solver.solve(problem, W), b, scale
+        return problem.project(W), b, scale
+
+    def problem(self, stage, n, N, **numbers):
+        """Return the :class:`~skimplicit.subproblems.MatchingProblem` of a stage over W of shape (n, N).
+
+        Parameters
+        ----------
+        stage : Stage
+            The stage.
+        n, N : int
+            Shape of W.
+        **numbers
+            G, R, curvature and ridge; without them the problem serves to project and to measure the budget.
+
+        Returns
+        -------
+        MatchingProblem
+            The problem.
+        """
+        numbers = numbers or dict(G=np.zeros((N, N)), R=np.zeros((n, N)), curvature=np.ones(n), ridge=0.0)
+        c = self.constraints
+        return MatchingProblem(
+            **numbers,
+            kappa=c.kappa,
+            column_budget=stage.column_budget,
+            structure=c.structure,
+            constraints=c.custom,
+        )
+
+    def record(self, position, evaluation):
+        """Write down an accepted iteration and tell the callback.
+
+        Parameters
+        ----------
+        position : int
+            Position of the stage in the schedule.
+        evaluation : Evaluation
+            The accepted point.
+        """
+        self.objectives.append(evaluation.objective)
+        self.stages.append(position)
+        if self.callback is not None:
+            self.stopped = bool(self.callback(Iteration(len(self.objectives), position, evaluation)))
