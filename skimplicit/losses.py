@@ -24,6 +24,10 @@ class SampleLoss(ABC):
         """Return the largest second derivative there can be in any direction, a float."""
 
     @abstractmethod
+    def curvature_root(self, predictions, Y):
+        """Return V (m, q, r) with ``V_i V_i'`` the second derivative (q, q) of sample i's loss by its predictions."""
+
+    @abstractmethod
     def to_cvxpy(self, predictions, Y):
         """Return the sum of the losses in symbols, for a CVXPY expression of shape (m, q)."""
 
@@ -51,6 +55,10 @@ class SquaredLoss(SampleLoss):
         """See :meth:`SampleLoss.curvature`; 1."""
         return 1.0
 
+    def curvature_root(self, predictions, Y):
+        """See :meth:`SampleLoss.curvature_root`; the identity."""
+        return np.broadcast_to(np.eye(Y.shape[1]), (*Y.shape, Y.shape[1]))
+
     def to_cvxpy(self, predictions, Y):
         """See :meth:`SampleLoss.to_cvxpy`."""
         import cvxpy as cp
@@ -73,6 +81,14 @@ class CrossEntropyLoss(SampleLoss):
     def curvature(self, Y):
         """See :meth:`SampleLoss.curvature`; 1/4 for one logit, 1/2 for more."""
         return 0.25 if Y.shape[1] == 1 else 0.5  # Boehning (1992): diag(p) - p p' <= 1/2 (I - 11'/q)
+
+    def curvature_root(self, predictions, Y):
+        """See :meth:`SampleLoss.curvature_root`; ``diag(s) (I - s s')`` with s the roots of the probabilities."""
+        P = cross_entropy(predictions, Y)[1]
+        if Y.shape[1] == 1:
+            return np.sqrt(P * (1.0 - P))[:, :, None]
+        s = np.sqrt(P)  # diag(p) - p p' = diag(s) (I - s s') diag(s), and I - s s' is a projection
+        return s[:, :, None] * (np.eye(s.shape[1]) - s[:, :, None] * s[:, None, :])
 
     def to_cvxpy(self, predictions, Y):
         """See :meth:`SampleLoss.to_cvxpy`."""

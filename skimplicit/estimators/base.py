@@ -24,7 +24,7 @@ from skimplicit.estimators.validation_split import validation_split
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples, merge_duplicates
-from skimplicit.subproblems import make_solver
+from skimplicit.subproblems import make_curvature_solver, make_solver
 from skimplicit.training import Constraints, Stage, TrainingMethod, TrainingTask
 from skimplicit.training.continuation import continuation, random_weights
 
@@ -130,6 +130,7 @@ class ImplicitEstimator(
             objective=self._make_objective(samples, chosen.activation, chosen.direct),
             constraints=self._make_constraints(chosen, samples),
             solver=chosen.solver,
+            curvature_solver=chosen.solver and make_curvature_solver(self.solver, self.constraints is not None),
             held_out=None if held_out is None else samples.like(*held_out),
             random_state=seed,
         )

@@ -148,7 +148,9 @@ class TrainingTask:
     constraints : Constraints
         Constraints on W.
     solver : object or None
-        Solves the equilibrium block, by ``solve(matching, start)``; None for a method that has no such block.
+        Solves the matching block, by ``solve(matching, start)``; None for a method that has no such block.
+    curvature_solver : object or None
+        Solves the curvature block, by ``solve(problem)``; None for a method that has no such block.
     held_out : Samples or None
         Samples on which a method that holds out some judges a rule.
     random_state : int, RandomState instance or None
@@ -158,6 +160,7 @@ class TrainingTask:
     objective: ImplicitObjective
     constraints: Constraints
     solver: object = None
+    curvature_solver: object = None
     held_out: Samples | None = None
     random_state: object = None
 

@@ -30,6 +30,8 @@ class CrossEntropyObjective(ImplicitObjective):
         phi.
     direct : bool
         Whether there is a direct term D.
+    direct_ridge : float
+        Ridge of D as a multiple of alpha.
     """
 
     sample_loss = CrossEntropyLoss()
@@ -47,4 +49,5 @@ class CrossEntropyObjective(ImplicitObjective):
             # The same function of the states: the mean that C is taken about has moved.
             readout = start.point.readout
             near = replace(readout, c=readout.c + readout.C @ (moments.X_mean - start.point.X_mean))
-        return logistic_readout(self.samples, states, moments, alpha, self.direct, near, _READOUT_TOL * tol)
+        tol = _READOUT_TOL * tol
+        return logistic_readout(self.samples, states, moments, alpha, self.direct, near, tol, self.direct_ridge)

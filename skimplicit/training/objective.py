@@ -123,9 +123,9 @@ class Gradient:
 
 
 class ImplicitObjective:
-    """``J(A, B, b) = min_{C, D, c} L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)`` for a loss L.
+    """``J(A, B, b) = min_{C, D, c} L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + rho ||D||^2)``, a loss L.
 
-    ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are those of ``samples``.
+    rho is ``direct_ridge``. ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are those of ``samples``.
     The readout C, D, c is chosen anew for every A, B, b tried, so J is a function of these alone (variable projection).
 
     Parameters
@@ -136,15 +136,18 @@ class ImplicitObjective:
         phi.
     direct : bool
         Whether there is a direct term D.
+    direct_ridge : float
+        Ridge of D as a multiple of alpha.
     """
 
     #: The loss of one sample as a function of its prediction.
     sample_loss = None
 
-    def __init__(self, samples, activation, direct):
+    def __init__(self, samples, activation, direct, direct_ridge=1.0):
         self.samples = samples
         self.activation = activation
         self.direct = direct
+        self.direct_ridge = direct_ridge
 
     def _read_out(self, states, moments, alpha, start, tol):
         """Return the readout for the states and its loss; ``start`` is the evaluation of a point nearby or None."""
@@ -157,7 +160,7 @@ class ImplicitObjective:
 
     def over(self, samples):
         """Return the same objective over other :class:`Samples`."""
-        return type(self)(samples, self.activation, self.direct)
+        return type(self)(samples, self.activation, self.direct, self.direct_ridge)
 
     def evaluate(self, W, b, alpha, *, start=None, tol):
         """Return the :class:`Evaluation` at W of shape (n, n + p) and b of shape (n,), to the tolerance ``tol``.
@@ -170,7 +173,7 @@ class ImplicitObjective:
         states = self._equilibrium(W, self._drive(W, b), near, tol, floor)
         moments = self.samples.moments(states)
         readout, loss = self._read_out(states, moments, alpha, start, tol)
-        ridge = 0.5 * alpha * (np.sum(W**2) + readout.squared_norm())
+        ridge = 0.5 * alpha * (np.sum(W**2) + readout.squared_norm(self.direct_ridge))
         point = Point(W, b, readout, moments.X_mean)
         return Evaluation(point, states, moments, loss, float(loss + ridge), alpha, tol)
 
@@ -229,11 +232,32 @@ class ImplicitObjective:
         """Return S, the derivative of every sample's loss by its pre-activations, from that by its predictions."""
         A = point.W[:, : states.shape[1]]
         forcing = residual @ point.readout.C
-        # With a homogeneous activation, the sign of the state is that of its pre-activation.
-        Z = states if self.activation.homogeneous else states @ A.T + drive
-        slopes = self.activation.derivative(Z, states)
+        slopes = self._slopes(point, states, drive)
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
         return adjoint(A, slopes, forcing, start=start, tol=tol, floor=floor).states
+
+    def slopes(self, evaluation):
+        """Return ``phi'`` at the pre-activations of an evaluation, shape (m, n)."""
+        point = evaluation.point
+        drive = None if self.activation.homogeneous else self._drive(point.W, point.b)
+        return self._slopes(point, evaluation.states, drive)
+
+    def _slopes(self, point, states, drive):
+        # With a homogeneous activation, the sign of the state is that of its pre-activation.
+        Z = states if self.activation.homogeneous else states @ point.W[:, : states.shape[1]].T + drive
+        return self.activation.derivative(Z, states)
+
+    def predictions(self, evaluation):
+        """Return the predictions at an evaluation, shape (m, q), for scaled targets."""
+        return self._predictions(evaluation.states, evaluation.point.X_mean, evaluation.point.readout)
+
+    def readout_ridge(self, alpha, size, n):
+        """Return the ridge of the ``size`` readout weights of an output: n of states, those of inputs, the intercept."""
+        ridge = np.full(size, alpha * self.direct_ridge)
+        ridge[:n] = alpha
+        if self.samples.centre:
+            ridge[-1] = 0.0
+        return ridge
 
     def _mean_loss(self, predictions):
         return float(self.samples.mean(self.sample_loss.value(predictions, self.samples.Y)))
@@ -295,6 +319,8 @@ class SquaredObjective(ImplicitObjective):
         phi.
     direct : bool
         Whether there is a direct term D.
+    direct_ridge : float
+        Ridge of D as a multiple of alpha.
     """
 
     sample_loss = SquaredLoss()
@@ -305,7 +331,7 @@ class SquaredObjective(ImplicitObjective):
         return 0.5 * self.samples.Y_moments[1]
 
     def _read_out(self, states, moments, alpha, start, tol):
-        readout = ridge_readout(moments, alpha, self.direct)
+        readout = ridge_readout(moments, alpha, self.direct, self.direct_ridge)
         return readout, self._loss(states, moments, readout)
 
     def _loss(self, states, moments, readout):

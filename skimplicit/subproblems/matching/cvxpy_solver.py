@@ -10,7 +10,7 @@ from skimplicit.subproblems.matching.elimination import InputDecomposition, RowP
 __all__ = ["CvxpyProgram", "CvxpySolver", "SubproblemError"]
 
 # OSQP is fast and warm-starts, Clarabel is accurate and slower: the second takes over where the first gives up.
-_SOLVERS = (
+SOLVERS = (
     (cp.OSQP, {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iter": 20_000}),
     (cp.CLARABEL, {}),
 )
@@ -46,9 +46,9 @@ class CvxpyProgram:
         if matching.column_budget is not None:
             self._budget = cp.Parameter(nonneg=True)
             self._weights = cp.Parameter(matching.column_budget.n_groups(N - n), nonneg=True)
-            bounds.append(self._weights @ _group_norms(B, matching.column_budget.groups) <= self._budget)
+            bounds.append(self._weights @ group_norms(B, matching.column_budget.groups) <= self._budget)
         if matching.constraints is not None:
-            bounds += _custom(matching.constraints, A, B)
+            bounds += custom_constraints(matching.constraints, A, B)
         scaled = cp.multiply(self._root_curvature @ np.ones((1, N)), self._aimed)
         objective = cp.sum_squares(scaled) / 2 + self._ridge * cp.sum_squares(self.W) / 2
         objective -= cp.sum(cp.multiply(self._R, self.W))
@@ -124,8 +124,8 @@ class CvxpySolver:
         else:
             self._program.set(matching)
         statuses = []
-        for solver, options in _SOLVERS:
-            status = _solve(self._program.problem, solver, options)
+        for solver, options in SOLVERS:
+            status = status_of(self._program.problem, solver, options)
             if status == cp.OPTIMAL:
                 return self._polished(matching, _inside(matching, self._program.W.value))
             statuses.append(f"{solver}: {status}")
@@ -147,7 +147,7 @@ class CvxpySolver:
         return rows.complete(rows.polish(W[:, : matching.n_hidden]))
 
 
-def _solve(problem, solver, options):
+def status_of(problem, solver, options):
     """Run one solver and return the status, whatever happens."""
     with warnings.catch_warnings():
         # CVXPY warns about inaccurate solutions; the status says the same and is acted upon.
@@ -177,14 +177,14 @@ def _inside(matching, W):
     return np.hstack([A, B])
 
 
-def _group_norms(B, groups):
+def group_norms(B, groups):
     columns = cp.max(cp.abs(B), axis=0)
     if groups is None:
         return columns
     return cp.hstack([cp.max(columns[np.flatnonzero(groups == g)]) for g in range(int(groups.max()) + 1)])
 
 
-def _custom(constraints, A, B):
+def custom_constraints(constraints, A, B):
     """Ask the user's callable for constraints and check what it returns."""
     extra = constraints(A, B)
     extra = list(extra) if isinstance(extra, list | tuple) else [extra]

@@ -28,8 +28,8 @@ _DAMPING = 1e-8
 _ARMIJO, _SHORTEST = 1e-4, 1e-10
 
 
-def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e-12):
-    """Minimise ``sum_i w_i cross_entropy(Yhat_i, Y_i) + alpha/2 (||C||_F^2 + ||D||_F^2)`` over the readout C, D, c.
+def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e-12, direct_ridge=1.0):
+    """Minimise ``sum_i w_i cross_entropy(Yhat_i, Y_i) + alpha/2 (||C||_F^2 + direct_ridge ||D||_F^2)`` over C, D, c.
 
     Parameters
     ----------
@@ -48,6 +48,8 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     tol : float
         Stop when the preconditioned gradient promises to lower the objective by less than this share of it, or by less
         than rounding changes a loss of one.
+    direct_ridge : float
+        Ridge of D as a multiple of alpha.
 
     Returns
     -------
@@ -56,8 +58,8 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     loss : float
         Its cross-entropy.
     """
-    problem = _Problem(samples, states, moments, alpha, direct)
-    point = problem.prior() if start is None else _Point(start.C, start.D, start.c)
+    problem = _Problem(samples, states, moments, alpha, direct, direct_ridge)
+    point = problem.prior() if start is None else problem.point_of(start)
     logits = problem.product(point)
     (loss, P), norm = problem.loss(logits), point.dot(point, ridge=True)
     for _ in range(_MAX_NEWTON):
@@ -79,7 +81,7 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
         else:
             break
         point, logits, loss, P, norm = point.plus(step, length), new_logits, new_loss, new_P, new_norm
-    return Readout(point.C, point.D, point.c), loss
+    return problem.readout_of(point), loss
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,23 @@ class _Point:
 
 
 class _Problem:
-    """The products with ``[Xc Uc 1]`` that Newton's method needs."""
+    """The products with ``[Xc Uc 1]`` that Newton's method needs; a point has D times the root of its own ridge."""
 
-    def __init__(self, samples, states, moments, alpha, direct):
+    def __init__(self, samples, states, moments, alpha, direct, direct_ridge):
         self.samples = samples
         self.states = states
         self.moments = moments
         self.alpha = alpha
         self.direct = direct
+        self.root = np.sqrt(direct_ridge)
+
+    def point_of(self, readout):
+        """Return the vector of a :class:`Readout`."""
+        return _Point(readout.C, None if readout.D is None else readout.D * self.root, readout.c)
+
+    def readout_of(self, point):
+        """Return the :class:`Readout` of a vector."""
+        return Readout(point.C, None if point.D is None else point.D / self.root, point.c)
 
     def prior(self):
         """Return the readout that gives every sample the shares of the classes."""
@@ -125,7 +136,7 @@ class _Problem:
         logits = self.states @ point.C.T
         logits += point.c - point.C @ self.moments.X_mean
         if point.D is not None:
-            logits += self.samples.inputs_times(point.D)
+            logits += self.samples.inputs_times(point.D / self.root)
         return logits
 
     def adjoint(self, S):
@@ -133,7 +144,7 @@ class _Problem:
         samples = self.samples
         return _Point(
             samples.times_states(S, self.states, self.moments.X_mean),
-            samples.times_inputs(S) if self.direct else None,
+            samples.times_inputs(S) / self.root if self.direct else None,
             samples.mean(S) if samples.centre else np.zeros(S.shape[1]),
         )
 
@@ -150,11 +161,12 @@ class _Problem:
         uncertainty = np.mean(samples.mean(P * (1.0 - P)))
         miss = np.mean(samples.mean((P - samples.Y) ** 2))
         curvature = float(max(uncertainty, miss, np.finfo(float).eps))
-        system = ReadoutSystem(self.moments, self.alpha / curvature, self.direct)
+        system = ReadoutSystem(self.moments, self.alpha / curvature, self.direct, self.root**2)
 
         def precondition(point):
-            C, D = system.solve(point.C / curvature, None if point.D is None else point.D / curvature)
-            return _Point(C, D, point.c / curvature)
+            D = None if point.D is None else point.D * (self.root / curvature)
+            C, D = system.solve(point.C / curvature, D)
+            return _Point(C, None if D is None else D * self.root, point.c / curvature)
 
         def hessian(point):
             V = self.product(point)

@@ -26,13 +26,13 @@ class Readout:
     D: np.ndarray | None
     c: np.ndarray
 
-    def squared_norm(self):
-        """Return ``||C||_F^2 + ||D||_F^2``."""
-        return float(np.sum(self.C**2) + (0.0 if self.D is None else np.sum(self.D**2)))
+    def squared_norm(self, direct_ridge=1.0):
+        """Return ``||C||_F^2 + direct_ridge ||D||_F^2``."""
+        return float(np.sum(self.C**2) + (0.0 if self.D is None else direct_ridge * np.sum(self.D**2)))
 
 
-def ridge_readout(moments, alpha, direct):
-    """Minimise ``1/2m ||Y - Xc C' - Uc D'||_F^2 + alpha/2 (||C||_F^2 + ||D||_F^2)`` from the moments alone.
+def ridge_readout(moments, alpha, direct, direct_ridge=1.0):
+    """Minimise ``1/2m ||Y - Xc C' - Uc D'||_F^2 + alpha/2 (||C||_F^2 + direct_ridge ||D||_F^2)`` from the moments.
 
     Parameters
     ----------
@@ -42,13 +42,15 @@ def ridge_readout(moments, alpha, direct):
         Ridge, at least 0; the minimum-norm solution where 0 leaves a choice.
     direct : bool
         Whether to have D.
+    direct_ridge : float
+        Ridge of D as a multiple of alpha.
 
     Returns
     -------
     Readout
         The minimiser.
     """
-    C, D = ReadoutSystem(moments, alpha, direct).solve(moments.XY.T, moments.UY.T)
+    C, D = ReadoutSystem(moments, alpha, direct, direct_ridge).solve(moments.XY.T, moments.UY.T)
     return Readout(C, D, moments.Y_mean)
 
 
@@ -63,15 +65,17 @@ class ReadoutSystem:
         Ridge, at least 0.
     direct : bool
         Whether there are columns D.
+    direct_ridge : float
+        Ridge of D as a multiple of ``ridge``.
     """
 
-    def __init__(self, moments, ridge, direct):
+    def __init__(self, moments, ridge, direct, direct_ridge=1.0):
         self.direct = direct
         gram = moments.XX + ridge * np.eye(moments.XX.shape[0])
         if direct:
             values, self._vectors = moments.inputs
             cutoff = values.max(initial=0.0) * values.size * np.finfo(float).eps
-            damped = values + ridge
+            damped = values + ridge * direct_ridge
             self._inverse = np.divide(1.0, damped, out=np.zeros_like(values), where=damped > cutoff)
             self._cross = moments.XU @ self._vectors
             gram = gram - (self._cross * self._inverse) @ self._cross.T

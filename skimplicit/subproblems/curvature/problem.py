@@ -1,0 +1,101 @@
+"""The equilibrium block with full curvature: a quadratic model of the loss in all entries of A, B and b."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skimplicit.projections import ColumnBudget, project_rows_l1
+
+
+
+__all__ = ["CurvatureProblem"]
+
+
+@dataclass(frozen=True)
+class CurvatureProblem:
+    """Minimise ``<g, d> + 1/2 d' (H + damping I) d + ridge/2 ||W||_F^2`` over ``W = [A B]`` and the lift of b.
+
+    ``d`` has the moves ``W - V`` of the entries that are free to move, row by row, first those of A, then those of B,
+    and after them the lift of the mean pre-activations, one for each state. W is subject to the constraints below.
+
+    Parameters
+    ----------
+    V : ndarray of shape (n, n + p)
+        The current weights, feasible.
+    moving : ndarray of bool of shape (n, n + p)
+        Entries of W that may move; the others stay as they are in V.
+    gradient : ndarray of shape (P,)
+        Gradient g of the loss by the P variables, the ridge not included.
+    hessian : ndarray of shape (P, P)
+        Curvature H of the loss, symmetric and positive semidefinite.
+    ridge : float
+        Weight of the squared norm of W, at least 0.
+    damping : float
+        Added to the curvature of every variable, positive.
+    kappa : float
+        Bound on every absolute row sum of A.
+    budget : ColumnBudget or None
+        Bound on the columns of B.
+    constraints : callable or None
+        ``constraints(A, B)`` returns further CVXPY constraints.
+    """
+
+    V: np.ndarray
+    moving: np.ndarray
+    gradient: np.ndarray
+    hessian: np.ndarray
+    ridge: float
+    damping: float
+    kappa: float
+    budget: ColumnBudget | None = None
+    constraints: Callable | None = None
+
+    @property
+    def n_hidden(self):
+        """Number of states n."""
+        return self.V.shape[0]
+
+    def damped(self, damping):
+        """Return the same problem with another damping, a positive float."""
+        return replace(self, damping=damping)
+
+    @property
+    def entries(self):
+        """Rows and columns in W of the variables that are entries of it, two ndarrays of int."""
+        n = self.n_hidden
+        (row_A, column_A), (row_B, column_B) = np.nonzero(self.moving[:, :n]), np.nonzero(self.moving[:, n:])
+        return np.concatenate([row_A, row_B]), np.concatenate([column_A, column_B + n])
+
+    def at(self, d):
+        """Return W of shape (n, n + p) and the lift of shape (n,) after the moves d, an ndarray of shape (P,)."""
+        rows, columns = self.entries
+        W = self.V.copy()
+        W[rows, columns] += d[: rows.size]
+        return W, d[rows.size :]
+
+    def moves(self, W, lift):
+        """Return the moves d, shape (P,), that lead to W of shape (n, n + p) and ``lift`` of shape (n,)."""
+        rows, columns = self.entries
+        return np.concatenate([W[rows, columns] - self.V[rows, columns], lift])
+
+    def value(self, W, lift):
+        """Return the objective at W of shape (n, n + p) and ``lift`` of shape (n,), a float."""
+        d = self.moves(W, lift)
+        quadratic = d @ (self.hessian @ d) + self.damping * (d @ d)
+        return float(self.gradient @ d + 0.5 * quadratic + 0.5 * self.ridge * np.sum(W * W))
+
+    def project(self, W):
+        """Return the point of the set nearest to W, shape (n, n + p); not for custom constraints."""
+        n = self.n_hidden
+        B = W[:, n:] if self.budget is None else self.budget.project(W[:, n:])
+        return np.hstack([project_rows_l1(W[:, :n], self.kappa), B])
+
+    def system(self):
+        """Return the matrix Q (P, P) and the vector l (P,) of the same objective ``1/2 d'Q d + l'd``, up to a constant."""
+        rows, columns = self.entries
+        ridge = np.zeros(self.gradient.size)
+        ridge[: rows.size] = self.ridge
+        Q = self.hessian.copy()
+        Q[np.diag_indices_from(Q)] += ridge + self.damping
+        return Q, self.gradient + ridge * np.concatenate([self.V[rows, columns], np.zeros(self.n_hidden)])

@@ -1,0 +1,111 @@
+"""A run of block coordinate descent with the curvature block: damped Gauss-Newton steps inside the constraints."""
+
+import itertools
+
+import numpy as np
+
+from skimplicit.subproblems.curvature import CurvatureProblem
+from skimplicit.training.descent import LOOSE, TIGHT, TOL_SHARE, VISIBLE_SHARE, DescentRun
+from skimplicit.training.gauss_newton import GaussNewton, working_set
+
+__all__ = ["ENTRIES_PER_ROW", "MOST_VARIABLES", "CurvatureRun"]
+
+# Variables of the curvature block up to which it is the better choice, counted with the entries of A that are in use at
+# a time; measured in ``benchmarks/README.md``. Beyond, a step costs more than it saves.
+MOST_VARIABLES, ENTRIES_PER_ROW = 900, 8
+
+# Damping of the first step, what an accepted first try and a refused one multiply it by, and its limits.
+_DAMPING, _LESS, _MORE = 1e-3, 0.3, 5.0
+_SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-7, 1e10
+
+
+class CurvatureRun(DescentRun):
+    """States, readout and curvature block in turn; a step is taken if the true objective falls, else damped more.
+
+    Parameters
+    ----------
+    task, callback : object
+        As for :class:`~skimplicit.training.TrainingRun`.
+    everywhere : bool
+        Whether also stages where the matching block is the better choice are run with the curvature block.
+    """
+
+    def __init__(self, task, callback=None, everywhere=True):
+        super().__init__(task, callback)
+        self.curvature = None
+        self.curvature_solver = task.curvature_solver
+        self.everywhere = everywhere
+        self.damping = _DAMPING  # outlives a stage
+
+    def run(self, position, stage, W, b, start):
+        """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
+        if not (self.everywhere or self._is_small(stage, *W.shape)):
+            return super().run(position, stage, W, b, start)
+        if self.curvature is None:
+            self.curvature = GaussNewton(self.objective)
+        tol = LOOSE
+        current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
+        adjoint = None
+        for _ in range(stage.max_iter):
+            self.n_iter += 1
+            gradient = self.objective.gradient(current, adjoint)
+            adjoint = gradient.adjoint
+            new = self._step(stage, current, gradient, tol)
+            if new is None:
+                if tol > TIGHT:
+                    # Too little descent to see through the error of the states: look closer before giving up.
+                    tol = max(tol * 1e-2, TIGHT)
+                    current = self.sharpen(current, stage, tol)
+                    self.correct(position, current.objective)
+                    continue
+                return current, True
+            decrease = (current.objective - new.objective) / abs(current.objective)
+            current = new
+            tol = min(tol, max(TOL_SHARE * decrease, TIGHT))
+            self.record(position, current)
+            # Steps of second order: one that brings little is the last that brings anything.
+            if self.stopped or decrease < stage.tol:
+                return current, not self.stopped
+        return current, False
+
+    def _is_small(self, stage, n, N):
+        """Tell whether a stage over W of shape (n, N) is one for the curvature block."""
+        variables = n * (N - n + 1 + min(n, ENTRIES_PER_ROW))
+        return variables <= MOST_VARIABLES and stage.column_budget is None and self.constraints.custom is None
+
+    def _step(self, stage, current, gradient, tol):
+        """Solve curvature problems with growing damping until the true objective falls.
+
+        Return the evaluation there; None when the promised descent gets too small to see.
+        """
+        point, n = current.point, current.point.b.size
+        A = point.W[:, :n]
+        slope = gradient.W[:, :n] + stage.alpha * A
+        moving = working_set(A, slope, self.constraints.kappa, self.constraints.structure)
+        problem = CurvatureProblem(
+            V=point.W,
+            moving=np.hstack([moving, np.ones(point.W[:, n:].shape, dtype=bool)]),
+            gradient=np.concatenate([gradient.W[:, :n][moving], gradient.W[:, n:].ravel(), gradient.b]),
+            hessian=self.curvature(current, moving),
+            ridge=stage.alpha,
+            damping=self.damping,
+            kappa=self.constraints.kappa,
+            budget=stage.column_budget,
+            constraints=self.constraints.custom,
+        )
+        here = problem.value(point.W, np.zeros(n))
+        for trial in itertools.count(1):
+            W, lift = self.curvature_solver.solve(problem)
+            promised = here - problem.value(W, lift)
+            if self.damping > _LARGEST_DAMPING or not promised > VISIBLE_SHARE * tol * abs(current.objective):
+                self.damping = min(self.damping, _LARGEST_DAMPING)
+                return None
+            # b moves along with W, so that the pre-activation at the mean state rises by the lift alone.
+            b = point.b + lift - (W - point.W)[:, :n] @ point.X_mean
+            new = self.objective.evaluate(W, b, stage.alpha, start=current, tol=tol)
+            if new.objective < current.objective:
+                if trial == 1:
+                    self.damping = max(_LESS * self.damping, _SMALLEST_DAMPING)
+                return new
+            self.damping *= _MORE
+            problem = problem.damped(self.damping)

@@ -1,0 +1,127 @@
+"""A run of block coordinate descent with the matching block: fixed point, readout and equilibrium block in turn."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from skimplicit.training.run import TrainingRun
+
+__all__ = ["LOOSE", "TIGHT", "TOL_SHARE", "VISIBLE_SHARE", "DescentRun"]
+
+# Tolerance of the states in training: a share of the last relative decrease of J, inside these limits. Loose states at
+# the beginning give the same descent for a fraction of the sweeps; the last ones must not drown the decrease in noise.
+LOOSE, TIGHT = 1e-3, 1e-9
+TOL_SHARE = 0.1
+# Relative size of the rounding in J.
+_ROUNDING = 1e-13
+# A step whose model promises less than this share of the states' tolerance, relative to J, is not worth a try: the
+# error of the states would hide the descent.
+VISIBLE_SHARE = 0.1
+# Proximal weights beyond this move nothing that rounding would not move: an objective of zero has no descent left.
+_LARGEST_WEIGHT = 1e16
+# Iterations in a row with less progress than tol that end a stage.
+_PATIENCE = 3
+
+
+class DescentRun(TrainingRun):
+    """States, readout and matching block in turn: each exact or convex, the true objective never rises in a stage.
+
+    Parameters
+    ----------
+    task, callback : object
+        As for :class:`~skimplicit.training.TrainingRun`.
+    """
+
+    def __init__(self, task, callback=None):
+        super().__init__(task, callback)
+        self.proximal_weight = 1.0  # outlives a stage
+
+    def run(self, position, stage, W, b, start):
+        """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
+        tol = LOOSE
+        current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
+        previous, momentum, adjoint, idle = current, 1.0, None, 0
+        for _ in range(stage.max_iter):
+            self.n_iter += 1
+            base = self._extrapolate(stage, current, previous, momentum, tol)
+            if base is current:
+                momentum = 1.0
+            gradient = self.objective.gradient(base, adjoint)
+            adjoint = gradient.adjoint
+            new = self._match(stage, base, gradient, tol)
+            if new is None or new.objective > current.objective:
+                if base is not current:
+                    previous, momentum = current, 1.0
+                    continue
+                if tol > TIGHT:
+                    # Too little descent to see through the error of the states: look closer before giving up.
+                    tol = max(tol * 1e-2, TIGHT)
+                    current = self.sharpen(current, stage, tol)
+                    self.correct(position, current.objective)
+                    previous = current
+                    continue
+                return current, True
+            decrease = (current.objective - new.objective) / abs(current.objective) if current.objective else 0.0
+            previous, current = current, new
+            momentum = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
+            tol = min(tol, max(TOL_SHARE * decrease, TIGHT))
+            self.record(position, current)
+            idle = idle + 1 if decrease < stage.tol else 0
+            if self.stopped or idle >= _PATIENCE:
+                return current, not self.stopped
+        return current, False
+
+    def _extrapolate(self, stage, current, previous, momentum, tol):
+        """Return the evaluation at Nesterov's point, projected back, or the current one if J is higher there."""
+        if momentum == 1.0 or previous is current or self.constraints.custom is not None:
+            return current
+        weight = (momentum - 1.0) / (0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)))
+        here, before = current.point, previous.point
+        W = here.W + weight * (here.W - before.W)
+        W = self.problem(stage, *W.shape).project(W)
+        b = here.b + weight * (here.b - before.b)
+        # The states move with the weights: start where they would be if they moved in proportion.
+        near = replace(current, states=current.states + weight * (current.states - previous.states))
+        point = self.objective.evaluate(W, b, stage.alpha, start=near, tol=tol)
+        return point if point.objective <= current.objective else current
+
+    def _match(self, stage, base, gradient, tol):
+        """Solve matching programs with growing proximal weight until the model is an upper bound at its minimiser.
+
+        Return the evaluation there; None when the promised descent gets too small to see.
+        """
+        V, n = base.point.W, base.point.b.size
+        moments, samples = base.moments, self.objective.samples
+        G = np.block([[moments.XX, moments.XU], [moments.XU.T, samples.UU]])
+        V_G, weight = V @ G, self.proximal_weight
+        for trial in itertools.count(1):
+            curvature = self.proximal_weight * gradient.curvature
+            problem = self.problem(
+                stage, *V.shape, G=G, R=curvature[:, None] * V_G - gradient.W, curvature=curvature, ridge=stage.alpha
+            )
+            W = self.solver.solve(problem, V)
+            # b is eliminated: the mean pre-activation moves by -gradient / curvature, the rest follows the mean state.
+            lift = -gradient.b / curvature
+            promised = problem.value(V) - problem.value(W) - 0.5 * np.sum(lift * gradient.b)
+            if self.proximal_weight > _LARGEST_WEIGHT or not promised > VISIBLE_SHARE * tol * abs(base.objective):
+                self.proximal_weight = min(weight, _LARGEST_WEIGHT)
+                return None
+            b = base.point.b + lift - (W - V)[:, :n] @ moments.X_mean
+            new = self.objective.evaluate(W, b, stage.alpha, start=base, tol=tol)
+            if new.objective <= base.objective - promised + _ROUNDING * abs(base.objective):
+                if trial == 1:
+                    self.proximal_weight *= 0.8
+                return new
+            self.proximal_weight *= 2.0
+
+    def sharpen(self, current, stage, tol):
+        """Return the current point with its states to a smaller tolerance."""
+        return self.objective.evaluate(current.point.W, current.point.b, stage.alpha, start=current, tol=tol)
+
+    def correct(self, position, objective):
+        """Raise the last values of a stage that a closer look has shown to be too low."""
+        for k in range(len(self.objectives) - 1, -1, -1):
+            if self.stages[k] != position or self.objectives[k] >= objective:
+                break
+            self.objectives[k] = objective
