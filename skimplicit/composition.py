@@ -14,7 +14,7 @@ from skimplicit.activations import get_activation, join_activations
 from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
 
-__all__ = ["activate", "affine", "affine_rule", "cascade", "concatenate", "feedback", "parallel"]
+__all__ = ["activate", "affine", "affine_rule", "average", "cascade", "concatenate", "feedback", "parallel"]
 
 
 def affine_rule(D, c=None):
@@ -82,6 +82,27 @@ def _cascade_two(first, second):
         b=[second.b + second.B @ first.c, first.b],
         c=second.c + second.D @ first.c,
     )
+
+
+def average(*rules):
+    """Return the mean of rules, ``y = (y_1(u) + ... + y_k(u)) / k``: states side by side, C divided by their number.
+
+    Parameters
+    ----------
+    *rules : ImplicitRule
+        At least one, with the same inputs and outputs.
+
+    Returns
+    -------
+    ImplicitRule
+        A is block diagonal: its norm is the largest of the rules', so every guarantee of all of them holds.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of inputs or outputs do not fit.
+    """
+    return parallel(*rules, weights=[1.0 / len(rules)] * len(rules)) if len(rules) > 1 else parallel(*rules)
 
 
 def parallel(*rules, weights=None, shared_input=True):

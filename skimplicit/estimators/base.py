@@ -2,8 +2,10 @@
 
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
+from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
@@ -11,11 +13,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skimplicit.activations import Activation, get_activation
+from skimplicit.composition import average, cascade
+from skimplicit.estimators.clipping import clip_rule
+from skimplicit.estimators.automatic import FALLBACK_ALPHA, HELD_OUT_ATTRIBUTES, fit_automatically
 from skimplicit.estimators.callbacks import CallbackBridge
 from skimplicit.estimators.custom_constraints import in_user_units
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.importance import input_importances
 from skimplicit.estimators.incremental import IncrementalMixin
+from skimplicit.estimators.members import averaged
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
@@ -23,7 +29,7 @@ from skimplicit.estimators.targets import check_weights
 from skimplicit.estimators.validation_split import validation_split
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
-from skimplicit.rows import Samples, merge_duplicates
+from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import make_curvature_solver, make_solver
 from skimplicit.training import Constraints, Stage, TrainingMethod, TrainingTask
 from skimplicit.training.continuation import continuation, random_weights
@@ -75,13 +81,17 @@ class ImplicitEstimator(
     # What ``validate_data`` is told of y.
     _target_checks = {"multi_output": True, "y_numeric": True}
 
-    def _make_objective(self, samples, activation, direct):
+    def _make_objective(self, samples, activation, direct, direct_ridge=1.0):
         """Return the training objective over samples."""
         raise NotImplementedError
 
     def _encode_targets(self, y, sample_weight):
         """Return the :class:`EncodedTargets` of validated targets and weights."""
         raise NotImplementedError
+
+    def _labels(self, Y):
+        """Return the classes of encoded targets, None where they are numbers."""
+        return None
 
     def _encode_batch(self, y, sample_weight):
         """Do the same for targets that are a part of all."""
@@ -113,7 +123,7 @@ class ImplicitEstimator(
         """Return the :class:`EncodedTargets` of data that have been validated."""
         return self._encode_targets(y, check_weights(sample_weight, X))
 
-    def _make_task(self, X, targets, groups=None):
+    def _make_task(self, X, targets, groups=None, direct_ridge=1.0):
         """Return the :class:`TrainingTask` of inputs and :class:`EncodedTargets`."""
         chosen = self._check_choices()
         U, Y, weights = merge_duplicates(X, targets.Y, targets.weights)
@@ -127,7 +137,7 @@ class ImplicitEstimator(
         if chosen.method.takes_batches:
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         return TrainingTask(
-            objective=self._make_objective(samples, chosen.activation, chosen.direct),
+            objective=self._make_objective(samples, chosen.activation, chosen.direct, direct_ridge),
             constraints=self._make_constraints(chosen, samples),
             solver=chosen.solver,
             curvature_solver=chosen.solver and make_curvature_solver(self.solver, self.constraints is not None),
@@ -147,34 +157,51 @@ class ImplicitEstimator(
         """Return the :class:`ColumnBudget` in the units of training, None for no bound."""
         return None if self.column_budget is None else ColumnBudget(self.column_budget, samples.budget_weights())
 
-    def _fit(self, X, y, sample_weight):
+    def _fit(self, X, y, sample_weight, routed=None):
         chosen = self._check_choices()
         X, y = self._validate_data(X, y)
         targets = self._encode(X, y, sample_weight)
-        task = self._make_task(X, targets)
+        trained_on = X if targets.weights is None else X[np.flatnonzero(targets.weights > 0)]
+        limits = InputRange.of(trained_on) if self.clip else None
 
-        def fitted_attributes(evaluation):
-            rule = task.objective.rule(evaluation.point)
-            return {**targets.attributes, "_n_features_out": self.n_hidden, "rule_": rule}
+        def fitted_attributes(rules):
+            attributes = {"rule_": average(*rules), "rules_": list(rules), "_input_range": limits}
+            return {**targets.attributes, **attributes, "_n_features_out": self.n_hidden * len(rules)}
 
-        context = self._init_callback_context(max_subtasks=self.max_iter * self.n_init + 1)
+        context = self._init_callback_context(max_subtasks=None)
         bridge = CallbackBridge(self, context, X, y, sample_weight, fitted_attributes, self.verbose)
-        result = self._train(chosen.method, task, bridge)
-        bridge.close(result.evaluation)
-        if not (result.converged or result.stopped) and _still_falling(result):
+        fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
+        if self.alpha == "auto" and not self._can_warm_start(X.shape[1]):
+            fitted, held_out = fit_automatically(self, chosen, X, y, targets, routed or {}, bridge.over)
+        if fitted is None:
+            fitted = self._fit_at_ridge(chosen, X, targets, bridge)
+        bridge.close(fitted.rules)
+        attributes = {**held_out, **fitted_attributes(fitted.rules)}
+        self._store(fitted.task.objective.samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
+        return self
+
+    def _fit_at_ridge(self, chosen, X, targets, bridge):
+        """Return the :class:`Averaged` of members from different starts at the ridge that is given, or was chosen."""
+        task = self._make_task(X, targets)
+        self.alpha_ = self.alpha if self.alpha != "auto" else getattr(self, "alpha_", FALLBACK_ALPHA)
+        random_state = check_random_state(self.random_state)
+        starts = self._starts(task, chosen.method, random_state)
+        results = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(self._train)(chosen.method, task, some, bridge) for some in starts
+        )
+        last = results[0]
+        if not (last.converged or last.stopped) and _still_falling(last):
             warnings.warn(
                 f"Training stopped after max_iter={self.max_iter} iterations while the objective was still falling by "
                 f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        attributes = fitted_attributes(result.evaluation)
-        self._store(task.objective.samples, attributes, result.n_iter, result.objectives, result.stages)
         self.validation_scores_ = self.best_validation_score_ = None
         if chosen.method.holds_out:
-            self.validation_scores_ = result.scores
-            self.best_validation_score_ = float(result.scores.max())
-        return self
+            self.validation_scores_ = last.scores
+            self.best_validation_score_ = float(last.scores.max())
+        return averaged(task, results)
 
     def _store(self, samples, attributes, n_iter, objectives, stages, progress=(None, None, None)):
         """Set the fitted attributes; ``progress`` is what partial_fit goes on with."""
@@ -188,19 +215,30 @@ class ImplicitEstimator(
         self._units = samples.rows(np.arange(0))
         self._progress = progress
 
-    def _train(self, method, task, bridge):
-        """Return the best :class:`TrainingResult` over the starts."""
+    def _starts(self, task, method, random_state):
+        """Return for each member where to start from, and by which schedule: the best of them is kept."""
         samples = task.objective.samples
-        budget, random_state = self._make_budget(samples), check_random_state(self.random_state)
+        budget = self._make_budget(samples)
+        known = self.rules_ if self._can_warm_start(samples.n_inputs) else []
+        n_members = self.n_members if self.n_members != "auto" else max(len(known), 1)
+        starts = []
+        for member in range(n_members):
+            some = []
+            for start in range(self.n_init):
+                if start == 0 and member < len(known):
+                    stage = Stage(self.alpha_, budget, self.max_iter, self.tol)
+                    some.append(([stage], task.objective.weights_of(known[member])))
+                    continue
+                W_b = random_weights(self.n_hidden, samples, task.constraints, random_state)
+                some.append((continuation(self.alpha_, budget, self.max_iter, self.tol, method.raises_alpha), W_b))
+            starts.append(some)
+        return starts
+
+    def _train(self, method, task, starts, bridge):
+        """Return the best :class:`TrainingResult` over the starts."""
         best = None
-        for start in range(self.n_init):
-            if start == 0 and self._can_warm_start(samples.n_inputs):
-                W, b = task.objective.weights_of(self.rule_)
-                schedule = [Stage(self.alpha, budget, self.max_iter, self.tol)]
-            else:
-                W, b = random_weights(self.n_hidden, samples, task.constraints, random_state)
-                schedule = continuation(self.alpha, budget, self.max_iter, self.tol, method.raises_alpha)
-            result = method.train(task, schedule, W, b, bridge)
+        for schedule, start in starts:
+            result = method.train(task, schedule, *start, bridge.over(task))
             if best is None or result.evaluation.objective < best.evaluation.objective:
                 best = result
             if result.stopped:
@@ -208,15 +246,15 @@ class ImplicitEstimator(
         return best
 
     def _can_warm_start(self, n_inputs):
-        rule = getattr(self, "rule_", None)
-        return self.warm_start and rule is not None and (rule.n_hidden, rule.n_inputs) == (self.n_hidden, n_inputs)
+        rules = getattr(self, "rules_", None)
+        return self.warm_start and bool(rules) and (rules[0].n_hidden, rules[0].n_inputs) == (self.n_hidden, n_inputs)
 
     def _check_choices(self):
         """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""
         activation, method = get_activation(self.activation), get_method(self.method)
         method.check(activation)
         for name in ("alpha", "tol", "column_budget"):
-            if getattr(self, name) is not None and not np.isfinite(getattr(self, name)):
+            if isinstance(getattr(self, name), Real) and not np.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
         mask = check_structure(self.structure, self.n_hidden)
         direct = self.column_budget is None if self.direct == "auto" else bool(self.direct)
@@ -252,9 +290,10 @@ class ImplicitEstimator(
         checks = dict(accept_sparse="csr", dtype=np.float64, order="C", **self._target_checks)
         return validate_data(self, X, y, reset=reset, **checks)
 
-    def _check_inputs(self, X):
+    def _check_inputs(self, X, cut=True):
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        return self._input_range.cut(X) if cut and self._input_range is not None else X
 
     def transform(self, X):
         """Return the states ``x = phi(A x + B u + b)``, the features the rule has learned.
@@ -266,11 +305,22 @@ class ImplicitEstimator(
 
         Returns
         -------
-        ndarray of shape (n_samples, n_hidden)
-            States.
+        ndarray of shape (n_samples, n_members * n_hidden)
+            States, member by member.
         """
         X = self._check_inputs(X)
         return self.rule_.states(X)
+
+    def clipped_rule(self):
+        """Return the rule that cuts its inputs itself, ``u -> rule_(min(max(u, lower), upper))``.
+
+        Returns
+        -------
+        ImplicitRule
+            ``rule_`` after 2p relu states that cut; ``rule_`` itself with ``clip=False``.
+        """
+        check_is_fitted(self)
+        return self.rule_ if self._input_range is None else cascade(clip_rule(self._input_range), self.rule_)
 
     def __sklearn_tags__(self):
         """Declare sparse inputs."""

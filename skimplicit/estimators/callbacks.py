@@ -1,5 +1,7 @@
 """From the iterations of training to scikit-learn's callbacks and to ``verbose``."""
 
+from functools import partial
+
 __all__ = ["CallbackBridge"]
 
 # Every how many iterations ``verbose=1`` prints a line.
@@ -18,7 +20,7 @@ class CallbackBridge:
     X, y, sample_weight : array-like
         The training data, for callbacks that score.
     fitted_attributes : callable
-        ``fitted_attributes(evaluation)`` returns what a copy of the estimator needs to predict.
+        ``fitted_attributes(rules)`` returns what a copy of the estimator needs to predict with the mean of rules.
     verbose : int
         1 to print the first iteration of each stage and every tenth, 2 or more to print all; 0 for none.
     """
@@ -38,7 +40,11 @@ class CallbackBridge:
         self.task = self.context.subcontext(task_name="iteration")
         self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def __call__(self, iteration):
+    def over(self, task):
+        """Return the callback of a run for a :class:`~skimplicit.training.TrainingTask`."""
+        return partial(self._report, task.objective)
+
+    def _report(self, objective, iteration):
         """Report an iteration; True when a callback asks to stop."""
         evaluation = iteration.evaluation
         new_stage = iteration.stage != self.stage or iteration.number == 1  # another start counts from 1 again
@@ -50,23 +56,23 @@ class CallbackBridge:
             )
         stop = self.task.call_on_fit_task_end(
             estimator=self.estimator,
-            reconstruction_attributes=lambda: self.fitted_attributes(evaluation),
+            reconstruction_attributes=lambda: self.fitted_attributes([objective.rule(evaluation.point)]),
             **self.data,
         )
         self._begin()
         return stop
 
-    def close(self, evaluation):
+    def close(self, rules):
         """End the open task, in which nothing ran, and the root task.
 
         Parameters
         ----------
-        evaluation : Evaluation
-            The final point.
+        rules : sequence of ImplicitRule
+            The members.
         """
         self.task.call_on_fit_task_end(estimator=self.estimator)
         self.context.call_on_fit_task_end(
             estimator=self.estimator,
-            reconstruction_attributes=lambda: self.fitted_attributes(evaluation),
+            reconstruction_attributes=lambda: self.fitted_attributes(rules),
             **self.data,
         )

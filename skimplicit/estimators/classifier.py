@@ -87,7 +87,6 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
             text=RULE_PARAMETERS["kappa"].text + " Lower than for regression by default: classes that a rule can "
             "nearly separate need no strong feedback.",
         ),
-        "alpha": replace(RULE_PARAMETERS["alpha"], default=0.01),
         "class_weight": Parameter(
             None,
             'dict, "balanced" or None',
@@ -206,8 +205,24 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         logits = self.decision_function(X)
         return np.column_stack([np.zeros_like(logits), logits]) if logits.ndim == 1 else logits
 
-    def _make_objective(self, samples, activation, direct):
-        return CrossEntropyObjective(samples, activation, direct)
+    def _make_objective(self, samples, activation, direct, direct_ridge=1.0):
+        return CrossEntropyObjective(samples, activation, direct, direct_ridge)
+
+    def _labels(self, Y):
+        return Y[:, 0] if Y.shape[1] == 1 else Y.argmax(axis=1)
+
+    def _path_scores(self, choice):
+        return -choice.losses
+
+    def _held_out_score(self, choice, Y, seen, weights):
+        """Return the accuracy on rows that were held out."""
+        logits = choice.predictions[seen]
+        predicted = logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(axis=1)
+        return float(np.average(predicted == self._labels(Y[seen]), weights=weights[seen]))
+
+    def _as_predictions(self, Y, targets):
+        """Return the probabilities of the classes for logits."""
+        return softmax(np.hstack([np.zeros_like(Y), Y]) if Y.shape[1] == 1 else Y, axis=1)
 
     def _encode_batch(self, y, sample_weight):
         check_classification_targets(y)

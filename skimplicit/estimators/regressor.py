@@ -1,5 +1,7 @@
 """ImplicitRegressor: squared loss."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
@@ -63,25 +65,89 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     True
     """
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Return ``C x + D u + c`` for every row u of X.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
+        return_std : bool, default=False
+            Whether to return the standard error of each prediction too. It has two parts: that of the readout, by the
+            delta method with the variance of the held-out residuals, and the spread of the members. Noise of the
+            targets is not part of it; for that see :meth:`predict_interval`.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, of the dimension of the targets in ``fit``.
+        std : ndarray of the same shape
+            With ``return_std`` only.
         """
         X = self._check_inputs(X)
         Y = self.rule_.predict(X)
-        return Y.ravel() if self._flat_target else Y
+        if not return_std:
+            return Y.ravel() if self._flat_target else Y
+        self._check_held_out("return_std=True")
+        noise = self._residuals.variance()
+        readout = np.mean([covariance.variance(X) for covariance in self._covariances], axis=0)
+        members = [rule.predict(X) for rule in self.rules_] if len(self.rules_) > 1 else [Y]
+        std = np.sqrt(readout[:, None] * noise + np.var(members, axis=0) / len(members))
+        return (Y.ravel(), std.ravel()) if self._flat_target else (Y, std)
 
-    def _make_objective(self, samples, activation, direct):
-        return SquaredObjective(samples, activation, direct)
+    def predict_interval(self, X, coverage=0.9):
+        """Return intervals that hold a new target with about a given probability, by cross-validated residuals (CV+).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs.
+        coverage : float, default=0.9
+            Share of new targets that the intervals are to hold, in (0, 1).
+
+        Returns
+        -------
+        ndarray of shape (n_samples, 2) or (n_samples, 2, n_outputs)
+            Lower and upper bounds.
+
+        Notes
+        -----
+        The guarantee (at least ``2 coverage - 1``, up to the size of the folds; typically ``coverage``) is for rows
+        that are drawn independently of one another, from where the training rows came from; with a ``cv`` that keeps
+        groups or times together, for new groups or times. Source: Barber, Candes, Ramdas and Tibshirani (2021),
+        Predictive inference with the jackknife+, Annals of Statistics 49(1).
+        """
+        if not (isinstance(coverage, Real) and 0 < coverage < 1):
+            raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}.")
+        X = self._check_inputs(X, cut=False)
+        self._check_held_out("predict_interval")
+        bounds = self._residuals.interval(X, coverage)
+        return bounds[:, :, 0] if self._flat_target else bounds
+
+    def _check_held_out(self, what):
+        if self._residuals is None:
+            raise ValueError(
+                f"{what} needs residuals of rows that were held out: fit with alpha='auto', on at least four distinct rows."
+            )
+
+    def _make_objective(self, samples, activation, direct, direct_ridge=1.0):
+        return SquaredObjective(samples, activation, direct, direct_ridge)
+
+    def _path_scores(self, choice):
+        null = 0.5 * choice.members[0].task.objective.samples.n_outputs  # targets are scaled to variance one
+        return 1.0 - choice.losses / null
+
+    def _held_out_score(self, choice, Y, seen, weights):
+        """Return R2 of the mean of the members on new rows, averaged over the targets."""
+        error = np.average((Y - choice.predictions)[seen] ** 2, axis=0, weights=weights[seen])
+        variance = np.average((Y - np.average(Y, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
+        # The mean of the members has less error than each of them, by their variance about it.
+        error = error - choice.spread
+        r2 = 1.0 - np.divide(error, variance, out=np.zeros_like(error), where=variance > 0)
+        return float(np.mean(r2))
+
+    def _as_predictions(self, Y, targets):
+        return Y.ravel() if targets.attributes["_flat_target"] else Y
 
     def _encode_targets(self, y, sample_weight):
         flat = y.ndim == 1

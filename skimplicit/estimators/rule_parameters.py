@@ -41,11 +41,12 @@ RULE_PARAMETERS = {
         [None, Interval(Real, 0, None, closed="neither")],
     ),
     "alpha": Parameter(
-        0.03,
-        "float",
-        "Ridge on A, B, C and D, not on the intercepts. With block coordinate descent, ``fit`` starts at a small value "
-        "and raises it in warm-started stages.",
-        [Interval(Real, 0, None, closed="left")],
+        "auto",
+        'float or "auto"',
+        "Ridge on A, B, C and D, not on the intercepts. Auto: chosen by the predictions of rows that the members were "
+        "not trained on, along a rising schedule; the direct term has a ridge of its own there. A number: training "
+        "starts at a small value and raises it in warm-started stages.",
+        [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     ),
     "direct": Parameter(
         "auto",
@@ -54,6 +55,13 @@ RULE_PARAMETERS = {
         ["boolean", StrOptions({"auto"})],
     ),
     "fit_intercept": Parameter(True, "bool", "Whether there are intercepts b and c.", ["boolean"]),
+    "clip": Parameter(
+        True,
+        "bool",
+        "Whether every input is cut at the range of the training rows before a prediction, as trees do by nature; "
+        "False extrapolates.",
+        ["boolean"],
+    ),
     "structure": Parameter(
         None,
         "None, array-like of bool of shape (n_hidden, n_hidden), or list of int",
@@ -84,6 +92,21 @@ RULE_PARAMETERS = {
         ':class:`~skimplicit.lifted.Lifted`, which knows ``"relu"``, ``"leaky_relu"``, ``"identity"``, ``"tanh"`` '
         'and ``"sigmoid"``.',
         [StrOptions(set(METHODS)), TrainingMethod],
+    ),
+    "n_members": Parameter(
+        "auto",
+        'int or "auto"',
+        'Number of rules from different starts whose mean is the rule. Auto: with ``alpha="auto"`` one for each fold '
+        "(five; two with more than 2,500 rows), and one with a number for alpha, a column budget or custom constraints.",
+        [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    ),
+    "cv": Parameter(
+        None,
+        "None, cross-validation splitter or iterable",
+        'Folds that the members are not trained on, for ``alpha="auto"``: None for five shuffled folds of the distinct '
+        "rows, stratified for classes. For rows that depend on one another, a splitter that keeps them together, such "
+        "as GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",
+        [None, "cv_object"],
     ),
     "max_iter": Parameter(
         200,
@@ -120,4 +143,5 @@ RULE_PARAMETERS = {
         "the place of the first.",
         [Interval(Integral, 1, None, closed="left")],
     ),
+    "n_jobs": Parameter(None, "int or None", "Members that are trained side by side, in threads.", [None, Integral]),
 }

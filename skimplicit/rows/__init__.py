@@ -1,8 +1,10 @@
 """The training set as rows: scaling, moments, and every sum over samples."""
 
+from skimplicit.rows.input_range import InputRange
 from skimplicit.rows.samples import Moments, Samples, merge_duplicates
 
 __all__ = [
+    "InputRange",
     "Moments",
     "Samples",
     "merge_duplicates",

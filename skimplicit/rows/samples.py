@@ -37,7 +37,7 @@ class Moments:
     inputs: tuple
 
 
-def merge_duplicates(U, Y, weights=None):
+def merge_duplicates(U, Y, weights=None, return_place=False):
     """Return the same weighted set of samples in a canonical order, every distinct sample once.
 
     Training is a long chain of steps on a non-convex objective, in which a difference in rounding grows. On the
@@ -51,12 +51,17 @@ def merge_duplicates(U, Y, weights=None):
         Targets.
     weights : ndarray of shape (m,) or None
         Weights of the samples, at least 0; None for ones.
+    return_place : bool
+        Whether to tell where each sample has gone.
 
     Returns
     -------
     U, Y, weights
         Distinct samples of positive weight, and the sums of their weights.
+    place : ndarray of int of shape (m,)
+        With ``return_place``: the position of each sample among them, -1 for a sample of weight 0.
     """
+    given, kept = U.shape[0], None
     if weights is not None and not np.all(weights > 0):
         kept = np.flatnonzero(weights > 0)
         U, Y, weights = U[kept], Y[kept], weights[kept]
@@ -66,7 +71,12 @@ def merge_duplicates(U, Y, weights=None):
     new = np.ones(order.size, dtype=bool)
     new[1:] = keys[order[1:]] != keys[order[:-1]]
     first = np.flatnonzero(new)
-    return U[order[first]], Y[order[first]], np.add.reduceat(weights[order], first)
+    merged = U[order[first]], Y[order[first]], np.add.reduceat(weights[order], first)
+    if not return_place:
+        return merged
+    place = np.full(given, -1)
+    place[order if kept is None else kept[order]] = np.cumsum(new) - 1
+    return *merged, place
 
 
 def _row_keys(U, Y):

@@ -179,6 +179,23 @@ class TrainingMethod(Parametrised, BaseEstimator):
     #: Whether the method goes through the samples in batches, so that a rule can be trained part by part.
     takes_batches = False
 
+    def path_iterations(self, n_hidden, n_inputs, task):
+        """Return the most iterations at the first and at every later ridge of a path.
+
+        Parameters
+        ----------
+        n_hidden, n_inputs : int
+            Numbers n of states and p of inputs.
+        task : TrainingTask
+            What is to be trained.
+
+        Returns
+        -------
+        first, later : int
+            Most iterations.
+        """
+        return 60, 25
+
     @property
     def holds_out(self):
         """Whether rules are judged on samples held out."""

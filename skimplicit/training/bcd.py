@@ -4,10 +4,11 @@ from sklearn.utils._param_validation import StrOptions
 
 from skimplicit.parameters import Parameter
 from skimplicit.training.base import TrainingMethod
-from skimplicit.training.curvature_descent import ENTRIES_PER_ROW, MOST_VARIABLES, CurvatureRun
+from skimplicit.training.curvature_descent import ENTRIES_PER_ROW, MOST_VARIABLES, CurvatureRun, is_small
 from skimplicit.training.descent import DescentRun
 
 __all__ = ["BlockCoordinateDescent"]
+
 
 class BlockCoordinateDescent(TrainingMethod):
     """States, readout and equilibrium block in turn: each exact or convex, the true objective never rises in a stage.
@@ -43,3 +44,9 @@ class BlockCoordinateDescent(TrainingMethod):
         if self.block == "matching":
             return DescentRun(task, callback)
         return CurvatureRun(task, callback, everywhere=self.block == "curvature")
+
+    def path_iterations(self, n_hidden, n_inputs, task):
+        """See :meth:`TrainingMethod.path_iterations <skimplicit.training.TrainingMethod.path_iterations>`."""
+        small = is_small(n_hidden, n_inputs) and task.constraints.custom is None
+        curvature = self.block == "curvature" or (self.block == "auto" and small)
+        return (12, 5) if curvature else super().path_iterations(n_hidden, n_inputs, task)

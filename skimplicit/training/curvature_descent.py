@@ -8,7 +8,7 @@ from skimplicit.subproblems.curvature import CurvatureProblem
 from skimplicit.training.descent import LOOSE, TIGHT, TOL_SHARE, VISIBLE_SHARE, DescentRun
 from skimplicit.training.gauss_newton import GaussNewton, working_set
 
-__all__ = ["ENTRIES_PER_ROW", "MOST_VARIABLES", "CurvatureRun"]
+__all__ = ["ENTRIES_PER_ROW", "MOST_VARIABLES", "CurvatureRun", "is_small"]
 
 # Variables of the curvature block up to which it is the better choice, counted with the entries of A that are in use at
 # a time; measured in ``benchmarks/README.md``. Beyond, a step costs more than it saves.
@@ -17,6 +17,22 @@ MOST_VARIABLES, ENTRIES_PER_ROW = 900, 8
 # Damping of the first step, what an accepted first try and a refused one multiply it by, and its limits.
 _DAMPING, _LESS, _MORE = 1e-3, 0.3, 5.0
 _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-7, 1e10
+
+
+def is_small(n_hidden, n_inputs):
+    """Tell whether the curvature block of n states and p inputs has at most ``MOST_VARIABLES`` variables.
+
+    Parameters
+    ----------
+    n_hidden, n_inputs : int
+        Numbers n of states and p of inputs.
+
+    Returns
+    -------
+    bool
+        Whether it has.
+    """
+    return n_hidden * (n_inputs + 1 + min(n_hidden, ENTRIES_PER_ROW)) <= MOST_VARIABLES
 
 
 class CurvatureRun(DescentRun):
@@ -39,7 +55,9 @@ class CurvatureRun(DescentRun):
 
     def run(self, position, stage, W, b, start):
         """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
-        if not (self.everywhere or self._is_small(stage, *W.shape)):
+        n, N = W.shape
+        bounded = stage.column_budget is not None or self.constraints.custom is not None
+        if not self.everywhere and (bounded or not is_small(n, N - n)):
             return super().run(position, stage, W, b, start)
         if self.curvature is None:
             self.curvature = GaussNewton(self.objective)
@@ -67,11 +85,6 @@ class CurvatureRun(DescentRun):
             if self.stopped or decrease < stage.tol:
                 return current, not self.stopped
         return current, False
-
-    def _is_small(self, stage, n, N):
-        """Tell whether a stage over W of shape (n, N) is one for the curvature block."""
-        variables = n * (N - n + 1 + min(n, ENTRIES_PER_ROW))
-        return variables <= MOST_VARIABLES and stage.column_budget is None and self.constraints.custom is None
 
     def _step(self, stage, current, gradient, tol):
         """Solve curvature problems with growing damping until the true objective falls.

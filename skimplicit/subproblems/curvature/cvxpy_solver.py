@@ -33,9 +33,7 @@ def curvature_program(problem):
     n, N = problem.V.shape
     rows, columns = problem.entries
     d = cp.Variable(problem.gradient.size, name="d")
-    place = sparse.csc_array(
-        (np.ones(rows.size), (rows * N + columns, np.arange(rows.size))), shape=(n * N, rows.size)
-    )
+    place = sparse.csc_array((np.ones(rows.size), (rows * N + columns, np.arange(rows.size))), shape=(n * N, rows.size))
     flat = place @ d[: rows.size] + problem.V.ravel()
     W = cp.reshape(flat, (n, N), order="C")
     A, B = W[:, :n], W[:, n:]

@@ -7,8 +7,6 @@ import numpy as np
 
 from skimplicit.projections import ColumnBudget, project_rows_l1
 
-
-
 __all__ = ["CurvatureProblem"]
 
 

@@ -1,0 +1,116 @@
+"""``alpha="auto"`` and averages: how an estimator fits cross-fitted members, and what it stores of them."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state
+
+from skimplicit.estimators.folds import shuffled_folds, user_folds
+from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
+from skimplicit.estimators.members import fit_members
+from skimplicit.rows import merge_duplicates
+
+__all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
+
+#: The ridge where there are too few rows to hold any out.
+FALLBACK_ALPHA = 0.1
+#: What rows that members have not seen tell; None where none are held out.
+HELD_OUT_ATTRIBUTES = (
+    "alphas_",
+    "heldout_scores_",
+    "heldout_score_",
+    "heldout_prediction_",
+    "is_linear_",
+    "_residuals",
+    "_covariances",
+)
+
+
+def fit_automatically(estimator, chosen, X, y, targets, routed, callback):
+    """Fit cross-fitted members at the ridge that held-out predictions choose.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+    chosen : Choices
+        What its parameters stand for.
+    X, y : array-like
+        Validated data.
+    targets : EncodedTargets
+        The encoded targets and weights.
+    routed : dict
+        Metadata for the splitter ``cv``.
+    callback : callable
+        ``callback(task)`` returns what is told of every iteration of a run.
+
+    Returns
+    -------
+    fitted : Averaged or None
+        The members; None where there are too few rows to hold any out.
+    attributes : dict
+        What the rows that members have not seen tell, for the rows as they were given.
+    """
+    random_state = check_random_state(estimator.random_state)
+    seed = random_state.randint(np.iinfo(np.int32).max)
+    if estimator.cv is None:
+        # On distinct rows: equal rows never stand on both sides of a fold, and a weight of 2 is a row given twice.
+        U, Y, weights, place = merge_duplicates(X, targets.Y, targets.weights, return_place=True)
+        targets = replace(targets, Y=Y, weights=weights)
+        folds = shuffled_folds(U, Y, estimator._labels(Y), seed)
+        if not folds:
+            return None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
+    else:
+        U, place = X, np.arange(X.shape[0])
+        folds = user_folds(estimator.cv, X, y, is_classifier(estimator), routed)
+    n_members = _n_members(estimator, len(folds))
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=max(n_members, len(folds)))
+    fitted = fit_members(estimator, chosen.method, U, targets, folds, n_members, seeds, callback)
+    choice = fitted.choice
+    seen = np.isfinite(choice.predictions).all(axis=1)
+    predictions = np.full((len(place), choice.predictions.shape[1]), np.nan)
+    predictions[place >= 0] = choice.predictions[place[place >= 0]]
+    weights = np.ones(len(seen)) if targets.weights is None else targets.weights
+    attributes = {
+        "alpha_": choice.alpha,
+        "alphas_": choice.alphas,
+        "heldout_scores_": estimator._path_scores(choice),
+        "heldout_score_": estimator._held_out_score(choice, targets.Y, seen, weights),
+        "heldout_prediction_": estimator._as_predictions(predictions, targets),
+        "is_linear_": choice.linear,
+        "_residuals": _residuals(fitted, targets),
+        "_covariances": _covariances(fitted, U, chosen),
+    }
+    return fitted, attributes
+
+
+def _n_members(estimator, n_folds):
+    if estimator.n_members != "auto":
+        return estimator.n_members
+    # The mean of rules keeps an input that any of them keeps: under a budget one rule decides.
+    return 1 if estimator.column_budget is not None or estimator.constraints is not None else n_folds
+
+
+def _residuals(fitted, targets):
+    """Return the :class:`HeldOutResiduals` of the members."""
+    members, choice = fitted.choice.members, fitted.choice
+    rules, residuals, weights = [], [], []
+    for member, point in zip(members, choice.points, strict=True):
+        rows = member.fold.test
+        rules.append(member.task.objective.rule(point))
+        residuals.append(np.abs(targets.Y[rows] - member.predict(point, rows)))
+        weights.append(np.ones(rows.size) if targets.weights is None else targets.weights[rows])
+    return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights))
+
+
+def _covariances(fitted, U, chosen):
+    """Return the :class:`ReadoutCovariance` of each rule."""
+    choice = fitted.choice
+    weights = np.full(U.shape[0], 1.0 / U.shape[0])
+    if choice.members[0].targets.weights is not None:
+        weights = choice.members[0].targets.weights / choice.members[0].targets.weights.sum()
+    return tuple(
+        ReadoutCovariance.of(rule, U, weights, choice.alpha, chosen.direct, choice.direct_ridge)
+        for rule in fitted.rules
+    )

@@ -1,0 +1,123 @@
+"""How far a prediction may be off: intervals from held-out residuals, and its standard error."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+__all__ = ["HeldOutResiduals", "ReadoutCovariance"]
+
+# Numbers in the table of candidates of an interval that are held at a time.
+_TABLE_SIZE = 1 << 22
+
+
+@dataclass(frozen=True)
+class HeldOutResiduals:
+    """Members trained without a fold, and by how much each missed the rows of its fold.
+
+    Parameters
+    ----------
+    rules : tuple of ImplicitRule
+        The members.
+    ranges : tuple of InputRange or None
+        Ranges at which each cuts its inputs.
+    residuals : tuple of ndarray of shape (m_k, q)
+        Absolute residuals of the rows of each fold.
+    weights : tuple of ndarray of shape (m_k,)
+        Weights of these rows.
+    """
+
+    rules: tuple
+    ranges: tuple
+    residuals: tuple
+    weights: tuple
+
+    def variance(self):
+        """Return the mean squared residual of each target, shape (q,)."""
+        return np.average(np.concatenate(self.residuals) ** 2, axis=0, weights=np.concatenate(self.weights))
+
+    def interval(self, X, coverage):
+        """Return the bounds of prediction intervals, shape (k, 2, q), for inputs X of shape (k, p).
+
+        Row i of fold f proposes ``y_f(u) - r_i`` and ``y_f(u) + r_i``. The bounds are the quantiles of these proposals
+        (CV+: Barber, Candes, Ramdas and Tibshirani, 2021), which cover a new row drawn like the training rows, up to
+        the size of the folds, with at least a probability of ``2 coverage - 1``, and typically with ``coverage``.
+        """
+        predictions = [
+            rule.predict(X if limits is None else limits.cut(X))
+            for rule, limits in zip(self.rules, self.ranges, strict=True)
+        ]
+        weights = np.concatenate(self.weights)
+        bounds = np.empty((X.shape[0], 2, predictions[0].shape[1]))
+        size = max(_TABLE_SIZE // weights.size, 1)
+        for first in range(0, X.shape[0], size):
+            rows = slice(first, first + size)
+            for j in range(bounds.shape[2]):
+                pairs = list(zip((p[rows, j] for p in predictions), (r[:, j] for r in self.residuals), strict=True))
+                upper = np.concatenate([centre[:, None] + residual for centre, residual in pairs], axis=1)
+                lower = np.concatenate([residual - centre[:, None] for centre, residual in pairs], axis=1)
+                bounds[rows, 0, j] = -_upper_quantile(lower, weights, coverage)
+                bounds[rows, 1, j] = _upper_quantile(upper, weights, coverage)
+        return bounds
+
+
+def _upper_quantile(values, weights, coverage):
+    """Return the smallest value of each row that has ``coverage`` of the weight, and one row more, at or below it."""
+    order = np.argsort(values, axis=1)
+    share = np.cumsum(weights[order], axis=1)
+    wanted = coverage * (1.0 + 1.0 / weights.size) * weights.sum()
+    position = np.minimum((share < wanted * (1 - 1e-12)).sum(axis=1), weights.size - 1)
+    return np.take_along_axis(values, order, axis=1)[np.arange(len(values)), position[:, None].ravel()]
+
+
+@dataclass(frozen=True)
+class ReadoutCovariance:
+    """``r(u)' (R' diag(w) R + ridge)^-1 r(u) / m``: the variance of a readout's value, for a noise of variance one.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule whose readout it is.
+    centre, scale : ndarray of shape (n + p,) or (n,)
+        Means and scales of the states, and of the inputs with a direct term.
+    factor : tuple
+        Cholesky factor of the regularised second moments.
+    n_samples : float
+        Effective number of rows m, the inverse of the sum of the squared weights.
+    """
+
+    rule: object
+    centre: np.ndarray
+    scale: np.ndarray
+    factor: tuple
+    n_samples: float
+
+    @classmethod
+    def of(cls, rule, U, weights, alpha, direct, direct_ridge):
+        """Return the covariance of a rule trained on rows U, (m, p), with weights (m,) that sum to 1."""
+        features = _features(rule, U, direct)
+        centre = weights @ features
+        spread = features - centre
+        scale = np.ones(features.shape[1])
+        if direct:
+            inputs = slice(rule.n_hidden, None)
+            deviation = np.sqrt(weights @ spread[:, inputs] ** 2)
+            scale[inputs] = np.where(deviation > 0, deviation, 1.0)
+        spread = spread / scale
+        gram = (spread * weights[:, None]).T @ spread
+        ridge = np.full(len(gram), alpha)
+        ridge[rule.n_hidden :] *= direct_ridge
+        gram[np.diag_indices_from(gram)] += ridge + 1e-10 * max(np.trace(gram), 1.0)
+        return cls(rule, centre, scale, cho_factor(gram), 1.0 / float(np.sum(weights**2)))
+
+    def variance(self, U):
+        """Return the variances, shape (k,), for inputs U of shape (k, p)."""
+        direct = self.centre.size > self.rule.n_hidden
+        spread = (_features(self.rule, U, direct) - self.centre) / self.scale
+        return (1.0 + np.einsum("ij,ji->i", spread, cho_solve(self.factor, spread.T))) / self.n_samples
+
+
+def _features(rule, U, direct):
+    states = rule.states(U)
+    dense = U.toarray() if hasattr(U, "toarray") else U
+    return np.hstack([states, dense]) if direct else states

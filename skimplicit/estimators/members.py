@@ -1,0 +1,125 @@
+"""From cross-fitted members to the estimator's rule: the members trained on, on all rows, and averaged."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from skimplicit.estimators.cross_fit_choice import cross_fit
+from skimplicit.estimators.cross_fitting import Fold, Member
+from skimplicit.training import Stage
+
+__all__ = ["Averaged", "averaged", "fit_members"]
+
+# Relative decrease of J that ends the training of a member on all rows.
+_TOL = 1e-3
+# Tolerance of the states of a rule that is stored.
+_FINAL_TOL = 1e-11
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """Members trained on all rows.
+
+    Parameters
+    ----------
+    rules : tuple of ImplicitRule
+        The members; their mean is the rule.
+    task : TrainingTask
+        What they were trained for.
+    objectives, stages : ndarray of shape (n_accepted,)
+        The objective after each accepted iteration, member by member, and the number of the stage, which goes on
+        counting from member to member.
+    n_iter : int
+        Iterations.
+    choice : CrossFit or None
+        What came of cross-fitting; None at a given ridge.
+    """
+
+    rules: tuple
+    task: object
+    objectives: np.ndarray
+    stages: np.ndarray
+    n_iter: int
+    choice: object = None
+
+
+def averaged(task, results, choice=None):
+    """Return the :class:`Averaged` of training results.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        What was trained for.
+    results : list of TrainingResult
+        The results, one for each member.
+    choice : CrossFit or None
+        What came of cross-fitting.
+
+    Returns
+    -------
+    Averaged
+        The members.
+    """
+    stages, first = [], 0
+    for result in results:
+        stages.append(result.stages + first)
+        first += int(result.stages.max(initial=-1)) + 1
+    return Averaged(
+        rules=tuple(task.objective.rule(result.evaluation.point) for result in results),
+        task=task,
+        objectives=np.concatenate([result.objectives for result in results]),
+        stages=np.concatenate(stages),
+        n_iter=sum(result.n_iter for result in results) + (0 if choice is None else choice.n_iter),
+        choice=choice,
+    )
+
+
+def fit_members(estimator, method, X, targets, folds, n_members, seeds, callback):
+    """Cross-fit members, choose the ridge and train the members on, on all rows.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator, its choices checked.
+    method : TrainingMethod
+        How to train.
+    X : ndarray or CSR matrix of shape (m, p)
+        The rows.
+    targets : EncodedTargets
+        Their targets and weights.
+    folds : list of tuple of ndarray
+        Training and held-out rows.
+    n_members : int
+        Rules to average; more members than folds share folds, from other starts.
+    seeds : ndarray of int of shape (max(n_members, n_folds),)
+        Seeds of the starting weights.
+    callback : callable
+        ``callback(task)`` returns what is told of every iteration of a run.
+
+    Returns
+    -------
+    Averaged
+        The members.
+    """
+    members = [
+        Member(estimator, method, X, targets, Fold(*folds[k % len(folds)], int(seed))) for k, seed in enumerate(seeds)
+    ]
+    choice = cross_fit(members, estimator.n_jobs, callback)
+    task = estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
+    budget = estimator._make_budget(task.objective.samples)
+    n_inputs = task.objective.samples.n_inputs
+    if choice.linear:
+        n = estimator.n_hidden
+        end = task.objective.evaluate(np.zeros((n, n + n_inputs)), np.zeros(n), choice.alpha, tol=_FINAL_TOL)
+        rules = (task.objective.rule(end.point),)
+        return Averaged(rules, task, np.array([end.objective]), np.zeros(1, dtype=int), choice.n_iter, choice)
+    n_iter = min(method.path_iterations(estimator.n_hidden, n_inputs, task)[1], estimator.max_iter)
+
+    def train_on(member, point):
+        start = task.objective.weights_of(member.task.objective.rule(point))
+        return method.train(task, [Stage(choice.alpha, budget, n_iter, _TOL)], *start, callback(task))
+
+    pairs = list(zip(choice.members, choice.points, strict=True))[:n_members]
+    results = Parallel(n_jobs=estimator.n_jobs, prefer="threads")(delayed(train_on)(*pair) for pair in pairs)
+    return averaged(task, results, choice)
