@@ -138,7 +138,7 @@ class Member:
 
     def _iterations(self):
         n_inputs = self.task.objective.samples.n_inputs
-        return (min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, n_inputs, self.task))
+        return [min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, n_inputs, self.task)]
 
     def _walk(self, schedule, start, later, factor, last, patience, callback):
         """Go from ridge to ridge until the held-out loss has been worse for a while, or ``last`` is reached."""
