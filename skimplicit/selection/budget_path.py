@@ -26,6 +26,8 @@ _ALPHA = 3e-3
 # (a square) whose column is small at the start can die before it is noticed. Of 18 paths on 640 rows of Friedman 1 with
 # 40 noise inputs, 2 rank a true input below noise with this start and ridge, 5 with those of a fit and .01.
 _START_SPREAD = 4.0
+# Parameters of a fit whose place the schedule of the path takes.
+_WITHOUT_EFFECT = {"column_budget", "max_iter", "n_init", "tol", "verbose", "warm_start"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ def implicit_path(
     sample_weight : array-like of shape (n_samples,) or None
         Weights of the samples.
     **parameters
-        Parameters to set on the estimator, for instance ``n_hidden=10`` or ``random_state=0``.
+        Parameters to set on the estimator, for instance ``n_hidden=10`` or ``random_state=0``. Those of a single fit
+        (``max_iter``, ``tol``, ``n_init``, ``warm_start``, ``verbose``, ``column_budget``) are refused: a path has a
+        schedule of its own.
 
     Returns
     -------
@@ -134,6 +138,9 @@ def implicit_path(
     >>> sorted(path.shares.argsort()[-5:].tolist())
     [0, 1, 2, 3, 4]
     """
+    ignored = sorted(_WITHOUT_EFFECT & parameters.keys())
+    if ignored:
+        raise ValueError(f"{', '.join(ignored)} would have no effect on a path, which has a schedule of its own.")
     estimator = clone(ImplicitRegressor() if estimator is None else estimator)
     estimator.set_params(**{"direct": False, **parameters, "alpha": alpha, "column_budget": 1.0})
     estimator._validate_params()
