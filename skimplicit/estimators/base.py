@@ -1,7 +1,8 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
@@ -105,6 +106,12 @@ class ImplicitEstimator(
         -------
         self
             The fitted estimator. If the fit fails, the estimator is as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If ``max_iter`` ends training while the objective still falls, or a KeyboardInterrupt (Ctrl-C) does: then
+            the best rule so far is kept. An interrupt before the first iteration is done is not caught.
         """
         with unchanged_on_failure(self):
             return self._fit(X, y, sample_weight)
@@ -151,29 +158,41 @@ class ImplicitEstimator(
         X, y = self._validate_data(X, y)
         targets = self._encode(X, y, sample_weight)
         task = self._make_task(X, targets)
-
-        def fitted_attributes(evaluation):
-            rule = task.objective.rule(evaluation.point)
-            return {**targets.attributes, "_n_features_out": self.n_hidden, "rule_": rule}
-
-        context = self._init_callback_context(max_subtasks=self.max_iter * self.n_init + 1)
-        bridge = CallbackBridge(self, context, X, y, sample_weight, fitted_attributes, self.verbose)
+        data = (X, y, sample_weight)
+        bridge = self._open_bridge(task, targets, data, self.max_iter * self.n_init, self.verbose)
         result = self._train(chosen.method, task, bridge)
         bridge.close(result.evaluation)
-        if not (result.converged or result.stopped) and _still_falling(result):
+        if result.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {result.n_iter} iterations of a start. The best rule so far is kept.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        elif not (result.converged or result.stopped) and _still_falling(result):
             warnings.warn(
                 f"Training stopped after max_iter={self.max_iter} iterations while the objective was still falling by "
                 f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        attributes = fitted_attributes(result.evaluation)
+        attributes = self._fitted_attributes(task, targets, result.evaluation)
         self._store(task.objective.samples, attributes, result.n_iter, result.objectives, result.stages)
         self.validation_scores_ = self.best_validation_score_ = None
         if chosen.method.holds_out:
             self.validation_scores_ = result.scores
-            self.best_validation_score_ = float(result.scores.max())
+            self.best_validation_score_ = float(result.scores.max()) if result.scores.size else None
         return self
+
+    def _fitted_attributes(self, task, targets, evaluation):
+        """Return what a copy of the estimator needs to predict as the rule of an evaluation does."""
+        rule = task.objective.rule(evaluation.point)
+        return {**targets.attributes, "_n_features_out": self.n_hidden, "rule_": rule}
+
+    def _open_bridge(self, task, targets, data, max_iter, verbose=0):
+        """Return the :class:`CallbackBridge` of a fit of at most ``max_iter`` iterations to data (X, y, weights)."""
+        context = self._init_callback_context(max_subtasks=max_iter + 1)
+        attributes = partial(self._fitted_attributes, task, targets)
+        return CallbackBridge(self, context, *data, attributes, verbose)
 
     def _store(self, samples, attributes, n_iter, objectives, stages, progress=(None, None, None)):
         """Set the fitted attributes; ``progress`` is what partial_fit goes on with."""
@@ -199,11 +218,16 @@ class ImplicitEstimator(
             else:
                 W, b = random_weights(self.n_hidden, samples, task.constraints, random_state)
                 schedule = continuation(self.alpha, budget, self.max_iter, self.tol, method.raises_alpha)
-            result = method.train(task, schedule, W, b, bridge)
+            try:
+                result = method.train(task, schedule, W, b, bridge, keep_interrupted=True)
+            except KeyboardInterrupt:
+                if best is None:
+                    raise
+                return replace(best, interrupted=True)
             if best is None or result.evaluation.objective < best.evaluation.objective:
                 best = result
-            if result.stopped:
-                break
+            if result.stopped or result.interrupted:
+                return replace(best, stopped=result.stopped, interrupted=result.interrupted)
         return best
 
     def _can_warm_start(self, n_inputs):

@@ -63,9 +63,14 @@ class CallbackBridge:
         ----------
         evaluation : Evaluation
             The final point.
+
+        Returns
+        -------
+        bool
+            Whether a callback asks to stop the level above.
         """
         self.task.call_on_fit_task_end(estimator=self.estimator)
-        self.context.call_on_fit_task_end(
+        return self.context.call_on_fit_task_end(
             estimator=self.estimator,
             reconstruction_attributes=lambda: self.fitted_attributes(evaluation),
             **self.data,
