@@ -18,7 +18,7 @@ from skimplicit import ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.rows import Samples
 from skimplicit.subproblems import make_solver
-from skimplicit.training import Adam, BlockCoordinateDescent, Constraints, SquaredObjective, StochasticGradient
+from skimplicit.training import BlockCoordinateDescent, Constraints, SquaredObjective, StochasticGradient, TrainingTask
 from skimplicit.training.continuation import continuation, random_weights
 
 SEEDS = range(5)
@@ -26,7 +26,7 @@ METHODS = {
     "bcd": dict(method="bcd"),
     "gradient": dict(method="gradient"),
     "gradient, max_iter=1000": dict(method="gradient", max_iter=1000),
-    "gradient, sgd, max_iter=1000": dict(method="gradient", solver="sgd", max_iter=1000),
+    "gradient, sgd, max_iter=1000": dict(method=StochasticGradient(optimiser="sgd"), max_iter=1000),
 }
 
 
@@ -93,9 +93,9 @@ def waves():
     print("|---|---:|---|---:|---:|---:|")
     # A step size that moves nothing leaves the random A and B; their readout is then solved like any other.
     methods = {
-        "random A and B, ridge readout": dict(method="gradient", learning_rate_init=1e-12, max_iter=1),
+        "random A and B, ridge readout": dict(method=StochasticGradient(learning_rate_init=1e-12), max_iter=1),
         "bcd": dict(method="bcd"),
-        "gradient": dict(method="gradient", batch_size=50, max_iter=500),
+        "gradient": dict(method=StochasticGradient(batch_size=50), max_iter=500),
     }
     unit = None
     for alpha in (1e-6, 1e-5, 1e-4, 1e-3):
@@ -122,27 +122,21 @@ def rows(m, seconds, n_hidden, alpha=0.003):
     """Print when each method reaches a test R2."""
     X, y = make_friedman1(m + 5000, n_features=20, noise=1.0, random_state=0)
     objective = SquaredObjective(Samples(X[:m], y[:m, None]), ACTIVATIONS["relu"], True)
-    constraints = Constraints(0.95)
+    task = TrainingTask(objective, Constraints(0.95), make_solver("auto", False), random_state=0)
     courses = {}
-    for name in ("bcd", "gradient"):
-        W, b = random_weights(n_hidden, 20, constraints.kappa, None, np.random.RandomState(0))
+    for name, method in {"bcd": BlockCoordinateDescent(), "gradient": StochasticGradient()}.items():
+        W, b = random_weights(n_hidden, objective.samples, task.constraints, np.random.RandomState(0))
         course, begin, away = [], process_time(), [0.0]
 
         def watch(iteration, course=course, begin=begin, away=away):
             now = process_time()
-            rule = objective.rule(iteration.evaluation)
+            rule = objective.rule(iteration.evaluation.point)
             r2 = 1 - np.mean((rule.predict(X[m:])[:, 0] - y[m:]) ** 2) / np.var(y[m:])
             course.append((now - begin - away[0], r2, iteration.evaluation.objective))
             away[0] += process_time() - now  # the watching does not count
             return course[-1][0] > seconds
 
-        if name == "bcd":
-            method = BlockCoordinateDescent(objective, make_solver("auto", False), constraints, watch)
-        else:
-            method = StochasticGradient(
-                objective, Adam, constraints, watch, batch_size=200, learning_rate=0.01, random_state=0
-            )
-        method.train(continuation(alpha, None, 200, 1e-5, method.raises_alpha), W, b)
+        method.train(task, continuation(alpha, None, 200, 1e-5, method.raises_alpha), W, b, watch)
         courses[name] = np.array(course)
     tops = {name: course[:, 1].max() for name, course in courses.items()}
     print(f"\nm={m}, n={n_hidden}: highest test R2 within {seconds:g} s: {tops}")

@@ -68,7 +68,7 @@ for name, model in models.items():
 # ----------------
 #
 # On the left, the true training objective after every iteration. ``fit`` raises the ridge to
-# ``alpha`` in steps (shaded), each starting where the last one ended. The objective jumps up where
+# ``alpha`` in stages (shaded), each starting where the last one ended. The objective jumps up where
 # the ridge does; between jumps it never rises.
 
 rule = search.best_estimator_[-1]
@@ -82,7 +82,7 @@ for stage in np.unique(stages):
         left.axvspan(at[0] - 0.5, at[-1] + 0.5, color="0.92")
     left.plot(at, history[stages == stage], marker=".", color="C0")
 left.set(
-    xlabel="iteration", ylabel="objective", title="Falls in every step of the schedule", xlim=(0, history.size + 1)
+    xlabel="iteration", ylabel="objective", title="Falls in every stage of the schedule", xlim=(0, history.size + 1)
 )
 
 # %%

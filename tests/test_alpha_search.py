@@ -6,16 +6,19 @@ import pytest
 import sklearn
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.callback import ScoringMonitor
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_iris, make_friedman1, make_moons
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, mean_squared_error
-from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, ShuffleSplit, StratifiedKFold
 
 from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 ALPHAS = [0.01, 0.1, 1.0]
+# What estimators with random_state=0 draw for their folds and fits.
+SEED = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
 PATHS = {"regressor": "mse_path_", "classifier": "log_loss_path_"}
 
 
@@ -62,8 +65,7 @@ def test_one_alpha_on_one_fold_is_the_estimator_at_that_alpha(kind, data):
     train, test = next(KFold(3).split(X))
     model = chooser(kind, alphas=[0.01], cv=[(train, test)], tol=1e-4).fit(X, y)
     single = ImplicitRegressor if kind == "regressor" else ImplicitClassifier
-    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
-    alone = single(n_hidden=3, max_iter=8, alpha=0.01, tol=1e-4, random_state=seed).fit(X[train], y[train])
+    alone = single(n_hidden=3, max_iter=8, alpha=0.01, tol=1e-4, random_state=SEED).fit(X[train], y[train])
     if kind == "regressor":
         expected = mean_squared_error(y[test], alone.predict(X[test]))
     else:
@@ -74,8 +76,7 @@ def test_one_alpha_on_one_fold_is_the_estimator_at_that_alpha(kind, data):
 def test_rule_is_that_of_the_estimator_at_the_chosen_alpha(kind, data):
     model = chooser(kind).fit(*data)
     single = ImplicitRegressor if kind == "regressor" else ImplicitClassifier
-    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
-    alone = single(n_hidden=3, max_iter=8, alpha=model.alpha_, random_state=seed).fit(*data)
+    alone = single(n_hidden=3, max_iter=8, alpha=model.alpha_, random_state=SEED).fit(*data)
     np.testing.assert_array_equal(model.rule_.B, alone.rule_.B)
     np.testing.assert_array_equal(model.objective_history_, alone.objective_history_)
     assert model.rule_.inf_norm <= model.kappa
@@ -169,7 +170,7 @@ class TestClasses:
     def test_folds_are_stratified(self):
         X, y = load_iris(return_X_y=True)  # sorted by class: plain folds would miss one each
         model = chooser("classifier").fit(X, y)
-        by_hand = chooser("classifier", cv=list(StratifiedKFold(3).split(X, y))).fit(X, y)
+        by_hand = chooser("classifier", cv=StratifiedKFold(3, shuffle=True, random_state=SEED)).fit(X, y)
         np.testing.assert_array_equal(model.log_loss_path_, by_hand.log_loss_path_)
         assert model.log_loss_path_.max() < 1.0
 
@@ -207,12 +208,152 @@ class TestClasses:
         assert list(model.feature_names_in_) == ["u", "v"]
 
 
+class Recorder:
+    """A callback that keeps the tasks it hears of and asks to stop, or interrupts, at the ends that it is told to."""
+
+    def __init__(self, stop=lambda context: False, interrupt=lambda context: False):
+        self.stop, self.interrupt = stop, interrupt
+        self.begun, self.ended = [], []
+
+    def setup(self, estimator, context):
+        self.begun.append("setup")
+
+    def teardown(self, estimator, context):
+        self.ended.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.begun.append(context.task_name)
+
+    def on_fit_task_end(self, estimator, context):
+        self.ended.append(context.task_name)
+        if self.interrupt(context):
+            self.interrupt = lambda context: False  # one Ctrl-C
+            raise KeyboardInterrupt
+        return self.stop(context)
+
+
+class Propagated(Recorder):
+    """The same, for sub-estimators too."""
+
+    max_propagation_depth = None
+
+
+def is_in(name):
+    """Return a test for iterations of a task of the outer fit."""
+    return lambda context: context.task_name == "iteration" and context.parent.source_task_name == name
+
+
+class TestFolds:
+    """How ``cv`` becomes folds."""
+
+    @pytest.mark.parametrize("cv", [None, 4])
+    def test_a_number_means_shuffled_seeded_folds(self, kind, data, cv):
+        splitter = KFold if kind == "regressor" else StratifiedKFold
+        by_hand = chooser(kind, cv=splitter(cv or 5, shuffle=True, random_state=SEED), alphas=[0.1]).fit(*data)
+        np.testing.assert_array_equal(path_of(chooser(kind, cv=cv, alphas=[0.1]).fit(*data)), path_of(by_hand))
+
+    def test_sorted_rows_give_as_good_a_ridge_as_shuffled_ones(self):
+        # Rows in the order of the targets: every plain fold would have to extrapolate.
+        X, y = data_of("regressor")
+        order = np.argsort(y)
+        filed, plain = chooser("regressor").fit(X[order], y[order]), chooser("regressor", cv=KFold(3))
+        assert path_of(filed).min() < 0.6 * path_of(plain.fit(X[order], y[order])).mean(axis=1).min()
+
+    @pytest.mark.parametrize("routing", [False, True])
+    def test_a_generator_is_used_once(self, kind, data, routing):
+        splits = list(KFold(3).split(data[0]))
+        with sklearn.config_context(enable_metadata_routing=routing):
+            model = chooser(kind, cv=(split for split in splits))
+            model.get_metadata_routing()
+            model.fit(*data)
+            np.testing.assert_array_equal(path_of(model), path_of(chooser(kind, cv=splits).fit(*data)))
+            with pytest.raises(ValueError, match="cv=.*generator.* yields no splits"):
+                model.fit(*data)
+
+    def test_masks_are_rows(self, kind, data):
+        splits = list(KFold(3).split(data[0]))
+        masks = [tuple(np.isin(np.arange(90), rows) for rows in split) for split in splits]
+        by_rows, by_masks = (path_of(chooser(kind, cv=cv, alphas=[0.1]).fit(*data)) for cv in (splits, masks))
+        np.testing.assert_array_equal(by_masks, by_rows)
+
+    @pytest.mark.parametrize(
+        ("cv", "message"),
+        [
+            ([], "yields no splits"),
+            ([([0, 1, 2], [])], "Fold 0 of cv has no held-out sample"),
+            ([([], [0, 1, 2])], "Fold 0 of cv has no training sample"),
+            ([([0, 1, 2], [90])], "not rows of the 90 samples"),
+            ([([0.0, 1.5], [3.0])], "not rows of the 90 samples"),
+        ],
+    )
+    def test_bad_splits_are_named(self, kind, data, cv, message):
+        with pytest.raises(ValueError, match=message):
+            chooser(kind, cv=cv).fit(*data)
+
+    @pytest.mark.parametrize("cv", [ShuffleSplit(1, random_state=0), LeaveOneOut()])
+    def test_one_split_and_one_sample(self, kind, data, cv):
+        X, y = data[0][::6], data[1][::6]
+        model = chooser(kind, cv=cv, alphas=[0.1, 1.0], max_iter=2).fit(X, y)
+        assert path_of(model).shape == (2, cv.get_n_splits(X))
+        assert np.all(np.isfinite(path_of(model)))
+
+
+class TestTasks:
+    """Callbacks and interrupts reach the folds."""
+
+    def test_an_estimators_own_callback_hears_of_the_folds(self, kind, data):
+        callback = Recorder()
+        chooser(kind, n_jobs=2).set_callbacks(callback).fit(*data)
+        assert callback.begun == ["setup", "fit", "cross-validation", *["fold"] * 3, "fit at the chosen alpha"]
+        assert callback.ended == [*["fold"] * 3, "cross-validation", "fit at the chosen alpha", "fit", "teardown"]
+
+    def test_a_propagated_callback_hears_of_the_iterations(self, kind, data):
+        callback = Propagated()
+        model = chooser(kind).set_callbacks(callback).fit(*data)
+        assert sorted(callback.begun) == sorted([*callback.ended[:-1], "setup"])
+        assert callback.begun.count("iteration") > 3 * len(ALPHAS) + model.objective_history_.size
+        np.testing.assert_array_equal(path_of(model), path_of(chooser(kind).fit(*data)))
+
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    def test_progress_reaches_the_folds(self, kind, data, n_jobs, capsys):
+        chooser(kind, n_jobs=n_jobs).set_callbacks(ProgressBar()).fit(*data)
+        assert "cross-validation" in capsys.readouterr().out
+
+    def test_a_stop_in_an_iteration_ends_the_path_of_the_fold(self, kind, data):
+        callback = Propagated(stop=is_in("fold"))
+        model = chooser(kind).set_callbacks(callback).fit(*data)
+        assert path_of(model).shape == (3, 3)
+        assert np.isnan(path_of(model)[1:]).all() and np.isfinite(path_of(model)[0]).all()
+        assert model.alpha_ == ALPHAS[0]
+        assert model.n_iter_ > 1
+
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    def test_a_stop_after_a_fold_ends_the_cross_validation(self, kind, data, n_jobs):
+        callback = Recorder(stop=lambda context: context.task_name == "fold")
+        model = chooser(kind, n_jobs=n_jobs).set_callbacks(callback).fit(*data)
+        np.testing.assert_array_equal(path_of(model), path_of(chooser(kind).fit(*data))[:, :1])
+
+    def test_an_interrupt_in_the_folds_is_not_caught(self, kind, data):
+        model = chooser(kind).set_callbacks(Propagated(interrupt=is_in("fold")))
+        before = dict(vars(model))
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(*data)
+        assert vars(model) == before
+
+    @pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+    def test_an_interrupt_in_the_last_fit_keeps_the_rule(self, kind, data):
+        model = chooser(kind).set_callbacks(Propagated(interrupt=is_in("fit at the chosen alpha")))
+        with pytest.warns(ConvergenceWarning, match="interrupted after 1 iteration"):
+            model.fit(*data)
+        assert model.objective_history_.size == 1
+        assert np.isfinite(path_of(model)).all() and np.isfinite(model.rule_.predict(data[0])).all()
+
+
 def test_held_out_error_is_averaged_over_targets():
     X, y = data_of("regressor")
     Y = np.column_stack([y, 10.0 * X[:, 0] ** 2])
     train, test = next(KFold(3).split(X))
     model = chooser("regressor", alphas=[0.01], cv=[(train, test)], tol=1e-4).fit(X, Y)
-    seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
-    alone = ImplicitRegressor(n_hidden=3, max_iter=8, alpha=0.01, tol=1e-4, random_state=seed).fit(X[train], Y[train])
+    alone = ImplicitRegressor(n_hidden=3, max_iter=8, alpha=0.01, tol=1e-4, random_state=SEED).fit(X[train], Y[train])
     assert model.mse_path_[0, 0] == pytest.approx(mean_squared_error(Y[test], alone.predict(X[test])), rel=1e-8)
     assert model.predict(X).shape == (len(y), 2)

@@ -7,7 +7,7 @@ from skimplicit.activations import ACTIVATIONS
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.subproblems import ProjectedSolver, make_solver
-from skimplicit.training import BlockCoordinateDescent, Constraints, SquaredObjective, Stage
+from skimplicit.training import BlockCoordinateDescent, Constraints, SquaredObjective, Stage, TrainingTask
 from skimplicit.training.continuation import continuation, random_weights
 
 KAPPA = 0.9
@@ -23,17 +23,16 @@ def make_objective(seed, activation="relu", m=80, p=5, q=2, direct=True, centre=
 
 
 def start_of(objective, seed, n=6, kappa=KAPPA, structure=None):
-    return random_weights(n, objective.samples.n_inputs, kappa, structure, np.random.RandomState(seed))
+    constraints = Constraints(kappa, structure=structure)
+    return random_weights(n, objective.samples, constraints, np.random.RandomState(seed))
 
 
 def run(objective, seed=0, schedule=None, solver="auto", constraints=None, callback=None, n=6):
     constraints = constraints or Constraints(KAPPA / max(objective.activation.lipschitz, 1.0))
     schedule = schedule or [Stage(1e-3, None, 20, 1e-4), Stage(1e-2, None, 20, 1e-5)]
     W, b = start_of(objective, seed, n, constraints.kappa, constraints.structure)
-    if not objective.samples.centre:
-        b = np.zeros_like(b)
-    solver = make_solver(solver, constraints.custom is not None)
-    return BlockCoordinateDescent(objective, solver, constraints, callback).train(schedule, W, b)
+    task = TrainingTask(objective, constraints, make_solver(solver, constraints.custom is not None))
+    return BlockCoordinateDescent().train(task, schedule, W, b, callback)
 
 
 def assert_never_rises(result):
@@ -52,7 +51,7 @@ def test_objective_never_rises_within_a_stage(seed, activation):
     assert result.objectives.size == result.stages.size <= result.n_iter
     # It is the true one: states at equilibrium to full accuracy give the same.
     final = result.evaluation
-    exact = objective.evaluate(final.W, final.b, final.alpha, tol=1e-13)
+    exact = objective.evaluate(final.point.W, final.point.b, final.alpha, tol=1e-13)
     assert exact.objective == pytest.approx(result.objectives[-1], rel=1e-3)
     assert exact.objective == pytest.approx(final.objective, rel=1e-8)
 
@@ -66,7 +65,7 @@ def test_training_trains(budget, centre):
         objective, schedule=continuation(0.01, budget and ColumnBudget(budget), 80, 1e-5), constraints=constraints
     )
     assert_never_rises(result)
-    assert 2 * result.evaluation.loss < 0.35 * result.evaluation.readout.c.size  # of a variance of 1 each
+    assert 2 * result.evaluation.loss < 0.35 * result.evaluation.point.readout.c.size  # of a variance of 1 each
 
 
 @pytest.mark.parametrize("solver", ["projected", "cvxpy"])
@@ -80,7 +79,7 @@ def test_every_iterate_is_feasible(solver, budget, masked):
     seen = []
 
     def check(iteration):
-        W = iteration.evaluation.W
+        W = iteration.evaluation.point.W
         seen.append(iteration.number)
         assert np.abs(W[:, :6]).sum(axis=1).max() <= 0.3
         assert not masked or not W[:, :6][~mask].any()
@@ -97,7 +96,7 @@ def test_custom_constraints_hold_at_every_iterate():
     seen = []
 
     def check(iteration):
-        seen.append(iteration.evaluation.W[:, 4:].min())
+        seen.append(iteration.evaluation.point.W[:, 4:].min())
 
     constraints = Constraints(KAPPA, custom=lambda A, B: [B >= 0])
     result = run(make_objective(2), schedule=[Stage(1e-2, None, 8, 1e-6)], constraints=constraints, callback=check, n=4)
@@ -130,9 +129,9 @@ def test_a_stage_ends_when_there_is_no_more_progress():
 def test_stages_start_where_the_last_one_ended():
     objective, stages = make_objective(0), [Stage(1e-3, None, 10, 1e-6), Stage(1e-2, None, 10, 1e-6)]
     result = run(objective, schedule=stages)
-    assert [end.alpha for end in result.ends] == [1e-3, 1e-2]
+    assert [end.stage.alpha for end in result.ends] == [1e-3, 1e-2]
     first = result.ends[0]
-    carried = objective.evaluate(first.W, first.b, 1e-2, tol=1e-11).objective
+    carried = objective.evaluate(first.point.W, first.point.b, 1e-2, tol=1e-11).objective
     assert result.objectives[result.stages == 1][0] <= carried * (1 + 1e-3)
     # A stage can be chosen from how the training went.
     later = run(objective, schedule=[stages[0], lambda evaluation: [Stage(10 * evaluation.alpha, None, 10, 1e-6)]])
@@ -159,8 +158,9 @@ def test_smaller_budget_starts_at_the_same_rule(activation):
     used = np.abs(W[:, 6:]).max(axis=0).sum()
     solver = make_solver("auto", False)
     stages = [Stage(1e-9, ColumnBudget(used / 50), 1, 0.0)]
-    result = BlockCoordinateDescent(objective, solver, Constraints(KAPPA), first).train(stages, W, b)
-    assert np.abs(result.evaluation.W[:, 6:]).max(axis=0).sum() <= used / 50
+    task = TrainingTask(objective, Constraints(KAPPA), solver)
+    result = BlockCoordinateDescent().train(task, stages, W, b, first)
+    assert np.abs(result.evaluation.point.W[:, 6:]).max(axis=0).sum() <= used / 50
     assert result.evaluation.loss <= dense.loss * (1 + 1e-4)
 
 
@@ -179,8 +179,8 @@ def test_solvers_take_the_same_course(seed):
     W, b = start_of(objective, seed, n=5)
     schedule = [Stage(1e-3, None, 20, 1e-4), Stage(1e-2, None, 60, 1e-5)]
     courses = [
-        BlockCoordinateDescent(objective, make_solver(name, False), Constraints(KAPPA)).train(schedule, W, b).objectives
-        for name in ("cvxpy", "projected")
+        BlockCoordinateDescent().train(TrainingTask(objective, Constraints(KAPPA), solver), schedule, W, b).objectives
+        for solver in (make_solver("cvxpy", False), make_solver("projected", False))
     ]
     np.testing.assert_allclose(courses[0], courses[1], rtol=1e-6)
 
@@ -191,7 +191,7 @@ def test_exact_solvers_take_the_same_course_under_a_budget(seed):
     W, b = start_of(objective, seed, n=3)
     schedule = [Stage(1e-2, ColumnBudget(1.5), 8, 0.0)]
     courses = [
-        BlockCoordinateDescent(objective, solver, Constraints(KAPPA)).train(schedule, W, b).objectives
+        BlockCoordinateDescent().train(TrainingTask(objective, Constraints(KAPPA), solver), schedule, W, b).objectives
         for solver in (make_solver("cvxpy", False), ProjectedSolver(tol=1e-12, max_iter=5000))
     ]
     np.testing.assert_allclose(courses[0], courses[1], rtol=1e-4)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from skimplicit.projections import ColumnBudget
-from skimplicit.training import Stage
+from skimplicit.rows import Samples
+from skimplicit.training import Constraints, Stage
 from skimplicit.training.continuation import alpha_schedule, budget_schedule, continuation, random_weights
 
 every_length = pytest.mark.parametrize("max_iter", [1, 2, 7, 50, 200, 1000])
@@ -61,7 +62,7 @@ def test_budget_follows_alpha_and_starts_where_the_dense_rule_is(max_iter):
     assert all(isinstance(stage, Stage) and stage.column_budget is None for stage in dense)
     assert dense[-1].alpha == 0.5
     W = np.random.default_rng(0).normal(size=(4, 7))
-    tight = tighten(SimpleNamespace(W=W))
+    tight = tighten(SimpleNamespace(point=SimpleNamespace(W=W, b=np.zeros(4))))
     assert tight[-1].column_budget is budget and tight[-1].alpha == 0.5
     assert all(stage.column_budget.weights is budget.weights for stage in tight)
     assert tight[0].column_budget.bound <= max(budget.norm(W[:, 4:]), 0.1)
@@ -70,10 +71,13 @@ def test_budget_follows_alpha_and_starts_where_the_dense_rule_is(max_iter):
 
 @pytest.mark.parametrize("kappa", [0.0, 0.5, 0.95])
 @pytest.mark.parametrize("masked", [True, False])
-def test_random_weights(kappa, masked):
+@pytest.mark.parametrize("centre", [True, False])
+def test_random_weights(kappa, masked, centre):
     mask = np.random.default_rng(0).random((6, 6)) < 0.4 if masked else None
-    W, b = random_weights(6, 3, kappa, mask, np.random.RandomState(0))
-    again = random_weights(6, 3, kappa, mask, np.random.RandomState(0))
+    samples, constraints = Samples(np.eye(3), np.eye(3), centre=centre), Constraints(kappa, structure=mask)
+    W, b = random_weights(6, samples, constraints, np.random.RandomState(0))
+    again = random_weights(6, samples, constraints, np.random.RandomState(0))
+    assert b.all() == b.any() == centre
     assert W.shape == (6, 9) and b.shape == (6,)
     assert np.abs(W[:, :6]).sum(axis=1).max() <= 0.5 * kappa
     assert not masked or not W[:, :6][~mask].any()

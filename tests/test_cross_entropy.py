@@ -51,9 +51,9 @@ def test_objective_holds_the_readout_of_the_point_nearby_when_its_mean_state_mov
     start = objective.evaluate(W, np.zeros(3), 0.01, tol=1e-12)
     # With a tolerance that asks for nothing, the prediction is the same function of the states.
     near = objective.evaluate(W, np.full(3, 0.5), 0.01, start=start, tol=1.0)
-    by_start = start.readout.c - start.readout.C @ start.moments.X_mean
-    np.testing.assert_allclose(near.readout.c - near.readout.C @ near.moments.X_mean, by_start, atol=1e-12)
-    np.testing.assert_array_equal(near.readout.C, start.readout.C)
+    offsets = [e.point.readout.c - e.point.readout.C @ e.moments.X_mean for e in (start, near)]
+    np.testing.assert_allclose(*offsets, atol=1e-12)
+    np.testing.assert_array_equal(near.point.readout.C, start.point.readout.C)
 
 
 def test_evaluation_does_not_depend_on_where_it_starts():
@@ -65,7 +65,7 @@ def test_evaluation_does_not_depend_on_where_it_starts():
     cold = objective.evaluate(W, np.zeros(3), 0.01, tol=1e-12)
     warm = objective.evaluate(W, np.zeros(3), 0.01, start=far, tol=1e-12)
     assert warm.objective == pytest.approx(cold.objective, rel=1e-10)
-    np.testing.assert_allclose(warm.readout.C, cold.readout.C, atol=5e-5)
+    np.testing.assert_allclose(warm.point.readout.C, cold.point.readout.C, atol=5e-5)
 
 
 def test_scaled_evaluation_is_the_same_function():
@@ -75,8 +75,8 @@ def test_scaled_evaluation_is_the_same_function():
     W, b = rng.standard_normal((3, 3 + samples.n_inputs)) * 0.2, rng.standard_normal(3)
     evaluation = objective.evaluate(W, b, 0.01, tol=1e-12)
     scaled = evaluation.scaled(0.5)
-    expected = objective._predictions(evaluation.states, evaluation.X_mean, evaluation.readout)
+    expected = objective._predictions(evaluation.states, evaluation.point.X_mean, evaluation.point.readout)
     np.testing.assert_allclose(
-        objective._predictions(scaled.states, scaled.X_mean, scaled.readout), expected, atol=1e-12
+        objective._predictions(scaled.states, scaled.point.X_mean, scaled.point.readout), expected, atol=1e-12
     )
     assert evaluation.scaled(1.0) is evaluation

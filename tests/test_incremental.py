@@ -10,6 +10,7 @@ from sklearn.datasets import load_iris, make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit.training import StochasticGradient
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -18,18 +19,18 @@ def friedman(m=300, seed=0):
     return make_friedman1(m, n_features=6, noise=0.3, random_state=seed)
 
 
-def regressor(**parameters):
-    return ImplicitRegressor(**{"method": "gradient", "n_hidden": 6, "random_state": 0, "max_iter": 30, **parameters})
+def regressor(method="gradient", **parameters):
+    return ImplicitRegressor(**{"method": method, "n_hidden": 6, "random_state": 0, "max_iter": 30, **parameters})
 
 
-def classifier(**parameters):
-    return ImplicitClassifier(**{"method": "gradient", "n_hidden": 4, "random_state": 0, "max_iter": 30, **parameters})
+def classifier(method="gradient", **parameters):
+    return ImplicitClassifier(**{"method": method, "n_hidden": 4, "random_state": 0, "max_iter": 30, **parameters})
 
 
-@pytest.mark.parametrize("solver", ["auto", "adam", "sgd"])
-def test_fit(solver):
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_fit(optimiser):
     X, y = friedman()
-    model = regressor(solver=solver, max_iter=100).fit(X, y)
+    model = regressor(StochasticGradient(optimiser=optimiser), max_iter=100).fit(X, y)
     assert model.score(X, y) > 0.85
     assert model.rule_.inf_norm <= model.kappa
     assert np.all(np.diff(model.objective_history_) < 0) and not model.objective_stages_.any()
@@ -73,8 +74,10 @@ def test_sparse_frames_callbacks_n_init_warm_start():
 
 
 def test_verbose(capsys):
-    regressor(verbose=1, max_iter=3).fit(*friedman(50))
+    model = regressor(verbose=1, max_iter=3).fit(*friedman(50))
     assert "iteration 1, stage 0" in capsys.readouterr().out
+    model.partial_fit(*friedman(50))
+    assert f"pass {model.n_iter_}: objective" in capsys.readouterr().out
 
 
 def test_budget_holds_and_path_and_selector_work():
@@ -97,9 +100,8 @@ def test_runs_out_of_epochs():
 def test_early_stopping(make):
     X, y = friedman(80)
     y = y if make is regressor else y > 14
-    model = make(
-        early_stopping=True, validation_fraction=0.25, alpha=1e-4, n_hidden=20, max_iter=300, n_iter_no_change=5
-    ).fit(X, y)
+    method = StochasticGradient(early_stopping=True, validation_fraction=0.25, n_iter_no_change=5)
+    model = make(method, alpha=1e-4, n_hidden=20, max_iter=300).fit(X, y)
     assert model.validation_scores_.shape == (model.n_iter_,) and model.n_iter_ < 300
     assert model.best_validation_score_ == model.validation_scores_.max()
     assert model.validation_scores_.argmax() < model.n_iter_ - 1
@@ -109,7 +111,7 @@ def test_early_stopping(make):
 def test_classes_with_one_sample_are_trained_on():
     X, y = load_iris(return_X_y=True)
     X, y = X[:101], y[:101]  # one sample of the third class
-    model = classifier(early_stopping=True, validation_fraction=0.3).fit(X, y)
+    model = classifier(StochasticGradient(early_stopping=True, validation_fraction=0.3)).fit(X, y)
     assert model.predict_proba(X).shape == (101, 3) and np.isfinite(model.predict_log_proba(X)).all()
 
 
@@ -118,13 +120,9 @@ def test_classes_with_one_sample_are_trained_on():
     [
         (dict(constraints=lambda A, B: [B >= 0]), "constraints cannot be used with method='gradient'"),
         (dict(solver="cvxpy"), "solver='cvxpy' solves the equilibrium block"),
-        (dict(method="bcd", solver="adam"), "solver='adam' needs method='gradient'"),
-        (dict(batch_size=0), "batch_size"),
-        (dict(learning_rate_init=0.0), "learning_rate_init"),
-        (dict(learning_rate_init=np.inf), "learning_rate_init"),
-        (dict(validation_fraction=1.0), "validation_fraction"),
-        (dict(n_iter_no_change=0), "n_iter_no_change"),
-        (dict(early_stopping=True, validation_fraction=0.999), "early_stopping=True cannot hold out"),
+        (dict(solver="projected"), "solver='projected' solves the equilibrium block"),
+        (dict(solver="adam"), "The 'solver' parameter of ImplicitRegressor must be"),
+        (dict(method="adam"), "The 'method' parameter of ImplicitRegressor must be"),
     ],
 )
 def test_bad_parameters_are_named(parameters, message):
@@ -132,12 +130,30 @@ def test_bad_parameters_are_named(parameters, message):
         regressor(**parameters).fit(*friedman(50))
 
 
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(optimiser="lbfgs"), "The 'optimiser' parameter of StochasticGradient must be"),
+        (dict(batch_size=0), "batch_size"),
+        (dict(learning_rate_init=0.0), "learning_rate_init"),
+        (dict(learning_rate_init=np.inf), "learning_rate_init"),
+        (dict(early_stopping=True, validation_fraction=1.0), "validation_fraction"),
+        (dict(n_iter_no_change=0), "n_iter_no_change"),
+        (dict(early_stopping=True, validation_fraction=0.999), "early_stopping=True cannot hold out"),
+        (dict(validation_fraction=0.3), "validation_fraction=0.3 has no effect without early_stopping=True"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        regressor(StochasticGradient(**options)).fit(*friedman(50))
+
+
 # -- partial_fit --
 
 
 def test_partial_fit_is_there_for_the_gradient_only():
     assert hasattr(regressor(), "partial_fit")
-    assert not hasattr(regressor(early_stopping=True), "partial_fit")
+    assert not hasattr(regressor(StochasticGradient(early_stopping=True)), "partial_fit")
     model = ImplicitRegressor()
     assert not hasattr(model, "partial_fit")
     with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
@@ -183,11 +199,11 @@ def test_partial_fit_goes_on_from_fit():
     X, y = friedman(1000)
     model = regressor(max_iter=60).fit(X[:500], y[:500])
     value = model.objective_history_[-1]
-    model.set_params(learning_rate_init=1e-12).partial_fit(X[:500], y[:500])
+    model.set_params(method=StochasticGradient(learning_rate_init=1e-12)).partial_fit(X[:500], y[:500])
     assert model.objective_history_[-1] == pytest.approx(value, rel=1e-3)
     bcd = ImplicitRegressor(n_hidden=4, max_iter=10, random_state=0).fit(X, y)
     r2 = bcd.score(X, y)
-    bcd.set_params(method="gradient", learning_rate_init=1e-4).partial_fit(X, y)
+    bcd.set_params(method=StochasticGradient(learning_rate_init=1e-4)).partial_fit(X, y)
     assert bcd.score(X, y) > r2 - 0.01
 
 
@@ -195,7 +211,7 @@ def test_inputs_constant_in_the_first_call_count_later():
     X, y = friedman(500)
     first = X[:20].copy()
     first[:, 0] = 0.5
-    model = regressor(learning_rate_init=0.02).partial_fit(first, y[:20])
+    model = regressor(StochasticGradient(learning_rate_init=0.02)).partial_fit(first, y[:20])
     for _ in range(20):
         model.partial_fit(X, y)
     assert model.column_norms_[0] > 0 and model.feature_importances_[0] > 0
@@ -203,13 +219,13 @@ def test_inputs_constant_in_the_first_call_count_later():
 
 def test_partial_fit_that_fails_leaves_the_estimator():
     X, y = friedman(100)
-    model = regressor(solver="sgd").partial_fit(X, y)
+    model = regressor(StochasticGradient(optimiser="sgd")).partial_fit(X, y)
     before = pickle.dumps(model)
     with pytest.raises(ValueError, match="n_hidden=6"):
         model.set_params(n_hidden=7).partial_fit(X, y)
     with pytest.raises(ValueError, match="partial_fit diverged with learning_rate_init"):
-        model.set_params(n_hidden=6, learning_rate_init=1e200).partial_fit(X, y)
-    assert pickle.dumps(model.set_params(learning_rate_init=0.01)) == before
+        model.set_params(n_hidden=6, method__learning_rate_init=1e200).partial_fit(X, y)
+    assert pickle.dumps(model.set_params(method__learning_rate_init=0.01)) == before
     with pytest.raises(ValueError, match="2 outputs|y should be a 1d"):
         model.partial_fit(X, np.column_stack([y, y]))
 
@@ -230,7 +246,10 @@ def test_partial_fit_of_sparse_as_of_dense():
     np.testing.assert_allclose(mixed.predict(X), dense.predict(X), rtol=1e-6)
 
 
-@pytest.mark.parametrize("change", [dict(solver="sgd"), dict(column_budget=0.5), dict(direct=False), dict(kappa=0.2)])
+@pytest.mark.parametrize(
+    "change",
+    [dict(method=StochasticGradient(optimiser="sgd")), dict(column_budget=0.5), dict(direct=False), dict(kappa=0.2)],
+)
 def test_parameters_can_change_between_calls(change):
     X, y = friedman()
     model = regressor().partial_fit(X, y).set_params(**change).partial_fit(X, y)
@@ -240,7 +259,9 @@ def test_parameters_can_change_between_calls(change):
 
 def test_best_score_is_that_of_the_rule_in_its_budget():
     X, y = friedman(100)
-    model = regressor(early_stopping=True, validation_fraction=0.3, column_budget=0.05, max_iter=60).fit(X, y)
+    model = regressor(
+        StochasticGradient(early_stopping=True, validation_fraction=0.3), column_budget=0.05, max_iter=60
+    ).fit(X, y)
     assert model.column_norms_.sum() <= 0.05
     assert model.validation_scores_.size < model.n_iter_
     assert model.best_validation_score_ == model.validation_scores_.max()

@@ -8,11 +8,11 @@ from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.lifted import DIVERGENCES, FenchelLifted
+from skimplicit.lifted import DIVERGENCES, Lifted
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.subproblems import make_solver
-from skimplicit.training import Constraints, SquaredObjective, Stage
+from skimplicit.training import Constraints, SquaredObjective, Stage, TrainingTask
 from skimplicit.training.continuation import random_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -27,14 +27,12 @@ def make_objective(name="relu", m=80, p=5, seed=0, direct=False, centre=True):
 
 
 def start_of(objective, constraints, n=6):
-    p, random_state = objective.samples.n_inputs, np.random.RandomState(0)
-    W, b = random_weights(n, p, constraints.kappa, constraints.structure, random_state)
-    return W, b if objective.samples.centre else np.zeros_like(b)
+    return random_weights(n, objective.samples, constraints, np.random.RandomState(0))
 
 
 def run(objective, constraints, stages, n=6, callback=None):
-    solver = make_solver("auto", constraints.custom is not None)
-    return FenchelLifted(objective, solver, constraints, callback).train(stages, *start_of(objective, constraints, n))
+    task = TrainingTask(objective, constraints, make_solver("auto", constraints.custom is not None))
+    return Lifted().train(task, stages, *start_of(objective, constraints, n), callback)
 
 
 @every_activation
@@ -47,7 +45,7 @@ def test_true_objective_falls(name, kappa, centre):
         values = result.objectives[result.stages == stage]
         assert np.all(np.diff(values) <= 0)
     final = result.evaluation
-    exact = objective.evaluate(final.W, final.b, final.alpha, tol=1e-13)
+    exact = objective.evaluate(final.point.W, final.point.b, final.alpha, tol=1e-13)
     assert exact.objective == pytest.approx(result.objectives[-1], rel=1e-5)
     assert exact.objective == pytest.approx(final.objective, rel=1e-8)
     if name != "identity":  # a linear rule has next to nothing to learn here
@@ -72,7 +70,7 @@ def test_every_iterate_is_feasible(budget, structure, custom):
     seen = []
 
     def check(iteration):
-        A, B = iteration.evaluation.W[:, :6], iteration.evaluation.W[:, 6:]
+        A, B = np.split(iteration.evaluation.point.W, [6], axis=1)
         seen.append(iteration.number)
         assert np.abs(A).sum(axis=1).max() <= 0.6
         assert mask is None or not A[~mask].any()
@@ -90,7 +88,7 @@ def test_the_gradient_of_the_true_objective_vanishes():
     slopes = []
     for evaluation in (start, result.evaluation):
         gradient = objective.gradient(evaluation)  # B and b are free, A is bounded
-        slopes.append(np.append(gradient.W[:, 4:] + 1e-2 * evaluation.W[:, 4:], gradient.b))
+        slopes.append(np.append(gradient.W[:, 4:] + 1e-2 * evaluation.point.W[:, 4:], gradient.b))
     assert np.abs(slopes[1]).max() < 0.05 * np.abs(slopes[0]).max()
 
 

@@ -33,6 +33,11 @@ def make_problem(seed, name, centre=True, direct=True, weighted=True, m=40, n=4,
     return SimpleNamespace(objective=SquaredObjective(samples, activation, direct), W=W, b=b, U=U, Y=Y, rng=rng)
 
 
+def residual_of(objective, evaluation):
+    point = evaluation.point
+    return objective._predictions(evaluation.states, point.X_mean, point.readout) - objective.samples.Y
+
+
 @every_smooth
 @with_or_without
 @direct_or_not
@@ -77,13 +82,11 @@ def test_loss_from_moments_is_the_loss_from_samples(name, centre, direct):
     t = make_problem(2, name, centre, direct)
     evaluation = t.objective.evaluate(t.W, t.b, 0.05, tol=TIGHT)
     samples = t.objective.samples
-    residual = (
-        t.objective._predictions(evaluation.states, evaluation.X_mean, evaluation.readout) - t.objective.samples.Y
-    )
+    residual = residual_of(t.objective, evaluation)
     assert evaluation.loss == pytest.approx(0.5 * np.sum(samples.mean(residual**2)), rel=1e-10)
-    ridge = np.sum(t.W**2) + np.sum(evaluation.readout.C**2)
+    ridge = np.sum(t.W**2) + np.sum(evaluation.point.readout.C**2)
     if direct:
-        ridge += np.sum(evaluation.readout.D**2)
+        ridge += np.sum(evaluation.point.readout.D**2)
     assert evaluation.objective == pytest.approx(evaluation.loss + 0.5 * 0.05 * ridge, rel=1e-12)
 
 
@@ -93,7 +96,7 @@ def test_small_loss_does_not_drown_in_rounding():
     target = first.states @ np.ones((4, 1)) + 1e-9 * t.rng.normal(size=(40, 1))
     objective = SquaredObjective(Samples(t.U, target), ACTIVATIONS["tanh"], True)
     evaluation = objective.evaluate(t.W, t.b, 0.0, tol=TIGHT)
-    residual = objective._predictions(evaluation.states, evaluation.X_mean, evaluation.readout) - objective.samples.Y
+    residual = residual_of(objective, evaluation)
     assert 0 < evaluation.loss < 1e-15
     assert evaluation.loss == pytest.approx(0.5 * np.mean(residual**2), rel=1e-6)
 
@@ -104,10 +107,8 @@ def test_small_loss_does_not_drown_in_rounding():
 def test_rule_predicts_what_training_fits(name, centre, direct):
     t = make_problem(4, name, centre, direct)
     evaluation = t.objective.evaluate(t.W, t.b, 0.01, tol=TIGHT)
-    rule, samples = t.objective.rule(evaluation), t.objective.samples
-    residual = (
-        t.objective._predictions(evaluation.states, evaluation.X_mean, evaluation.readout) - t.objective.samples.Y
-    )
+    rule, samples = t.objective.rule(evaluation.point), t.objective.samples
+    residual = residual_of(t.objective, evaluation)
     np.testing.assert_allclose(rule.states(t.U), evaluation.states, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose((rule.predict(t.U) - t.Y) / samples.Y_scale, residual, rtol=1e-7, atol=1e-8)
 
@@ -116,7 +117,7 @@ def test_rule_predicts_what_training_fits(name, centre, direct):
 @with_or_without
 def test_weights_of_is_the_inverse_of_rule(name, centre):
     t = make_problem(5, name, centre)
-    W, b = t.objective.weights_of(t.objective.rule(t.objective.evaluate(t.W, t.b, 0.01, tol=TIGHT)))
+    W, b = t.objective.weights_of(t.objective.rule(t.objective.evaluate(t.W, t.b, 0.01, tol=TIGHT).point))
     np.testing.assert_allclose(W, t.W, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(b, t.b, rtol=1e-10, atol=1e-12)
 

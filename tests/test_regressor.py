@@ -388,12 +388,18 @@ class TestCallbacks:
         assert np.isfinite(model.predict(data[0])).all()
 
     def test_verbose(self, data, capsys):
-        model = Small(verbose=2).fit(*data)
-        lines = capsys.readouterr().out.splitlines()
-        assert len(lines) == model.objective_history_.size // 2
-        assert all("objective" in line for line in lines)
-        Small().fit(*data)
-        assert not capsys.readouterr().out
+        lines = {}
+        for verbose in (0, False, 1, True, 2, 3, 50):
+            model = Small(verbose=verbose, n_init=2).fit(*data)
+            lines[verbose] = capsys.readouterr().out.splitlines()
+            assert all("objective" in line for line in lines[verbose])
+        assert not lines[0] and lines[1] == lines[True]
+        assert set(lines[1]) < set(lines[2]) and lines[2] == lines[3] == lines[50]
+        # Both starts are reported, each from its first iteration on and in every stage.
+        stages = {f"stage {stage} " for stage in model.objective_stages_}
+        assert all(any(stage in line for line in lines[1]) for stage in stages)
+        assert sum("iteration 1, stage 0" in line for line in lines[1]) == 2
+        assert len(lines[2]) > model.objective_history_.size
 
 
 class TestStarts:

@@ -31,7 +31,7 @@ def make_data(n_samples=150, n_inputs=N_INPUTS, noise=0.3, seed=0):
 
 
 def selector(**parameters):
-    return ImplicitFeatureSelector(**(CHEAP | {"cv": 3} | parameters))
+    return ImplicitFeatureSelector(**(CHEAP | {"cv": KFold(3)} | parameters))
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,19 @@ from skimplicit import (
     ImplicitRegressor,
     ImplicitRegressorCV,
 )
+from skimplicit.training import StochasticGradient
 
+EARLY_STOPPING = StochasticGradient(early_stopping=True, validation_fraction=0.3)
 ESTIMATORS = [
     ImplicitRegressor(),
     ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10),
     ImplicitClassifier(),
     ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10),
     ImplicitRegressor(method="gradient", n_hidden=3, max_iter=20),
-    ImplicitRegressor(method="gradient", solver="sgd", n_hidden=3, max_iter=20),
-    ImplicitRegressor(method="gradient", early_stopping=True, validation_fraction=0.3, n_hidden=3, max_iter=20),
+    ImplicitRegressor(method=StochasticGradient(optimiser="sgd"), n_hidden=3, max_iter=20),
+    ImplicitRegressor(method=EARLY_STOPPING, n_hidden=3, max_iter=20),
     ImplicitClassifier(method="gradient", n_hidden=3, max_iter=20),
-    ImplicitClassifier(method="gradient", early_stopping=True, validation_fraction=0.3, n_hidden=3, max_iter=20),
+    ImplicitClassifier(method=EARLY_STOPPING, n_hidden=3, max_iter=20),
     ImplicitRegressor(method="lifted", n_hidden=3, max_iter=10),
     ImplicitClassifier(method="lifted", n_hidden=3, max_iter=10),
     ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),

@@ -11,29 +11,28 @@ from skimplicit.projections import ColumnBudget, project_rows_l1
 from skimplicit.rows import Samples
 from skimplicit.subproblems import Readout
 from skimplicit.training import (
-    Adam,
     Constraints,
     CrossEntropyObjective,
-    Momentum,
     Point,
     SquaredObjective,
     Stage,
     StochasticGradient,
+    TrainingTask,
 )
 from skimplicit.training.continuation import continuation
+from skimplicit.training.optimisers import Adam, Momentum
 
 SMOOTH = ["tanh", "sigmoid", "softplus", "identity", "silu", "gelu", "elu"]
-every_optimiser = pytest.mark.parametrize("solver", [Adam, Momentum])
+every_optimiser = pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 EXACT = 1e-13
 
 
-def run(objective, solver=Adam, schedule=None, constraints=None, callback=None, seed=0, n=6, **settings):
+def run(objective, optimiser="adam", schedule=None, constraints=None, callback=None, n=6, held_out=None, **options):
     constraints = constraints or Constraints(KAPPA / max(objective.activation.lipschitz, 1.0))
-    W, b = start_of(objective, seed, n, constraints.kappa, constraints.structure)
-    b = b if objective.samples.centre else np.zeros_like(b)
-    settings = {"batch_size": 20, "learning_rate": 0.02, "random_state": seed, **settings}
-    method = StochasticGradient(objective, solver, constraints, callback, **settings)
-    return method.train(schedule or [Stage(1e-2, None, 30, 1e-5)], W, b)
+    W, b = start_of(objective, 0, n, constraints.kappa, constraints.structure)
+    task = TrainingTask(objective, constraints, held_out=held_out, random_state=options.pop("random_state", 0))
+    method = StochasticGradient(**{"optimiser": optimiser, "batch_size": 20, "learning_rate_init": 0.02, **options})
+    return method.train(task, schedule or [Stage(1e-2, None, 30, 1e-5)], W, b, callback)
 
 
 def random_point(objective, seed, n=4):
@@ -105,12 +104,12 @@ def test_gradients_of_batches_add_up():
 
 @every_optimiser
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_objective_never_rises_within_a_stage(solver, activation):
+def test_objective_never_rises_within_a_stage(optimiser, activation):
     objective = make_objective(0, activation)
-    result = run(objective, solver, schedule=[Stage(1e-3, None, 15, 1e-5), Stage(1e-2, None, 15, 1e-5)])
+    result = run(objective, optimiser, schedule=[Stage(1e-3, None, 15, 1e-5), Stage(1e-2, None, 15, 1e-5)])
     assert_never_rises(result)
     final = result.evaluation
-    exact = objective.evaluate(final.W, final.b, final.alpha, tol=1e-13)
+    exact = objective.evaluate(final.point.W, final.point.b, final.alpha, tol=1e-13)
     assert exact.objective == pytest.approx(final.objective, rel=1e-8)
     assert exact.objective == pytest.approx(result.objectives[-1], rel=1e-3)
     assert result.objectives.size <= result.n_iter <= 30 and result.scores.size == 0
@@ -119,14 +118,14 @@ def test_objective_never_rises_within_a_stage(solver, activation):
 @every_optimiser
 @pytest.mark.parametrize("budget", [None, 1.5])
 @pytest.mark.parametrize("masked", [True, False])
-def test_every_iterate_is_feasible(solver, budget, masked):
+def test_every_iterate_is_feasible(optimiser, budget, masked):
     objective = make_objective(1, direct=budget is None)
     mask = np.random.default_rng(0).random((6, 6)) < 0.5 if masked else None
     weights = np.linspace(0.5, 2.0, 5) if budget else None
     seen = []
 
     def check(iteration):
-        W = iteration.evaluation.W
+        W = iteration.evaluation.point.W
         seen.append(iteration.number)
         assert np.abs(W[:, :6]).sum(axis=1).max() <= 0.3
         assert not masked or not W[:, :6][~mask].any()
@@ -135,36 +134,37 @@ def test_every_iterate_is_feasible(solver, budget, masked):
 
     constraints = Constraints(0.3, structure=mask)
     result = run(
-        objective, solver, [Stage(1e-2, budget and ColumnBudget(budget, weights), 20, 1e-6)], constraints, check
+        objective, optimiser, [Stage(1e-2, budget and ColumnBudget(budget, weights), 20, 1e-6)], constraints, check
     )
     assert seen == list(range(1, result.objectives.size + 1)) and len(seen) > 3
 
 
 @every_optimiser
-def test_end_is_a_stationary_point(solver):
+def test_end_is_a_stationary_point(optimiser):
     # A step of projected gradient on all samples leaves it where it is: Adam's metric must not move the fixed points.
     objective = make_objective(0, "tanh", m=60)
     result = run(
-        objective, solver, [Stage(1e-2, None, 3000, 1e-9)], Constraints(0.4), batch_size=60, n_iter_no_change=60, n=3
+        objective, optimiser, [Stage(1e-2, None, 3000, 1e-9)], Constraints(0.4), batch_size=60, n_iter_no_change=60, n=3
     )
     end = result.evaluation
-    gradient = objective.gradient(end).W + end.alpha * end.W
-    rows = project_rows_l1(end.W[:, :3] - gradient[:, :3], 0.4)
-    assert np.abs(end.W[:, :3]).sum(axis=1).max() > 0.4 * (1 - 1e-9)  # the bound is felt
-    np.testing.assert_allclose(rows, end.W[:, :3], atol=2e-3)
+    W = end.point.W
+    gradient = objective.gradient(end).W + end.alpha * W
+    rows = project_rows_l1(W[:, :3] - gradient[:, :3], 0.4)
+    assert np.abs(W[:, :3]).sum(axis=1).max() > 0.4 * (1 - 1e-9)  # the bound is felt
+    np.testing.assert_allclose(rows, W[:, :3], atol=2e-3)
     np.testing.assert_allclose(gradient[:, 3:], 0.0, atol=2e-3)
 
 
 @every_optimiser
 @pytest.mark.parametrize("centre", [True, False])
 @pytest.mark.parametrize("budget", [None, 2.0])
-def test_training_trains(solver, budget, centre):
+def test_training_trains(optimiser, budget, centre):
     objective = make_objective(0, direct=budget is None, centre=centre)
     constraints = Constraints(KAPPA)
     schedule = continuation(0.01, budget and ColumnBudget(budget), 200, 1e-5, StochasticGradient.raises_alpha)
-    result = run(objective, solver, schedule, constraints)
+    result = run(objective, optimiser, schedule, constraints)
     assert_never_rises(result)
-    assert 2 * result.evaluation.loss < 0.35 * result.evaluation.readout.c.size  # of a variance of 1 each
+    assert 2 * result.evaluation.loss < 0.35 * result.evaluation.point.readout.c.size  # of a variance of 1 each
 
 
 def test_convex_case_reaches_the_minimum():
@@ -182,7 +182,7 @@ def test_convex_case_reaches_the_minimum():
 
 def test_steps_that_diverge_are_taken_back():
     objective = make_objective(0)
-    result = run(objective, Momentum, learning_rate=1e4, schedule=[Stage(1e-2, None, 60, 1e-5)], n_iter_no_change=60)
+    result = run(objective, "sgd", learning_rate_init=1e4, schedule=[Stage(1e-2, None, 60, 1e-5)], n_iter_no_change=60)
     assert_never_rises(result)
     assert np.isfinite(result.evaluation.objective)
     assert result.objectives.size > 0  # by then the rate is small enough
@@ -200,7 +200,7 @@ def test_sparse_as_dense():
 
 
 def test_same_seed_same_course():
-    courses = [run(make_objective(4), random_state=seed).objectives for seed in (0, 0, 1)]
+    courses = [run(make_objective(4), random_state=order).objectives for order in (0, 0, 1)]
     np.testing.assert_array_equal(courses[0], courses[1])
     assert courses[0].size != courses[2].size or np.any(courses[0] != courses[2])
 
@@ -228,7 +228,7 @@ def test_rule_that_does_best_on_held_out_samples_is_kept():
     best = np.argmax(result.scores)
     assert result.n_iter == best + 1 + 4
     end = result.evaluation
-    loss = objective.over(held_out).loss_at(end, 1e-11)
+    loss = objective.over(held_out).loss_at(end.point, 1e-11)
     assert 1 - loss / objective.null_loss == pytest.approx(result.scores[best], abs=1e-2)
     # It is not the one of the lowest objective.
     assert end.objective > result.objectives[-1]

@@ -3,22 +3,17 @@
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.base import _fit_context, is_classifier
+from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.callback import with_callbacks
-from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    _raise_for_params,
-    _routing_enabled,
-    process_routing,
-)
+from sklearn.utils.metadata_routing import _raise_for_params
 
 from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.folds import FoldsMixin, check_fold_weights, row_counts
 from skimplicit.estimators.methods import get_method
+from skimplicit.estimators.side_by_side import data_of, run_side_by_side
+from skimplicit.estimators.targets import check_weights
 from skimplicit.parameters import Parameter
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
@@ -32,7 +27,7 @@ _SMALLEST_ALPHA, _LARGEST_ALPHA = 1e-3, 1.0
 _STEP_ITER, _STEP_TOL = 40, 1e-4
 
 
-class RidgePathMixin:
+class RidgePathMixin(FoldsMixin):
     """Chooses the ridge: ``alpha_ = argmin over alpha of the mean over folds of the held-out loss``.
 
     Goes before the estimator that trains at one ridge, which a subclass names in ``_fixed_alpha_class`` and whose
@@ -53,7 +48,8 @@ class RidgePathMixin:
         "cv": Parameter(
             None,
             "int, cross-validation splitter, iterable or None",
-            "Folds, as in scikit-learn, stratified for classes when only their number is given; None for five.",
+            "Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for classes and "
+            "seeded by ``random_state``, None for five of them.",
             ["cv_object"],
         ),
         "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", [None, Integral]),
@@ -63,6 +59,11 @@ class RidgePathMixin:
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, **params):
         """Choose alpha by cross-validation, then train the rule on all data.
+
+        A KeyboardInterrupt (Ctrl-C) during the cross-validation is not caught, for there is no rule yet; during the
+        last fit it keeps the best rule so far. Callbacks see the folds and that fit as tasks of ``fit``, and their
+        iterations when they are auto-propagated: one that asks to stop in an iteration ends the path of that fold, so
+        that the ridges it has not come to drop out; one that asks at the end of a fold ends the cross-validation.
 
         Parameters
         ----------
@@ -85,51 +86,52 @@ class RidgePathMixin:
         with unchanged_on_failure(self):
             return self._fit_path(X, y, sample_weight, params)
 
-    def get_metadata_routing(self):
-        """Return where metadata go: those of ``fit`` to the splitter ``cv``.
-
-        Returns
-        -------
-        sklearn.utils.metadata_routing.MetadataRouter
-            The routing.
-        """
-        mapping = MethodMapping().add(caller="fit", callee="split")
-        return MetadataRouter(owner=self).add_self_request(self).add(splitter=check_cv(self.cv), method_mapping=mapping)
-
     def _fit_path(self, X, y, sample_weight, params):
         alphas = _check_alphas(self.alphas)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         model = self._with_alpha(alphas[0], seed)
         model._check_choices()
         X, y = self._validate_data(X, y)
-        encoded = model._encode(X, y, sample_weight)
-        routed = {}
-        if _routing_enabled():
-            routed = process_routing(self, "fit", sample_weight=sample_weight, **params).splitter.split
-        folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y, **routed))
-        if encoded.weights is not None:
-            _check_fold_weights(encoded.weights, folds)
-        losses = Parallel(n_jobs=self.n_jobs)(
-            delayed(_held_out_losses)(model, X, encoded, train, test, alphas, self._sample_losses)
-            for train, test in folds
-        )
-        path = np.array(losses).T
-        alpha = float(alphas[np.argmin(path.mean(axis=1))])
+        sample_weight = check_weights(sample_weight, X)
+        encoded = model._encode_targets(y, sample_weight)
+        folds = self._make_folds(X, y, is_classifier(self), seed, {"sample_weight": sample_weight, **params})
+        check_fold_weights(encoded.weights, folds)
+        context = self._init_callback_context(max_subtasks=2)
+        data = data_of(X, y, sample_weight)
+        context.call_on_fit_task_begin(estimator=self, **data)
+        path = self._follow_folds(model, (X, y, sample_weight, encoded), folds, alphas, context)
+        # A ridge that a stopped fold did not come to has no loss; every fold has come to the first one.
+        alpha = float(alphas[np.nanargmin(path.mean(axis=1))])
         best = self._with_alpha(alpha, seed)
         if self.warm_start and hasattr(self, "rule_"):
             best.rule_ = self.rule_
-        context = self._init_callback_context(max_subtasks=1)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         task = context.subcontext(task_name="fit at the chosen alpha")
         with task.propagate_callback_context(best):
+            task.call_on_fit_task_begin(estimator=self, **data)
             best.fit(X, y, sample_weight)
+        task.call_on_fit_task_end(estimator=self, **data)
         for name, value in vars(best).items():
             if name not in best.get_params(deep=False) and name != "n_features_in_":
                 setattr(self, name, value)
         self.alpha_, self.alphas_ = alpha, alphas
         setattr(self, self._path_name, path)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=lambda: vars(self).copy())
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **data)
         return self
+
+    def _follow_folds(self, model, data, folds, alphas, context):
+        """Return the held-out losses, an ndarray of shape (n_alphas, n_folds); NaN where a callback stopped before."""
+        task = context.subcontext(task_name="cross-validation", max_subtasks=len(folds))
+        task.call_on_fit_task_begin(estimator=self)
+        losses = run_side_by_side(
+            _held_out_losses,
+            [(clone(model), *data, *fold, alphas, self._sample_losses) for fold in folds],
+            owner=self,
+            context=task,
+            task_name="fold",
+            n_jobs=self.n_jobs,
+        )
+        task.call_on_fit_task_end(estimator=self)
+        return np.array(losses).T
 
     def _with_alpha(self, alpha, seed):
         """Return the unfitted estimator with this ridge."""
@@ -137,30 +139,34 @@ class RidgePathMixin:
         return self._fixed_alpha_class(**{name: getattr(self, name) for name in names}, alpha=alpha, random_state=seed)
 
 
-def _held_out_losses(model, X, encoded, train, test, alphas, sample_losses):
-    """Return the mean held-out loss at each ridge along the path on one fold, a list of float."""
-    counts = np.zeros(X.shape[0])
-    np.add.at(counts, train, 1.0)  # a splitter may draw a sample twice
-    task = model._make_task(X, encoded.weighted(counts))
+@with_callbacks
+def _held_out_losses(model, X, y, sample_weight, encoded, train, test, alphas, sample_losses):
+    """Return the mean held-out loss at each ridge along the path on one fold, and whether a callback asks to stop.
+
+    Ridges that the path did not come to before a callback stopped it have NaN for a loss.
+    """
+    targets = encoded.weighted(row_counts(train, X.shape[0]))
+    task = model._make_task(X, targets)
     objective, random_state = task.objective, np.random.RandomState(model.random_state)
     W, b = random_weights(model.n_hidden, objective.samples, task.constraints, random_state)
     budget = model._make_budget(objective.samples)
     first = continuation(alphas[0], budget, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
-    course = get_method(model.method).train(task, [*first, *rest], W, b)
+    data = (X[train], y[train], None if sample_weight is None else sample_weight[train])
+    bridge = model._open_bridge(targets, data, model.max_iter + len(rest) * _STEP_ITER)
+    course = get_method(model.method).train(task, [*first, *rest], W, b, bridge.over(task.objective))
+    stop = bridge.close([task.objective.rule(course.evaluation.point)])
+    # The first ridge has a stage, or several that lead there; each further one has its own.
+    reached = len(alphas)
+    if course.stopped:
+        reached = sum(any(end.stage is stage for end in course.ends) for stage in rest) + 1
     held_out, target = X[test], encoded.Y[test]
     weights = None if encoded.weights is None else encoded.weights[test]
-    return [
+    losses = [
         float(np.average(sample_losses(objective.rule(end.point).predict(held_out), target), weights=weights))
-        for end in course.ends[-len(alphas) :]
+        for end in course.ends[-reached:]
     ]
-
-
-def _check_fold_weights(weights, folds):
-    for number, fold in enumerate(folds):
-        for part, rows in zip(("training", "held-out"), fold, strict=True):
-            if not np.any(weights[rows] > 0):
-                raise ValueError(f"sample_weight is zero for every {part} sample of fold {number} of cv.")
+    return losses + [np.nan] * (len(alphas) - reached), stop
 
 
 def _check_alphas(alphas):

@@ -1,12 +1,14 @@
 """``alpha="auto"`` and averages: how an estimator fits cross-fitted members, and what it stores of them."""
 
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
-from skimplicit.estimators.folds import shuffled_folds, user_folds
+from skimplicit.estimators.distinct_folds import shuffled_folds
+from skimplicit.estimators.folds import check_fold_weights
 from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
 from skimplicit.estimators.members import fit_members
 from skimplicit.rows import merge_duplicates
@@ -27,7 +29,7 @@ HELD_OUT_ATTRIBUTES = (
 )
 
 
-def fit_automatically(estimator, chosen, X, y, targets, routed, callback):
+def fit_automatically(estimator, chosen, X, y, targets, params, bridge):
     """Fit cross-fitted members at the ridge that held-out predictions choose.
 
     Parameters
@@ -40,10 +42,10 @@ def fit_automatically(estimator, chosen, X, y, targets, routed, callback):
         Validated data.
     targets : EncodedTargets
         The encoded targets and weights.
-    routed : dict
+    params : dict
         Metadata for the splitter ``cv``.
-    callback : callable
-        ``callback(task)`` returns what is told of every iteration of a run.
+    bridge : CallbackBridge
+        Reports every iteration.
 
     Returns
     -------
@@ -54,19 +56,20 @@ def fit_automatically(estimator, chosen, X, y, targets, routed, callback):
     """
     random_state = check_random_state(estimator.random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
-    if estimator.cv is None:
+    if estimator.cv is None or isinstance(estimator.cv, Integral):
         # On distinct rows: equal rows never stand on both sides of a fold, and a weight of 2 is a row given twice.
         U, Y, weights, place = merge_duplicates(X, targets.Y, targets.weights, return_place=True)
         targets = replace(targets, Y=Y, weights=weights)
-        folds = shuffled_folds(U, Y, estimator._labels(Y), seed)
+        folds = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed)
         if not folds:
             return None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
     else:
         U, place = X, np.arange(X.shape[0])
-        folds = user_folds(estimator.cv, X, y, is_classifier(estimator), routed)
+        folds = estimator._make_folds(X, y, is_classifier(estimator), seed, params)
+        check_fold_weights(targets.weights, folds)
     n_members = _n_members(estimator, len(folds))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=max(n_members, len(folds)))
-    fitted = fit_members(estimator, chosen.method, U, targets, folds, n_members, seeds, callback)
+    fitted = fit_members(estimator, chosen.method, U, targets, folds, n_members, seeds, bridge)
     choice = fitted.choice
     seen = np.isfinite(choice.predictions).all(axis=1)
     predictions = np.full((len(place), choice.predictions.shape[1]), np.nan)

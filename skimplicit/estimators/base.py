@@ -1,7 +1,8 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Real
 
 import numpy as np
@@ -10,15 +11,17 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skimplicit.activations import Activation, get_activation
 from skimplicit.composition import average, cascade
-from skimplicit.estimators.clipping import clip_rule
 from skimplicit.estimators.automatic import FALLBACK_ALPHA, HELD_OUT_ATTRIBUTES, fit_automatically
 from skimplicit.estimators.callbacks import CallbackBridge
+from skimplicit.estimators.clipping import clip_rule
 from skimplicit.estimators.custom_constraints import in_user_units
 from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.importance import input_importances
 from skimplicit.estimators.incremental import IncrementalMixin
 from skimplicit.estimators.members import averaged
@@ -67,6 +70,7 @@ class Choices:
 
 
 class ImplicitEstimator(
+    FoldsMixin,
     IncrementalMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -99,7 +103,7 @@ class ImplicitEstimator(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, **params):
         """Train the rule.
 
         Parameters
@@ -110,14 +114,24 @@ class ImplicitEstimator(
             Targets.
         sample_weight : array-like of shape (n_samples,) or None
             Weights of the samples, at least 0; a weight of 2 is a row given twice.
+        **params : dict
+            Passed to the ``split`` of the splitter ``cv``, for instance ``groups``; needs
+            ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
         self
             The fitted estimator. If the fit fails, the estimator is as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If ``max_iter`` ends training while the objective still falls, or a KeyboardInterrupt (Ctrl-C) does: then
+            the best rule so far is kept. An interrupt before the first iteration is done is not caught.
         """
+        _raise_for_params(params, self, "fit")
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight)
+            return self._fit(X, y, sample_weight, params)
 
     def _encode(self, X, y, sample_weight):
         """Return the :class:`EncodedTargets` of data that have been validated."""
@@ -157,26 +171,20 @@ class ImplicitEstimator(
         """Return the :class:`ColumnBudget` in the units of training, None for no bound."""
         return None if self.column_budget is None else ColumnBudget(self.column_budget, samples.budget_weights())
 
-    def _fit(self, X, y, sample_weight, routed=None):
+    def _fit(self, X, y, sample_weight, params):
         chosen = self._check_choices()
         X, y = self._validate_data(X, y)
         targets = self._encode(X, y, sample_weight)
         trained_on = X if targets.weights is None else X[np.flatnonzero(targets.weights > 0)]
         limits = InputRange.of(trained_on) if self.clip else None
-
-        def fitted_attributes(rules):
-            attributes = {"rule_": average(*rules), "rules_": list(rules), "_input_range": limits}
-            return {**targets.attributes, **attributes, "_n_features_out": self.n_hidden * len(rules)}
-
-        context = self._init_callback_context(max_subtasks=None)
-        bridge = CallbackBridge(self, context, X, y, sample_weight, fitted_attributes, self.verbose)
+        bridge = self._open_bridge(targets, (X, y, sample_weight), None, limits, self.verbose)
         fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
         if self.alpha == "auto" and not self._can_warm_start(X.shape[1]):
-            fitted, held_out = fit_automatically(self, chosen, X, y, targets, routed or {}, bridge.over)
+            fitted, held_out = fit_automatically(self, chosen, X, y, targets, params, bridge)
         if fitted is None:
             fitted = self._fit_at_ridge(chosen, X, targets, bridge)
         bridge.close(fitted.rules)
-        attributes = {**held_out, **fitted_attributes(fitted.rules)}
+        attributes = {**held_out, **self._fitted_attributes(targets, limits, fitted.rules)}
         self._store(fitted.task.objective.samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
         return self
 
@@ -184,13 +192,18 @@ class ImplicitEstimator(
         """Return the :class:`Averaged` of members from different starts at the ridge that is given, or was chosen."""
         task = self._make_task(X, targets)
         self.alpha_ = self.alpha if self.alpha != "auto" else getattr(self, "alpha_", FALLBACK_ALPHA)
-        random_state = check_random_state(self.random_state)
-        starts = self._starts(task, chosen.method, random_state)
+        starts = self._starts(task, chosen.method, check_random_state(self.random_state))
         results = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(self._train)(chosen.method, task, some, bridge) for some in starts
         )
-        last = results[0]
-        if not (last.converged or last.stopped) and _still_falling(last):
+        result = results[0]
+        if any(result.interrupted for result in results):
+            warnings.warn(
+                f"Training was interrupted after {result.n_iter} iterations of a start. The best rule so far is kept.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        elif not (result.converged or result.stopped) and _still_falling(result):
             warnings.warn(
                 f"Training stopped after max_iter={self.max_iter} iterations while the objective was still falling by "
                 f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter.",
@@ -199,9 +212,19 @@ class ImplicitEstimator(
             )
         self.validation_scores_ = self.best_validation_score_ = None
         if chosen.method.holds_out:
-            self.validation_scores_ = last.scores
-            self.best_validation_score_ = float(last.scores.max())
+            self.validation_scores_ = result.scores
+            self.best_validation_score_ = float(result.scores.max()) if result.scores.size else None
         return averaged(task, results)
+
+    def _fitted_attributes(self, targets, limits, rules):
+        """Return what a copy of the estimator needs to predict as the mean of some rules does."""
+        attributes = {"rule_": average(*rules), "rules_": list(rules), "_input_range": limits}
+        return {**targets.attributes, **attributes, "_n_features_out": self.n_hidden * len(rules)}
+
+    def _open_bridge(self, targets, data, max_iter, limits=None, verbose=0):
+        """Return the :class:`CallbackBridge` of a fit to data (X, y, weights) of at most ``max_iter`` iterations."""
+        context = self._init_callback_context(max_subtasks=None if max_iter is None else max_iter + 1)
+        return CallbackBridge(self, context, *data, partial(self._fitted_attributes, targets, limits), verbose)
 
     def _store(self, samples, attributes, n_iter, objectives, stages, progress=(None, None, None)):
         """Set the fitted attributes; ``progress`` is what partial_fit goes on with."""
@@ -238,11 +261,16 @@ class ImplicitEstimator(
         """Return the best :class:`TrainingResult` over the starts."""
         best = None
         for schedule, start in starts:
-            result = method.train(task, schedule, *start, bridge.over(task))
+            try:
+                result = method.train(task, schedule, *start, bridge.over(task.objective), keep_interrupted=True)
+            except KeyboardInterrupt:
+                if best is None:
+                    raise
+                return replace(best, interrupted=True)
             if best is None or result.evaluation.objective < best.evaluation.objective:
                 best = result
-            if result.stopped:
-                break
+            if result.stopped or result.interrupted:
+                return replace(best, stopped=result.stopped, interrupted=result.interrupted)
         return best
 
     def _can_warm_start(self, n_inputs):

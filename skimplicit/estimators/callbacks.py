@@ -40,9 +40,9 @@ class CallbackBridge:
         self.task = self.context.subcontext(task_name="iteration")
         self.task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def over(self, task):
-        """Return the callback of a run for a :class:`~skimplicit.training.TrainingTask`."""
-        return partial(self._report, task.objective)
+    def over(self, objective):
+        """Return the callback of a run that minimises an :class:`~skimplicit.training.ImplicitObjective`."""
+        return partial(self._report, objective)
 
     def _report(self, objective, iteration):
         """Report an iteration; True when a callback asks to stop."""
@@ -69,9 +69,14 @@ class CallbackBridge:
         ----------
         rules : sequence of ImplicitRule
             The members.
+
+        Returns
+        -------
+        bool
+            Whether a callback asks to stop the level above.
         """
         self.task.call_on_fit_task_end(estimator=self.estimator)
-        self.context.call_on_fit_task_end(
+        return self.context.call_on_fit_task_end(
             estimator=self.estimator,
             reconstruction_attributes=lambda: self.fitted_attributes(rules),
             **self.data,

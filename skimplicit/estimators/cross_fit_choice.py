@@ -51,7 +51,7 @@ class CrossFit:
     n_iter: int
 
 
-def cross_fit(members, n_jobs, callback):
+def cross_fit(members, n_jobs, bridge):
     """Train members along rising ridges and choose by the rows that each has not seen.
 
     Parameters
@@ -60,8 +60,8 @@ def cross_fit(members, n_jobs, callback):
         The members, each with its fold.
     n_jobs : int or None
         Members trained side by side, in threads.
-    callback : callable
-        ``callback(task)`` returns what is told of every iteration of a run.
+    bridge : CallbackBridge
+        Reports every iteration.
 
     Returns
     -------
@@ -69,10 +69,10 @@ def cross_fit(members, n_jobs, callback):
         The choice.
     """
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    paths = parallel(delayed(member.rise)(callback) for member in members)
+    paths = parallel(delayed(member.rise)(bridge) for member in members)
     if np.argmin(_mean_losses(members, paths)[1]) == 0:
         # The smallest ridge wins: the best one may be smaller still.
-        paths = parallel(delayed(m.fall)(path, callback) for m, path in zip(members, paths, strict=True))
+        paths = parallel(delayed(m.fall)(path, bridge) for m, path in zip(members, paths, strict=True))
     alphas, losses = _mean_losses(members, paths)
     best = int(np.argmin(losses))
     alpha = float(alphas[best])
@@ -112,7 +112,9 @@ def _mean_loss(members, kept):
     """
     losses = [m.loss(predictions[m.fold.test], m.fold.test) for m, predictions in zip(members, kept, strict=True)]
     sizes = [m.fold_weight for m in members]
-    return float(np.average(losses, weights=sizes)) - 0.5 * float(np.sum(_spread(members, kept) / members[0].task.objective.samples.Y_scale**2))
+    return float(np.average(losses, weights=sizes)) - 0.5 * float(
+        np.sum(_spread(members, kept) / members[0].task.objective.samples.Y_scale ** 2)
+    )
 
 
 def _spread(members, kept):

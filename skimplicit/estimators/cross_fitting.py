@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skimplicit.estimators.folds import row_counts
 from skimplicit.rows import InputRange
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
@@ -95,8 +96,7 @@ class Member:
     def __init__(self, estimator, method, X, targets, fold):
         self.fold, self.method, self.targets = fold, method, targets
         self.max_iter = estimator.max_iter
-        # A splitter may draw a row twice.
-        counts = np.bincount(fold.train, minlength=X.shape[0]).astype(float)
+        counts = row_counts(fold.train, X.shape[0])
         self.task = estimator._make_task(X, targets.weighted(counts), direct_ridge=WAY_DIRECT_RIDGE)
         self.budget = estimator._make_budget(self.task.objective.samples)
         self.range = InputRange.of(X[fold.train]) if estimator.clip else None
@@ -117,7 +117,7 @@ class Member:
         """Return what a point predicts for some rows, shape (k, q)."""
         return self.task.objective.rule(point).predict(self.inputs[rows])
 
-    def rise(self, callback):
+    def rise(self, bridge):
         """Train along rising ridges until the held-out loss rises; return the :class:`FoldPath`."""
         samples, constraints = self.task.objective.samples, self.task.constraints
         start = random_weights(self.n_hidden, samples, constraints, np.random.RandomState(self.fold.seed))
@@ -126,21 +126,21 @@ class Member:
             schedule = [Stage(FIRST_ALPHA, None, first, _STAGE_TOL)]
         else:
             schedule = continuation(FIRST_ALPHA, self.budget, first, _STAGE_TOL)
-        return self._walk(schedule, start, later, _FACTOR, _LARGEST_ALPHA, _PATIENCE, callback)
+        return self._walk(schedule, start, later, _FACTOR, _LARGEST_ALPHA, _PATIENCE, bridge)
 
-    def fall(self, path, callback):
+    def fall(self, path, bridge):
         """Train on from the first ridge of a path to smaller ones, as long as that helps; return the joined path."""
         first = path.points[0]
         schedule = [Stage(path.alphas[0], self.budget, 1, np.inf)]
         later = self._iterations()[1]
-        below = self._walk(schedule, (first.W, first.b), later, 1 / _FACTOR, _SMALLEST_ALPHA, 1, callback)
+        below = self._walk(schedule, (first.W, first.b), later, 1 / _FACTOR, _SMALLEST_ALPHA, 1, bridge)
         return path.joined(below)
 
     def _iterations(self):
         n_inputs = self.task.objective.samples.n_inputs
         return [min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, n_inputs, self.task)]
 
-    def _walk(self, schedule, start, later, factor, last, patience, callback):
+    def _walk(self, schedule, start, later, factor, last, patience, bridge):
         """Go from ridge to ridge until the held-out loss has been worse for a while, or ``last`` is reached."""
         losses = []
 
@@ -152,7 +152,7 @@ class Member:
                 return []
             return [Stage(alpha, self.budget, later, _STAGE_TOL), go_on]
 
-        result = self.method.train(self.task, [*schedule, go_on], *start, callback(self.task))
+        result = self.method.train(self.task, [*schedule, go_on], *start, bridge.over(self.task.objective))
         ends = result.ends[-len(losses) :]
         points = tuple(end.point for end in ends)
         return FoldPath(tuple(end.stage.alpha for end in ends), points, tuple(map(self.predict, points)), result.n_iter)

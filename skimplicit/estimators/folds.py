@@ -1,99 +1,107 @@
-"""The folds of a cross-fit: drawn from the distinct rows, or by the user's splitter."""
+"""Folds of a cross-validation: made from ``cv``, checked, and counted in weights; metadata on their way there."""
 
-import warnings
+from numbers import Integral
 
 import numpy as np
-from scipy import sparse
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
+from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["canonical_order", "shuffled_folds", "user_folds"]
+__all__ = ["FoldsMixin", "check_fold_weights", "row_counts"]
 
-# Folds of the default. With many rows two of the five are held out: they tell enough, and the others cost as much.
-_N_FOLDS, _MANY_ROWS, _FEW_FOLDS = 5, 2500, 2
-# Entries up to which a sparse matrix is made dense to order its rows.
-_DENSE_SIZE = 10**7
+# Number of folds where ``cv`` is None.
+_N_FOLDS = 5
 
 
-def canonical_order(U, Y):
-    """Return an order of distinct rows of [U Y] that does not depend on how they are given, nor on their units.
+class FoldsMixin:
+    """Folds of an estimator with a parameter ``cv``, and the routing of metadata to its splitter."""
+
+    def get_metadata_routing(self):
+        """Return where metadata go: those of ``fit`` to the splitter ``cv``.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+            The routing.
+        """
+        # Of an iterable of splits nothing is to be routed, and a generator must not be used up here.
+        splitter = self.cv if hasattr(self.cv, "split") else check_cv(_N_FOLDS)
+        mapping = MethodMapping().add(caller="fit", callee="split")
+        return MetadataRouter(owner=self).add_self_request(self).add(splitter=splitter, method_mapping=mapping)
+
+    def _make_folds(self, X, y, classifier, seed, params):
+        """Return the folds of validated data, a list of (training rows, held-out rows).
+
+        ``params`` are the metadata of ``fit``; ``seed`` shuffles the folds where ``cv`` is only their number.
+        """
+        routed = process_routing(self, "fit", **params).splitter.split if _routing_enabled() else {}
+        splitter = _make_splitter(self.cv, y, classifier, seed)
+        folds = [tuple(_row_numbers(rows, X.shape[0]) for rows in fold) for fold in splitter.split(X, y, **routed)]
+        if not folds:
+            raise ValueError(
+                f"cv={self.cv!r} yields no splits. A generator can be used only once: give a list of its splits."
+            )
+        for number, fold in enumerate(folds):
+            for part, rows in zip(("training", "held-out"), fold, strict=True):
+                if rows.size == 0:
+                    raise ValueError(f"Fold {number} of cv has no {part} sample.")
+        return folds
+
+
+def _make_splitter(cv, y, classifier, seed):
+    """Return the splitter; a number, or None, stands for shuffled folds, stratified for classes."""
+    if cv is not None and not isinstance(cv, Integral):
+        return check_cv(cv)
+    stratified = classifier and type_of_target(y) in ("binary", "multiclass")
+    return (StratifiedKFold if stratified else KFold)(_N_FOLDS if cv is None else cv, shuffle=True, random_state=seed)
+
+
+def _row_numbers(rows, n_samples):
+    """Return the numbers of rows that a splitter may give as a mask."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool and rows.shape == (n_samples,):
+        return np.flatnonzero(rows)
+    if rows.size and (rows.dtype.kind not in "iu" or rows.min() < -n_samples or rows.max() >= n_samples):
+        raise ValueError(f"cv yields {rows!r}, which are not rows of the {n_samples} samples.")
+    return rows.astype(np.intp) % n_samples
+
+
+def row_counts(rows, n_samples):
+    """Return how often each sample is among some rows: a splitter may draw it twice.
 
     Parameters
     ----------
-    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
-        Distinct rows.
+    rows : ndarray of int
+        Rows.
+    n_samples : int
+        Number m of samples.
 
     Returns
     -------
-    ndarray of int of shape (m,)
-        The order: by the first input, then the second, and so on. That of a large sparse matrix is the given one.
+    ndarray of shape (m,)
+        The counts, as floats.
     """
-    if sparse.issparse(U):
-        if U.shape[0] * U.shape[1] > _DENSE_SIZE:
-            return np.arange(U.shape[0])
-        U = U.toarray()
-    return np.lexsort(np.hstack([U, Y]).T[::-1])
+    return np.bincount(rows, minlength=n_samples).astype(float)
 
 
-def shuffled_folds(U, Y, labels, random_state):
-    """Return folds of distinct rows, shuffled, and stratified where there are labels.
+def check_fold_weights(weights, folds):
+    """Refuse folds in which no sample counts.
 
     Parameters
     ----------
-    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
-        Distinct rows.
-    labels : ndarray of shape (m,) or None
-        Classes.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    list of tuple of ndarray
-        Training and held-out rows; the first two of five folds where there are more than 2,500 rows, and none where
-        there are fewer than four.
-    """
-    m = U.shape[0]
-    if m < 4:
-        return []
-    order = canonical_order(U, Y)
-    n_folds = min(_N_FOLDS, m // 2)
-    splitter = (KFold if labels is None else StratifiedKFold)(n_folds, shuffle=True, random_state=random_state)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds is in some of them only
-        if labels is not None and np.unique(labels, return_counts=True)[1].max() < n_folds:
-            splitter = KFold(n_folds, shuffle=True, random_state=random_state)
-        folds = [
-            (order[train], order[test])
-            for train, test in splitter.split(order, labels if labels is None else labels[order])
-        ]
-    return folds[:_FEW_FOLDS] if m > _MANY_ROWS else folds
-
-
-def user_folds(cv, X, y, classifier, routed):
-    """Return the folds of a user's splitter.
-
-    Parameters
-    ----------
-    cv : cross-validation splitter or iterable
-        The splitter.
-    X, y : array-like
-        The data.
-    classifier : bool
-        Whether y holds classes.
-    routed : dict
-        Metadata for its ``split``.
-
-    Returns
-    -------
-    list of tuple of ndarray
+    weights : ndarray of shape (m,) or None
+        Weights of the samples; None for ones.
+    folds : list of tuple of ndarray
         Training and held-out rows.
 
     Raises
     ------
     ValueError
-        If there is no fold, as with a generator that has been used up.
+        If all weights of a part of a fold are zero.
     """
-    folds = list(check_cv(cv, y, classifier=classifier).split(X, y, **routed))
-    if not folds:
-        raise ValueError("cv has no folds: a generator can be used once only.")
-    return folds
+    if weights is None:
+        return
+    for number, fold in enumerate(folds):
+        for part, rows in zip(("training", "held-out"), fold, strict=True):
+            if not np.any(weights[rows] > 0):
+                raise ValueError(f"sample_weight is zero for every {part} sample of fold {number} of cv.")

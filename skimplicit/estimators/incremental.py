@@ -136,7 +136,6 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
     rule = getattr(estimator, "rule_", None)
     if rule is None:
         units = Samples(U, Y, weights, estimator.fit_intercept, scale_targets).open_units()
-        made_for, optimiser, random_state = None, None, check_random_state(estimator.random_state)
     else:
         units = estimator._units
         if (rule.n_hidden, rule.n_outputs) != (n, q):
@@ -144,18 +143,12 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
                 f"partial_fit goes on from a rule with n_hidden={rule.n_hidden} and {rule.n_outputs} outputs, got "
                 f"n_hidden={n} and y with {q} outputs."
             )
-        made_for, optimiser, random_state = deepcopy(estimator._progress)
-        random_state = random_state or check_random_state(estimator.random_state)
+    made_for, optimiser, random_state = _memory(estimator, rule)
     objective = estimator._make_objective(units.like(U, Y, weights), chosen.activation, chosen.direct)
     constraints = estimator._make_constraints(chosen, units)
     stage = Stage(estimator.alpha, estimator._make_budget(units), 1, estimator.tol)
     run = chosen.method.begin(TrainingTask(objective, constraints, random_state=random_state))
-    if rule is None:
-        W, b = random_weights(n, objective.samples, constraints, random_state)
-        readout = Readout(np.zeros((q, n)), np.zeros((q, p)) if chosen.direct else None, np.zeros(q))
-        point = Point(W, b, readout, np.zeros(n))
-    else:
-        point = objective.point_of(rule)
+    point = _random_point(n, objective, constraints, random_state) if rule is None else objective.point_of(rule)
     # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers.
     point = replace(point, W=run.problem(stage, n, n + p).project(point.W))
     wanted = (run.make_optimiser, chosen.direct, stage.column_budget is None)
@@ -165,8 +158,23 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
     if point is None:
         raise ValueError(
             f"partial_fit diverged with learning_rate_init={run.learning_rate}; the rule is as it was before. "
-            " Lower learning_rate_init, or scale X and y as in the first call."
+            "Lower learning_rate_init, or scale X and y as in the first call."
         )
     ridge = 0.5 * estimator.alpha * (np.sum(point.W**2) + point.readout.squared_norm())
     value = objective.loss_at(point, _PASS_TOL) + float(ridge)
     return objective.samples, objective.rule(point), value, (wanted, optimiser, random_state)
+
+
+def _memory(estimator, rule):
+    """Return what the optimiser was made for, the optimiser and the random state, as the last pass has left them."""
+    made_for, optimiser, random_state = (None, None, None) if rule is None else deepcopy(estimator._progress)
+    return made_for, optimiser, random_state or check_random_state(estimator.random_state)
+
+
+def _random_point(n_hidden, objective, constraints, random_state):
+    """Return random weights with a readout of zeros."""
+    samples = objective.samples
+    W, b = random_weights(n_hidden, samples, constraints, random_state)
+    C, c = np.zeros((samples.n_outputs, n_hidden)), np.zeros(samples.n_outputs)
+    D = np.zeros((samples.n_outputs, samples.n_inputs)) if objective.direct else None
+    return Point(W, b, Readout(C, D, c), np.zeros(n_hidden))

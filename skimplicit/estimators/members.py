@@ -75,7 +75,7 @@ def averaged(task, results, choice=None):
     )
 
 
-def fit_members(estimator, method, X, targets, folds, n_members, seeds, callback):
+def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge):
     """Cross-fit members, choose the ridge and train the members on, on all rows.
 
     Parameters
@@ -94,8 +94,8 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, callback
         Rules to average; more members than folds share folds, from other starts.
     seeds : ndarray of int of shape (max(n_members, n_folds),)
         Seeds of the starting weights.
-    callback : callable
-        ``callback(task)`` returns what is told of every iteration of a run.
+    bridge : CallbackBridge
+        Reports every iteration.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, callback
     members = [
         Member(estimator, method, X, targets, Fold(*folds[k % len(folds)], int(seed))) for k, seed in enumerate(seeds)
     ]
-    choice = cross_fit(members, estimator.n_jobs, callback)
+    choice = cross_fit(members, estimator.n_jobs, bridge)
     task = estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
     budget = estimator._make_budget(task.objective.samples)
     n_inputs = task.objective.samples.n_inputs
@@ -118,7 +118,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, callback
 
     def train_on(member, point):
         start = task.objective.weights_of(member.task.objective.rule(point))
-        return method.train(task, [Stage(choice.alpha, budget, n_iter, _TOL)], *start, callback(task))
+        return method.train(task, [Stage(choice.alpha, budget, n_iter, _TOL)], *start, bridge.over(task.objective))
 
     pairs = list(zip(choice.members, choice.points, strict=True))[:n_members]
     results = Parallel(n_jobs=estimator.n_jobs, prefer="threads")(delayed(train_on)(*pair) for pair in pairs)

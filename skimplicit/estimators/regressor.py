@@ -32,12 +32,12 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     n_iter_ : int
         Outer iterations run.
     objective_history_ : ndarray
-        True objective after each accepted iteration; it never rises within a step of the schedule.
+        True objective after each accepted iteration; it never rises within a stage of the schedule.
     objective_stages_ : ndarray of int
-        Step of the schedule that each value belongs to.
+        Stage of the schedule that each value belongs to.
     validation_scores_ : ndarray or None
         Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch of
-        the last step of the schedule; None without ``early_stopping``.
+        the last stage of the schedule; None without ``early_stopping``.
     best_validation_score_ : float or None
         The largest of them.
     column_norms_ : ndarray of shape (n_features,)

@@ -102,7 +102,7 @@ RULE_PARAMETERS = {
     ),
     "cv": Parameter(
         None,
-        "None, cross-validation splitter or iterable",
+        "int, cross-validation splitter, iterable or None",
         'Folds that the members are not trained on, for ``alpha="auto"``: None for five shuffled folds of the distinct '
         "rows, stratified for classes. For rows that depend on one another, a splitter that keeps them together, such "
         "as GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",

@@ -94,8 +94,8 @@ class StatesProblem:
             Z = self.drive
         gradient += w * (self.divergence.modulus * X - Z)
         if self.feed.size:
-            pull = phi(X @ self.feed.T + self.fed_drive) - self.fed_states
-            gradient += (self.fed_weights * pull) @ self.feed
+            mismatch = phi(X @ self.feed.T + self.fed_drive) - self.fed_states
+            gradient += (self.fed_weights * mismatch) @ self.feed
         return gradient
 
     @cached_property

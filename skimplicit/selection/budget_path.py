@@ -5,16 +5,20 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators import ImplicitRegressor
+from skimplicit.estimators.alpha_search import RidgePathMixin
+from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.methods import get_method
+from skimplicit.estimators.targets import check_weights
 from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
 from skimplicit.training import Stage
 from skimplicit.training.continuation import alpha_schedule, last_budget, random_weights
 
-__all__ = ["ImplicitPath", "check_groups", "implicit_path"]
+__all__ = ["ImplicitPath", "check_budgets", "check_estimator", "check_groups", "follow_path", "implicit_path"]
 
 # Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for.
 _DENSE_ITER, _BUDGET_ITER = 30, 5
@@ -26,6 +30,8 @@ _ALPHA = 3e-3
 # (a square) whose column is small at the start can die before it is noticed. Of 18 paths on 640 rows of Friedman 1 with
 # 40 noise inputs, 2 rank a true input below noise with this start and ridge, 5 with those of a fit and .01.
 _START_SPREAD = 4.0
+# Parameters of a fit whose place the schedule of the path takes.
+_WITHOUT_EFFECT = {"column_budget", "max_iter", "n_init", "tol", "verbose", "warm_start"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,9 @@ def implicit_path(
     sample_weight : array-like of shape (n_samples,) or None
         Weights of the samples.
     **parameters
-        Parameters to set on the estimator, for instance ``n_hidden=10`` or ``random_state=0``.
+        Parameters to set on the estimator, for instance ``n_hidden=10`` or ``random_state=0``. Those of a single fit
+        (``max_iter``, ``tol``, ``n_init``, ``warm_start``, ``verbose``, ``column_budget``) are refused: a path has a
+        schedule of its own.
 
     Returns
     -------
@@ -134,47 +142,129 @@ def implicit_path(
     >>> sorted(path.shares.argsort()[-5:].tolist())
     [0, 1, 2, 3, 4]
     """
-    estimator = clone(ImplicitRegressor() if estimator is None else estimator)
-    estimator.set_params(**{"direct": False, **parameters, "alpha": alpha, "column_budget": 1.0})
-    estimator._validate_params()
-    column_budgets = _check_budgets(column_budgets)
-    X, y = estimator._validate_data(X, y)
+    ignored = sorted(_WITHOUT_EFFECT & parameters.keys())
+    if ignored:
+        raise ValueError(f"{', '.join(ignored)} would have no effect on a path, which has a schedule of its own.")
+    model = clone(ImplicitRegressor() if estimator is None else check_estimator(estimator))
+    model.set_params(**{"direct": False, **parameters, "alpha": alpha, "column_budget": 1.0})
+    model._validate_params()
+    column_budgets = check_budgets(column_budgets)
+    X, y = model._validate_data(X, y)
     groups = check_groups(groups, X.shape[1])
-    task, method = estimator._make_task(X, estimator._encode(X, y, sample_weight), groups), get_method(estimator.method)
-    objective = task.objective
-    budget = ColumnBudget(np.inf, objective.samples.budget_weights(groups), groups)
+    sample_weight = check_weights(sample_weight, X)
+    return follow_path(model, (X, y, sample_weight), model._encode_targets(y, sample_weight), column_budgets, groups)[0]
 
-    random_state = check_random_state(estimator.random_state)
-    W, b = random_weights(estimator.n_hidden, objective.samples, task.constraints, random_state)
-    W[:, estimator.n_hidden :] *= _START_SPREAD
-    schedule = alpha_schedule(alpha, _DENSE_ITER, _TOL)
-    dense = method.train(task, schedule, W, b)
-    used = budget.norm(dense.evaluation.point.W[:, estimator.n_hidden :])
+
+@with_callbacks
+def follow_path(model, data, targets, column_budgets, groups, X=None):
+    """Train rules for ever smaller budgets on data that have been validated.
+
+    Parameters
+    ----------
+    model : ImplicitRegressor or ImplicitClassifier
+        Unfitted, with the ridge of the path and without a direct term.
+    data : tuple of array-like
+        X, y and the weights of the samples or None, as callbacks get them.
+    targets : EncodedTargets
+        Targets and weights as training takes them.
+    column_budgets : int or ndarray
+        Budgets, or their number.
+    groups : ndarray of int of shape (p,) or None
+        Groups of inputs.
+    X : array-like or None
+        Inputs of all targets, when they are more than those in ``data``.
+
+    Returns
+    -------
+    path : ImplicitPath
+        The path, up to where a callback asked to stop; at least its first budget.
+    stop : bool
+        Whether a callback asks to stop what the path is a part of.
+    """
+    task, method = model._make_task(data[0] if X is None else X, targets, groups), get_method(model.method)
+    objective, alpha = task.objective, model.alpha
+    budget = ColumnBudget(np.inf, objective.samples.budget_weights(groups), groups)
+    most = column_budgets if isinstance(column_budgets, Integral) else column_budgets.size
+    bridge = model._open_bridge(targets, data, _DENSE_ITER + _BUDGET_ITER * most)
+    W, b = random_weights(model.n_hidden, objective.samples, task.constraints, check_random_state(model.random_state))
+    W[:, model.n_hidden :] *= _START_SPREAD
+    dense = method.train(task, alpha_schedule(alpha, _DENSE_ITER, _TOL), W, b, bridge.over(task.objective))
+    start = dense.evaluation.point
     if isinstance(column_budgets, Integral):
-        end = last_budget(dense.evaluation, budget, _END_SHARE)
+        used, end = budget.norm(start.W[:, model.n_hidden :]), last_budget(dense.evaluation, budget, _END_SHARE)
         if not 0 < end < used:
             used, end = 1.0, 1e-3  # a rule without inputs: no budget means anything, any will do
         column_budgets = np.geomspace(used, end, column_budgets)
-    stages = [Stage(alpha, replace(budget, bound=float(bound)), _BUDGET_ITER, _TOL) for bound in column_budgets]
-    course = method.train(task, stages, dense.evaluation.point.W, dense.evaluation.point.b)
+    iterations = 0 if dense.stopped else _BUDGET_ITER
+    stages = [Stage(alpha, replace(budget, bound=float(bound)), iterations, _TOL) for bound in column_budgets]
+    course = method.train(task, stages[:1] if dense.stopped else stages, start.W, start.b, bridge.over(task.objective))
+    stop = bridge.close([task.objective.rule(course.evaluation.point)])
+    return _path_of(objective, start, course, groups), stop
+
+
+def _path_of(objective, start, course, groups):
+    """Return the :class:`ImplicitPath` of a course from the point of the dense rule."""
     rules = tuple(objective.rule(end.point) for end in course.ends)
-    n_iter = np.bincount(course.stages, minlength=len(stages))
+    n_iter = np.bincount(course.stages, minlength=len(rules))
     null_loss = objective.null_loss
     varies = null_loss > np.finfo(float).eps  # targets are scaled: less than this is rounding
     return ImplicitPath(
-        column_budgets=np.asarray(column_budgets, dtype=float),
+        column_budgets=np.array([end.stage.column_budget.bound for end in course.ends]),
         column_norms=np.array([np.abs(rule.B).max(axis=0) for rule in rules]),
         rules=rules,
         train_scores=np.array([1 - end.loss / null_loss if varies else 0.0 for end in course.ends]),
         converged=n_iter < _BUDGET_ITER,
         n_iter=n_iter,
-        dense_rule=objective.rule(dense.evaluation.point),
+        dense_rule=objective.rule(start),
         groups=groups,
     )
 
 
-def _check_budgets(column_budgets):
-    """Return the number of budgets, or decreasing budgets."""
+def check_estimator(estimator):
+    """Return an estimator that a path can go by.
+
+    Parameters
+    ----------
+    estimator : ImplicitRegressor or ImplicitClassifier
+        The estimator.
+
+    Returns
+    -------
+    ImplicitRegressor or ImplicitClassifier
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else, or an estimator that chooses alpha: along a path alpha is one number.
+    """
+    if not isinstance(estimator, ImplicitEstimator) or isinstance(estimator, RidgePathMixin):
+        name = estimator.__name__ + " itself" if isinstance(estimator, type) else type(estimator).__name__
+        raise TypeError(
+            f"estimator must be an ImplicitRegressor or ImplicitClassifier, got {name}. To choose alpha too, search "
+            "over the parameter alpha of one of these."
+        )
+    return estimator
+
+
+def check_budgets(column_budgets):
+    """Return the number of budgets, or decreasing budgets.
+
+    Parameters
+    ----------
+    column_budgets : int, array-like of positive floats, or None
+        Budgets, or their number.
+
+    Returns
+    -------
+    int or ndarray of shape (n_budgets,)
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive number or a list of positive finite ones.
+    """
     if column_budgets is None:
         return 20
     if isinstance(column_budgets, Integral) and not isinstance(column_budgets, bool):

@@ -1,22 +1,27 @@
 """ImplicitFeatureSelector: inputs that matter to a deep rule, found along a budget path, judged by refits."""
 
 import warnings
-from numbers import Integral
+from numbers import Integral, Number
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone, is_classifier
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.feature_selection import SelectorMixin
-from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted, validate_data
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils.metadata_routing import _raise_for_params
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
-from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.selection.budget_path import check_groups
-from skimplicit.selection.subset_search import SubsetSearch, choose_size
+from skimplicit.estimators.folds import FoldsMixin, check_fold_weights
+from skimplicit.estimators.side_by_side import data_of
+from skimplicit.estimators.targets import check_weights
+from skimplicit.selection.budget_path import check_budgets, check_estimator, check_groups
+from skimplicit.selection.held_out_score import HeldOutSkill, ScorerOnFolds, SelectionData, constant_score
+from skimplicit.selection.refitted_rule import RefittedRuleMixin
+from skimplicit.selection.subset_search import SubsetSearch, choose_size, standard_error
 
 __all__ = ["ImplicitFeatureSelector"]
 
@@ -26,50 +31,55 @@ _MOST_CLASSES = 20
 _REFIT_ALPHA = 1e-2
 
 
-def _delegated(name):
-    """Offer a method when the refitted estimator (before ``fit``: the estimator) has it."""
-
-    def check(self):
-        getattr(getattr(self, "estimator_", self.estimator or ImplicitRegressor()), name)
-        return True
-
-    return available_if(check)
-
-
-class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
+class ImplicitFeatureSelector(
+    FoldsMixin, RefittedRuleMixin, CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin, BaseEstimator
+):
     """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``, for falling k.
 
     1. A path of rules under falling column budgets ranks the inputs by their mean share in the budget, that is by how
        long and how large their columns of B live.
     2. The number of inputs is given, or chosen by cross-validation: on every fold a path of its own ranks the inputs,
        rules without a budget are refitted on the best few, and the smallest number within one standard error of the
-       best held-out score is taken.
+       best held-out score is taken. The inputs that most folds then select are selected, in the order of the path on
+       all data where folds do not decide.
     3. A rule without a budget is refitted on the selected inputs.
+
+    To scikit-learn it is what its estimator is, and once fitted what ``estimator_`` is.
 
     Parameters
     ----------
     estimator : ImplicitRegressor, ImplicitClassifier or None
-        Rule to train; its ``alpha`` and ``max_iter`` are those of the refit. None for an ImplicitClassifier when y
-        holds strings, booleans or at most 20 distinct integers, and an ``ImplicitRegressor(alpha=0.01)`` otherwise.
+        Rule to train, without a ``column_budget``; all its parameters are kept for the refit. ``constraints`` speak of
+        B for all inputs, with zeros for those that are not selected. None for an ImplicitClassifier when y holds
+        strings, booleans or at most 20 distinct integers, and an ``ImplicitRegressor(alpha=0.01)`` otherwise; since
+        nobody can know before ``fit``, scikit-learn then takes the selector for a regressor and does not stratify the
+        folds of its own searches: give them ``StratifiedKFold``, or give the classifier here.
     n_features_to_select : int, float or None
         Number of inputs (of groups, with groups); a float in (0, 1] for a share; None to choose by cross-validation.
     column_budgets : int, array-like of float, or None
         Budgets of the path, or their number; see :func:`~skimplicit.implicit_path`.
     groups : array-like of shape (n_features,) or None
         Labels; inputs with the same label (one-hot columns) are selected together.
-    cv : int, cross-validation splitter or iterable
-        Folds, as in scikit-learn.
+    scoring : str, callable or None
+        What held-out predictions are judged by, larger for better: a name or ``scorer(estimator, X, y)`` as in
+        scikit-learn, which gets ``sample_weight`` where it takes it. None for the share of the held-out loss of a
+        constant that the rule removes, the squared error or, for classes, the log-loss, with samples and classes
+        weighed as in training; for numbers this is R2, pooled over the folds.
+    cv : int, cross-validation splitter, iterable or None
+        Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for classes and seeded
+        by ``random_state``, None for five of them.
     n_jobs : int or None
         Folds and refits that run side by side.
     random_state : int, RandomState instance or None
-        Source of the starting weights.
+        Source of the folds, and of the starting weights where the estimator has no ``random_state`` of its own.
 
     Attributes
     ----------
     support_ : ndarray of bool of shape (n_features,)
         The selected inputs.
     ranking_ : ndarray of int of shape (n_features,)
-        1 for selected inputs, then 2, 3, ... in the order in which the path lets go of them, the last survivor first.
+        1 for selected inputs, then 2, 3, ... by the number of folds that select them and then in the order in which the
+        path on all data lets go of them, the last survivor first.
     n_features_ : int
         Number of selected inputs.
     column_budgets_ : ndarray of shape (n_budgets,)
@@ -81,8 +91,8 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
     best_budget_ : float
         Budget of the path at which the selected inputs stand out most from the others.
     cv_results_ : dict of ndarray
-        ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules;
-        empty when the number was given.
+        ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules,
+        by ``scoring``; empty when the number was given.
     selection_frequency_ : ndarray of shape (n_features,)
         Share of the folds on whose path the input is among the ``n_features_`` best; without cross-validation 1 or 0.
     estimator_ : estimator
@@ -116,6 +126,7 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         ],
         "column_budgets": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
         "groups": [None, "array-like"],
+        "scoring": [None, StrOptions(set(get_scorer_names())), callable],
         "cv": ["cv_object"],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
@@ -123,11 +134,12 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
 
     def __init__(
         self,
-        *,
         estimator=None,
+        *,
         n_features_to_select=None,
         column_budgets=None,
         groups=None,
+        scoring=None,
         cv=5,
         n_jobs=None,
         random_state=None,
@@ -136,13 +148,20 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         self.n_features_to_select = n_features_to_select
         self.column_budgets = column_budgets
         self.groups = groups
+        self.scoring = scoring
         self.cv = cv
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, **params):
         """Select inputs and refit a rule on them.
+
+        A KeyboardInterrupt (Ctrl-C) before the refit is not caught, for there is no selection yet; in the refit it
+        keeps the best rule so far. Callbacks see the path, the folds, the sizes and the refit as tasks of ``fit``, and
+        their iterations when they are auto-propagated. A callback that asks to stop ends the level that it stops: a
+        path, a round of folds (the rest of the selection then goes by those before), or the search for the size.
 
         Parameters
         ----------
@@ -152,58 +171,43 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
             Targets.
         sample_weight : array-like of shape (n_samples,) or None
             Weights of the samples, for training and for the held-out scores.
+        **params : dict
+            Passed to the ``split`` of the splitter ``cv``, for instance ``groups`` of samples; needs
+            ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
         self
-            The fitted selector.
+            The fitted selector. If the fit fails, the selector is as it was before.
         """
+        _raise_for_params(params, self, "fit")
         with unchanged_on_failure(self):
-            return self._fit(X, y, sample_weight)
+            return self._fit(X, y, sample_weight, params)
 
-    def _fit(self, X, y, sample_weight):
-        estimator = self._make_estimator(y)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=np.float64,
-            multi_output=not is_classifier(estimator),
-            y_numeric=not is_classifier(estimator),
-        )
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        groups = check_groups(self.groups, X.shape[1])
-        n_units = X.shape[1] if groups is None else int(groups.max()) + 1
+    def _fit(self, X, y, sample_weight, params):
+        y = _natural_type(y)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        search = SubsetSearch(estimator, self.column_budgets, groups, seed, self.n_jobs)
-
-        path = search.path(X, y, weight)
+        estimator = self._make_estimator(y, seed)
+        data = self._validate_all(estimator, X, y, sample_weight)
+        groups = check_groups(self.groups, data.X.shape[1])
+        search = SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self)
+        chooses = self.n_features_to_select is None and search.n_units > 1 and _num_samples(data.X) > 2
+        size, folds, rankings, scores = self._given_size(search.n_units), [], [], {}
+        if chooses:
+            metadata = {"sample_weight": sample_weight, **params}
+            folds = self._make_folds(data.X, data.y, is_classifier(estimator), seed, metadata)
+            check_fold_weights(data.targets.weights, folds)
+        for_hooks = data_of(data.X, data.y, data.sample_weight)
+        context = self._init_callback_context(max_subtasks=2 + chooses)
+        context.call_on_fit_task_begin(estimator=self, **for_hooks)
+        path = search.path(context)
         ranking = search.rank(path)
-        scores = {}
-        if self.n_features_to_select is None and n_units > 1 and _num_samples(X) > 2:
-            cv = check_cv(self.cv, y, classifier=is_classifier(estimator))
-            folds = list(cv.split(X, y))
-            rankings, scores = search.cross_validate(X, y, weight, folds, search.gaps(path))
-            size = choose_size(scores)
-            best = max(scores.values(), key=np.mean)
-            error = np.std(best, ddof=1) / np.sqrt(len(best))
-            if np.mean(best) - error <= search.constant_score(X, y, weight, folds):
-                size = 1
-                warnings.warn(
-                    "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
-                    "there may be nothing to find. The first input of the ranking is kept.",
-                    UserWarning,
-                    stacklevel=2,
-                )
-        else:
-            size, rankings = self._given_size(n_units), []
+        if chooses:
+            rankings, scores = self._cross_validate(search, folds, search.gaps(path), context)
+            size = self._choose(search, folds[: len(rankings)], scores)
+            ranking = search.agree(ranking, rankings, size)
         support = search.columns(ranking[:size])
-        selected = _safe_indexing(X, np.flatnonzero(support), axis=1)
-        refit = search.refit_estimator().fit(selected, y, **({} if weight is None else {"sample_weight": weight}))
-
+        self._refit(search.refit_estimator(support), data, support, context)
         self.path_ = path
         self.column_budgets_, self.column_norms_ = path.column_budgets, path.column_norms
         self.support_ = support
@@ -211,23 +215,77 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         self.ranking_ = search.positions(ranking, size)
         self.best_budget_ = float(path.column_budgets[path.clearest(support)])
         self.cv_results_ = _cv_results(scores)
-        frequency = [search.columns(fold_ranking[:size]) for fold_ranking in rankings]
+        frequency = [search.columns(of_fold[:size]) for of_fold in rankings]
         self.selection_frequency_ = np.mean(frequency, axis=0) if frequency else support.astype(float)
-        self.estimator_ = refit
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **for_hooks)
         return self
 
-    def _make_estimator(self, y):
+    def _validate_all(self, estimator, X, y, sample_weight):
+        """Return the :class:`SelectionData`."""
+        check_budgets(self.column_budgets)
+        estimator._validate_params()
+        estimator._check_choices()
+        of_classes = is_classifier(estimator)
+        checks = {"accept_sparse": "csr", "dtype": np.float64, "order": "C"}
+        X, y = validate_data(self, X, y, multi_output=not of_classes, y_numeric=not of_classes, **checks)
+        weights = check_weights(sample_weight, X)
+        return SelectionData(X, y, weights, estimator._encode_targets(y, weights))
+
+    def _cross_validate(self, search, folds, gaps, context):
+        """Return the rankings of the folds and the scores of the sizes."""
+        task = context.subcontext(task_name="cross-validation", max_subtasks=2)
+        task.call_on_fit_task_begin(estimator=self)
+        rankings, scores = search.cross_validate(folds, self._judge(search, folds), gaps, task)
+        task.call_on_fit_task_end(estimator=self)
+        return rankings, scores
+
+    def _judge(self, search, folds):
+        """Return what scores rules on held-out samples."""
+        if self.scoring is None:
+            return HeldOutSkill(search.estimator, search.data, folds)
+        return ScorerOnFolds(check_scoring(search.estimator, scoring=self.scoring), search.data, folds)
+
+    def _choose(self, search, folds, scores):
+        """Return the size that the scores speak for; 1, with a warning, when they speak for none."""
+        best = max(scores.values(), key=np.mean)
+        constant = constant_score(self._judge(search, folds), search.estimator, search.data, folds[: len(best)])
+        if np.mean(best) - standard_error(best) > constant:
+            return choose_size(scores)
+        warnings.warn(
+            "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
+            "there may be nothing to find. The first input of the ranking is kept.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return 1
+
+    def _refit(self, model, data, support, context):
+        """Fit the rule of the selected inputs."""
+        selected = _safe_indexing(data.X, np.flatnonzero(support), axis=1)
+        task = context.subcontext(task_name="refit")
+        with task.propagate_callback_context(model):
+            task.call_on_fit_task_begin(estimator=self)
+            model.fit(selected, data.y, data.sample_weight)
+        task.call_on_fit_task_end(estimator=self)
+        self.estimator_ = model
+
+    def _make_estimator(self, y, seed):
+        """Return a copy of the estimator with a number for its seed, its own where it has one."""
         if self.estimator is not None:
-            if not isinstance(self.estimator, ImplicitEstimator):
-                raise TypeError(
-                    "estimator must be an ImplicitRegressor or ImplicitClassifier, "
-                    f"got {type(self.estimator).__name__}."
+            model = clone(check_estimator(self.estimator))
+            if model.column_budget is not None:
+                raise ValueError(
+                    f"estimator has column_budget={model.column_budget!r}; it must be None: the budgets of the path "
+                    "are column_budgets, and the rule of the selected inputs has none."
                 )
-            return clone(self.estimator)
-        values = np.asarray(y)
-        if values.dtype.kind in "OUSb" or (values.dtype.kind in "iu" and np.unique(values).size <= _MOST_CLASSES):
-            return ImplicitClassifier()
-        return ImplicitRegressor(alpha=_REFIT_ALPHA)
+        else:
+            of_classes = _holds_classes(np.asarray(y))
+            model = ImplicitClassifier() if of_classes else ImplicitRegressor(alpha=_REFIT_ALPHA)
+        if model.random_state is None:
+            return model.set_params(random_state=seed)
+        if not isinstance(model.random_state, Integral):  # a stream would be used up in another order by side by side
+            model.set_params(random_state=check_random_state(model.random_state).randint(np.iinfo(np.int32).max))
+        return model
 
     def _given_size(self, n_units):
         wanted = self.n_features_to_select
@@ -245,80 +303,34 @@ class ImplicitFeatureSelector(SelectorMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         return self.support_
 
-    def _selected(self, X):
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        return _safe_indexing(X, np.flatnonzero(self.support_), axis=1)
-
-    @_delegated("predict")
-    def predict(self, X):
-        """Return the predictions of the refitted rule.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            All inputs; the selected ones are used.
-
-        Returns
-        -------
-        ndarray
-            Predictions.
-        """
-        X = self._selected(X)
-        return self.estimator_.predict(X)
-
-    @_delegated("predict_proba")
-    def predict_proba(self, X):
-        """Return the class probabilities of the refitted rule.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            All inputs; the selected ones are used.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities.
-        """
-        X = self._selected(X)
-        return self.estimator_.predict_proba(X)
-
-    @_delegated("score")
-    def score(self, X, y, sample_weight=None):
-        """Return the score of the refitted rule: R2, or accuracy for classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            All inputs; the selected ones are used.
-        y : array-like
-            Targets.
-        sample_weight : array-like of shape (n_samples,) or None
-            Weights of the samples.
-
-        Returns
-        -------
-        float
-            The score.
-        """
-        X = self._selected(X)
-        return self.estimator_.score(X, y, sample_weight)
-
-    @property
-    def classes_(self):
-        """Classes of the refitted classifier."""
-        return self.estimator_.classes_
-
     def __sklearn_tags__(self):
-        """Take the type from the estimator."""
-        tags = super().__sklearn_tags__()
-        inner = (self.estimator or ImplicitRegressor()).__sklearn_tags__()
+        """Be what the estimator is, after ``fit`` what ``estimator_`` is."""
+        tags, inner = super().__sklearn_tags__(), get_tags(self._rule_estimator)
         tags.estimator_type = inner.estimator_type
         tags.classifier_tags, tags.regressor_tags = inner.classifier_tags, inner.regressor_tags
         tags.target_tags = inner.target_tags
         tags.input_tags.sparse = True
         return tags
+
+
+def _natural_type(y):
+    """Return targets of dtype object that are all numbers, or all booleans, as an array of these."""
+    values = np.asarray(y)
+    if values.dtype != object or values.size == 0:
+        return y
+    entries = values.ravel().tolist()
+    if all(isinstance(entry, (bool, np.bool_)) for entry in entries):
+        return values.astype(bool)
+    if any(isinstance(entry, (bool, np.bool_)) or not isinstance(entry, Number) for entry in entries):
+        return y
+    return values.astype(np.int64 if all(isinstance(entry, Integral) for entry in entries) else np.float64)
+
+
+def _holds_classes(values):
+    """Tell whether targets are labels: strings, booleans, or few distinct integers, in one column."""
+    if values.ndim > 1 and values.shape[1] > 1:
+        return False
+    return values.dtype.kind in "OUSb" or (values.dtype.kind in "iu" and np.unique(values).size <= _MOST_CLASSES)
 
 
 def _cv_results(scores):

@@ -110,7 +110,8 @@ class TrainingResult:
     Parameters
     ----------
     evaluation : Evaluation
-        The final point, its states to full accuracy.
+        The final point, its states to full accuracy; feasible for the last stage, also when the run was stopped on the
+        way there.
     objectives : ndarray of shape (n_iter,)
         The true objective after each accepted iteration.
     stages : ndarray of int of shape (n_iter,)
@@ -121,6 +122,8 @@ class TrainingResult:
         Whether the last stage ended for lack of progress, not for lack of iterations.
     stopped : bool
         Whether a callback asked to stop.
+    interrupted : bool
+        Whether a KeyboardInterrupt ended the run.
     ends : tuple of StageEnd
         Where each stage ended.
     scores : ndarray
@@ -133,6 +136,7 @@ class TrainingResult:
     n_iter: int
     converged: bool
     stopped: bool
+    interrupted: bool
     ends: tuple
     scores: np.ndarray
 
@@ -233,7 +237,7 @@ class TrainingMethod(Parametrised, BaseEstimator):
         """
         raise NotImplementedError
 
-    def train(self, task, schedule, W, b, callback=None):
+    def train(self, task, schedule, W, b, callback=None, *, keep_interrupted=False):
         """Go through a schedule.
 
         Parameters
@@ -249,6 +253,9 @@ class TrainingMethod(Parametrised, BaseEstimator):
             Where to start.
         callback : callable or None
             Called with an :class:`Iteration`; training ends when it returns True.
+        keep_interrupted : bool
+            Whether a KeyboardInterrupt ends training like a callback that asks to stop, at the last accepted iteration.
+            Before the first one, and with False, it is not caught.
 
         Returns
         -------
@@ -258,4 +265,4 @@ class TrainingMethod(Parametrised, BaseEstimator):
         # The arrays of one step are small: threads inside a product cost more than they save, and several times as
         # much when other work shares the processor.
         with threadpool_limits(limits=1, user_api="blas"):
-            return self.begin(task, callback).train(schedule, W, b)
+            return self.begin(task, callback).train(schedule, W, b, keep_interrupted)

@@ -55,11 +55,13 @@ def continuation(alpha, column_budget, max_iter, tol, raise_alpha=True):
 
     if column_budget is None:
         return dense(max_iter)
+    if max_iter == 1:  # no iteration to spare for the way: the wanted problem alone
+        return [Stage(alpha, column_budget, max_iter, tol)]
     dense_iter = max(int(_DENSE_SHARE * max_iter), 1)
 
     def tighten(evaluation):
         B = evaluation.point.W[:, evaluation.point.b.size :]
-        return budget_schedule(alpha, column_budget.norm(B), column_budget, max(max_iter - dense_iter, 1), tol)
+        return budget_schedule(alpha, column_budget.norm(B), column_budget, max_iter - dense_iter, tol)
 
     return [*dense(dense_iter), tighten]
 

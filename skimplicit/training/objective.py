@@ -125,7 +125,8 @@ class Gradient:
 class ImplicitObjective:
     """``J(A, B, b) = min_{C, D, c} L(Y, Yhat) + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + rho ||D||^2)``, a loss L.
 
-    rho is ``direct_ridge``. ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are those of ``samples``.
+    rho is ``direct_ridge``. ``Yhat = X C' + U D' + c`` where X is the equilibrium of A, B and b; inputs and targets are
+    those of ``samples``.
     The readout C, D, c is chosen anew for every A, B, b tried, so J is a function of these alone (variable projection).
 
     Parameters
@@ -252,7 +253,7 @@ class ImplicitObjective:
         return self._predictions(evaluation.states, evaluation.point.X_mean, evaluation.point.readout)
 
     def readout_ridge(self, alpha, size, n):
-        """Return the ridge of the ``size`` readout weights of an output: n of states, those of inputs, the intercept."""
+        """Return the ridges of the ``size`` readout weights of an output: of n states, inputs, intercept."""
         ridge = np.full(size, alpha * self.direct_ridge)
         ridge[:n] = alpha
         if self.samples.centre:

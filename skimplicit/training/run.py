@@ -35,7 +35,8 @@ class TrainingRun(ABC):
         self.callback = callback
         self.objectives, self.stages, self.scores = [], [], []
         self.n_iter = 0
-        self.stopped = False
+        self.stopped = self.interrupted = False
+        self.latest = None
 
     @abstractmethod
     def run(self, position, stage, W, b, start):
@@ -64,7 +65,7 @@ class TrainingRun(ABC):
             Whether the stage ended for lack of progress.
         """
 
-    def train(self, schedule, W, b):
+    def train(self, schedule, W, b, keep_interrupted=False):
         """Go through a schedule; see :meth:`TrainingMethod.train <skimplicit.training.TrainingMethod.train>`."""
         evaluation, ends, converged = None, [], False
         pending = list(schedule)
@@ -75,14 +76,21 @@ class TrainingRun(ABC):
                     raise ValueError("The schedule must start with a Stage.")
                 pending = [*stage(evaluation), *pending]
                 continue
-            W, b, scale = self._enter(stage, W, b)
-            start = None if evaluation is None else evaluation.scaled(scale)
-            evaluation, converged = self.run(len(ends), stage, W, b, start)
-            ends.append(StageEnd(stage, evaluation.point, evaluation.loss, evaluation.objective))
+            try:
+                W, b, scale = self._enter(stage, W, b)
+                start = None if evaluation is None else evaluation.scaled(scale)
+                evaluation, converged = self.run(len(ends), stage, W, b, start)
+            except KeyboardInterrupt:
+                if self.latest is None or not keep_interrupted:
+                    raise
+                evaluation, converged, self.interrupted = self.latest, False, True
+            ends.append(_end(stage, evaluation))
             W, b = evaluation.point.W, evaluation.point.b
-            if self.stopped:
+            if self.stopped or self.interrupted:
                 break
-        final = self.objective.evaluate(W, b, evaluation.alpha, start=evaluation, tol=_FINAL_TOL)
+        final = self._finish(pending, evaluation)
+        if not pending:
+            ends[-1] = _end(ends[-1].stage, final)
         return TrainingResult(
             evaluation=final,
             objectives=np.array(self.objectives),
@@ -90,9 +98,21 @@ class TrainingRun(ABC):
             n_iter=self.n_iter,
             converged=converged,
             stopped=self.stopped,
-            ends=(*ends[:-1], StageEnd(ends[-1].stage, final.point, final.loss, final.objective)),
+            interrupted=self.interrupted,
+            ends=tuple(ends),
             scores=np.array(self.scores),
         )
+
+    def _finish(self, pending, evaluation):
+        """Return the evaluation of the problem that was asked for, the last of the stages, where the run ended."""
+        W, b, alpha, scale = evaluation.point.W, evaluation.point.b, evaluation.alpha, 1.0
+        if pending:  # stopped on the way: nothing has met the last budget yet
+            last = pending[-1]
+            stages = [stage for stage in (last(evaluation) if callable(last) else [last]) if not callable(stage)]
+            if stages:
+                W, b, scale = self._enter(stages[-1], W, b)
+                alpha = stages[-1].alpha
+        return self.objective.evaluate(W, b, alpha, start=evaluation.scaled(scale), tol=_FINAL_TOL)
 
     def _enter(self, stage, W, b):
         """Make a point feasible for a stage; shrink (B, b) to a smaller budget exactly if the activation allows."""
@@ -149,5 +169,10 @@ class TrainingRun(ABC):
         """
         self.objectives.append(evaluation.objective)
         self.stages.append(position)
+        self.latest = evaluation
         if self.callback is not None:
             self.stopped = bool(self.callback(Iteration(len(self.objectives), position, evaluation)))
+
+
+def _end(stage, evaluation):
+    return StageEnd(stage, evaluation.point, evaluation.loss, evaluation.objective)

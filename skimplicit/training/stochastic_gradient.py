@@ -165,7 +165,8 @@ class GradientRun(TrainingRun):
                 self.scores.append(score)
                 progress = score > best_score + stage.tol
                 if score > best_score:
-                    winner, best_score = new, score
+                    self.latest = winner = new
+                    best_score = score
             idle = 0 if progress else idle + 1
             if self.stopped or idle >= self.n_iter_no_change:
                 return winner, not self.stopped

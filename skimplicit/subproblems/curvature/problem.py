@@ -90,7 +90,7 @@ class CurvatureProblem:
         return np.hstack([project_rows_l1(W[:, :n], self.kappa), B])
 
     def system(self):
-        """Return the matrix Q (P, P) and the vector l (P,) of the same objective ``1/2 d'Q d + l'd``, up to a constant."""
+        """Return Q (P, P) and l (P,) of the same objective as ``1/2 d'Q d + l'd``, up to a constant."""
         rows, columns = self.entries
         ridge = np.zeros(self.gradient.size)
         ridge[: rows.size] = self.ridge

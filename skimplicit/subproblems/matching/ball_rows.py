@@ -140,12 +140,12 @@ def _solve_on_support(H, r, weights, radius, X):
     columns = np.argsort(~support, axis=1, kind="stable")[:, :size]
     row = np.arange(k)[:, None]
     inside = support[row, columns]
-    pull = np.where(inside, weights[row, columns] * np.sign(X[row, columns]), 0.0)
+    normal = np.where(inside, weights[row, columns] * np.sign(X[row, columns]), 0.0)
     system = np.zeros((k, size + 1, size + 1))
     pairs = inside[:, :, None] & inside[:, None, :]
     system[:, :size, :size] = np.where(pairs, H[row[:, :, None], columns[:, :, None], columns[:, None, :]], 0.0)
     system[:, np.arange(size), np.arange(size)] += ~inside
-    system[:, :size, size] = system[:, size, :size] = pull
+    system[:, :size, size] = system[:, size, :size] = normal
     target = np.concatenate([np.where(inside, r[row, columns], 0.0), np.full((k, 1), radius)], axis=1)
     try:
         solution = np.linalg.solve(system, target[:, :, None])[:, :, 0]

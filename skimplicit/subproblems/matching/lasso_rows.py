@@ -116,14 +116,14 @@ class _Rows:
             sign = np.sign(x[support])
             hessian = h * matching.G[np.ix_(support, support)]
             hessian[np.diag_indices(support.size)] += matching.ridge
-            pull = np.where(support < n, sign, 0.0)
+            normal = np.where(support < n, sign, 0.0)
             try:
                 factor = linalg.cho_factor(hessian, check_finite=False)
             except linalg.LinAlgError:
                 return None
-            targets = np.column_stack([r[support] - l1[support] * sign, pull])
+            targets = np.column_stack([r[support] - l1[support] * sign, normal])
             free, response = linalg.cho_solve(factor, targets, check_finite=False).T
-            theta = max(pull @ free - matching.kappa, 0.0) / (pull @ response) if pull.any() else 0.0
+            theta = max(normal @ free - matching.kappa, 0.0) / (normal @ response) if normal.any() else 0.0
             w = np.zeros_like(x)
             w[support] = free - theta * response
             slope = h * (w @ matching.G) + matching.ridge * w - r

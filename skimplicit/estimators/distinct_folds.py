@@ -1,0 +1,68 @@
+"""The folds of a cross-fit, drawn from the distinct rows."""
+
+import warnings
+
+import numpy as np
+from scipy import sparse
+from sklearn.model_selection import KFold, StratifiedKFold
+
+__all__ = ["canonical_order", "shuffled_folds"]
+
+# Folds of the default. With many rows two of the five are held out: they tell enough, and the others cost as much.
+_N_FOLDS, _MANY_ROWS, _FEW_FOLDS = 5, 2500, 2
+# Entries up to which a sparse matrix is made dense to order its rows.
+_DENSE_SIZE = 10**7
+
+
+def canonical_order(U, Y):
+    """Return an order of distinct rows of [U Y] that does not depend on how they are given, nor on their units.
+
+    Parameters
+    ----------
+    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
+        Distinct rows.
+
+    Returns
+    -------
+    ndarray of int of shape (m,)
+        The order: by the first input, then the second, and so on. That of a large sparse matrix is the given one.
+    """
+    if sparse.issparse(U):
+        if U.shape[0] * U.shape[1] > _DENSE_SIZE:
+            return np.arange(U.shape[0])
+        U = U.toarray()
+    return np.lexsort(np.hstack([U, Y]).T[::-1])
+
+
+def shuffled_folds(U, Y, labels, n_folds, random_state):
+    """Return folds of distinct rows, shuffled, and stratified where there are labels.
+
+    Parameters
+    ----------
+    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
+        Distinct rows.
+    labels : ndarray of shape (m,) or None
+        Classes.
+    n_folds : int or None
+        Number of folds; None for five, of which two are used where there are more than 2,500 rows.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    list of tuple of ndarray
+        Training and held-out rows; none where there are fewer than four.
+    """
+    m = U.shape[0]
+    if m < 4:
+        return []
+    order = canonical_order(U, Y)
+    used = _FEW_FOLDS if n_folds is None and m > _MANY_ROWS else n_folds
+    n_folds = min(n_folds or _N_FOLDS, m // 2)
+    splitter = (KFold if labels is None else StratifiedKFold)(n_folds, shuffle=True, random_state=random_state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds is in some of them only
+        if labels is not None and np.unique(labels, return_counts=True)[1].max() < n_folds:
+            splitter = KFold(n_folds, shuffle=True, random_state=random_state)
+        splits = splitter.split(order, None if labels is None else labels[order])
+        return [(order[train], order[test]) for train, test in splits][:used]

@@ -1,0 +1,78 @@
+"""Fits of a meta-estimator that run side by side, as tasks that scikit-learn's callbacks see and can stop."""
+
+import warnings
+from contextlib import ExitStack, contextmanager
+
+from joblib import Parallel, delayed
+
+__all__ = ["data_of", "run_side_by_side"]
+
+
+def data_of(X, y, sample_weight):
+    """Return training data as the hooks of callbacks take them.
+
+    Parameters
+    ----------
+    X, y, sample_weight : array-like
+        The data; the weights may be None.
+
+    Returns
+    -------
+    dict
+        The arguments.
+    """
+    return {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
+
+
+def run_side_by_side(function, calls, *, owner, context, task_name, n_jobs):
+    """Run a function of an estimator and more, each call as a task of the meta-estimator's fit.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(estimator, *arguments)`` returns a result, and whether a callback of the estimator asks to stop.
+    calls : list of tuple
+        Estimators, each a copy of its own, with the arguments.
+    owner : estimator
+        The meta-estimator.
+    context : CallbackContext
+        Task of the owner's fit that the calls are part of.
+    task_name : str
+        What callbacks read of a call.
+    n_jobs : int or None
+        Calls that run side by side.
+
+    Returns
+    -------
+    list
+        The results in the order of the calls, up to the first one after which a callback asked to stop.
+    """
+    tasks = [context.subcontext(task_name=task_name) for _ in calls]
+
+    def begin():
+        for task, call in zip(tasks, calls, strict=True):
+            task.call_on_fit_task_begin(estimator=owner)
+            yield delayed(function)(*call)
+
+    results = []
+    with ExitStack() as stack:
+        for task, (estimator, *_) in zip(tasks, calls, strict=True):
+            stack.enter_context(task.propagate_callback_context(estimator))
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="all")
+        for task, (result, stop) in zip(tasks, stack.enter_context(_cut_short(parallel(begin()))), strict=False):
+            results.append(result)
+            # Callbacks that reach the estimator hear of the end of its fit there; here, the owner's other ones do.
+            if task.call_on_fit_task_end(estimator=owner) or stop:
+                break
+    return results
+
+
+@contextmanager
+def _cut_short(outputs):
+    """Close a generator of results at the end, without joblib's warning that some of them are not used."""
+    try:
+        yield outputs
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            outputs.close()

@@ -1,0 +1,163 @@
+"""How good a rule is on the held-out samples of a fold: larger is better, with one number for a constant prediction."""
+
+import inspect
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+
+from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.losses import cross_entropy
+from skimplicit.rule import ImplicitRule
+
+__all__ = ["HeldOutSkill", "ScorerOnFolds", "SelectionData", "constant_prediction", "constant_score"]
+
+
+@dataclass(frozen=True)
+class SelectionData:
+    """Data of a selection that have been validated.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (m, p)
+        Inputs.
+    y : ndarray
+        Targets.
+    sample_weight : ndarray of shape (m,) or None
+        Weights of the samples as given.
+    targets : EncodedTargets
+        Targets and weights (those of the classes included) as training takes them.
+    """
+
+    X: object
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    targets: EncodedTargets
+
+    def rows(self, rows):
+        """Return X, y and the weights as given of some rows."""
+        weights = None if self.sample_weight is None else self.sample_weight[rows]
+        return self.X[rows], self.y[rows], weights
+
+
+class HeldOutSkill:
+    """Share of the held-out loss of a constant that a rule removes: ``1 - mean_k loss_k / mean_folds null_k``.
+
+    The loss is the squared error of each target k, or the log-loss; samples weigh what they weigh in training. The loss
+    of the constant, the mean or the shares of the classes in the training part, is averaged over the folds, so that a
+    fold may be a single sample.
+
+    Parameters
+    ----------
+    estimator : ImplicitRegressor or ImplicitClassifier
+        What kind of rule it is.
+    data : SelectionData
+        The data.
+    folds : list of tuple of ndarray
+        Training and held-out rows.
+    """
+
+    def __init__(self, estimator, data, folds):
+        self.of_classes = is_classifier(estimator)
+        self.targets = data.targets
+        self.folds = folds
+        nulls = [self._losses(constant_prediction(data, train, self.of_classes), test) for train, test in folds]
+        self.null = np.mean(nulls, axis=0)
+
+    def _losses(self, predictions, test):
+        """Return the mean loss of each target on held-out rows, for a prediction of each row or one of all."""
+        Y = self.targets.Y[test]
+        predictions = np.broadcast_to(predictions, Y.shape)
+        losses = cross_entropy(predictions, Y)[0][:, None] if self.of_classes else (predictions - Y) ** 2
+        return np.average(losses, axis=0, weights=None if self.targets.weights is None else self.targets.weights[test])
+
+    def __call__(self, model, X, number):
+        """Return the score of a fitted estimator on the held-out inputs of a fold."""
+        losses = self._losses(model.rule_.predict(X), self.folds[number][1])
+        varies = self.null > 0  # a target without variance says nothing about the inputs
+        return float(1.0 - np.mean(losses[varies] / self.null[varies])) if varies.any() else 0.0
+
+
+class ScorerOnFolds:
+    """A scorer of scikit-learn's kind, ``scorer(estimator, X, y)``, on held-out samples.
+
+    Parameters
+    ----------
+    scorer : callable
+        The scorer; gets ``sample_weight`` too where there are weights and it takes them.
+    data : SelectionData
+        The data.
+    folds : list of tuple of ndarray
+        Training and held-out rows.
+    """
+
+    def __init__(self, scorer, data, folds):
+        self.scorer = scorer
+        self.data = data
+        self.folds = folds
+        parameters = inspect.signature(scorer).parameters.values()
+        self.takes_weights = any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+    def __call__(self, model, X, number):
+        """Return the score of a fitted estimator on the held-out inputs of a fold."""
+        _, y, weights = self.data.rows(self.folds[number][1])
+        weighted = {"sample_weight": weights} if weights is not None and self.takes_weights else {}
+        score = self.scorer(model, X, y, **weighted)
+        if not np.isscalar(score) or not np.isfinite(score):
+            raise ValueError(f"scoring must give a finite number, got {score!r} on fold {number} of cv.")
+        return float(score)
+
+
+def constant_prediction(data, train, of_classes):
+    """Return the best constant prediction on training rows: the mean, or the logits of the shares of the classes.
+
+    Parameters
+    ----------
+    data : SelectionData
+        The data.
+    train : ndarray of int
+        The rows.
+    of_classes : bool
+        Whether the targets are classes.
+
+    Returns
+    -------
+    ndarray of shape (q,)
+        The prediction.
+    """
+    Y, weights = data.targets.Y[train], data.targets.weights
+    mean = np.average(Y, axis=0, weights=None if weights is None else weights[train])
+    if not of_classes:
+        return mean
+    half = 0.5 / len(train)  # a class that is missing counts half a sample, or its loss would drown all others
+    shares = np.clip(mean, half, 1.0 - half)
+    return np.log(shares) - (np.log1p(-shares) if shares.size == 1 else 0.0)
+
+
+def constant_score(judge, estimator, data, folds):
+    """Return the mean held-out score of a constant prediction.
+
+    Parameters
+    ----------
+    judge : HeldOutSkill or ScorerOnFolds
+        What scores.
+    estimator : ImplicitRegressor or ImplicitClassifier
+        Unfitted.
+    data : SelectionData
+        The data.
+    folds : list of tuple of ndarray
+        Training and held-out rows.
+
+    Returns
+    -------
+    float
+        The score.
+    """
+    scores = []
+    for number, (train, test) in enumerate(folds):
+        model, c = clone(estimator), constant_prediction(data, train, is_classifier(estimator))
+        rule = ImplicitRule(np.zeros((1, 1)), np.zeros((1, data.X.shape[1])), np.zeros((c.size, 1)), c=c)
+        for name, value in {**data.targets.attributes, "rule_": rule}.items():
+            setattr(model, name, value)
+        scores.append(judge(model, data.X[test], number))
+    return float(np.mean(scores))

@@ -1,0 +1,129 @@
+"""What a fitted selector can do because its refitted rule can."""
+
+import numpy as np
+from sklearn.utils import _safe_indexing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skimplicit.estimators import ImplicitRegressor
+
+__all__ = ["RefittedRuleMixin"]
+
+
+def _delegated(name):
+    """Offer a method when the refitted estimator (before ``fit``: the estimator) has it."""
+
+    def check(self):
+        getattr(self._rule_estimator, name)
+        return True
+
+    return available_if(check)
+
+
+class RefittedRuleMixin:
+    """Predictions and scores of ``estimator_`` for all inputs, of which it sees those in ``support_``."""
+
+    @property
+    def _rule_estimator(self):
+        """The refitted estimator; before ``fit`` the one that is given, or else a regressor."""
+        unfitted = ImplicitRegressor() if self.estimator is None else self.estimator
+        return getattr(self, "estimator_", unfitted)
+
+    def _selected(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        return _safe_indexing(X, np.flatnonzero(self.support_), axis=1)
+
+    @_delegated("predict")
+    def predict(self, X):
+        """Return the predictions of the refitted rule.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            All inputs; the selected ones are used.
+
+        Returns
+        -------
+        ndarray
+            Predictions.
+        """
+        X = self._selected(X)
+        return self.estimator_.predict(X)
+
+    @_delegated("predict_proba")
+    def predict_proba(self, X):
+        """Return the class probabilities of the refitted rule.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            All inputs; the selected ones are used.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities.
+        """
+        X = self._selected(X)
+        return self.estimator_.predict_proba(X)
+
+    @_delegated("predict_log_proba")
+    def predict_log_proba(self, X):
+        """Return the logarithms of the class probabilities of the refitted rule.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            All inputs; the selected ones are used.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Logarithms of the probabilities.
+        """
+        X = self._selected(X)
+        return self.estimator_.predict_log_proba(X)
+
+    @_delegated("decision_function")
+    def decision_function(self, X):
+        """Return the logits of the refitted rule.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            All inputs; the selected ones are used.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Logits; for two classes that of the second.
+        """
+        X = self._selected(X)
+        return self.estimator_.decision_function(X)
+
+    @_delegated("score")
+    def score(self, X, y, sample_weight=None):
+        """Return the score of the refitted rule: R2, or accuracy for classes, whatever ``scoring`` chose the inputs by.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            All inputs; the selected ones are used.
+        y : array-like
+            Targets.
+        sample_weight : array-like of shape (n_samples,) or None
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        X = self._selected(X)
+        return self.estimator_.score(X, y, sample_weight)
+
+    @property
+    def classes_(self):
+        """Classes of the refitted classifier."""
+        return self.estimator_.classes_

@@ -1,0 +1,107 @@
+"""The course of a fit: no more iterations than asked for, and whoever ends it early gets a rule that is right."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.callback import ScoringMonitor
+from sklearn.datasets import make_friedman1
+from sklearn.exceptions import ConvergenceWarning
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit.training import StochasticGradient
+
+X, NUMBERS = make_friedman1(80, n_features=5, random_state=0)
+CLASSES = (NUMBERS > np.median(NUMBERS)).astype(int)
+METHODS = ["bcd", "gradient", "lifted", StochasticGradient(early_stopping=True)]
+
+
+class After:
+    """A callback that stops, or interrupts once, after some iterations."""
+
+    def __init__(self, count, interrupt):
+        self.count, self.interrupt = count, interrupt
+
+    def setup(self, estimator, context):
+        self.ends = 0
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        self.ends += 1
+        if self.ends == self.count and self.interrupt:
+            raise KeyboardInterrupt
+        return self.ends >= self.count and not self.interrupt
+
+
+def make(kind, **parameters):
+    estimator = ImplicitRegressor if kind == "regressor" else ImplicitClassifier
+    y = NUMBERS if kind == "regressor" else CLASSES
+    return estimator(**{"n_hidden": 3, "alpha": 0.1, "max_iter": 30, "random_state": 0, **parameters}), y
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+@pytest.mark.parametrize("method", ["bcd", "gradient", "lifted"])
+@pytest.mark.parametrize("column_budget", [None, 0.5])
+@pytest.mark.parametrize("n_init", [1, 2])
+def test_never_more_iterations_than_asked_for(kind, method, column_budget, n_init):
+    for max_iter in (1, 2, 3, 5, 9):
+        monitor = ScoringMonitor(scoring="r2" if kind == "regressor" else "accuracy")
+        model, y = make(kind, method=method, column_budget=column_budget, max_iter=max_iter, n_init=n_init, tol=0.0)
+        model.set_callbacks(monitor).fit(X, y)
+        assert model.n_iter_ <= max_iter
+        assert len(monitor.get_logs().data) <= max_iter * n_init + 1
+        if column_budget is not None:
+            assert model.column_norms_.sum() <= column_budget
+
+
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("column_budget", [None, 0.5])
+@pytest.mark.parametrize("count", [1, 4])
+def test_interrupt_keeps_the_rule_so_far(kind, method, column_budget, count):
+    model, y = make(kind, method=method, column_budget=column_budget)
+    with pytest.warns(ConvergenceWarning, match="interrupted after .* The best rule so far is kept") as caught:
+        model.set_callbacks(After(count, interrupt=True)).fit(X, y)
+    assert len(caught) == 1
+    assert model.objective_history_.size == count
+    stopped, _ = make(kind, method=method, column_budget=column_budget)
+    stopped.set_callbacks(After(count, interrupt=False)).fit(X, y)
+    # The same as for a callback that stops there, except that early stopping may hold an earlier rule for the best.
+    if not isinstance(method, StochasticGradient):
+        assert model.rule_ == stopped.rule_
+    np.testing.assert_array_equal(model.objective_history_, stopped.objective_history_)
+    assert np.all(np.isfinite(model.predict(X)))
+    if column_budget is not None:  # whatever budget the stage had
+        assert max(model.column_norms_.sum(), stopped.column_norms_.sum()) <= column_budget * (1 + 1e-12)
+
+
+def test_interrupt_in_a_later_start_keeps_the_best_start():
+    one, y = make("regressor", max_iter=100, tol=1e-3)
+    one.fit(X, y)
+    model, _ = make("regressor", max_iter=100, tol=1e-3, n_init=3)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.set_callbacks(After(one.objective_history_.size + 1, interrupt=True)).fit(X, y)
+    assert model.rule_ == one.rule_  # one iteration of the second start does not beat the first
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_interrupt_before_there_is_a_rule_is_not_caught(fitted):
+    def interrupt(A, B):
+        raise KeyboardInterrupt
+
+    model, y = make("regressor", max_iter=3)
+    if fitted:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+    model.set_params(constraints=interrupt)
+    before = dict(vars(model))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert vars(model) == before

@@ -1,0 +1,136 @@
+"""Parameters are written once: signature, storage, constraints and documentation follow from one table."""
+
+import inspect
+import pickle
+import pydoc
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+
+from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit.parameters import Parameter, Parametrised
+from skimplicit.training import StochasticGradient
+
+ESTIMATORS = [ImplicitRegressor, ImplicitClassifier, ImplicitRegressorCV, ImplicitClassifierCV]
+every_class = pytest.mark.parametrize("cls", [*ESTIMATORS, StochasticGradient])
+
+
+class Base(Parametrised, BaseEstimator):
+    """Base.
+
+    {parameters}
+
+    Notes
+    -----
+    The end.
+    """
+
+    _parameters = {
+        "first": Parameter(1, "int", "The first.", [int]),
+        "second": Parameter("two words", "str", "A text that is " + "very " * 40 + "long, with ``co-de``.", [str]),
+    }
+
+
+class Leaf(Base):
+    """Leaf.
+
+    {parameters}
+    """
+
+    _parameters = {
+        "second": None,
+        "first": Parameter(7, "int", "Changed.", [int]),
+        "third": Parameter(3, "int", "", []),
+    }
+
+
+class Mixin:
+    _parameters = {"fourth": Parameter(4, "int", "The fourth.", [int])}
+
+
+class Mixed(Mixin, Base):
+    pass
+
+
+def test_table_makes_the_class():
+    assert str(inspect.signature(Base)) == "(*, first=1, second='two words')"
+    assert vars(Base(first=5)) == {"first": 5, "second": "two words"}
+    assert Base._parameter_constraints == {"first": [int], "second": [str]}
+    assert "first : int, default=1\n        The first.\n" in Base.__doc__
+    assert max(map(len, Base.__doc__.splitlines())) <= 120 and "``co-de``." in Base.__doc__
+    assert Base.__doc__.index("second : str") < Base.__doc__.index("Notes")
+
+
+def test_a_subclass_adds_changes_and_removes():
+    assert str(inspect.signature(Leaf)) == "(*, first=7, third=3)"
+    assert "Changed." in Leaf.__doc__ and "second" not in Leaf.__doc__ and "{parameters}" not in Leaf.__doc__
+    assert Leaf._parameter_constraints == {"first": [int], "third": []}
+    assert str(inspect.signature(Mixed)) == "(*, first=1, second='two words', fourth=4)"
+    assert inspect.signature(Base).parameters["first"].default == 1  # the base stays as it is
+
+
+def test_a_constructor_of_the_users_stays():
+    class Own(ImplicitRegressor):
+        def __init__(self, *, n_hidden=2, extra=None):
+            super().__init__(n_hidden=n_hidden)
+            self.extra = extra
+
+    class Below(Own):
+        pass
+
+    for cls in (Own, Below):
+        assert cls(extra=3).extra == 3 and set(clone(cls(n_hidden=4)).get_params()) == {"n_hidden", "extra"}
+
+
+@every_class
+def test_arguments_are_stored_as_given(cls):
+    marks = {name: object() for name in inspect.signature(cls).parameters}
+    model = cls(**marks)
+    assert vars(model) == marks and model.get_params(deep=False) == marks
+    defaults = {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+    assert vars(cls()) == defaults and set(cls._parameter_constraints) == set(defaults)
+
+
+@every_class
+@pytest.mark.parametrize("args, kwargs", [((3,), {}), ((), {"no_such": 1})])
+def test_wrong_arguments_are_refused_by_name(cls, args, kwargs):
+    with pytest.raises(TypeError, match=f"^{cls.__name__}: .*(positional|'no_such')"):
+        cls(*args, **kwargs)
+
+
+@every_class
+def test_every_parameter_is_documented_where_people_look(cls):
+    signature = str(inspect.signature(cls))
+    assert f"class {cls.__name__}" in pydoc.render_doc(cls, renderer=pydoc.plaintext)
+    for name, parameter in inspect.signature(cls).parameters.items():
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert f"    {name} : " in cls.__doc__ and f"default={parameter.default!r}\n" in cls.__doc__
+        assert f"{name}={parameter.default!r}" in signature
+        value = 0.25 if isinstance(parameter.default, float) else 3
+        assert repr(cls(**{name: value})) == f"{cls.__name__}({name}={value})"
+    assert pickle.loads(pickle.dumps(cls())).get_params() == cls().get_params()
+
+
+def test_without_docstrings_all_works():
+    code = "import skimplicit as s; m = s.ImplicitClassifierCV(kappa=.3); assert m.__doc__ is None; print(m)"
+    result = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "ImplicitClassifierCV(kappa=0.3)", result.stderr
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_new_parameter_is_written_in_one_place():
+    class Longer(ImplicitRegressorCV):
+        """More.
+
+        {parameters}
+        """
+
+        _parameters = {"clip": Parameter(True, "bool", "Whether to cut inputs.", ["boolean"])}
+
+    model = Longer(clip=False, alphas=2, cv=2, n_hidden=2, max_iter=3, tol=1.0, random_state=0)
+    assert clone(model).clip is False and "clip : bool, default=True" in Longer.__doc__
+    rng = np.random.default_rng(0)
+    assert np.isfinite(model.fit(rng.normal(size=(20, 2)), rng.normal(size=20)).alpha_)
