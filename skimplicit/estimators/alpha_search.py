@@ -103,8 +103,8 @@ class RidgePathMixin(FoldsMixin):
         # A ridge that a stopped fold did not come to has no loss; every fold has come to the first one.
         alpha = float(alphas[np.nanargmin(path.mean(axis=1))])
         best = self._with_alpha(alpha, seed)
-        if self.warm_start and hasattr(self, "rule_"):
-            best.rule_ = self.rule_
+        if self.warm_start and hasattr(self, "rules_"):
+            best.rules_ = self.rules_
         task = context.subcontext(task_name="fit at the chosen alpha")
         with task.propagate_callback_context(best):
             task.call_on_fit_task_begin(estimator=self, **data)

@@ -16,7 +16,7 @@ from skimplicit.rows import merge_duplicates
 __all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
 
 #: The ridge where there are too few rows to hold any out.
-FALLBACK_ALPHA = 0.1
+FALLBACK_ALPHA = 0.03
 #: What rows that members have not seen tell; None where none are held out.
 HELD_OUT_ATTRIBUTES = (
     "alphas_",

@@ -16,14 +16,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skimplicit.activations import Activation, get_activation
 from skimplicit.composition import average, cascade
-from skimplicit.estimators.automatic import FALLBACK_ALPHA, HELD_OUT_ATTRIBUTES, fit_automatically
+from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES, fit_automatically
 from skimplicit.estimators.callbacks import CallbackBridge
 from skimplicit.estimators.clipping import clip_rule
 from skimplicit.estimators.custom_constraints import in_user_units
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.importance import input_importances
-from skimplicit.estimators.incremental import IncrementalMixin
+from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
 from skimplicit.estimators.members import averaged
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
@@ -191,7 +191,7 @@ class ImplicitEstimator(
     def _fit_at_ridge(self, chosen, X, targets, bridge):
         """Return the :class:`Averaged` of members from different starts at the ridge that is given, or was chosen."""
         task = self._make_task(X, targets)
-        self.alpha_ = self.alpha if self.alpha != "auto" else getattr(self, "alpha_", FALLBACK_ALPHA)
+        self.alpha_ = pass_alpha(self)
         starts = self._starts(task, chosen.method, check_random_state(self.random_state))
         results = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(self._train)(chosen.method, task, some, bridge) for some in starts

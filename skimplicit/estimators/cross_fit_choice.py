@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
+from skimplicit.estimators.cross_fitting import LARGEST_ALPHA, WAY_DIRECT_RIDGE
 
 __all__ = ["CrossFit", "cross_fit"]
 
@@ -70,9 +70,17 @@ def cross_fit(members, n_jobs, bridge):
     """
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
     paths = parallel(delayed(member.rise)(bridge) for member in members)
-    if np.argmin(_mean_losses(members, paths)[1]) == 0:
+    alphas, losses = _mean_losses(members, paths)
+    if np.argmin(losses) == 0:
         # The smallest ridge wins: the best one may be smaller still.
         paths = parallel(delayed(m.fall)(path, bridge) for m, path in zip(members, paths, strict=True))
+    while np.argmin(losses) == len(losses) - 1 and alphas[-1] < LARGEST_ALPHA / 10:
+        # The largest ridge that all have wins: those that stopped there go on.
+        paths = parallel(
+            delayed(m.go_further)(path, bridge) if path.alphas[-1] <= alphas[-1] else delayed(lambda path: path)(path)
+            for m, path in zip(members, paths, strict=True)
+        )
+        alphas, losses = _mean_losses(members, paths)
     alphas, losses = _mean_losses(members, paths)
     best = int(np.argmin(losses))
     alpha = float(alphas[best])

@@ -4,7 +4,7 @@ No approximation is made: predictions of rows that a member has not seen tell wh
 and size of data.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,11 +13,11 @@ from skimplicit.rows import InputRange
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
-__all__ = ["FIRST_ALPHA", "Fold", "FoldPath", "Member", "WAY_DIRECT_RIDGE"]
+__all__ = ["LARGEST_ALPHA", "Fold", "FoldPath", "Member", "WAY_DIRECT_RIDGE"]
 
 # First ridge of a path, the factor between ridges, and how far a path goes at the most in either direction.
-FIRST_ALPHA, _FACTOR = 1e-4, 10**0.5
-_SMALLEST_ALPHA, _LARGEST_ALPHA = 1e-8, 1e3
+_FIRST_ALPHA, _FACTOR = 1e-4, 10**0.5
+_SMALLEST_ALPHA, LARGEST_ALPHA = 1e-8, 1e3
 # A path ends where its held-out loss has been this much above its least one at two ridges in a row.
 _WORSE, _PATIENCE = 1.02, 2
 # Relative decrease of J that ends a stage: it only has to lead the way.
@@ -66,13 +66,17 @@ class FoldPath:
     predictions: tuple
     n_iter: int
 
-    def joined(self, other):
-        """Return this path with another in front of it, whose last ridge is this one's first."""
+    def reversed(self):
+        """Return the same path with its ridges the other way round."""
+        return FoldPath(self.alphas[::-1], self.points[::-1], self.predictions[::-1], self.n_iter)
+
+    def joined(self, before):
+        """Return this path with another one in front of it."""
         return FoldPath(
-            other.alphas[::-1][:-1] + self.alphas,
-            other.points[::-1][:-1] + self.points,
-            other.predictions[::-1][:-1] + self.predictions,
-            self.n_iter + other.n_iter,
+            before.alphas + self.alphas,
+            before.points + self.points,
+            before.predictions + self.predictions,
+            before.n_iter + self.n_iter,
         )
 
 
@@ -123,18 +127,30 @@ class Member:
         start = random_weights(self.n_hidden, samples, constraints, np.random.RandomState(self.fold.seed))
         first, later = self._iterations()
         if self.budget is None:
-            schedule = [Stage(FIRST_ALPHA, None, first, _STAGE_TOL)]
+            schedule = [Stage(_FIRST_ALPHA, None, first, _STAGE_TOL)]
         else:
-            schedule = continuation(FIRST_ALPHA, self.budget, first, _STAGE_TOL)
-        return self._walk(schedule, start, later, _FACTOR, _LARGEST_ALPHA, _PATIENCE, bridge)
+            schedule = continuation(_FIRST_ALPHA, self.budget, first, _STAGE_TOL)
+        return self._walk(schedule, start, later, _FACTOR, LARGEST_ALPHA, _PATIENCE, bridge)
 
     def fall(self, path, bridge):
         """Train on from the first ridge of a path to smaller ones, as long as that helps; return the joined path."""
-        first = path.points[0]
-        schedule = [Stage(path.alphas[0], self.budget, 1, np.inf)]
-        later = self._iterations()[1]
+        first, later = path.points[0], self._iterations()[1]
+        schedule = [Stage(path.alphas[0] / _FACTOR, self.budget, later, _STAGE_TOL)]
         below = self._walk(schedule, (first.W, first.b), later, 1 / _FACTOR, _SMALLEST_ALPHA, 1, bridge)
-        return path.joined(below)
+        return path.joined(below.reversed())
+
+    def go_further(self, path, bridge):
+        """Train on from the last ridge of a path to the next two, whatever they bring; return the joined path."""
+        last, alpha = path.points[-1], path.alphas[-1]
+        stages = [Stage(alpha * _FACTOR**k, self.budget, self._iterations()[1], _STAGE_TOL) for k in (1, 2)]
+        result = self.method.train(self.task, stages, last.W, last.b, bridge.over(self.task.objective))
+        return self._path(result).joined(path)
+
+    def _path(self, result):
+        """Return the :class:`FoldPath` of the stages of a training result."""
+        points = tuple(end.point for end in result.ends)
+        alphas = tuple(end.stage.alpha for end in result.ends)
+        return FoldPath(alphas, points, tuple(map(self.predict, points)), result.n_iter)
 
     def _iterations(self):
         n_inputs = self.task.objective.samples.n_inputs
@@ -153,9 +169,8 @@ class Member:
             return [Stage(alpha, self.budget, later, _STAGE_TOL), go_on]
 
         result = self.method.train(self.task, [*schedule, go_on], *start, bridge.over(self.task.objective))
-        ends = result.ends[-len(losses) :]
-        points = tuple(end.point for end in ends)
-        return FoldPath(tuple(end.stage.alpha for end in ends), points, tuple(map(self.predict, points)), result.n_iter)
+        # Under a budget the first stages only lead to where the path begins.
+        return self._path(replace(result, ends=result.ends[-len(losses) :]))
 
     def with_direct_ridge(self, point, alpha, direct_ridge):
         """Return a point with the readout that is best at another ridge of the direct term."""

@@ -8,10 +8,11 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
+from skimplicit.estimators.automatic import FALLBACK_ALPHA, HELD_OUT_ATTRIBUTES
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.methods import METHODS
 from skimplicit.estimators.targets import check_weights
-from skimplicit.rows import Samples, merge_duplicates
+from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import Readout
 from skimplicit.training import Point, Stage, TrainingTask
 from skimplicit.training.continuation import random_weights
@@ -92,15 +93,24 @@ class IncrementalMixin:
         number = 1 if first else self.n_iter_ + 1
         if self.verbose:
             print(f"[{type(self).__name__}] pass {number}: objective {value:.6g}")
+        limits = InputRange.of(merged[0]) if self.clip else None
+        if limits is not None and not first and self._input_range is not None:
+            limits = limits.joined(self._input_range)
+        self.alpha_ = pass_alpha(self)
         self._store(
             samples,
-            {**targets.attributes, "_n_features_out": self.n_hidden, "rule_": rule},
+            {**dict.fromkeys(HELD_OUT_ATTRIBUTES), **self._fitted_attributes(targets, limits, [rule])},
             number,
             np.append([] if first else self.objective_history_, value),
             np.append([] if first else self.objective_stages_, 0).astype(int),
             progress,
         )
         return self
+
+
+def pass_alpha(estimator):
+    """Return the ridge of a pass: the given one, that of the last fit, or where there was none a fixed one, a float."""
+    return getattr(estimator, "alpha_", FALLBACK_ALPHA) if estimator.alpha == "auto" else estimator.alpha
 
 
 def _pass_over(estimator, U, Y, weights, scale_targets):
@@ -146,7 +156,7 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
     made_for, optimiser, random_state = _memory(estimator, rule)
     objective = estimator._make_objective(units.like(U, Y, weights), chosen.activation, chosen.direct)
     constraints = estimator._make_constraints(chosen, units)
-    stage = Stage(estimator.alpha, estimator._make_budget(units), 1, estimator.tol)
+    stage = Stage(pass_alpha(estimator), estimator._make_budget(units), 1, estimator.tol)
     run = chosen.method.begin(TrainingTask(objective, constraints, random_state=random_state))
     point = _random_point(n, objective, constraints, random_state) if rule is None else objective.point_of(rule)
     # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers.
@@ -160,7 +170,7 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
             f"partial_fit diverged with learning_rate_init={run.learning_rate}; the rule is as it was before. "
             "Lower learning_rate_init, or scale X and y as in the first call."
         )
-    ridge = 0.5 * estimator.alpha * (np.sum(point.W**2) + point.readout.squared_norm())
+    ridge = 0.5 * stage.alpha * (np.sum(point.W**2) + point.readout.squared_norm())
     value = objective.loss_at(point, _PASS_TOL) + float(ridge)
     return objective.samples, objective.rule(point), value, (wanted, optimiser, random_state)
 

@@ -127,7 +127,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     def _check_held_out(self, what):
         if self._residuals is None:
             raise ValueError(
-                f"{what} needs residuals of rows that were held out: fit with alpha='auto', on at least four distinct rows."
+                f"{what} needs residuals of rows that were held out: fit with alpha='auto', on four distinct rows or "
+                "more."
             )
 
     def _make_objective(self, samples, activation, direct, direct_ridge=1.0):

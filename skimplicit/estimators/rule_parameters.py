@@ -97,7 +97,8 @@ RULE_PARAMETERS = {
         "auto",
         'int or "auto"',
         'Number of rules from different starts whose mean is the rule. Auto: with ``alpha="auto"`` one for each fold '
-        "(five; two with more than 2,500 rows), and one with a number for alpha, a column budget or custom constraints.",
+        "(two of five with more than 2,500 rows), and one with a number for alpha, a column budget or custom "
+        "constraints.",
         [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     ),
     "cv": Parameter(

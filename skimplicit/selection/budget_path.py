@@ -15,7 +15,7 @@ from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.targets import check_weights
 from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
-from skimplicit.training import Stage
+from skimplicit.training import BlockCoordinateDescent, Stage
 from skimplicit.training.continuation import alpha_schedule, last_budget, random_weights
 
 __all__ = ["ImplicitPath", "check_budgets", "check_estimator", "check_groups", "follow_path", "implicit_path"]
@@ -181,7 +181,7 @@ def follow_path(model, data, targets, column_budgets, groups, X=None):
     stop : bool
         Whether a callback asks to stop what the path is a part of.
     """
-    task, method = model._make_task(data[0] if X is None else X, targets, groups), get_method(model.method)
+    task, method = model._make_task(data[0] if X is None else X, targets, groups), path_method(model)
     objective, alpha = task.objective, model.alpha
     budget = ColumnBudget(np.inf, objective.samples.budget_weights(groups), groups)
     most = column_budgets if isinstance(column_budgets, Integral) else column_budgets.size
@@ -200,6 +200,25 @@ def follow_path(model, data, targets, column_budgets, groups, X=None):
     course = method.train(task, stages[:1] if dense.stopped else stages, start.W, start.b, bridge.over(task.objective))
     stop = bridge.close([task.objective.rule(course.evaluation.point)])
     return _path_of(objective, start, course, groups), stop
+
+
+def path_method(model):
+    """Return the training method of a model on a path and in what is compared with it.
+
+    Parameters
+    ----------
+    model : ImplicitEstimator
+        The model.
+
+    Returns
+    -------
+    TrainingMethod
+        Its own; for block coordinate descent, with the matching block, for which the numbers of iterations were chosen.
+    """
+    method = get_method(model.method)
+    if isinstance(method, BlockCoordinateDescent) and method.block == "auto":
+        return BlockCoordinateDescent(block="matching")
+    return method
 
 
 def _path_of(objective, start, course, groups):

@@ -27,8 +27,6 @@ __all__ = ["ImplicitFeatureSelector"]
 
 # Integer targets with more distinct values than this are taken for numbers when no estimator says what they are.
 _MOST_CLASSES = 20
-# Ridge of the default regressor: a rule of few inputs needs less of it than one that has to find them.
-_REFIT_ALPHA = 1e-2
 
 
 class ImplicitFeatureSelector(
@@ -51,7 +49,7 @@ class ImplicitFeatureSelector(
     estimator : ImplicitRegressor, ImplicitClassifier or None
         Rule to train, without a ``column_budget``; all its parameters are kept for the refit. ``constraints`` speak of
         B for all inputs, with zeros for those that are not selected. None for an ImplicitClassifier when y holds
-        strings, booleans or at most 20 distinct integers, and an ``ImplicitRegressor(alpha=0.01)`` otherwise; since
+        strings, booleans or at most 20 distinct integers, and an ``ImplicitRegressor()`` otherwise; since
         nobody can know before ``fit``, scikit-learn then takes the selector for a regressor and does not stratify the
         folds of its own searches: give them ``StratifiedKFold``, or give the classifier here.
     n_features_to_select : int, float or None
@@ -280,7 +278,7 @@ class ImplicitFeatureSelector(
                 )
         else:
             of_classes = _holds_classes(np.asarray(y))
-            model = ImplicitClassifier() if of_classes else ImplicitRegressor(alpha=_REFIT_ALPHA)
+            model = ImplicitClassifier() if of_classes else ImplicitRegressor()
         if model.random_state is None:
             return model.set_params(random_state=seed)
         if not isinstance(model.random_state, Integral):  # a stream would be used up in another order by side by side

@@ -8,9 +8,8 @@ from sklearn.callback import with_callbacks
 from sklearn.utils import _safe_indexing
 
 from skimplicit.estimators.folds import row_counts
-from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.side_by_side import run_side_by_side
-from skimplicit.selection.budget_path import check_budgets, follow_path
+from skimplicit.selection.budget_path import check_budgets, follow_path, path_method
 from skimplicit.selection.selected_constraints import SelectedConstraints
 from skimplicit.training import Stage
 
@@ -26,6 +25,8 @@ _FOLD_BUDGETS = 10
 # Refits from random starts end in different minima. Mean scores s and s + d in [0, 1] whose difference d is below this
 # share of s (1 - s) are no evidence that inputs are missed; losing one that matters costs two to three times as much.
 _REFIT_SPREAD = 0.15
+# Ridge of the refits that are compared where the estimator chooses its own: less than one that has to find the inputs.
+_SEARCH_ALPHA = 1e-2
 # Path and refit differ in what alpha has to do: the path starts flexible.
 _LARGEST_PATH_ALPHA = 3e-3
 
@@ -112,7 +113,7 @@ class SubsetSearch:
         return self._side_by_side(_whole_path, calls, context, "path")[0]
 
     def _path_estimator(self):
-        alpha = min(self.estimator.alpha, _LARGEST_PATH_ALPHA) or _LARGEST_PATH_ALPHA
+        alpha = min(_search_alpha(self.estimator), _LARGEST_PATH_ALPHA) or _LARGEST_PATH_ALPHA
         return clone(self.estimator).set_params(alpha=alpha, column_budget=1.0, direct=False)
 
     def _side_by_side(self, function, calls, context, name):
@@ -243,14 +244,17 @@ def _score_subset(model, data, number, fold, dense_rule, support, judge):
     _, y, weights = data.rows(train)
     bridge = model._open_bridge(targets, (X[train], y, weights), _SEARCH_ITER)
     start = replace(dense_rule, B=dense_rule.B[:, support], D=None)
-    schedule = [Stage(model.alpha, None, _SEARCH_ITER, _SEARCH_TOL)]
-    course = get_method(model.method).train(
-        task, schedule, *task.objective.weights_of(start), bridge.over(task.objective)
-    )
-    for name, value in model._fitted_attributes(task, targets, course.evaluation).items():
+    schedule = [Stage(_search_alpha(model), None, _SEARCH_ITER, _SEARCH_TOL)]
+    course = path_method(model).train(task, schedule, *task.objective.weights_of(start), bridge.over(task.objective))
+    for name, value in model._fitted_attributes(targets, None, [task.objective.rule(course.evaluation.point)]).items():
         setattr(model, name, value)
     stop = bridge.close([task.objective.rule(course.evaluation.point)])
     return judge(model, X[test], number), stop
+
+
+def _search_alpha(model):
+    """Return the ridge of the rules that are compared: that of the estimator where it is a number."""
+    return _SEARCH_ALPHA if model.alpha == "auto" else model.alpha
 
 
 def _sizes_to_try(scores, n_units, gaps):
