@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.cross_fitting import LARGEST_ALPHA, WAY_DIRECT_RIDGE
+from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
 
 __all__ = ["CrossFit", "cross_fit"]
 
@@ -70,22 +70,22 @@ def cross_fit(members, n_jobs, bridge):
     """
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
     paths = parallel(delayed(member.rise)(bridge) for member in members)
-    alphas, losses = _mean_losses(members, paths)
+    rungs, losses = _mean_losses(members, paths)
     if np.argmin(losses) == 0:
         # The smallest ridge wins: the best one may be smaller still.
         paths = parallel(delayed(m.fall)(path, bridge) for m, path in zip(members, paths, strict=True))
-    while np.argmin(losses) == len(losses) - 1 and alphas[-1] < LARGEST_ALPHA / 10:
+        rungs, losses = _mean_losses(members, paths)
+    while np.argmin(losses) == len(losses) - 1 and rungs[-1] < HIGHEST_RUNG:
         # The largest ridge that all have wins: those that stopped there go on.
-        paths = parallel(
-            delayed(m.go_further)(path, bridge) if path.alphas[-1] <= alphas[-1] else delayed(lambda path: path)(path)
-            for m, path in zip(members, paths, strict=True)
-        )
-        alphas, losses = _mean_losses(members, paths)
-    alphas, losses = _mean_losses(members, paths)
-    best = int(np.argmin(losses))
-    alpha = float(alphas[best])
-    points = [path.points[path.alphas.index(alpha)] for path in paths]
-    kept = [path.predictions[path.alphas.index(alpha)] for path in paths]
+        short = [k for k, path in enumerate(paths) if path.rungs[-1] == rungs[-1]]
+        longer = parallel(delayed(members[k].go_further)(paths[k], bridge) for k in short)
+        for k, path in zip(short, longer, strict=True):
+            paths[k] = path
+        rungs, losses = _mean_losses(members, paths)
+    rung = rungs[int(np.argmin(losses))]
+    alphas, alpha = np.array([ridge_of(rung) for rung in rungs]), ridge_of(rung)
+    points = [path.points[path.rungs.index(rung)] for path in paths]
+    kept = [path.predictions[path.rungs.index(rung)] for path in paths]
     direct_ridge, points, kept, loss = _choose_direct_ridge(members, points, kept, alpha)
     linear = _best_linear(members)
     if linear is not None and linear[-1] <= loss:
@@ -106,10 +106,10 @@ def cross_fit(members, n_jobs, bridge):
 
 
 def _mean_losses(members, paths):
-    """Return the increasing ridges that all members have, and the held-out loss of their mean at each."""
-    alphas = sorted(set.intersection(*(set(path.alphas) for path in paths)))
-    predictions = [[path.predictions[path.alphas.index(alpha)] for path in paths] for alpha in alphas]
-    return np.array(alphas), np.array([_mean_loss(members, kept) for kept in predictions])
+    """Return the increasing rungs that all members have, and the held-out loss of their mean at each."""
+    rungs = sorted(set.intersection(*(set(path.rungs) for path in paths)))
+    kept = [[path.predictions[path.rungs.index(rung)] for path in paths] for rung in rungs]
+    return rungs, np.array([_mean_loss(members, predictions) for predictions in kept])
 
 
 def _mean_loss(members, kept):

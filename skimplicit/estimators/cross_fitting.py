@@ -4,7 +4,7 @@ No approximation is made: predictions of rows that a member has not seen tell wh
 and size of data.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from skimplicit.training.continuation import continuation, random_weights
 
 __all__ = ["LARGEST_ALPHA", "Fold", "FoldPath", "Member", "WAY_DIRECT_RIDGE"]
 
-# First ridge of a path, the factor between ridges, and how far a path goes at the most in either direction.
-_FIRST_ALPHA, _FACTOR = 1e-4, 10**0.5
-_SMALLEST_ALPHA, LARGEST_ALPHA = 1e-8, 1e3
+# Ridges are the rungs of one ladder, which rises by a factor: the first one of a path, and the last ones either way.
+_FACTOR = 10**0.5
+_FIRST_RUNG, _LOWEST_RUNG, HIGHEST_RUNG = -8, -16, 6  # 1e-4, 1e-8 and 1e3
 # A path ends where its held-out loss has been this much above its least one at two ridges in a row.
 _WORSE, _PATIENCE = 1.02, 2
 # Relative decrease of J that ends a stage: it only has to lead the way.
@@ -26,6 +26,11 @@ _STAGE_TOL = 1e-3
 WAY_DIRECT_RIDGE = 0.3
 # Tolerance of the states where a readout is chosen anew for a rule that is there.
 _READOUT_TOL = 1e-5
+
+
+def ridge_of(rung):
+    """Return the ridge at a rung of the ladder, an int, as a float."""
+    return float(_FACTOR**rung)
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class FoldPath:
 
     Parameters
     ----------
-    alphas : tuple of float
-        The ridges, in the order of training.
+    rungs : tuple of int
+        The ridges, as rungs of the ladder.
     points : tuple of Point
         The rule at each, in the units of training.
     predictions : tuple of ndarray of shape (m, q)
@@ -61,19 +66,19 @@ class FoldPath:
         Iterations.
     """
 
-    alphas: tuple
+    rungs: tuple
     points: tuple
     predictions: tuple
     n_iter: int
 
     def reversed(self):
         """Return the same path with its ridges the other way round."""
-        return FoldPath(self.alphas[::-1], self.points[::-1], self.predictions[::-1], self.n_iter)
+        return FoldPath(self.rungs[::-1], self.points[::-1], self.predictions[::-1], self.n_iter)
 
     def joined(self, before):
         """Return this path with another one in front of it."""
         return FoldPath(
-            before.alphas + self.alphas,
+            before.rungs + self.rungs,
             before.points + self.points,
             before.predictions + self.predictions,
             before.n_iter + self.n_iter,
@@ -125,52 +130,55 @@ class Member:
         """Train along rising ridges until the held-out loss rises; return the :class:`FoldPath`."""
         samples, constraints = self.task.objective.samples, self.task.constraints
         start = random_weights(self.n_hidden, samples, constraints, np.random.RandomState(self.fold.seed))
-        first, later = self._iterations()
+        n_iter, alpha = self._iterations()[0], ridge_of(_FIRST_RUNG)
         if self.budget is None:
-            schedule = [Stage(_FIRST_ALPHA, None, first, _STAGE_TOL)]
+            schedule = [self._stage(_FIRST_RUNG, n_iter)]
         else:
-            schedule = continuation(_FIRST_ALPHA, self.budget, first, _STAGE_TOL)
-        return self._walk(schedule, start, later, _FACTOR, LARGEST_ALPHA, _PATIENCE, bridge)
+            schedule = continuation(alpha, self.budget, n_iter, _STAGE_TOL)
+        rungs = range(_FIRST_RUNG, HIGHEST_RUNG + 1)
+        return self._walk(schedule, start, rungs, _PATIENCE, bridge)
 
     def fall(self, path, bridge):
         """Train on from the first ridge of a path to smaller ones, as long as that helps; return the joined path."""
-        first, later = path.points[0], self._iterations()[1]
-        schedule = [Stage(path.alphas[0] / _FACTOR, self.budget, later, _STAGE_TOL)]
-        below = self._walk(schedule, (first.W, first.b), later, 1 / _FACTOR, _SMALLEST_ALPHA, 1, bridge)
+        rungs = range(path.rungs[0] - 1, _LOWEST_RUNG - 1, -1)
+        start = path.points[0]
+        below = self._walk([self._stage(rungs[0])], (start.W, start.b), rungs, 1, bridge)
         return path.joined(below.reversed())
 
     def go_further(self, path, bridge):
         """Train on from the last ridge of a path to the next two, whatever they bring; return the joined path."""
-        last, alpha = path.points[-1], path.alphas[-1]
-        stages = [Stage(alpha * _FACTOR**k, self.budget, self._iterations()[1], _STAGE_TOL) for k in (1, 2)]
-        result = self.method.train(self.task, stages, last.W, last.b, bridge.over(self.task.objective))
-        return self._path(result).joined(path)
+        rungs = range(path.rungs[-1] + 1, min(path.rungs[-1] + 2, HIGHEST_RUNG) + 1)
+        start = path.points[-1]
+        schedule = [self._stage(rung) for rung in rungs]
+        result = self.method.train(self.task, schedule, start.W, start.b, bridge.over(self.task.objective))
+        return self._path(rungs, result.ends, result.n_iter).joined(path)
 
-    def _path(self, result):
-        """Return the :class:`FoldPath` of the stages of a training result."""
-        points = tuple(end.point for end in result.ends)
-        alphas = tuple(end.stage.alpha for end in result.ends)
-        return FoldPath(alphas, points, tuple(map(self.predict, points)), result.n_iter)
-
-    def _iterations(self):
-        n_inputs = self.task.objective.samples.n_inputs
-        return [min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, n_inputs, self.task)]
-
-    def _walk(self, schedule, start, later, factor, last, patience, bridge):
-        """Go from ridge to ridge until the held-out loss has been worse for a while, or ``last`` is reached."""
+    def _walk(self, schedule, start, rungs, patience, bridge):
+        """Go from rung to rung, the first by ``schedule``, until the held-out loss has been worse for a while."""
         losses = []
 
         def go_on(evaluation):
             losses.append(self.loss(self.predict(evaluation.point, self.fold.test), self.fold.test))
             worse = len(losses) > patience and min(losses[-patience:]) > _WORSE * min(losses)
-            alpha = evaluation.alpha * factor
-            if worse or (alpha - last) * np.sign(factor - 1) > 0:
-                return []
-            return [Stage(alpha, self.budget, later, _STAGE_TOL), go_on]
+            return [] if worse or len(losses) == len(rungs) else [self._stage(rungs[len(losses)]), go_on]
 
         result = self.method.train(self.task, [*schedule, go_on], *start, bridge.over(self.task.objective))
         # Under a budget the first stages only lead to where the path begins.
-        return self._path(replace(result, ends=result.ends[-len(losses) :]))
+        n_rungs = len(losses) or 1  # none if a callback has stopped the first stage
+        return self._path(rungs[:n_rungs], result.ends[-n_rungs:], result.n_iter)
+
+    def _stage(self, rung, n_iter=None):
+        n_iter = self._iterations()[1] if n_iter is None else n_iter
+        return Stage(ridge_of(rung), self.budget, n_iter, _STAGE_TOL)
+
+    def _path(self, rungs, ends, n_iter):
+        """Return the :class:`FoldPath` of stages that ended at rungs."""
+        points = tuple(end.point for end in ends)
+        return FoldPath(tuple(rungs)[: len(points)], points, tuple(map(self.predict, points)), n_iter)
+
+    def _iterations(self):
+        n_inputs = self.task.objective.samples.n_inputs
+        return [min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, n_inputs, self.task)]
 
     def with_direct_ridge(self, point, alpha, direct_ridge):
         """Return a point with the readout that is best at another ridge of the direct term."""
