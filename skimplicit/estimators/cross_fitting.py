@@ -13,7 +13,7 @@ from skimplicit.rows import InputRange
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
-__all__ = ["LARGEST_ALPHA", "Fold", "FoldPath", "Member", "WAY_DIRECT_RIDGE"]
+__all__ = ["HIGHEST_RUNG", "WAY_DIRECT_RIDGE", "Fold", "FoldPath", "Member", "ridge_of"]
 
 # Ridges are the rungs of one ladder, which rises by a factor: the first one of a path, and the last ones either way.
 _FACTOR = 10**0.5
