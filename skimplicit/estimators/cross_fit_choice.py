@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, WAY_DIRECT_RIDGE, Member, ridge_of
+from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, WAY_DIRECT_RIDGE, ridge_of
 
 __all__ = ["CrossFit", "cross_fit"]
 

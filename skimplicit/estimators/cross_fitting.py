@@ -15,8 +15,7 @@ from skimplicit.training.continuation import continuation, random_weights
 
 __all__ = ["HIGHEST_RUNG", "WAY_DIRECT_RIDGE", "Fold", "FoldPath", "Member", "ridge_of"]
 
-# Ridges are the rungs of one ladder, which rises by a factor: the first one of a path, and the last ones either way.
-_FACTOR = 10**0.5
+# Ridges are the rungs of one ladder, two to a factor of ten: the first one of a path, and the last ones either way.
 _FIRST_RUNG, _LOWEST_RUNG, HIGHEST_RUNG = -8, -16, 6  # 1e-4, 1e-8 and 1e3
 # A path ends where its held-out loss has been this much above its least one at two ridges in a row.
 _WORSE, _PATIENCE = 1.02, 2
@@ -30,7 +29,7 @@ _READOUT_TOL = 1e-5
 
 def ridge_of(rung):
     """Return the ridge at a rung of the ladder, an int, as a float."""
-    return float(_FACTOR**rung)
+    return 10.0 ** (rung / 2)
 
 
 @dataclass(frozen=True)
