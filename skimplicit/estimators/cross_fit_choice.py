@@ -82,7 +82,7 @@ def cross_fit(members, n_jobs, bridge):
         for k, path in zip(short, longer, strict=True):
             paths[k] = path
         rungs, losses = _mean_losses(members, paths)
-    rung = rungs[int(np.argmin(losses))]
+    rung = rungs[_best(losses)]
     alphas, alpha = np.array([ridge_of(rung) for rung in rungs]), ridge_of(rung)
     points = [path.points[path.rungs.index(rung)] for path in paths]
     kept = [path.predictions[path.rungs.index(rung)] for path in paths]
@@ -103,6 +103,12 @@ def cross_fit(members, n_jobs, bridge):
         linear is not None and linear[-1] <= loss,
         sum(path.n_iter for path in paths),
     )
+
+
+def _best(losses):
+    """Return the position of the least loss of a path, an int, each taken with its neighbours: one may be luck."""
+    padded = np.concatenate([losses[:1], losses, losses[-1:]])
+    return int(np.argmin(padded[:-2] + 2 * padded[1:-1] + padded[2:]))
 
 
 def _mean_losses(members, paths):

@@ -17,7 +17,9 @@ __all__ = ["HIGHEST_RUNG", "WAY_DIRECT_RIDGE", "Fold", "FoldPath", "Member", "ri
 
 # Ridges are the rungs of one ladder, two to a factor of ten: the first one of a path, and the last ones either way.
 _FIRST_RUNG, _LOWEST_RUNG, HIGHEST_RUNG = -8, -16, 6  # 1e-4, 1e-8 and 1e3
-# A path ends where its held-out loss has been this much above its least one at two ridges in a row.
+# A path goes to this rung (0.1) in any case, for a loss can rise and fall again at small ridges, and ends where it has
+# then been this much above its least one at two ridges in a row.
+_LEAST_RUNG = -2
 _WORSE, _PATIENCE = 1.02, 2
 # Relative decrease of J that ends a stage: it only has to lead the way.
 _STAGE_TOL = 1e-3
@@ -158,7 +160,9 @@ class Member:
 
         def go_on(evaluation):
             losses.append(self.loss(self.predict(evaluation.point, self.fold.test), self.fold.test))
+            rung = rungs[len(losses) - 1]
             worse = len(losses) > patience and min(losses[-patience:]) > _WORSE * min(losses)
+            worse = worse and not (_FIRST_RUNG <= rung < _LEAST_RUNG)
             return [] if worse or len(losses) == len(rungs) else [self._stage(rungs[len(losses)]), go_on]
 
         result = self.method.train(self.task, [*schedule, go_on], *start, bridge.over(self.task.objective))

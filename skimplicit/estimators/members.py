@@ -11,8 +11,8 @@ from skimplicit.training import Stage
 
 __all__ = ["Averaged", "averaged", "fit_members"]
 
-# Relative decrease of J that ends the training of a member on all rows.
-_TOL = 1e-3
+# Most iterations of a member on all rows, as a multiple of those at a ridge, and relative decrease of J that ends it.
+_MORE, _TOL = 2, 1e-4
 # Tolerance of the states of a rule that is stored.
 _FINAL_TOL = 1e-11
 
@@ -114,7 +114,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge):
         end = task.objective.evaluate(np.zeros((n, n + n_inputs)), np.zeros(n), choice.alpha, tol=_FINAL_TOL)
         rules = (task.objective.rule(end.point),)
         return Averaged(rules, task, np.array([end.objective]), np.zeros(1, dtype=int), choice.n_iter, choice)
-    n_iter = min(method.path_iterations(estimator.n_hidden, n_inputs, task)[1], estimator.max_iter)
+    n_iter = min(_MORE * method.path_iterations(estimator.n_hidden, n_inputs, task)[1], estimator.max_iter)
 
     def train_on(member, point):
         start = task.objective.weights_of(member.task.objective.rule(point))
