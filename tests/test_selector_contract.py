@@ -181,10 +181,10 @@ class TestConstraints:
         np.testing.assert_array_equal(pickle.loads(pickle.dumps(found)).predict(X), found.predict(X))
 
     def test_a_constraint_on_a_selected_input_holds(self):
-        model = clone(NUMBERS).set_params(constraints=lambda A, B: [B[:, 3] >= 0], direct=False, max_iter=6)
+        model = clone(NUMBERS).set_params(constraints=lambda A, B: [B[:, 1] >= 0], direct=False, max_iter=6)
         found = selector(model, n_features_to_select=2).fit(X, Y)
-        assert found.support_[3]
-        assert found.estimator_.rule_.B[:, found.get_support(indices=True).tolist().index(3)].min() >= -1e-6
+        assert found.support_[1]
+        assert found.estimator_.rule_.B[:, found.get_support(indices=True).tolist().index(1)].min() >= -1e-6
 
 
 class TestScores:
