@@ -74,7 +74,9 @@ def fit_automatically(estimator, chosen, X, y, targets, params, bridge):
     seen = np.isfinite(choice.predictions).all(axis=1)
     predictions = np.full((len(place), choice.predictions.shape[1]), np.nan)
     predictions[place >= 0] = choice.predictions[place[place >= 0]]
-    weights = np.ones(len(seen)) if targets.weights is None else targets.weights
+    weights = _row_weights(targets)
+    if estimator.verbose:
+        print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}" + (", without states" if choice.linear else ""))
     attributes = {
         "alpha_": choice.alpha,
         "alphas_": choice.alphas,
@@ -95,24 +97,32 @@ def _n_members(estimator, n_folds):
     return 1 if estimator.column_budget is not None or estimator.constraints is not None else n_folds
 
 
+def _row_weights(targets):
+    return np.ones(targets.Y.shape[0]) if targets.weights is None else targets.weights
+
+
 def _residuals(fitted, targets):
     """Return the :class:`HeldOutResiduals` of the members."""
     members, choice = fitted.choice.members, fitted.choice
     rules, residuals, weights = [], [], []
+    seen = np.isfinite(choice.predictions).all(axis=1)
+    error = np.average((targets.Y - choice.predictions)[seen] ** 2, axis=0, weights=_row_weights(targets)[seen])
+    # A member misses by more than the mean of all does, by the members' variance about it.
+    share = np.divide(choice.spread, error, out=np.zeros_like(error), where=error > choice.spread)
+    shrinkage = np.sqrt(1.0 - np.minimum(share, 1.0))
     for member, point in zip(members, choice.points, strict=True):
         rows = member.fold.test
         rules.append(member.task.objective.rule(point))
-        residuals.append(np.abs(targets.Y[rows] - member.predict(point, rows)))
-        weights.append(np.ones(rows.size) if targets.weights is None else targets.weights[rows])
+        residuals.append(np.abs(targets.Y[rows] - member.predict(point, rows)) * shrinkage)
+        weights.append(_row_weights(targets)[rows])
     return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights))
 
 
 def _covariances(fitted, U, chosen):
     """Return the :class:`ReadoutCovariance` of each rule."""
     choice = fitted.choice
-    weights = np.full(U.shape[0], 1.0 / U.shape[0])
-    if choice.members[0].targets.weights is not None:
-        weights = choice.members[0].targets.weights / choice.members[0].targets.weights.sum()
+    weights = _row_weights(choice.members[0].targets)
+    weights = weights / weights.sum()
     return tuple(
         ReadoutCovariance.of(rule, U, weights, choice.alpha, chosen.direct, choice.direct_ridge)
         for rule in fitted.rules

@@ -22,7 +22,7 @@ class HeldOutResiduals:
     ranges : tuple of InputRange or None
         Ranges at which each cuts its inputs.
     residuals : tuple of ndarray of shape (m_k, q)
-        Absolute residuals of the rows of each fold.
+        Absolute residuals of the rows of each fold, made smaller by what the mean of the members errs less.
     weights : tuple of ndarray of shape (m_k,)
         Weights of these rows.
     """
