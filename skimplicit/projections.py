@@ -138,6 +138,9 @@ def project_column_budget(B, budget, weights=None, groups=None):
         return B.copy()
     stacked = np.abs(B).T if groups is None else _stack_groups(np.abs(B), np.asarray(groups))
     w = np.ones(stacked.shape[0]) if weights is None else np.asarray(weights, dtype=float)
+    # Weights are in the units of the columns: by a power of two, so that their squares are numbers.
+    exponent = np.frexp(w.max(initial=0.0))[1]
+    w, budget = np.ldexp(w, -exponent), np.ldexp(budget, -exponent)
     theta = _budget_levels(stacked, budget, w)
     # A few ulps inside, so that the promise holds in whichever order the sum is taken.
     inside = budget * (1 - 4 * w.size * np.finfo(float).eps)

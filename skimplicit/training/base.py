@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from skimplicit.linalg import Gram
 from skimplicit.subproblems import MatchingProblem
 from skimplicit.training.objective import Evaluation
+from skimplicit.training.threads import one_blas_thread
 
 __all__ = ["Constraints", "Iteration", "Stage", "TrainingMethod", "TrainingResult"]
 
@@ -91,7 +92,8 @@ class TrainingResult:
     evaluation : Evaluation
         The final point, its states to full accuracy.
     objectives : ndarray of shape (n_iter,)
-        The true objective after each accepted iteration.
+        The objective after each accepted iteration, for states and readout as accurate as the iteration needed them;
+        the last value, unless the final point is an earlier one, to full accuracy.
     stages : ndarray of int of shape (n_iter,)
         Stage of each value; within a stage the objective never rises.
     n_iter : int
@@ -144,6 +146,7 @@ class TrainingMethod(ABC):
         self.constraints = constraints
         self.callback = callback
         self.objectives, self.stages, self.scores = [], [], []
+        self._recorded = None
         self.n_iter = 0
         self.stopped = False
 
@@ -198,7 +201,7 @@ class TrainingMethod(ABC):
         """
         # The arrays of one step are small: threads inside a product cost more than they save, and several times as
         # much when other work shares the processor.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             return self._train(schedule, W, b)
 
     def _train(self, schedule, W, b):
@@ -219,6 +222,9 @@ class TrainingMethod(ABC):
             if self.stopped:
                 break
         final = self.objective.evaluate(W, b, evaluation.alpha, start=evaluation, tol=_FINAL_TOL)
+        if self._recorded is not None and self._recorded.W is W and self._recorded.b is b:
+            self.objectives[-1] = min(self.objectives[-1], final.objective)
+            self.correct(self.stages[-1], final.objective)
         return TrainingResult(
             evaluation=final,
             objectives=np.array(self.objectives),
@@ -241,8 +247,10 @@ class TrainingMethod(ABC):
                 scale = stage.column_budget / used
                 W, b = np.hstack([W[:, :n], W[:, n:] * scale]), b * scale
         if self.constraints.custom is not None:
-            # The nearest feasible point is a matching problem too: G = I.
-            problem = replace(problem, G=np.eye(W.shape[1]), R=W, curvature=np.ones(n), ridge=0.0)
+            # The nearest feasible point is a matching problem too: the ridge alone.
+            inputs = self.objective.samples.inputs
+            G = Gram(np.zeros((n, n)), np.zeros((n, inputs.size)), inputs)
+            problem = replace(problem, G=G, R=W, curvature=np.zeros(n), ridge=1.0)
             return self.solver.solve(problem, W), b, scale
         return problem.project(W), b, scale
 
@@ -263,7 +271,7 @@ class TrainingMethod(ABC):
         MatchingProblem
             The problem.
         """
-        numbers = numbers or dict(G=np.zeros((N, N)), R=np.zeros((n, N)), curvature=np.ones(n), ridge=0.0)
+        numbers = numbers or dict(G=None, R=np.zeros((n, N)), curvature=np.ones(n), ridge=0.0)
         c = self.constraints
         return MatchingProblem(
             **numbers,
@@ -285,7 +293,23 @@ class TrainingMethod(ABC):
         evaluation : Evaluation
             The accepted point.
         """
+        self._recorded = evaluation
         self.objectives.append(evaluation.objective)
         self.stages.append(position)
         if self.callback is not None:
             self.stopped = bool(self.callback(Iteration(len(self.objectives), position, evaluation)))
+
+    def correct(self, position, objective):
+        """Raise the last values of a stage that a closer look has shown to be too low.
+
+        Parameters
+        ----------
+        position : int
+            Position of the stage in the schedule.
+        objective : float
+            What the last value should have been.
+        """
+        for k in range(len(self.objectives) - 1, -1, -1):
+            if self.stages[k] != position or self.objectives[k] >= objective:
+                break
+            self.objectives[k] = objective

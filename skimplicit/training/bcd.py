@@ -58,7 +58,7 @@ class BlockCoordinateDescent(TrainingMethod):
                     # Too little descent to see through the error of the states: look closer before giving up.
                     tol = max(tol * 1e-2, _TIGHT)
                     current = self._sharpen(current, stage, tol)
-                    self._correct(position, current.objective)
+                    self.correct(position, current.objective)
                     previous = current
                     continue
                 return current, True
@@ -91,8 +91,7 @@ class BlockCoordinateDescent(TrainingMethod):
         Return the evaluation there; None when the promised descent gets too small to see.
         """
         n = base.W.shape[0]
-        moments, samples = base.moments, self.objective.samples
-        G = np.block([[moments.XX, moments.XU], [moments.XU.T, samples.UU]])
+        moments, G = base.moments, base.moments.gram
         V, V_G, weight = base.W, base.W @ G, self.weight
         for trial in itertools.count(1):
             curvature = self.weight * gradient.curvature
@@ -117,10 +116,3 @@ class BlockCoordinateDescent(TrainingMethod):
     def _sharpen(self, current, stage, tol):
         """Return the current point with its states to a smaller tolerance."""
         return self.objective.evaluate(current.W, current.b, stage.alpha, start=current, tol=tol)
-
-    def _correct(self, position, objective):
-        """Raise the last values of a stage that a closer look has shown to be too low."""
-        for k in range(len(self.objectives) - 1, -1, -1):
-            if self.stages[k] != position or self.objectives[k] >= objective:
-                break
-            self.objectives[k] = objective

@@ -12,6 +12,8 @@ from skimplicit.subproblems import Readout, ridge_readout
 
 __all__ = ["Evaluation", "Gradient", "ImplicitObjective", "JointGradient", "Point", "SquaredObjective"]
 
+# A readout that grows by more than one over this when states shrink is no place to start from.
+_LEAST_SCALE = 1e-8
 # Below this share of the targets' variance the loss is summed over samples: from moments, rounding would show.
 _SMALL_LOSS = 1e-6
 
@@ -110,7 +112,8 @@ class Evaluation:
             self,
             states=self.states * scale,
             moments=replace(self.moments, X_mean=self.moments.X_mean * scale),
-            readout=replace(self.readout, C=self.readout.C / scale),
+            # States that shrink to almost nothing leave almost nothing to read: the ridge would forbid so large a C.
+            readout=replace(self.readout, C=self.readout.C / scale if scale > _LEAST_SCALE else 0.0 * self.readout.C),
         )
 
 
@@ -236,7 +239,10 @@ class ImplicitObjective:
         return drive
 
     def _equilibrium(self, W, drive, start, tol, floor):
-        return equilibrium(W[:, : W.shape[0]], drive, self.activation, start=start, tol=tol, floor=floor).states
+        A = W[:, : W.shape[0]]
+        if not A.any():
+            return self.activation(drive)
+        return equilibrium(A, drive, self.activation, start=start, tol=tol, floor=floor).states
 
     def _pull_back(self, point, states, drive, residual, start, tol):
         """Return S, the derivative of every sample's loss by its pre-activations, from that by its predictions."""
@@ -245,6 +251,8 @@ class ImplicitObjective:
         # With a homogeneous activation, the sign of the state is that of its pre-activation.
         Z = states if self.activation.homogeneous else states @ A.T + drive
         slopes = self.activation.derivative(Z, states)
+        if not A.any():
+            return slopes * forcing
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
         return adjoint(A, slopes, forcing, start=start, tol=tol, floor=floor).states
 
@@ -259,10 +267,9 @@ class ImplicitObjective:
         """Return the :class:`~skimplicit.ImplicitRule` of an evaluation or a point, in the units of the data."""
         s, readout = self.samples, evaluation.readout
         n = evaluation.W.shape[0]
-        per_unit = np.where(s.constant, 0.0, 1.0 / s.U_scale)
-        B = evaluation.W[:, n:] * per_unit
+        B = evaluation.W[:, n:] * s.per_unit
         C = s.Y_scale[:, None] * readout.C
-        D = None if readout.D is None else s.Y_scale[:, None] * readout.D * per_unit
+        D = None if readout.D is None else s.Y_scale[:, None] * readout.D * s.per_unit
         c = s.Y_mean + s.Y_scale * readout.c - C @ evaluation.X_mean
         c = c if D is None else c - D @ s.U_mean
         return ImplicitRule(evaluation.W[:, :n], B, C, D, evaluation.b - B @ s.U_mean, c, activation=self.activation)
@@ -315,7 +322,7 @@ class SquaredObjective(ImplicitObjective):
         return 0.5 * self.samples.Y_moments[1]
 
     def _read_out(self, states, moments, alpha, start, tol):
-        readout = ridge_readout(moments, alpha, self.direct)
+        readout = ridge_readout(moments, alpha, self.direct, None if start is None else start.readout)
         return readout, self._loss(states, moments, readout)
 
     def _loss(self, states, moments, readout):
@@ -324,9 +331,8 @@ class SquaredObjective(ImplicitObjective):
         total = self.samples.Y_moments[1]
         fitted = 2 * np.sum(C.T * moments.XY) - np.sum((C @ moments.XX) * C)
         if D is not None:
-            values, vectors = moments.inputs
-            rotated = D @ vectors
-            fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D) - np.sum(rotated**2 * values)
+            fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D)
+            fitted -= np.sum(moments.inputs.products(D) * D)
         if total - fitted > _SMALL_LOSS * total:
             return 0.5 * (total - fitted)
         return self._mean_loss(self._predictions(states, moments.X_mean, readout))
