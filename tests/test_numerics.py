@@ -109,6 +109,17 @@ class TestUnits:
         heavy = np.full(len(y), 2.0**1020)
         assert_allclose(small().fit(X, y, heavy).predict(X), here.predict(X), rtol=1e-8)
 
+    @pytest.mark.parametrize("unit", [2.0**531, 2.0**-531])
+    def test_chosen_ridge(self, unit):
+        X, y = make_data()
+        y = y + 3 * np.random.default_rng(2).normal(size=y.size)
+        here, there = (small(ImplicitRegressorCV, alphas=[1e-4, 0.1, 1.0], cv=3).fit(X, s * y) for s in (1.0, unit))
+        assert here.alpha_ > 1e-4  # the first is what a search among equal losses would take
+        assert there.alpha_ == here.alpha_
+        assert_allclose(there.predict(X) / unit, here.predict(X), rtol=1e-8)
+        near = small(ImplicitRegressorCV, alphas=[1e-4, 0.1, 1.0], cv=3).fit(X, 8 * y)
+        assert_array_equal(near.mse_path_, 64 * here.mse_path_)
+
     def test_units_too_far_apart_are_named(self):
         X, y = make_data()
         X[:, 2] *= 1e-200

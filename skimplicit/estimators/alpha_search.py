@@ -104,8 +104,10 @@ class RidgePathMixin:
         folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y, **routed))
         if encoded.weights is not None:
             _check_fold_weights(encoded.weights, folds)
+        # Targets in a unit near their size, a power of two: no square overflows or vanishes where alpha is chosen.
+        exponent = int(np.frexp(np.abs(encoded.Y).max(initial=0.0))[1]) if encoded.scale else 0
         losses = Parallel(n_jobs=self.n_jobs)(
-            delayed(_held_out_losses)(model, X, encoded, train, test, alphas, self._sample_losses)
+            delayed(_held_out_losses)(model, X, encoded, train, test, alphas, self._sample_losses, exponent)
             for train, test in folds
         )
         path = np.array(losses).T
@@ -122,7 +124,8 @@ class RidgePathMixin:
             if name not in best.get_params(deep=False) and name != "n_features_in_":
                 setattr(self, name, value)
         self.alpha_, self.alphas_ = alpha, alphas
-        setattr(self, self._path_name, path)
+        with np.errstate(over="ignore", under="ignore"):
+            setattr(self, self._path_name, np.ldexp(path, 2 * exponent))
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=lambda: vars(self).copy())
         return self
 
@@ -132,8 +135,8 @@ class RidgePathMixin:
         return self._single(**{name: getattr(self, name) for name in names}, alpha=alpha, random_state=seed)
 
 
-def _held_out_losses(model, X, encoded, train, test, alphas, sample_losses):
-    """Return the mean held-out loss at each ridge along the path on one fold, a list of float."""
+def _held_out_losses(model, X, encoded, train, test, alphas, sample_losses, exponent):
+    """Return the mean held-out loss at each ridge on one fold, a list of float; of targets in units of 2^exponent."""
     counts = np.zeros(X.shape[0])
     np.add.at(counts, train, 1.0)  # a splitter may draw a sample twice
     prepared = model._prepare_encoded(X, encoded.weighted(counts))
@@ -146,10 +149,14 @@ def _held_out_losses(model, X, encoded, train, test, alphas, sample_losses):
     first = continuation(alphas[0], budget, constraints, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
     course = prepared.train([*first, *rest], W, b)
-    held_out, target = X[test], encoded.Y[test]
+    held_out, target = X[test], np.ldexp(encoded.Y[test], -exponent)
     weights = None if encoded.weights is None else encoded.weights[test]
     return [
-        float(np.average(sample_losses(objective.rule(end).predict(held_out), target), weights=weights))
+        float(
+            np.average(
+                sample_losses(np.ldexp(objective.rule(end).predict(held_out), -exponent), target), weights=weights
+            )
+        )
         for end in course.ends[-len(alphas) :]
     ]
 

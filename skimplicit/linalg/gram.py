@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 __all__ = ["Gram", "InputMatrix", "InputRows"]
 
-# Up to this size all eigenvalues cost less than Lanczos' iteration for the largest.
+# Up to this size a whole matrix costs less: its product, and all its eigenvalues beside Lanczos' for the largest.
 _DENSE_SIZE = 200
 # Relative error of Lanczos' largest eigenvalue, which is from below, and what makes a bound from above of it.
 _LANCZOS_TOL, _LANCZOS_MARGIN = 1e-4, 1.01
@@ -131,9 +131,16 @@ class Gram:
 
     def __rmatmul__(self, W):
         """Return ``W G``, shape (k, n + p), for W of shape (k, n + p)."""
+        if self._matrix is not None:
+            return W @ self._matrix
         n = self.XX.shape[0]
         A, B = W[:, :n], W[:, n:]
         return np.hstack([A @ self.XX + B @ self.XU.T, A @ self.XU + self.inputs.products(B)])
+
+    @cached_property
+    def _matrix(self):
+        """The whole of G where one small product is faster than four."""
+        return self.principal(np.arange(self.size)) if self.size <= _DENSE_SIZE else None
 
     def diagonal(self):
         """Return the diagonal, shape (n + p,)."""
@@ -159,8 +166,7 @@ class Gram:
     def largest_eigenvalue(self, scale):
         """Return a bound of the largest eigenvalue of ``G_ij / (scale_i scale_j)``, for scales of shape (n + p,)."""
         if self.size <= _DENSE_SIZE:
-            G = self.principal(np.arange(self.size))
-            return np.linalg.eigvalsh(G / scale / scale[:, None])[-1]
+            return np.linalg.eigvalsh(self._matrix / scale / scale[:, None])[-1]
         product = LinearOperator((self.size,) * 2, lambda v: ((v.ravel() / scale)[None] @ self)[0] / scale, dtype=float)
         start = np.sqrt(np.maximum(self.diagonal(), 0.0)) / scale
         if not start.any():
