@@ -159,9 +159,12 @@ class ColumnBudget:
             return B.copy()
         stacked = np.abs(B).T if self.groups is None else _stack_groups(np.abs(B), np.asarray(self.groups))
         w = np.ones(stacked.shape[0]) if self.weights is None else np.asarray(self.weights, dtype=float)
-        theta = _budget_levels(stacked, self.bound, w)
+        # Weights are in the units of the columns: by a power of two, so that their squares are numbers.
+        exponent = np.frexp(w.max(initial=0.0))[1]
+        w, bound = np.ldexp(w, -exponent), np.ldexp(self.bound, -exponent)
+        theta = _budget_levels(stacked, bound, w)
         # A few ulps inside, so that the promise holds in whichever order the sum is taken.
-        inside = self.bound * (1 - 4 * w.size * np.finfo(float).eps)
+        inside = bound * (1 - 4 * w.size * np.finfo(float).eps)
         total = w @ theta
         if total > inside:
             theta *= inside / total

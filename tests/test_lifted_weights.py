@@ -9,6 +9,7 @@ import pytest
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.lifted import DIVERGENCES
 from skimplicit.lifted.weights import WeightsProblem, solve_weights
+from skimplicit.linalg import Gram
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver
@@ -34,7 +35,7 @@ def weights_problem(name="relu", budget=None, masked=False, custom=None, centre=
     samples = Samples(rng.normal(size=(m, p)), rng.normal(size=(m, 1)), rng.uniform(0.5, 2.0, size=m), centre)
     X = divergence.activation(samples.inputs_times(rng.normal(size=(n, p))) + 0.3 * rng.normal(size=(m, n)))
     matching = MatchingProblem(
-        G=np.zeros((n + p, n + p)),
+        G=Gram.of(np.zeros((n + p, n + p)), n),
         R=np.zeros((n, n + p)),
         curvature=np.ones(n),
         ridge=1e-2,

@@ -10,6 +10,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+from skimplicit.linalg import Gram
 from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver, make_solver
 from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver, SubproblemError
@@ -76,7 +77,7 @@ def make_problem(
     free = np.sum(np.abs(T).max()) * (n_weights if budget else 1)
     weights = rng.uniform(0.3, 3.0, size=n_weights) if weights else None
     return MatchingProblem(
-        G=F.T @ F / m,
+        G=Gram.of(F.T @ F / m, n),
         R=curvature[:, None] * (T.T @ F) / m,
         curvature=curvature,
         ridge=ridge,
@@ -119,7 +120,7 @@ class TestReadings:
         F = rng.normal(size=(5 if gram == "singular" else 40, n + p))
         T, h, ridge = rng.normal(size=(F.shape[0], n)), rng.uniform(0.5, 2.0, size=n), 0.2
         m = F.shape[0]
-        problem = MatchingProblem(F.T @ F / m, h[:, None] * (T.T @ F) / m, h, ridge, kappa=0.9)
+        problem = MatchingProblem(Gram.of(F.T @ F / m, n), h[:, None] * (T.T @ F) / m, h, ridge, kappa=0.9)
 
         def least_squares(W):
             return np.sum((T - F @ W.T) ** 2 * h) / (2 * m) + ridge / 2 * np.sum(W**2)
@@ -135,7 +136,7 @@ class TestReadings:
         for seed in range(3):
             W = random_point(problem, seed)
             program.W.value = W
-            program._aimed.value = W @ problem.factor
+            program._aimed.value = W @ problem.G.factor
             assert program.problem.objective.value == pytest.approx(problem.value(W), rel=1e-10)
         assert program.problem.is_dcp(dpp=True)
 
@@ -146,7 +147,7 @@ class TestReadings:
         for seed, scale in enumerate([1e-3, 0.1, 1.0, 10.0]):
             for W in (random_point(problem, seed, scale), random_feasible(problem, seed, scale)):
                 program.W.value = W
-                program._aimed.value = W @ problem.factor
+                program._aimed.value = W @ problem.G.factor
                 violation = max(np.max(c.violation()) for c in program.problem.constraints)
                 assert (violation <= 1e-8) == problem.is_feasible(W, 1e-8)
 
@@ -163,7 +164,8 @@ class TestReadings:
     @every_gram
     def test_factor(self, gram):
         problem = make_problem(10, 4, 5, gram)
-        np.testing.assert_allclose(problem.factor @ problem.factor.T, problem.G, atol=1e-13 * np.trace(problem.G))
+        L, G = problem.G.factor, np.eye(9) @ problem.G
+        np.testing.assert_allclose(L @ L.T, G, atol=1e-13 * np.trace(G))
 
     def test_setting_parameters_is_the_same_as_compiling(self):
         problems = [make_problem(seed, 3, 4, budget=0.3, weights=True, ridge=0.1 * seed) for seed in range(3)]
@@ -261,12 +263,14 @@ class TestSolvers:
 
     def test_inputs_are_not_written_to(self):
         problem = make_problem(14, 4, 3, budget=0.3, mask=True)
-        before = [array.copy() for array in (problem.G, problem.R, problem.curvature)]
+        before = [array.copy() for array in (problem.G.XX, problem.G.XU, problem.R, problem.curvature)]
         start = random_feasible(problem, 0)
         kept = start.copy()
         for solver in (ProjectedSolver(), CvxpySolver()):
             solver.solve(problem, start)
-        for array, copy in zip((problem.G, problem.R, problem.curvature, start), (*before, kept), strict=True):
+        for array, copy in zip(
+            (problem.G.XX, problem.G.XU, problem.R, problem.curvature, start), (*before, kept), strict=True
+        ):
             np.testing.assert_array_equal(array, copy)
 
 

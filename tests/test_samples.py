@@ -49,7 +49,7 @@ def test_sums_are_what_their_names_say(seed, make, centre, weighted):
     np.testing.assert_allclose(moments.XX, Xc.T @ W @ Xc, **close)
     np.testing.assert_allclose(moments.XU, Xc.T @ W @ Uc, **close)
     np.testing.assert_allclose(moments.XY, Xc.T @ W @ Yc, **close)
-    values, vectors = samples.inputs
+    values, vectors = samples.inputs.eigen
     np.testing.assert_allclose(vectors * values @ vectors.T, samples.UU, **close)
     assert (samples.n_samples, samples.n_inputs, samples.n_outputs) == (25, 5, 2)
     if sparse.issparse(samples._U):

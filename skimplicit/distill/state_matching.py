@@ -197,9 +197,9 @@ def _match(samples, Z, X, kappa, l1, alpha, mask, refit):
     Z_spread = np.sqrt(samples.mean((Z - samples.mean(Z)) ** 2))
     varies = Z_spread > 16 * np.finfo(float).eps * np.abs(Z).max(axis=0)  # otherwise beta_i is all there is to it
     Z = np.where(varies, Z - samples.mean(Z), 0.0)
-    weights = l1 * Z_spread[:, None] * np.sqrt(np.concatenate([np.diag(moments.XX), np.diag(samples.UU)]))
+    weights = l1 * Z_spread[:, None] * np.sqrt(moments.gram.diagonal())
     problem = MatchingProblem(
-        G=np.block([[moments.XX, moments.XU], [moments.XU.T, samples.UU]]),
+        G=moments.gram,
         R=np.hstack([samples.times_states(Z, X, moments.X_mean), samples.times_inputs(Z)]),
         curvature=np.ones(n),
         ridge=alpha,

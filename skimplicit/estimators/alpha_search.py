@@ -94,12 +94,14 @@ class RidgePathMixin(FoldsMixin):
         X, y = self._validate_data(X, y)
         sample_weight = check_weights(sample_weight, X)
         encoded = model._encode_targets(y, sample_weight)
+        # Targets in a unit near their size, a power of two: no square overflows or vanishes where alpha is chosen.
+        exponent = int(np.frexp(np.abs(encoded.Y).max(initial=0.0))[1]) if encoded.scale else 0
         folds = self._make_folds(X, y, is_classifier(self), seed, {"sample_weight": sample_weight, **params})
         check_fold_weights(encoded.weights, folds)
         context = self._init_callback_context(max_subtasks=2)
         data = data_of(X, y, sample_weight)
         context.call_on_fit_task_begin(estimator=self, **data)
-        path = self._follow_folds(model, (X, y, sample_weight, encoded), folds, alphas, context)
+        path = self._follow_folds(model, (X, y, sample_weight, encoded, exponent), folds, alphas, context)
         # A ridge that a stopped fold did not come to has no loss; every fold has come to the first one.
         alpha = float(alphas[np.nanargmin(path.mean(axis=1))])
         best = self._with_alpha(alpha, seed)
@@ -114,7 +116,8 @@ class RidgePathMixin(FoldsMixin):
             if name not in best.get_params(deep=False) and name != "n_features_in_":
                 setattr(self, name, value)
         self.alpha_, self.alphas_ = alpha, alphas
-        setattr(self, self._path_name, path)
+        with np.errstate(over="ignore", under="ignore"):
+            setattr(self, self._path_name, np.ldexp(path, 2 * exponent))
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **data)
         return self
 
@@ -140,10 +143,11 @@ class RidgePathMixin(FoldsMixin):
 
 
 @with_callbacks
-def _held_out_losses(model, X, y, sample_weight, encoded, train, test, alphas, sample_losses):
+def _held_out_losses(model, X, y, sample_weight, encoded, exponent, train, test, alphas, sample_losses):
     """Return the mean held-out loss at each ridge along the path on one fold, and whether a callback asks to stop.
 
-    Ridges that the path did not come to before a callback stopped it have NaN for a loss.
+    Losses are those of targets in units of 2^exponent. Ridges that the path did not come to before a callback stopped it
+    have NaN for a loss.
     """
     targets = encoded.weighted(row_counts(train, X.shape[0]))
     task = model._make_task(X, targets)
@@ -160,12 +164,10 @@ def _held_out_losses(model, X, y, sample_weight, encoded, train, test, alphas, s
     reached = len(alphas)
     if course.stopped:
         reached = sum(any(end.stage is stage for end in course.ends) for stage in rest) + 1
-    held_out, target = X[test], encoded.Y[test]
+    held_out, target = X[test], np.ldexp(encoded.Y[test], -exponent)
     weights = None if encoded.weights is None else encoded.weights[test]
-    losses = [
-        float(np.average(sample_losses(objective.rule(end.point).predict(held_out), target), weights=weights))
-        for end in course.ends[-reached:]
-    ]
+    predictions = [np.ldexp(objective.rule(end.point).predict(held_out), -exponent) for end in course.ends[-reached:]]
+    losses = [float(np.average(sample_losses(predicted, target), weights=weights)) for predicted in predictions]
     return losses + [np.nan] * (len(alphas) - reached), stop
 
 

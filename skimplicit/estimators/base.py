@@ -40,6 +40,8 @@ from skimplicit.training.continuation import continuation, random_weights
 __all__ = ["Choices", "ImplicitEstimator"]
 
 
+# A smaller budget, of inputs divided by their deviations, would put the squares of states out of the range of numbers.
+_LEAST_BUDGET = 1e-60
 # Training that runs out of iterations is worth a warning when the last ones still lowered the objective by this share.
 _RECENT, _UNFINISHED = 10, 0.02
 
@@ -161,6 +163,11 @@ class ImplicitEstimator(
 
     def _make_constraints(self, chosen, samples):
         """Return the constraints in the units of training."""
+        if self.column_budget is not None and self.column_budget * samples.U_scale.max(initial=1.0) < _LEAST_BUDGET:
+            raise ValueError(
+                f"column_budget={self.column_budget!r} leaves nothing of B: it bounds weights of inputs whose standard "
+                f"deviations are at most {samples.U_scale.max():.0e}; raise it in proportion to one over those."
+            )
         return Constraints(
             kappa=self.kappa / max(chosen.activation.lipschitz, 1.0),
             structure=chosen.structure,

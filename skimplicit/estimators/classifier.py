@@ -44,7 +44,8 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
     n_iter_ : int
         Outer iterations run.
     objective_history_ : ndarray
-        True objective after each accepted iteration; it never rises within a stage of the schedule.
+        Objective after each accepted iteration, of the readout at hand: up to a few percent above that of the best one,
+        but in the last value, which is that of ``rule_`` to 1e-6. It never rises within a stage of the schedule.
     objective_stages_ : ndarray of int
         Stage of the schedule that each value belongs to.
     validation_scores_ : ndarray or None

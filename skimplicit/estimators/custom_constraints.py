@@ -20,8 +20,7 @@ def in_user_units(constraints, samples):
     callable
         The same in the units of training.
     """
-    per_unit = np.where(samples.constant, 0.0, 1.0 / samples.U_scale)
-    return _UserUnits(constraints, per_unit)
+    return _UserUnits(constraints, samples.per_unit)
 
 
 class _UserUnits:
@@ -30,4 +29,6 @@ class _UserUnits:
         self.per_unit = per_unit
 
     def __call__(self, A, B):
-        return self.constraints(A, B @ np.diag(self.per_unit))
+        import cvxpy as cp
+
+        return self.constraints(A, cp.multiply(np.broadcast_to(self.per_unit, B.shape), B))

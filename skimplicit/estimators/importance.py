@@ -1,5 +1,7 @@
 """How much each input matters to a rule."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skimplicit.linalg import to_dense
@@ -54,4 +56,11 @@ def input_importances(rule, input_spread, target_spread):
     ndarray of shape (p,)
         The importances.
     """
-    return np.mean(sensitivity(rule) / target_spread[:, None], axis=0) * input_spread
+    # In units of the spreads: in the user's own, what is multiplied on the way could exceed the range of numbers.
+    scaled = replace(
+        rule,
+        B=to_dense(rule.B) * input_spread,
+        C=to_dense(rule.C) / target_spread[:, None],
+        D=to_dense(rule.D) / target_spread[:, None] * input_spread,
+    )
+    return np.mean(sensitivity(scaled), axis=0)

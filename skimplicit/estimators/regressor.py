@@ -32,7 +32,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     n_iter_ : int
         Outer iterations run.
     objective_history_ : ndarray
-        True objective after each accepted iteration; it never rises within a stage of the schedule.
+        True objective after each accepted iteration: to 1e-3 on the way, and to 1e-6 in the last value, that of
+        ``rule_`` (unless ``early_stopping`` goes back to an earlier rule). It never rises within a stage.
     objective_stages_ : ndarray of int
         Stage of the schedule that each value belongs to.
     validation_scores_ : ndarray or None

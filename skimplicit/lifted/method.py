@@ -20,6 +20,8 @@ _COUPLING, _RISE, _FALL = 3.0, 2.0, 0.9
 _MAX_RISES = 10
 # Iterations in a row with less progress than tol that end a stage.
 _PATIENCE = 3
+# Inputs are scaled: free states this much larger than those at equilibrium are no step towards anything.
+_LARGEST_RISE = 1e8
 # Tolerance of the states at equilibrium, and with it of J.
 _TOL = 1e-7
 # Least share of the loss's largest second derivative that its mean is taken for: that of a cross-entropy vanishes.
@@ -88,8 +90,9 @@ class LiftedRun(TrainingRun):
         for _ in range(stage.max_iter):
             self.n_iter += 1
             W, b = self._extrapolate(stage, current, previous, momentum)
-            new = self.objective.evaluate(*self._sweep(stage, current, W, b), stage.alpha, start=current, tol=_TOL)
-            if new.objective > current.objective:
+            swept = self._sweep(stage, current, W, b)
+            new = swept and self.objective.evaluate(*swept, stage.alpha, start=current, tol=_TOL)
+            if new is None or new.objective > current.objective:
                 if momentum > 1.0:
                     previous, momentum = current, 1.0
                     continue
@@ -121,7 +124,10 @@ class LiftedRun(TrainingRun):
         return W, here.b + weight * (here.b - before.b)
 
     def _sweep(self, stage, current, W, b):
-        """Return A, B and b after the blocks of the states, from those of ``current``, and of the weights from W, b."""
+        """Return A, B and b after the blocks of the states, from those of ``current``, and of the weights from W, b.
+
+        None if the states have left all bounds, as they do where the readout hardly sees them.
+        """
         samples, readout, loss = self.objective.samples, current.point.readout, self.objective.sample_loss
         offset = readout.c - readout.C @ current.point.X_mean
         offset = offset + (0.0 if readout.D is None else samples.inputs_times(readout.D))
@@ -129,6 +135,8 @@ class LiftedRun(TrainingRun):
         curvature = max(float(curvature), _LEAST_CURVATURE * loss.curvature(samples.Y))
         weights = self.coupling * coupling_weights(W[:, : W.shape[0]], readout.C, curvature, self.divergence)
         X = self._lift(current, W, b, offset, weights)
+        if not np.abs(X).max() <= _LARGEST_RISE * max(np.abs(current.states).max(), 1.0):
+            return None
         matching = replace(self.problem(stage, *W.shape), ridge=stage.alpha)
         problem = WeightsProblem(self.divergence, samples, X, weights, matching)
         return solve_weights(problem, self.solver, W, b, 0.0, _WEIGHTS_MAX_ITER)

@@ -105,7 +105,7 @@ def solve_weights(problem, solver, W, b, tol, max_iter):
     samples, X, phi = problem.samples, problem.X, problem.divergence.activation
     n = W.shape[0]
     moments = samples.moments(X)
-    G = np.block([[moments.XX, moments.XU], [moments.XU.T, samples.UU]])
+    G = moments.gram
     curvature = phi.lipschitz * problem.weights
     for _ in range(max_iter):
         S = (phi(problem.pre_activations(W, b)) - X) * problem.weights

@@ -1,9 +1,13 @@
-"""Matrices that may be dense or sparse: the order of their states, products and parts."""
+"""Matrices that may be dense or sparse, and Gram matrices in parts: the order of their states, products and parts."""
 
 from skimplicit.linalg.block_triangular import StateBlock, block_triangular_order
+from skimplicit.linalg.gram import Gram, InputMatrix, InputRows
 from skimplicit.linalg.sparse_dense import multiply, row_scaled, to_dense, without_diagonal
 
 __all__ = [
+    "Gram",
+    "InputMatrix",
+    "InputRows",
     "StateBlock",
     "block_triangular_order",
     "multiply",

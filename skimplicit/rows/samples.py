@@ -6,10 +6,17 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from skimplicit.linalg import Gram, InputMatrix, InputRows
+from skimplicit.rows.columns import canonical, columns_times, group_scales, in_own_units, shares, sparse_variance
+
 __all__ = ["Moments", "Samples", "merge_duplicates"]
 
 # What samples in the same units share.
 _UNITS = ("centre", "constant", "U_mean", "U_scale", "U_spread", "Y_mean", "Y_scale")
+# Decades between the units of an input and a target that a weight, a number between 1e-308 and 1e308, can bridge.
+_MOST_DECADES = 301
+# Inputs beyond this number have no second moment as a matrix, however many rows there are.
+_LARGEST_MATRIX = 4000
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,8 @@ class Moments:
         Mean target; zeros without intercepts.
     XX, XU, XY, UY : ndarray
         Moments of states, inputs and targets, of shapes (n, n), (n, p), (n, q) and (p, q).
-    inputs : tuple of ndarray
-        Eigenvalues (r,) and eigenvectors (p, r) of the inputs' second moment UU, zero eigenvalues left out.
+    inputs : InputMatrix or InputRows
+        The inputs' second moment UU, in the form that its size allows.
     """
 
     X_mean: np.ndarray
@@ -34,7 +41,12 @@ class Moments:
     XU: np.ndarray
     XY: np.ndarray
     UY: np.ndarray
-    inputs: tuple
+    inputs: InputMatrix | InputRows
+
+    @property
+    def gram(self):
+        """Second moment of states and inputs together, a :class:`~skimplicit.linalg.gram.Gram`."""
+        return Gram(self.XX, self.XU, self.inputs)
 
 
 def merge_duplicates(U, Y, weights=None, return_place=False):
@@ -62,6 +74,7 @@ def merge_duplicates(U, Y, weights=None, return_place=False):
         With ``return_place``: the position of each sample among them, -1 for a sample of weight 0.
     """
     given, kept = U.shape[0], None
+    U = canonical(U)
     if weights is not None and not np.all(weights > 0):
         kept = np.flatnonzero(weights > 0)
         U, Y, weights = U[kept], Y[kept], weights[kept]
@@ -82,9 +95,6 @@ def merge_duplicates(U, Y, weights=None, return_place=False):
 def _row_keys(U, Y):
     """Return one comparable key for each row of [U Y], equal for equal rows."""
     if sparse.issparse(U):
-        U = sparse.csr_array(U, copy=True)  # the caller's matrix keeps its layout
-        U.sum_duplicates()
-        U.eliminate_zeros()
         Y = Y + 0.0
         keys = np.empty(U.shape[0], dtype=object)
         for i in range(U.shape[0]):
@@ -93,16 +103,6 @@ def _row_keys(U, Y):
         return keys
     rows = np.hstack([U, Y]) + 0.0  # turns -0.0 into 0.0: equal numbers must have equal bytes
     return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
-
-
-def _sparse_variance(U, weights, mean):
-    """Return ``sum_i w_i (U_ij - mean_j)^2``: entries and zeros apart, for one minus the other would cancel."""
-    rows = np.repeat(np.arange(U.shape[0]), np.diff(U.indptr))
-    columns = U.indices
-    entries = np.bincount(columns, weights[rows] * (U.data - mean[columns]) ** 2, minlength=U.shape[1])
-    filled = np.bincount(columns, minlength=U.shape[1])
-    share = np.bincount(columns, weights[rows], minlength=U.shape[1])
-    return entries + np.where(filled == U.shape[0], 0.0, np.maximum(1.0 - share, 0.0)) * mean**2
 
 
 class Samples:
@@ -129,45 +129,64 @@ class Samples:
 
     def __init__(self, U, Y, weights=None, centre=True, scale_targets=True, groups=None):
         m = U.shape[0]
-        self.weights = np.full(m, 1.0 / m) if weights is None else weights / weights.sum()
+        self.weights = np.full(m, 1.0 / m) if weights is None else shares(weights)
         self.centre = centre
+        # In units of the largest entries, powers of two: exact, and no square can overflow or vanish.
+        U, unit = in_own_units(canonical(U))
         mean = np.asarray(self.weights @ U).ravel()
+        centred_at = mean if centre else np.zeros_like(mean)
         if sparse.issparse(U):
             size = np.sqrt(np.asarray(self.weights @ U.multiply(U)).ravel())
-            variance = _sparse_variance(sparse.csr_array(U), self.weights, mean if centre else np.zeros_like(mean))
+            variance = sparse_variance(U, self.weights, centred_at)
         else:
-            size = np.abs(U).max(axis=0, initial=0.0)
-            deviation = (U - mean if centre else U) / np.where(size > 0, size, 1.0)
-            variance = self.weights @ deviation**2 * size**2
+            U = U - centred_at
+            size = np.where(unit > 0, 1.0, 0.0)
+            variance = self.weights @ U**2
         spread = np.sqrt(np.maximum(variance, 0.0))
         # A spread at the level of rounding is that of a constant column, which carries nothing.
         self.constant = spread <= 16 * np.finfo(float).eps * size
-        self.U_spread = np.where(self.constant, 0.0, spread)
-        scale = self.U_spread
-        if groups is not None:
-            scale = np.sqrt(np.bincount(groups, scale**2) / np.bincount(groups))[groups]
-        self.U_scale = np.where(scale > 0, scale, 1.0)
-        self.U_mean = mean if centre else np.zeros_like(mean)
+        spread = np.where(self.constant, 0.0, spread)
+        self.U_spread = spread * unit
+        self.U_scale = group_scales(self.U_spread, groups)
+        self.U_mean = centred_at * unit
+        per_unit = np.where(self.constant, 0.0, unit / self.U_scale)
         if sparse.issparse(U):
-            keep = sparse.diags_array(np.where(self.constant, 0.0, 1.0 / self.U_scale))
-            self._U = sparse.csr_array(U @ keep)
-            self._shift = np.where(self.constant, 0.0, self.U_mean / self.U_scale)
+            self._U = columns_times(U, per_unit)
+            self._shift = centred_at * per_unit
         else:
-            self._U = deviation
-            self._U *= np.where(self.constant, 0.0, size / self.U_scale)
+            self._U = U
+            self._U *= per_unit
             self._shift = None
         self.Y_mean, self.Y_scale = self._target_scale(Y, centre, scale_targets)
         self.Y = (Y - self.Y_mean) / self.Y_scale
+        self._check_slopes()
+
+    def _check_slopes(self):
+        """Refuse units so far apart that a weight from an input to a target would not be a number."""
+        varying = np.flatnonzero(~self.constant)
+        slopes = np.log10(self.Y_scale)[:, None] - np.log10(self.U_scale[varying])
+        far = np.flatnonzero((np.abs(slopes) > _MOST_DECADES).any(axis=0))
+        if far.size:
+            j = varying[far[0]]
+            raise ValueError(
+                f"Column {j} of X and y have deviations {self.U_scale[j]:.0e} and {self.Y_scale.max():.0e}, so "
+                "far apart that a weight between them exceeds the range of floating-point numbers; rescale X or y."
+            )
 
     def _target_scale(self, Y, centre, scale_targets):
         q = Y.shape[1]
         if not scale_targets:
             return np.zeros(q), np.ones(q)
+        Y, unit = in_own_units(Y)
         mean = self.weights @ Y if centre else np.zeros(q)
-        size = np.abs(Y).max(axis=0, initial=0.0)
-        spread = size * np.sqrt(self.weights @ ((Y - mean) / np.where(size > 0, size, 1.0)) ** 2)
-        constant = spread <= 16 * np.finfo(float).eps * size
-        return mean, np.where(constant, 1.0, spread)
+        spread = np.sqrt(self.weights @ (Y - mean) ** 2)
+        constant = spread <= 16 * np.finfo(float).eps
+        return mean * unit, np.where(constant, 1.0, spread * unit)
+
+    @property
+    def per_unit(self):
+        """What an input is multiplied by, shape (p,): one over its scale, 0 if it is constant."""
+        return np.where(self.constant, 0.0, 1.0 / self.U_scale)
 
     def budget_weights(self, groups=None):
         """Return the weights that make a budget on B of the scaled inputs one on B of the inputs as given.
@@ -223,12 +242,11 @@ class Samples:
         Samples
             The samples; their weights are divided by their sum.
         """
-        per_unit = np.where(self.constant, 0.0, 1.0 / self.U_scale)
         if sparse.issparse(U):
-            U, shift = sparse.csr_array(U @ sparse.diags_array(per_unit)), self.U_mean * per_unit
+            U, shift = columns_times(canonical(U), self.per_unit), self.U_mean * self.per_unit
         else:
-            U, shift = (U - self.U_mean) * per_unit, None
-        return self._alike(U, shift, (Y - self.Y_mean) / self.Y_scale, weights / weights.sum())
+            U, shift = (U - self.U_mean) * self.per_unit, None
+        return self._alike(U, shift, (Y - self.Y_mean) / self.Y_scale, shares(weights))
 
     def open_units(self):
         """Return these units without samples, ready for more of them: an input constant so far need not stay so."""
@@ -295,10 +313,22 @@ class Samples:
 
     @cached_property
     def inputs(self):
-        """Non-zero eigenvalues (r,) and their eigenvectors (p, r) of ``UU``."""
-        values, vectors = np.linalg.eigh(self.UU)
-        keep = values > values.max(initial=0.0) * self.n_inputs * np.finfo(float).eps
-        return values[keep], vectors[:, keep]
+        """Second moment of the inputs: a matrix where there are at least as many rows as inputs, rows otherwise."""
+        if self.n_inputs <= min(self.n_samples, _LARGEST_MATRIX):
+            return InputMatrix(self.UU)
+        return InputRows(self)
+
+    @property
+    def input_squares(self):
+        """Diagonal of ``UU``, shape (p,), without the rest of it."""
+        if self._shift is None:
+            return np.einsum("i,ij,ij->j", self.weights, self._U, self._U)
+        return sparse_variance(self._U, self.weights, self._shift)
+
+    def weighted_inputs(self):
+        """Return the rows ``sqrt(w_i) u_i`` of the inputs, shape (m, p), whose Gram matrix is ``UU``."""
+        U = self._U if self._shift is None else self._U.toarray() - self._shift
+        return U * np.sqrt(self.weights)[:, None]
 
     @cached_property
     def UY(self):

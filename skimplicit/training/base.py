@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from threadpoolctl import threadpool_limits
 
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.training.objective import Evaluation, ImplicitObjective, Point
+from skimplicit.training.threads import one_blas_thread
 
 __all__ = [
     "Constraints",
@@ -113,7 +113,8 @@ class TrainingResult:
         The final point, its states to full accuracy; feasible for the last stage, also when the run was stopped on the
         way there.
     objectives : ndarray of shape (n_iter,)
-        The true objective after each accepted iteration.
+        The objective after each accepted iteration, for states and readout as accurate as the iteration needed them;
+        the last value, unless the final point is an earlier one, to full accuracy.
     stages : ndarray of int of shape (n_iter,)
         Stage of each value; within a stage the objective never rises.
     n_iter : int
@@ -264,5 +265,5 @@ class TrainingMethod(Parametrised, BaseEstimator):
         """
         # The arrays of one step are small: threads inside a product cost more than they save, and several times as
         # much when other work shares the processor.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             return self.begin(task, callback).train(schedule, W, b, keep_interrupted)

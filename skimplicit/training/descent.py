@@ -92,8 +92,7 @@ class DescentRun(TrainingRun):
         Return the evaluation there; None when the promised descent gets too small to see.
         """
         V, n = base.point.W, base.point.b.size
-        moments, samples = base.moments, self.objective.samples
-        G = np.block([[moments.XX, moments.XU], [moments.XU.T, samples.UU]])
+        moments, G = base.moments, base.moments.gram
         V_G, weight = V @ G, self.proximal_weight
         for trial in itertools.count(1):
             curvature = self.proximal_weight * gradient.curvature
@@ -118,10 +117,3 @@ class DescentRun(TrainingRun):
     def sharpen(self, current, stage, tol):
         """Return the current point with its states to a smaller tolerance."""
         return self.objective.evaluate(current.point.W, current.point.b, stage.alpha, start=current, tol=tol)
-
-    def correct(self, position, objective):
-        """Raise the last values of a stage that a closer look has shown to be too low."""
-        for k in range(len(self.objectives) - 1, -1, -1):
-            if self.stages[k] != position or self.objectives[k] >= objective:
-                break
-            self.objectives[k] = objective

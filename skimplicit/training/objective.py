@@ -12,6 +12,8 @@ from skimplicit.subproblems import Readout, ridge_readout
 
 __all__ = ["Evaluation", "Gradient", "ImplicitObjective", "JointGradient", "Point", "SquaredObjective"]
 
+# A readout that grows by more than one over this when states shrink is no place to start from.
+_LEAST_SCALE = 1e-8
 # Below this share of the targets' variance the loss is summed over samples: from moments, rounding would show.
 _SMALL_LOSS = 1e-6
 
@@ -95,8 +97,9 @@ class Evaluation:
         """Return what to start from when B and b are multiplied by ``scale``, for a positively homogeneous phi."""
         if scale == 1.0:
             return self
-        readout = replace(self.point.readout, C=self.point.readout.C / scale)
-        point = replace(self.point, readout=readout, X_mean=self.point.X_mean * scale)
+        # States that shrink to almost nothing leave almost nothing to read: the ridge would forbid so large a C.
+        C = self.point.readout.C / scale if scale > _LEAST_SCALE else 0.0 * self.point.readout.C
+        point = replace(self.point, readout=replace(self.point.readout, C=C), X_mean=self.point.X_mean * scale)
         return replace(self, point=point, states=self.states * scale)
 
 
@@ -227,13 +230,18 @@ class ImplicitObjective:
         return drive
 
     def _equilibrium(self, W, drive, start, tol, floor):
-        return equilibrium(W[:, : W.shape[0]], drive, self.activation, start=start, tol=tol, floor=floor).states
+        A = W[:, : W.shape[0]]
+        if not A.any():
+            return self.activation(drive)
+        return equilibrium(A, drive, self.activation, start=start, tol=tol, floor=floor).states
 
     def _pull_back(self, point, states, drive, residual, start, tol):
         """Return S, the derivative of every sample's loss by its pre-activations, from that by its predictions."""
         A = point.W[:, : states.shape[1]]
         forcing = residual @ point.readout.C
         slopes = self._slopes(point, states, drive)
+        if not A.any():
+            return slopes * forcing
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
         return adjoint(A, slopes, forcing, start=start, tol=tol, floor=floor).states
 
@@ -271,10 +279,9 @@ class ImplicitObjective:
         """Return the :class:`~skimplicit.ImplicitRule` of a :class:`Point`, in the units of the data."""
         s, readout = self.samples, point.readout
         n = point.b.size
-        per_unit = np.where(s.constant, 0.0, 1.0 / s.U_scale)
-        B = point.W[:, n:] * per_unit
+        B = point.W[:, n:] * s.per_unit
         C = s.Y_scale[:, None] * readout.C
-        D = None if readout.D is None else s.Y_scale[:, None] * readout.D * per_unit
+        D = None if readout.D is None else s.Y_scale[:, None] * readout.D * s.per_unit
         c = s.Y_mean + s.Y_scale * readout.c - C @ point.X_mean
         c = c if D is None else c - D @ s.U_mean
         return ImplicitRule(point.W[:, :n], B, C, D, point.b - B @ s.U_mean, c, activation=self.activation)
@@ -332,7 +339,8 @@ class SquaredObjective(ImplicitObjective):
         return 0.5 * self.samples.Y_moments[1]
 
     def _read_out(self, states, moments, alpha, start, tol):
-        readout = ridge_readout(moments, alpha, self.direct, self.direct_ridge)
+        near = None if start is None else start.point.readout
+        readout = ridge_readout(moments, alpha, self.direct, self.direct_ridge, near)
         return readout, self._loss(states, moments, readout)
 
     def _loss(self, states, moments, readout):
@@ -341,9 +349,8 @@ class SquaredObjective(ImplicitObjective):
         total = self.samples.Y_moments[1]
         fitted = 2 * np.sum(C.T * moments.XY) - np.sum((C @ moments.XX) * C)
         if D is not None:
-            values, vectors = moments.inputs
-            rotated = D @ vectors
-            fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D) - np.sum(rotated**2 * values)
+            fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D)
+            fitted -= np.sum(moments.inputs.products(D) * D)
         if total - fitted > _SMALL_LOSS * total:
             return 0.5 * (total - fitted)
         return self._mean_loss(self._predictions(states, moments.X_mean, readout))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from skimplicit.linalg import Gram
 from skimplicit.subproblems import MatchingProblem
 from skimplicit.training.base import Iteration, StageEnd, TrainingResult
 
@@ -89,6 +90,10 @@ class TrainingRun(ABC):
             if self.stopped or self.interrupted:
                 break
         final = self._finish(pending, evaluation)
+        if not pending and self.latest is not None and self.latest.point.W is W and self.latest.point.b is b:
+            # What was recorded last is the final point, now seen to full accuracy.
+            self.objectives[-1] = min(self.objectives[-1], final.objective)
+            self.correct(self.stages[-1], final.objective)
         if not pending:
             ends[-1] = _end(ends[-1].stage, final)
         return TrainingResult(
@@ -125,8 +130,10 @@ class TrainingRun(ABC):
                 scale = stage.column_budget.bound / used
                 W, b = np.hstack([W[:, :n], W[:, n:] * scale]), b * scale
         if self.constraints.custom is not None:
-            # The nearest feasible point is a matching problem too: G = I.
-            problem = replace(problem, G=np.eye(W.shape[1]), R=W, curvature=np.ones(n), ridge=0.0)
+            # The nearest feasible point is a matching problem too: the ridge alone.
+            inputs = self.objective.samples.inputs
+            G = Gram(np.zeros((n, n)), np.zeros((n, inputs.size)), inputs)
+            problem = replace(problem, G=G, R=W, curvature=np.zeros(n), ridge=1.0)
             return self.solver.solve(problem, W), b, scale
         return problem.project(W), b, scale
 
@@ -147,7 +154,7 @@ class TrainingRun(ABC):
         MatchingProblem
             The problem.
         """
-        numbers = numbers or dict(G=np.zeros((N, N)), R=np.zeros((n, N)), curvature=np.ones(n), ridge=0.0)
+        numbers = numbers or dict(G=None, R=np.zeros((n, N)), curvature=np.ones(n), ridge=0.0)
         c = self.constraints
         return MatchingProblem(
             **numbers,
@@ -172,6 +179,21 @@ class TrainingRun(ABC):
         self.latest = evaluation
         if self.callback is not None:
             self.stopped = bool(self.callback(Iteration(len(self.objectives), position, evaluation)))
+
+    def correct(self, position, objective):
+        """Raise the last values of a stage that a closer look has shown to be too low.
+
+        Parameters
+        ----------
+        position : int
+            Position of the stage in the schedule.
+        objective : float
+            What the last value should have been.
+        """
+        for k in range(len(self.objectives) - 1, -1, -1):
+            if self.stages[k] != position or self.objectives[k] >= objective:
+                break
+            self.objectives[k] = objective
 
 
 def _end(stage, evaluation):

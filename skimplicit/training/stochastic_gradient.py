@@ -25,6 +25,8 @@ _TOL_SHARE, _BATCH_FACTOR, _BATCH_TIGHTEST = 0.1, 10.0, 1e-3
 _STALE_STEPS, _STALE_EPOCHS = 15, 3
 # Inputs and targets are scaled: parameters of this size come from a learning rate that is too large.
 _DIVERGED = 1e8
+# Beyond this, at a ridge of such a size, a derivative's square would not be a number, and only its sign matters.
+_LARGEST_SLOPE = 1e100
 _POSITION_OF_B = 1
 # Batches of "auto": at most this many samples.
 _AUTO_BATCH = 200
@@ -258,7 +260,7 @@ def _move(problem, point, gradient, alpha, rate, optimiser):
         gradient.c,
         *([gradient.D + alpha * readout.D] if direct else []),
     ]
-    steps, metrics = optimiser.step(gradients, rate)
+    steps, metrics = optimiser.step([np.clip(g, -_LARGEST_SLOPE, _LARGEST_SLOPE) for g in gradients], rate)
     moved = [parameter + step for parameter, step in zip(parameters, steps, strict=True)]
     if not all(np.abs(array).max(initial=0.0) < _DIVERGED for array in moved):  # NaN is caught too
         return None

@@ -2,52 +2,44 @@
 
 import cvxpy as cp
 import numpy as np
-from scipy import sparse
 
-from skimplicit.subproblems.matching.cvxpy_solver import (
-    SOLVERS,
-    SubproblemError,
-    custom_constraints,
-    group_norms,
-    status_of,
-)
+from skimplicit.subproblems.matching.custom_constraints import CustomConstraints
+from skimplicit.subproblems.matching.cvxpy_solver import SOLVERS, SubproblemError, group_norms, status_of
 
-__all__ = ["CvxpyCurvatureSolver", "curvature_program"]
+__all__ = ["CurvatureProgram", "CvxpyCurvatureSolver"]
 
 
-def curvature_program(problem):
-    """Return a :class:`~skimplicit.subproblems.CurvatureProblem` in symbols.
+class CurvatureProgram:
+    """A :class:`~skimplicit.subproblems.CurvatureProblem` in symbols.
 
     Parameters
     ----------
     problem : CurvatureProblem
         The problem.
-
-    Returns
-    -------
-    program : cvxpy.Problem
-        The program.
-    d : cvxpy.Variable of shape (P,)
-        The moves.
     """
-    n, N = problem.V.shape
-    rows, columns = problem.entries
-    d = cp.Variable(problem.gradient.size, name="d")
-    place = sparse.csc_array((np.ones(rows.size), (rows * N + columns, np.arange(rows.size))), shape=(n * N, rows.size))
-    flat = place @ d[: rows.size] + problem.V.ravel()
-    W = cp.reshape(flat, (n, N), order="C")
-    A, B = W[:, :n], W[:, n:]
-    bounds = [cp.norm(A, "inf") <= problem.kappa]
-    if problem.budget is not None:
-        weights = problem.budget.weights
-        norms = group_norms(B, problem.budget.groups)
-        bounds.append((cp.sum(norms) if weights is None else weights @ norms) <= problem.budget.bound)
-    if problem.constraints is not None:
-        bounds += custom_constraints(problem.constraints, A, B)
-    Q, linear = problem.system()
-    values, vectors = np.linalg.eigh(Q)
-    root = vectors.T * np.sqrt(np.maximum(values, 0.0))[:, None]
-    return cp.Problem(cp.Minimize(cp.sum_squares(root @ d) / 2 + linear @ d), bounds), d
+
+    def __init__(self, problem):
+        n, N = problem.V.shape
+        rows, columns = problem.entries
+        self.W, self.lift = cp.Variable((n, N), name="W"), cp.Variable(n, name="lift")
+        moved = cp.reshape(self.W - problem.V, (n * N,), order="C")[rows * N + columns]
+        d = cp.hstack([moved, self.lift])
+        A, B = self.W[:, :n], self.W[:, n:]
+        bounds = [cp.norm(A, "inf") <= problem.kappa]
+        if not problem.moving.all():
+            bounds.append(self.W[~problem.moving] == problem.V[~problem.moving])
+        if problem.budget is not None:
+            norms = group_norms(B, problem.budget.groups)
+            weights = np.ones(norms.shape) if problem.budget.weights is None else problem.budget.weights
+            bounds.append(weights @ norms <= problem.budget.bound)
+        self.custom = None
+        if problem.constraints is not None:
+            self.custom = CustomConstraints(problem.constraints, self.W)
+            bounds += self.custom.bounds
+        Q, linear = problem.system()
+        values, vectors = np.linalg.eigh(Q)
+        root = vectors.T * np.sqrt(np.maximum(values, 0.0))[:, None]
+        self.problem = cp.Problem(cp.Minimize(cp.sum_squares(root @ d) / 2 + linear @ d), bounds)
 
 
 class CvxpyCurvatureSolver:
@@ -73,13 +65,15 @@ class CvxpyCurvatureSolver:
         SubproblemError
             If no solver finds a solution; the message has the block's name and the status.
         """
-        program, d = curvature_program(problem)
+        program = CurvatureProgram(problem)
         statuses = []
         for solver, options in SOLVERS:
-            status = status_of(program, solver, options)
+            status = status_of(program.problem, solver, options)
             if status == cp.OPTIMAL:
-                W, lift = problem.at(d.value)
-                return problem.project(W) if problem.constraints is None else self._inside(problem, W), lift
+                W = np.where(problem.moving, program.W.value, problem.V)
+                if program.custom is None:
+                    return problem.project(W), program.lift.value
+                return self._inside(problem, program.custom.hold(W, problem.moving)), program.lift.value
             statuses.append(f"{solver}: {status}")
         raise SubproblemError(f"The curvature block (A, B, b) could not be solved by CVXPY ({'; '.join(statuses)}).")
 

@@ -5,7 +5,8 @@ import warnings
 import cvxpy as cp
 import numpy as np
 
-from skimplicit.subproblems.matching.elimination import InputDecomposition, RowPrograms
+from skimplicit.subproblems.matching.custom_constraints import CustomConstraints
+from skimplicit.subproblems.matching.elimination import RowPrograms
 
 __all__ = ["CvxpyProgram", "CvxpySolver", "SubproblemError"]
 
@@ -14,6 +15,8 @@ SOLVERS = (
     (cp.OSQP, {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iter": 20_000}),
     (cp.CLARABEL, {}),
 )
+# Most alternations between the custom constraints and the bounds: a solver's solution is next to both.
+_ALTERNATIONS = 5
 
 
 class SubproblemError(RuntimeError):
@@ -34,8 +37,9 @@ class CvxpyProgram:
     def __init__(self, matching):
         n, N = matching.R.shape
         self.W = cp.Variable((n, N), name="W")
-        self._aimed = cp.Variable((n, N))
-        self._factor = cp.Parameter((N, N))
+        rank = matching.G.factor.shape[1]
+        self._aimed = cp.Variable((n, rank))
+        self._factor = cp.Parameter((N, rank))
         self._root_curvature = cp.Parameter((n, 1), nonneg=True)
         self._ridge = cp.Parameter(nonneg=True)
         self._R = cp.Parameter((n, N))
@@ -48,8 +52,9 @@ class CvxpyProgram:
             self._weights = cp.Parameter(matching.column_budget.n_groups(N - n), nonneg=True)
             bounds.append(self._weights @ group_norms(B, matching.column_budget.groups) <= self._budget)
         if matching.constraints is not None:
-            bounds += custom_constraints(matching.constraints, A, B)
-        scaled = cp.multiply(self._root_curvature @ np.ones((1, N)), self._aimed)
+            self._custom = CustomConstraints(matching.constraints, self.W)
+            bounds += self._custom.bounds
+        scaled = cp.multiply(self._root_curvature @ np.ones((1, rank)), self._aimed)
         objective = cp.sum_squares(scaled) / 2 + self._ridge * cp.sum_squares(self.W) / 2
         objective -= cp.sum(cp.multiply(self._R, self.W))
         if matching.l1 is not None:
@@ -66,7 +71,7 @@ class CvxpyProgram:
         matching : MatchingProblem
             The problem.
         """
-        self._factor.value = matching.factor
+        self._factor.value = matching.G.factor
         self._root_curvature.value = np.sqrt(matching.curvature)[:, None]
         self._ridge.value = matching.ridge
         self._R.value = matching.R
@@ -76,6 +81,29 @@ class CvxpyProgram:
             budget = matching.column_budget
             self._budget.value = budget.bound
             self._weights.value = np.ones(self._weights.shape) if budget.weights is None else budget.weights
+
+    def held(self, matching, W):
+        """Return a point near W of shape (n, N) that meets the custom constraints to rounding, the bounds exactly.
+
+        Parameters
+        ----------
+        matching : MatchingProblem
+            The problem.
+        W : ndarray of shape (n, N)
+            A point inside the bounds on A and B.
+
+        Returns
+        -------
+        ndarray of shape (n, N)
+            The point.
+        """
+        free = matching.masked(np.ones_like(W)) != 0
+        for _ in range(_ALTERNATIONS):
+            moved = self._custom.hold(W, free)
+            W = _inside(matching, moved)
+            if np.array_equal(moved, W):
+                break
+        return W
 
 
 class CvxpySolver:
@@ -87,7 +115,6 @@ class CvxpySolver:
     def __init__(self):
         self._program = None
         self._signature = None
-        self._decompose = InputDecomposition()
 
     def solve(self, matching, start):
         """Return the minimiser.
@@ -109,9 +136,11 @@ class CvxpySolver:
         SubproblemError
             If no solver finds a solution; the message has the block's name and the status.
         """
+        matching = matching.in_unit_size()
         budget = matching.column_budget
         signature = (
             matching.R.shape,
+            matching.G.factor.shape,
             matching.kappa,
             budget is None,
             None if matching.structure is None else matching.structure.tobytes(),
@@ -127,7 +156,8 @@ class CvxpySolver:
         for solver, options in SOLVERS:
             status = status_of(self._program.problem, solver, options)
             if status == cp.OPTIMAL:
-                return self._polished(matching, _inside(matching, self._program.W.value))
+                W = _inside(matching, self._program.W.value)
+                return self._polished(matching, W) if matching.constraints is None else self._program.held(matching, W)
             statuses.append(f"{solver}: {status}")
             if status in (cp.INFEASIBLE, cp.UNBOUNDED) and solver == cp.CLARABEL:
                 break
@@ -141,9 +171,9 @@ class CvxpySolver:
 
         A solver's 1e-8 is far from rounding, and training a rule with kinks amplifies what differs between two solvers.
         """
-        if not matching.splits_off_inputs or matching.constraints is not None:
+        if not matching.splits_off_inputs:
             return W
-        rows = RowPrograms(matching, self._decompose)
+        rows = RowPrograms(matching)
         return rows.complete(rows.polish(W[:, : matching.n_hidden]))
 
 
@@ -182,17 +212,3 @@ def group_norms(B, groups):
     if groups is None:
         return columns
     return cp.hstack([cp.max(columns[np.flatnonzero(groups == g)]) for g in range(int(groups.max()) + 1)])
-
-
-def custom_constraints(constraints, A, B):
-    """Ask the user's callable for constraints and check what it returns."""
-    extra = constraints(A, B)
-    extra = list(extra) if isinstance(extra, list | tuple) else [extra]
-    for constraint in extra:
-        if not isinstance(constraint, cp.Constraint):
-            raise TypeError(
-                f"constraints(A, B) must return CVXPY constraints, got {type(constraint).__name__}: {constraint!r}."
-            )
-        if not constraint.is_dcp():
-            raise ValueError(f"constraints(A, B) returned a constraint that is not convex (DCP): {constraint}.")
-    return extra

@@ -5,21 +5,7 @@ import numpy as np
 from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems.matching.ball_rows import finish_in_balls, minimise_in_balls
 
-__all__ = ["InputDecomposition", "RowPrograms", "positive_scales"]
-
-
-class InputDecomposition:
-    """Eigenvalues and eigenvectors of the inputs' Gram matrix: it stays the same in a fit, so they are kept."""
-
-    def __init__(self):
-        self._inputs = None
-
-    def __call__(self, inputs):
-        """Return eigenvalues (p,), at least 0, and eigenvectors (p, p) of ``inputs`` of shape (p, p)."""
-        if self._inputs is None or not np.array_equal(self._inputs[0], inputs):
-            values, vectors = np.linalg.eigh(inputs)
-            self._inputs = inputs.copy(), np.maximum(values, 0.0), vectors
-        return self._inputs[1:]
+__all__ = ["RowPrograms", "positive_scales"]
 
 
 class RowPrograms:
@@ -30,41 +16,48 @@ class RowPrograms:
     Parameters
     ----------
     matching : MatchingProblem
-        A program whose B is free, without custom constraints.
-    decompose : InputDecomposition
-        Decomposes the inputs' part of G.
+        A program whose B is free, without custom constraints, and whose R comes from states and inputs as G does: it
+        has nothing where the inputs never vary.
     """
 
-    def __init__(self, matching, decompose):
+    def __init__(self, matching):
         n = matching.n_hidden
         h, G, R = matching.curvature, matching.G, matching.R
-        values, self._vectors = decompose(G[n:, n:])
+        values, self._vectors = G.inputs.eigen
         self._curvature = h
-        self._cross = G[:n, n:] @ self._vectors
+        self._cross = G.XU @ self._vectors
         self._inverse = _safe_inverse(h[:, None] * values + matching.ridge)
         self._R_B = R[:, n:] @ self._vectors
+        self.kappa = matching.kappa
+        if self.kappa > 0:
+            self._hessian, self._linear, self._metric = self._programs(matching)
+
+    def _programs(self, matching):
+        """Return Hessians (n, n, n), linear terms (n, n) and the metric (n, n) that they are in."""
+        n, h, XX = matching.n_hidden, matching.curvature, matching.G.XX
         explained = np.matmul(self._cross * (h[:, None] ** 2 * self._inverse)[:, None, :], self._cross.T)
-        hessian = h[:, None, None] * G[:n, :n] - explained
+        hessian = h[:, None, None] * XX - explained
         hessian[:, np.arange(n), np.arange(n)] += matching.ridge
-        linear = R[:, :n] - h[:, None] * ((self._R_B * self._inverse) @ self._cross.T)
+        linear = matching.R[:, :n] - h[:, None] * ((self._R_B * self._inverse) @ self._cross.T)
         # In this metric the diagonal of every Hessian is 1.
-        self._metric = positive_scales(np.sqrt(np.maximum(np.einsum("ijj->ij", hessian), 0.0)))
-        hessian = hessian / self._metric[:, :, None] / self._metric[:, None, :]
-        linear = linear / self._metric
+        metric = positive_scales(np.sqrt(np.maximum(np.einsum("ijj->ij", hessian), 0.0)))
+        hessian = hessian / metric[:, :, None] / metric[:, None, :]
+        linear = linear / metric
         if matching.structure is not None:
             outside = ~matching.structure
             hessian[np.broadcast_to(outside[:, :, None], hessian.shape)] = 0.0
             hessian[np.broadcast_to(outside[:, None, :], hessian.shape)] = 0.0
             hessian[:, np.arange(n), np.arange(n)] += outside
             linear = np.where(outside, 0.0, linear)
-        self._hessian, self._linear = hessian, linear
-        self.kappa = matching.kappa
+        return hessian, linear, metric
 
     def minimise(self, start, tol, max_iter):
         """Return the best A, of shape (n, n) as ``start``; the rows exactly where they can be verified.
 
         ``tol`` and ``max_iter`` are those of :func:`~skimplicit.subproblems.matching.ball_rows.minimise_in_balls`.
         """
+        if self.kappa == 0:
+            return np.zeros_like(start)
 
         def solve(H, r, weights, inside):
             return minimise_in_balls(H, r, weights, self.kappa, inside, tol, max_iter)
@@ -73,6 +66,8 @@ class RowPrograms:
 
     def polish(self, A):
         """Return A with every row that is near enough to its minimiser replaced by it, shape (n, n)."""
+        if self.kappa == 0:
+            return np.zeros_like(A)
 
         def solve(H, r, weights, inside):
             # A step along the projected gradient drops entries that are zero but for the solver's rounding.

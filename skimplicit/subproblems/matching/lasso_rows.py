@@ -114,7 +114,7 @@ class _Rows:
         for _ in range(_GUESSES):
             support = np.flatnonzero(x)
             sign = np.sign(x[support])
-            hessian = h * matching.G[np.ix_(support, support)]
+            hessian = h * matching.G.principal(support)
             hessian[np.diag_indices(support.size)] += matching.ridge
             normal = np.where(support < n, sign, 0.0)
             try:
@@ -126,7 +126,7 @@ class _Rows:
             theta = max(normal @ free - matching.kappa, 0.0) / (normal @ response) if normal.any() else 0.0
             w = np.zeros_like(x)
             w[support] = free - theta * response
-            slope = h * (w @ matching.G) + matching.ridge * w - r
+            slope = h * (w[None] @ matching.G)[0] + matching.ridge * w - r
             most = l1.copy()
             most[:n] += theta
             wrong = (np.abs(slope) > most * (1 + _SLACK) + smallest) & self.allowed[k]

@@ -1,11 +1,11 @@
 """The equilibrium block: match wanted pre-activations in Gram form, inside the constraints on A and B."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skimplicit.linalg import Gram
 from skimplicit.projections import ColumnBudget, project_rows_l1
 
 __all__ = ["MatchingProblem"]
@@ -21,8 +21,8 @@ class MatchingProblem:
 
     Parameters
     ----------
-    G : ndarray of shape (N, N)
-        Gram matrix of states and inputs, N = n + p; positive semidefinite.
+    G : Gram or None
+        Gram matrix of n states and p inputs, N = n + p; None where only the set matters.
     R : ndarray of shape (n, N)
         Linear term.
     curvature : ndarray of shape (n,)
@@ -41,7 +41,7 @@ class MatchingProblem:
         Weights, at least 0, of the absolute values of W, which make it sparse; None for zeros.
     """
 
-    G: np.ndarray
+    G: Gram | None
     R: np.ndarray
     curvature: np.ndarray
     ridge: float
@@ -65,6 +65,18 @@ class MatchingProblem:
     def gradient(self, W):
         """Return the gradient ``H W G + ridge W - R`` of the smooth part at W, an ndarray of shape (n, N)."""
         return self.curvature[:, None] * (W @ self.G) + self.ridge * W - self.R
+
+    def in_unit_size(self):
+        """Return the same problem, its objective divided by a power of two that makes its curvature about one."""
+        size = max(float(self.curvature.max() * self.G.diagonal().max(initial=0.0)), self.ridge)
+        exponent = -int(np.frexp(size)[1]) if size > 0 else 0
+        return replace(
+            self,
+            R=np.ldexp(self.R, exponent),
+            curvature=np.ldexp(self.curvature, exponent),
+            ridge=float(np.ldexp(self.ridge, exponent)),
+            l1=None if self.l1 is None else np.ldexp(self.l1, exponent),
+        )
 
     def project(self, W):
         """Return the point of the set nearest to W (Euclidean), shape (n, N); not for custom constraints."""
@@ -92,12 +104,6 @@ class MatchingProblem:
     def is_feasible(self, W, tol=1e-9):
         """Tell whether W meets the bounds on A and B up to ``tol``, custom constraints aside."""
         return bool(np.abs(self.project(W) - W).max(initial=0.0) <= tol)
-
-    @cached_property
-    def factor(self):
-        """Matrix L of shape (N, N) with ``L L' = G``, also when G is singular."""
-        values, vectors = np.linalg.eigh(self.G)
-        return vectors * np.sqrt(np.maximum(values, 0.0))
 
     def to_cvxpy(self):
         """Return the same program in symbols.

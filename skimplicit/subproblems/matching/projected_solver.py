@@ -10,7 +10,7 @@ import numpy as np
 
 from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems.fista import fista
-from skimplicit.subproblems.matching.elimination import InputDecomposition, RowPrograms, positive_scales
+from skimplicit.subproblems.matching.elimination import RowPrograms, positive_scales
 from skimplicit.subproblems.matching.lasso_rows import minimise_lasso_rows, soft_threshold
 
 __all__ = ["ProjectedSolver"]
@@ -36,7 +36,6 @@ class ProjectedSolver:
         self.tol = tol
         self.max_iter = max_iter
         self.budget_max_iter = max_iter if budget_max_iter is None else budget_max_iter
-        self._decompose = InputDecomposition()
 
     def solve(self, matching, start):
         """Return the minimiser.
@@ -63,15 +62,15 @@ class ProjectedSolver:
         if matching.column_budget is not None:
             return self._solve_jointly(matching, start)
         if matching.splits_off_inputs:
-            rows = RowPrograms(matching, self._decompose)
+            rows = RowPrograms(matching)
             return rows.complete(rows.minimise(start[:, : matching.n_hidden], self.tol, self.max_iter))
         return self._solve_lasso_rows(matching, start)
 
     def _solve_lasso_rows(self, matching, start):
         """Keep A and B together in each row, for a penalty or a pattern that is on both."""
-        diagonal = np.maximum(np.diag(matching.G), 0.0)
+        diagonal = np.maximum(matching.G.diagonal(), 0.0)
         metric = positive_scales(np.sqrt(matching.curvature[:, None] * diagonal + matching.ridge))
-        bound = _lipschitz(matching.G, positive_scales(np.sqrt(diagonal))) + (matching.ridge / metric**2).max()
+        bound = matching.G.largest_eigenvalue(positive_scales(np.sqrt(diagonal))) + (matching.ridge / metric**2).max()
         start = matching.project(start)
         return matching.project(minimise_lasso_rows(matching, metric, 1.0 / bound, start, self.tol, self.max_iter))
 
@@ -79,7 +78,7 @@ class ProjectedSolver:
         """FISTA over A and B together, for the budget couples the rows."""
         n = matching.n_hidden
         h, G = matching.curvature, matching.G
-        diagonal = np.diag(G)
+        diagonal = G.diagonal()
         spread = positive_scales(np.sqrt(np.maximum(diagonal, 0.0)))
         # The budget compares entries of a column, so the metric of B may depend on the column, not on the row.
         metric_A = positive_scales(np.sqrt(h[:, None] * np.maximum(diagonal[:n], 0.0) + matching.ridge))
@@ -92,7 +91,7 @@ class ProjectedSolver:
             caps = budget.group_maxima(caps)
             metric[:, n:] = caps[budget.groups]
         budget = replace(budget, weights=(1.0 if budget.weights is None else budget.weights) / caps)
-        bound = _lipschitz(G, spread) + (matching.ridge / metric**2).max()
+        bound = G.largest_eigenvalue(spread) + (matching.ridge / metric**2).max()
         R = matching.R / metric
         ridge = matching.ridge / metric**2
         level = None if matching.l1 is None else matching.l1 / metric / bound
@@ -115,8 +114,3 @@ class ProjectedSolver:
             if matching.value(X / metric) < before:
                 break
         return matching.project(X / metric)
-
-
-def _lipschitz(G, spread):
-    """Return the largest eigenvalue of G in the metric of its diagonal."""
-    return np.linalg.eigvalsh(G / spread / spread[:, None])[-1]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skimplicit.losses import cross_entropy, prior_logits
-from skimplicit.subproblems.readout.ridge import Readout, ReadoutSystem
+from skimplicit.subproblems.readout.ridge import Readout, readout_preconditioner
 
 __all__ = ["logistic_readout"]
 
@@ -161,7 +161,7 @@ class _Problem:
         uncertainty = np.mean(samples.mean(P * (1.0 - P)))
         miss = np.mean(samples.mean((P - samples.Y) ** 2))
         curvature = float(max(uncertainty, miss, np.finfo(float).eps))
-        system = ReadoutSystem(self.moments, self.alpha / curvature, self.direct, self.root**2)
+        system = readout_preconditioner(self.moments, self.alpha / curvature, self.direct, self.root**2)
 
         def precondition(point):
             D = None if point.D is None else point.D * (self.root / curvature)

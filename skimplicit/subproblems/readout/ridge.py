@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-__all__ = ["Readout", "ReadoutSystem", "ridge_readout"]
+__all__ = ["Readout", "ReadoutSystem", "readout_preconditioner", "ridge_readout"]
+
+# Conjugate gradients, for inputs whose eigenvectors would be too many: relative residual, and most steps.
+_CG_TOL, _CG_MAX_ITER = 1e-9, 500
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Readout:
         return float(np.sum(self.C**2) + (0.0 if self.D is None else direct_ridge * np.sum(self.D**2)))
 
 
-def ridge_readout(moments, alpha, direct, direct_ridge=1.0):
+def ridge_readout(moments, alpha, direct, direct_ridge=1.0, start=None):
     """Minimise ``1/2m ||Y - Xc C' - Uc D'||_F^2 + alpha/2 (||C||_F^2 + direct_ridge ||D||_F^2)`` from the moments.
 
     Parameters
@@ -44,14 +47,79 @@ def ridge_readout(moments, alpha, direct, direct_ridge=1.0):
         Whether to have D.
     direct_ridge : float
         Ridge of D as a multiple of alpha.
+    start : Readout or None
+        A readout nearby, which saves time where the inputs are too many for a direct solution.
 
     Returns
     -------
     Readout
         The minimiser.
     """
-    C, D = ReadoutSystem(moments, alpha, direct, direct_ridge).solve(moments.XY.T, moments.UY.T)
+    system = readout_preconditioner(moments, alpha, direct, direct_ridge)
+    if isinstance(system, ReadoutSystem):
+        C, D = system.solve(moments.XY.T, moments.UY.T)
+    else:
+        C, D = _conjugate_gradients(moments, alpha, system, start, direct_ridge)
     return Readout(C, D, moments.Y_mean)
+
+
+def readout_preconditioner(moments, ridge, direct, direct_ridge=1.0):
+    """Return what solves the readout's system: exactly, or nearly where the inputs' eigenvectors would be too many.
+
+    Parameters
+    ----------
+    moments, ridge, direct : Moments, float, bool
+        As for :class:`ReadoutSystem`.
+
+    Returns
+    -------
+    object with ``solve(C, D)``
+        A :class:`ReadoutSystem` where the inputs can be decomposed.
+    """
+    if direct and not moments.inputs.decomposes:
+        return _DiagonalSystem(moments, ridge, direct_ridge)
+    return ReadoutSystem(moments, ridge, direct, direct_ridge)
+
+
+def _conjugate_gradients(moments, alpha, preconditioner, start, direct_ridge):
+    """Return C and D of the minimum by preconditioned conjugate gradients, all targets at once."""
+    n, gram = moments.XX.shape[0], moments.gram
+    ridge = np.full(n + moments.XU.shape[1], alpha * direct_ridge)
+    ridge[:n] = alpha
+
+    def precondition(V):
+        return np.hstack(preconditioner.solve(V[:, :n], V[:, n:]))
+
+    target = np.hstack([moments.XY.T, moments.UY.T])
+    V = np.zeros_like(target) if start is None or start.D is None else np.hstack([start.C, start.D])
+    residual = target - V @ gram - ridge * V
+    moved = precondition(residual)
+    direction, rho = moved, np.sum(residual * moved, axis=1)
+    enough = _CG_TOL * np.linalg.norm(target, axis=1)
+    for _ in range(_CG_MAX_ITER):
+        if np.all(np.linalg.norm(residual, axis=1) <= enough):
+            break
+        product = direction @ gram + ridge * direction
+        curve = np.sum(direction * product, axis=1)
+        length = np.divide(rho, curve, out=np.zeros_like(rho), where=curve > 0)[:, None]
+        V, residual = V + length * direction, residual - length * product
+        moved = precondition(residual)
+        rho, before = np.sum(residual * moved, axis=1), rho
+        direction = moved + np.divide(rho, before, out=np.zeros_like(rho), where=before > 0)[:, None] * direction
+    return V[:, :n], V[:, n:]
+
+
+class _DiagonalSystem:
+    """The readout's system without what couples inputs to one another and to the states."""
+
+    def __init__(self, moments, ridge, direct_ridge):
+        self._solve = _solver(moments.XX + ridge * np.eye(moments.XX.shape[0]))
+        squares = moments.inputs.diagonal() + ridge * direct_ridge
+        self._inverse = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
+
+    def solve(self, C, D):
+        """Return the solution for targets C of shape (q, n) and D of shape (q, p)."""
+        return self._solve(C.T).T, D * self._inverse
 
 
 class ReadoutSystem:
@@ -73,7 +141,7 @@ class ReadoutSystem:
         self.direct = direct
         gram = moments.XX + ridge * np.eye(moments.XX.shape[0])
         if direct:
-            values, self._vectors = moments.inputs
+            values, self._vectors = moments.inputs.eigen
             cutoff = values.max(initial=0.0) * values.size * np.finfo(float).eps
             damped = values + ridge * direct_ridge
             self._inverse = np.divide(1.0, damped, out=np.zeros_like(values), where=damped > cutoff)

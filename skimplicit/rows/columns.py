@@ -1,0 +1,143 @@
+"""Columns of inputs and targets: one layout for sparse ones, and spreads that neither overflow nor vanish."""
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["canonical", "columns_times", "group_scales", "in_own_units", "shares", "sparse_variance"]
+
+
+def canonical(U):
+    """Store every non-zero entry of a sparse matrix once and in order; the caller's matrix keeps its layout.
+
+    Parameters
+    ----------
+    U : ndarray or CSR matrix of shape (m, p)
+        Inputs, of which a CSR matrix may have duplicate entries, which add up.
+
+    Returns
+    -------
+    ndarray or CSR array of shape (m, p)
+        The same numbers; a copy only where the layout has to change.
+    """
+    if not sparse.issparse(U):
+        return U
+    U = sparse.csr_array(U)
+    # What a matrix remembers about its layout may be out of date: a new one looks for itself.
+    U = sparse.csr_array((U.data, U.indices, U.indptr), shape=U.shape)
+    if not (U.has_canonical_format and U.data.all()):
+        U = U.copy()
+        U.sum_duplicates()
+        U.eliminate_zeros()
+    return U
+
+
+def in_own_units(M):
+    """Divide columns by powers of two near their largest entries: exact, and then no square overflows or vanishes.
+
+    Parameters
+    ----------
+    M : ndarray or canonical CSR array of shape (m, p)
+        The columns.
+
+    Returns
+    -------
+    scaled : ndarray or CSR array of shape (m, p)
+        A new matrix, the largest entry of each column in [1, 2) or 0.
+    unit : ndarray of shape (p,)
+        What the columns have been divided by; 0 for a column of zeros.
+    """
+    if sparse.issparse(M):
+        largest = np.zeros(M.shape[1])
+        np.maximum.at(largest, M.indices, np.abs(M.data))
+    else:
+        largest = np.abs(M).max(axis=0, initial=0.0)
+    exponent = np.frexp(largest)[1] - 1
+    unit = np.where(largest > 0, np.ldexp(1.0, exponent), 0.0)
+    if sparse.issparse(M):
+        data = np.ldexp(M.data, -exponent[M.indices])
+        return sparse.csr_array((data, M.indices, M.indptr), shape=M.shape), unit
+    return np.ldexp(M, -exponent), unit
+
+
+def shares(weights):
+    """Divide weights by their sum, which itself may be too large for a number.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (m,)
+        Positive weights.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        The shares.
+    """
+    weights = in_own_units(weights[:, None])[0][:, 0]
+    return weights / weights.sum()
+
+
+def group_scales(spread, groups):
+    """Return what columns are divided by, positive.
+
+    Parameters
+    ----------
+    spread : ndarray of shape (p,)
+        Their spreads.
+    groups : ndarray of int of shape (p,) or None
+        Columns of a group share the root mean square of their spreads.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        The scales, 1 where there is no spread.
+    """
+    if groups is not None:
+        largest = np.zeros(int(groups.max()) + 1)
+        np.maximum.at(largest, groups, spread)
+        largest = np.where(largest > 0, largest, 1.0)
+        mean = np.bincount(groups, (spread / largest[groups]) ** 2) / np.bincount(groups)
+        spread = (largest * np.sqrt(mean))[groups]
+    return np.where(spread > 0, spread, 1.0)
+
+
+def columns_times(U, factors):
+    """Multiply the columns of a sparse matrix.
+
+    Parameters
+    ----------
+    U : CSR array of shape (m, p)
+        The matrix.
+    factors : ndarray of shape (p,)
+        The factors.
+
+    Returns
+    -------
+    CSR array of shape (m, p)
+        A new matrix.
+    """
+    return sparse.csr_array((U.data * factors[U.indices], U.indices, U.indptr), shape=U.shape)
+
+
+def sparse_variance(U, weights, mean):
+    """Return ``sum_i w_i (U_ij - mean_j)^2``: entries and zeros apart, for one minus the other would cancel.
+
+    Parameters
+    ----------
+    U : canonical CSR array of shape (m, p)
+        The columns.
+    weights : ndarray of shape (m,)
+        The weights w.
+    mean : ndarray of shape (p,)
+        What the columns are taken about.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        The sums.
+    """
+    rows = np.repeat(np.arange(U.shape[0]), np.diff(U.indptr))
+    columns = U.indices
+    entries = np.bincount(columns, weights[rows] * (U.data - mean[columns]) ** 2, minlength=U.shape[1])
+    filled = np.bincount(columns, minlength=U.shape[1])
+    share = np.bincount(columns, weights[rows], minlength=U.shape[1])
+    return entries + np.where(filled == U.shape[0], 0.0, np.maximum(weights.sum() - share, 0.0)) * mean**2
