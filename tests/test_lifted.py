@@ -113,12 +113,15 @@ def test_nothing_to_fit():
     assert result.evaluation.loss == pytest.approx(0.0, abs=1e-20)
 
 
+SMALL = {"method": "lifted", "n_hidden": 6, "max_iter": 25, "random_state": 0}
+
+
 def regressor(**params):
-    return ImplicitRegressor(**{"method": "lifted", "n_hidden": 6, "max_iter": 25, "random_state": 0, **params})
+    return ImplicitRegressor(**{**SMALL, "alpha": 0.03, **params})
 
 
 def classifier(**params):
-    return ImplicitClassifier(**{"method": "lifted", "n_hidden": 6, "max_iter": 25, "random_state": 0, **params})
+    return ImplicitClassifier(**{**SMALL, "alpha": 0.01, **params})
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +129,7 @@ def friedman():
     return make_friedman1(150, n_features=6, random_state=0)
 
 
+@pytest.mark.slow
 def test_regression_at_the_defaults(friedman):
     X, y = friedman
     model = ImplicitRegressor(method="lifted", random_state=0).fit(X, y)
