@@ -11,7 +11,7 @@ from skimplicit.training import BlockCoordinateDescent, Constraints, SquaredObje
 from skimplicit.training.continuation import continuation, random_weights
 
 KAPPA = 0.9
-every_seed = pytest.mark.parametrize("seed", range(5))
+every_seed = pytest.mark.parametrize("seed", range(2))
 every_block = pytest.mark.parametrize("block", ["matching", "curvature"])
 
 
