@@ -135,7 +135,7 @@ class RidgePathMixin(FoldsMixin):
 
     def _with_alpha(self, alpha, seed):
         """Return the unfitted estimator with this ridge."""
-        names = set(self._fixed_alpha_class().get_params(deep=False)) - {"alpha", "random_state"}
+        names = set(self._fixed_alpha_class().get_params(deep=False)) - {"alpha", "cv", "random_state"}
         return self._fixed_alpha_class(**{name: getattr(self, name) for name in names}, alpha=alpha, random_state=seed)
 
 
@@ -153,14 +153,15 @@ def _held_out_losses(model, X, y, sample_weight, encoded, train, test, alphas, s
     first = continuation(alphas[0], budget, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
     data = (X[train], y[train], None if sample_weight is None else sample_weight[train])
-    bridge = model._open_bridge(targets, data, model.max_iter + len(rest) * _STEP_ITER)
+    limits = model._limits(X, targets)
+    bridge = model._open_bridge(targets, data, model.max_iter + len(rest) * _STEP_ITER, limits)
     course = get_method(model.method).train(task, [*first, *rest], W, b, bridge.over(task.objective))
     stop = bridge.close([task.objective.rule(course.evaluation.point)])
     # The first ridge has a stage, or several that lead there; each further one has its own.
     reached = len(alphas)
     if course.stopped:
         reached = sum(any(end.stage is stage for end in course.ends) for stage in rest) + 1
-    held_out, target = X[test], encoded.Y[test]
+    held_out, target = X[test] if limits is None else limits.cut(X[test]), encoded.Y[test]
     weights = None if encoded.weights is None else encoded.weights[test]
     losses = [
         float(np.average(sample_losses(objective.rule(end.point).predict(held_out), target), weights=weights))
