@@ -389,6 +389,7 @@ class TestCallbacks:
         assert callback.events.count("begin") == callback.events.count("end")
         assert np.isfinite(model.predict(data[0])).all()
 
+    @pytest.mark.slow
     def test_verbose(self, data, capsys):
         lines = {}
         for verbose in (0, False, 1, True, 2, 3, 50):
