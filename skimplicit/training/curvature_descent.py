@@ -17,9 +17,6 @@ MOST_VARIABLES, ENTRIES_PER_ROW = 900, 8
 # Damping of the first step, what an accepted first try and a refused one multiply it by, and its limits.
 _DAMPING, _LESS, _MORE = 1e-3, 0.3, 5.0
 _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-7, 1e10
-# Tolerance without a point nearby to start from: a loose readout would leave room for a step that raises the objective
-# of a warm start. It costs nothing: friedman1 and wine, 4 seeds each, 12.7 and 5.9 s; 13.4 and 7.3 s at LOOSE.
-_COLD_TOL = 1e-5
 
 
 def is_small(n_hidden, n_inputs):
@@ -64,7 +61,7 @@ class CurvatureRun(DescentRun):
             return super().run(position, stage, W, b, start)
         if self.curvature is None:
             self.curvature = GaussNewton(self.objective)
-        tol = LOOSE if start is not None else _COLD_TOL
+        tol = LOOSE
         current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
         adjoint = None
         for _ in range(stage.max_iter):
