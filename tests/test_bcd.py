@@ -37,9 +37,7 @@ def run(objective, seed=0, schedule=None, solver="auto", constraints=None, callb
     constraints = constraints or Constraints(KAPPA / max(objective.activation.lipschitz, 1.0))
     schedule = schedule or [Stage(1e-3, None, 20, 1e-4), Stage(1e-2, None, 20, 1e-5)]
     W, b = start_of(objective, seed, n, constraints.kappa, constraints.structure)
-    return BlockCoordinateDescent(block=block).train(
-        task_of(objective, constraints, solver), schedule, W, b, callback
-    )
+    return BlockCoordinateDescent(block=block).train(task_of(objective, constraints, solver), schedule, W, b, callback)
 
 
 def assert_never_rises(result):
