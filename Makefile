@@ -1,10 +1,13 @@
 # Every target uses the active environment; CONTRIBUTING.md says how to make one.
 # `make bench` and `make examples` run every script, stopping at the first that fails.
 
-.PHONY: test coverage lint format examples bench doc ci
+.PHONY: test quick coverage lint format examples bench doc ci
 
 test:
-	SCIPY_ARRAY_API=1 python -m pytest
+	SCIPY_ARRAY_API=1 OPENBLAS_NUM_THREADS=1 python -m pytest -n auto
+
+quick:
+	SCIPY_ARRAY_API=1 OPENBLAS_NUM_THREADS=1 python -m pytest -m "not slow" -n auto
 
 coverage:
 	SCIPY_ARRAY_API=1 python -m pytest --cov

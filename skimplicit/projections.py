@@ -26,7 +26,7 @@ def project_rows_l1(A, radius, weights=None):
     Returns
     -------
     ndarray of shape (n, d)
-        A new array, each row inside the ball; rows already inside are unchanged.
+        A new array, each row inside the ball in whatever order its entries are added up; rows already so are unchanged.
 
     Notes
     -----
@@ -47,18 +47,26 @@ def project_rows_l1(A, radius, weights=None):
     P = A.copy(order="C")
     magnitude = np.abs(P)  # sums depend on the memory layout: take them in that of the result
     w = np.broadcast_to(1.0 if weights is None else weights, A.shape)
-    outside = np.flatnonzero((w * magnitude).sum(axis=1) > radius)
+    outside = np.flatnonzero(~_is_inside(w * magnitude, radius))
     if outside.size == 0:
         return P
     magnitude, w = magnitude[outside], w[outside]
     theta = _soft_threshold_levels(magnitude, w, radius)
     shrunk = np.maximum(magnitude - theta[:, None] * w, 0.0)
-    # Rounding can leave the sum an ulp above the radius. One that is inside by a few ulps keeps the promise.
-    total = (w * shrunk).sum(axis=1)
-    over = total > radius
-    shrunk[over] *= (radius * (1 - 4 * A.shape[1] * np.finfo(float).eps) / total[over])[:, None]
+    over = ~_is_inside(w * shrunk, radius)
+    total = (w * shrunk).sum(axis=1)[over]
+    shrunk[over] *= (radius * (1 - 4 * A.shape[1] * np.finfo(float).eps) / total)[:, None]
     P[outside] = np.copysign(shrunk, A[outside])
     return P
+
+
+def _is_inside(terms, radius):
+    """Tell which rows of terms, not negative, add up to at most the radius in whatever order they are added up.
+
+    Rounding depends on the order, and on the zeros of a larger matrix between the terms.
+    """
+    margin = np.finfo(float).eps * np.maximum(np.count_nonzero(terms, axis=1) - 1, 0)
+    return ~(terms.sum(axis=1) > radius * (1 - margin))  # a row that is not finite is left as it is
 
 
 def _soft_threshold_levels(magnitude, w, radius):

@@ -6,12 +6,13 @@ import pytest
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
-from skimplicit.subproblems import ProjectedSolver, make_solver
+from skimplicit.subproblems import ProjectedSolver, make_curvature_solver, make_solver
 from skimplicit.training import BlockCoordinateDescent, Constraints, SquaredObjective, Stage, TrainingTask
 from skimplicit.training.continuation import continuation, random_weights
 
 KAPPA = 0.9
-every_seed = pytest.mark.parametrize("seed", range(5))
+every_seed = pytest.mark.parametrize("seed", range(2))
+every_block = pytest.mark.parametrize("block", ["matching", "curvature"])
 
 
 def make_objective(seed, activation="relu", m=80, p=5, q=2, direct=True, centre=True):
@@ -27,12 +28,16 @@ def start_of(objective, seed, n=6, kappa=KAPPA, structure=None):
     return random_weights(n, objective.samples, constraints, np.random.RandomState(seed))
 
 
-def run(objective, seed=0, schedule=None, solver="auto", constraints=None, callback=None, n=6):
+def task_of(objective, constraints, solver="auto"):
+    custom = constraints.custom is not None
+    return TrainingTask(objective, constraints, make_solver(solver, custom), make_curvature_solver(solver, custom))
+
+
+def run(objective, seed=0, schedule=None, solver="auto", constraints=None, callback=None, n=6, block="auto"):
     constraints = constraints or Constraints(KAPPA / max(objective.activation.lipschitz, 1.0))
     schedule = schedule or [Stage(1e-3, None, 20, 1e-4), Stage(1e-2, None, 20, 1e-5)]
     W, b = start_of(objective, seed, n, constraints.kappa, constraints.structure)
-    task = TrainingTask(objective, constraints, make_solver(solver, constraints.custom is not None))
-    return BlockCoordinateDescent().train(task, schedule, W, b, callback)
+    return BlockCoordinateDescent(block=block).train(task_of(objective, constraints, solver), schedule, W, b, callback)
 
 
 def assert_never_rises(result):
@@ -41,11 +46,12 @@ def assert_never_rises(result):
         assert np.all(np.diff(values) <= 0), np.diff(values).max()
 
 
+@every_block
 @every_seed
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_objective_never_rises_within_a_stage(seed, activation):
+def test_objective_never_rises_within_a_stage(seed, activation, block):
     objective = make_objective(seed, activation)
-    result = run(objective, seed)
+    result = run(objective, seed, block=block)
     assert_never_rises(result)
     assert np.all(np.diff(result.stages) >= 0)
     assert result.objectives.size == result.stages.size <= result.n_iter
@@ -56,22 +62,23 @@ def test_objective_never_rises_within_a_stage(seed, activation):
     assert exact.objective == pytest.approx(final.objective, rel=1e-8)
 
 
+@every_block
 @pytest.mark.parametrize("centre", [True, False])
 @pytest.mark.parametrize("budget", [None, 2.0])
-def test_training_trains(budget, centre):
+def test_training_trains(budget, centre, block):
     objective = make_objective(0, direct=budget is None, centre=centre)
     constraints = Constraints(KAPPA)
-    result = run(
-        objective, schedule=continuation(0.01, budget and ColumnBudget(budget), 80, 1e-5), constraints=constraints
-    )
+    schedule = continuation(0.01, budget and ColumnBudget(budget), 80, 1e-5)
+    result = run(objective, schedule=schedule, constraints=constraints, block=block)
     assert_never_rises(result)
     assert 2 * result.evaluation.loss < 0.35 * result.evaluation.point.readout.c.size  # of a variance of 1 each
 
 
+@every_block
 @pytest.mark.parametrize("solver", ["projected", "cvxpy"])
 @pytest.mark.parametrize("budget", [None, 1.5])
 @pytest.mark.parametrize("masked", [True, False])
-def test_every_iterate_is_feasible(solver, budget, masked):
+def test_every_iterate_is_feasible(solver, budget, masked, block):
     objective = make_objective(1, direct=budget is None)
     mask = np.random.default_rng(0).random((6, 6)) < 0.5 if masked else None
     weights = np.linspace(0.5, 2.0, 5) if budget else None
@@ -87,19 +94,21 @@ def test_every_iterate_is_feasible(solver, budget, masked):
             assert weights @ np.abs(W[:, 6:]).max(axis=0) <= budget
 
     stages = [Stage(1e-2, budget and ColumnBudget(budget, weights), 8, 1e-6)]
-    result = run(objective, schedule=stages, solver=solver, constraints=constraints, callback=check)
+    result = run(objective, schedule=stages, solver=solver, constraints=constraints, callback=check, block=block)
     assert seen == list(range(1, result.objectives.size + 1))
     assert_never_rises(result)
 
 
-def test_custom_constraints_hold_at_every_iterate():
+@every_block
+def test_custom_constraints_hold_at_every_iterate(block):
     seen = []
 
     def check(iteration):
         seen.append(iteration.evaluation.point.W[:, 4:].min())
 
     constraints = Constraints(KAPPA, custom=lambda A, B: [B >= 0])
-    result = run(make_objective(2), schedule=[Stage(1e-2, None, 8, 1e-6)], constraints=constraints, callback=check, n=4)
+    stages = [Stage(1e-2, None, 8, 1e-6)]
+    result = run(make_objective(2), schedule=stages, constraints=constraints, callback=check, n=4, block=block)
     assert min(seen) >= -1e-6
     assert_never_rises(result)
 
@@ -156,18 +165,17 @@ def test_smaller_budget_starts_at_the_same_rule(activation):
 
     dense = objective.evaluate(W, b, 1e-9, tol=1e-12)
     used = np.abs(W[:, 6:]).max(axis=0).sum()
-    solver = make_solver("auto", False)
     stages = [Stage(1e-9, ColumnBudget(used / 50), 1, 0.0)]
-    task = TrainingTask(objective, Constraints(KAPPA), solver)
-    result = BlockCoordinateDescent().train(task, stages, W, b, first)
+    result = BlockCoordinateDescent().train(task_of(objective, Constraints(KAPPA)), stages, W, b, first)
     assert np.abs(result.evaluation.point.W[:, 6:]).max(axis=0).sum() <= used / 50
     assert result.evaluation.loss <= dense.loss * (1 + 1e-4)
 
 
+@every_block
 @every_seed
-def test_record_is_put_right_when_a_closer_look_shows_a_higher_value(seed):
+def test_record_is_put_right_when_a_closer_look_shows_a_higher_value(seed, block):
     # Values of loose states can be too low. Without progress in sight, the states are made sharper.
-    result = run(make_objective(seed), seed, schedule=[Stage(1e-5, None, 300, 1e-8)])
+    result = run(make_objective(seed), seed, schedule=[Stage(1e-5, None, 300, 1e-8)], block=block)
     assert_never_rises(result)
     assert result.evaluation.objective == pytest.approx(result.objectives[-1], rel=1e-6)
 
@@ -179,8 +187,10 @@ def test_solvers_take_the_same_course(seed):
     W, b = start_of(objective, seed, n=5)
     schedule = [Stage(1e-3, None, 20, 1e-4), Stage(1e-2, None, 60, 1e-5)]
     courses = [
-        BlockCoordinateDescent().train(TrainingTask(objective, Constraints(KAPPA), solver), schedule, W, b).objectives
-        for solver in (make_solver("cvxpy", False), make_solver("projected", False))
+        BlockCoordinateDescent(block="matching")
+        .train(task_of(objective, Constraints(KAPPA), solver), schedule, W, b)
+        .objectives
+        for solver in ("cvxpy", "projected")
     ]
     np.testing.assert_allclose(courses[0], courses[1], rtol=1e-6)
 
@@ -197,24 +207,27 @@ def test_exact_solvers_take_the_same_course_under_a_budget(seed):
     np.testing.assert_allclose(courses[0], courses[1], rtol=1e-4)
 
 
-def test_same_start_same_course():
-    courses = [run(make_objective(4), 4).objectives for _ in range(2)]
+@every_block
+def test_same_start_same_course(block):
+    courses = [run(make_objective(4), 4, block=block).objectives for _ in range(2)]
     np.testing.assert_array_equal(*courses)
 
 
+@every_block
 @pytest.mark.parametrize("alpha", [0.0, 1e-3])
-def test_perfect_fit_ends(alpha):
+def test_perfect_fit_ends(alpha, block):
     rng = np.random.default_rng(0)
     U = rng.normal(size=(40, 3))
     objective = SquaredObjective(Samples(U, U @ rng.normal(size=(3, 1))), ACTIVATIONS["relu"], True)
-    result = run(objective, schedule=[Stage(alpha, None, 50, 1e-5)])
+    result = run(objective, schedule=[Stage(alpha, None, 50, 1e-5)], block=block)
     assert_never_rises(result)
     assert np.isfinite(result.evaluation.objective)
     assert result.evaluation.loss < (1e-20 if alpha == 0 else 1e-3)
 
 
-def test_nothing_to_fit():
+@every_block
+def test_nothing_to_fit(block):
     objective = SquaredObjective(Samples(np.ones((10, 2)), np.ones((10, 1))), ACTIVATIONS["relu"], True)
-    result = run(objective, schedule=[Stage(1e-2, None, 20, 1e-5)])
+    result = run(objective, schedule=[Stage(1e-2, None, 20, 1e-5)], block=block)
     assert_never_rises(result)
     assert result.evaluation.loss == pytest.approx(0.0, abs=1e-20)

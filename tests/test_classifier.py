@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def small(**params):
-    return ImplicitClassifier(**{"n_hidden": 4, "max_iter": 15, "random_state": 0, **params})
+    return ImplicitClassifier(**{"n_hidden": 4, "alpha": 0.01, "max_iter": 15, "random_state": 0, **params})
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_two_classes_have_one_logit(moons, labels):
 @pytest.mark.parametrize("data", ["iris", "moons"])
 def test_probabilities(data, request):
     X, y = request.getfixturevalue(data)
-    model = small().fit(X, y)
+    model = small(clip=False).fit(X, y)
     P = model.predict_proba(X)
     assert P.shape == (len(X), len(model.classes_))
     np.testing.assert_allclose(P.sum(axis=1), 1.0)
@@ -195,6 +195,7 @@ def test_importance_is_zero_for_an_input_that_never_varies(moons):
     assert model.feature_importances_[2] == 0.0 < model.feature_importances_[:2].min()
 
 
+@pytest.mark.slow
 def test_learns_moons(moons):
     X, y = moons
     test_X, test_y = make_moons(500, noise=0.2, random_state=1)
@@ -205,7 +206,7 @@ def test_learns_moons(moons):
 
 def test_without_intercepts_and_states_alone(iris):
     X, y = iris
-    model = small(fit_intercept=False, direct=False).fit(X, y)
+    model = small(fit_intercept=False, direct=False, clip=False).fit(X, y)
     np.testing.assert_array_equal(model.rule_.c, 0.0)
     np.testing.assert_array_equal(model.rule_.D, 0.0)
     np.testing.assert_allclose(model.decision_function(np.zeros((1, 4))), 0.0, atol=1e-12)
@@ -264,4 +265,4 @@ def test_a_finished_fit_does_not_warn(iris):
     X, y = iris
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        ImplicitClassifier(n_hidden=3, tol=1e-2, random_state=0).fit(StandardScaler().fit_transform(X), y)
+        ImplicitClassifier(n_hidden=3, alpha=0.01, tol=1e-2, random_state=0).fit(StandardScaler().fit_transform(X), y)

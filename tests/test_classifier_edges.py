@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def small(**params):
-    return ImplicitClassifier(**{"n_hidden": 4, "max_iter": 10, "random_state": 0, **params})
+    return ImplicitClassifier(**{"n_hidden": 4, "alpha": 0.01, "max_iter": 10, "random_state": 0, **params})
 
 
 @pytest.fixture(scope="module")
@@ -185,5 +185,5 @@ def test_few_samples_and_few_iterations_do_not_overflow(seed):
     # Newton's step of the readout where nearly all probabilities are 0 or 1; 327 overflowed. Warnings are errors.
     X = np.array([[i, j] for i in (1, 2, 3) for j in (1, 2, 3, 4)], dtype=float)
     y = np.array([1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 2, 2])
-    model = ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10, random_state=seed).fit(X, y)
+    model = ImplicitClassifier(column_budget=1.0, alpha=0.01, n_hidden=3, max_iter=10, random_state=seed).fit(X, y)
     assert np.isfinite(model.predict_log_proba(X)).all()

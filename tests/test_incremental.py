@@ -13,6 +13,7 @@ from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegr
 from skimplicit.training import StochasticGradient
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+SMALL = {"random_state": 0, "max_iter": 30}
 
 
 def friedman(m=300, seed=0):
@@ -20,11 +21,11 @@ def friedman(m=300, seed=0):
 
 
 def regressor(method="gradient", **parameters):
-    return ImplicitRegressor(**{"method": method, "n_hidden": 6, "random_state": 0, "max_iter": 30, **parameters})
+    return ImplicitRegressor(**{"method": method, **SMALL, "n_hidden": 6, "alpha": 0.03, **parameters})
 
 
 def classifier(method="gradient", **parameters):
-    return ImplicitClassifier(**{"method": method, "n_hidden": 4, "random_state": 0, "max_iter": 30, **parameters})
+    return ImplicitClassifier(**{"method": method, **SMALL, "n_hidden": 4, "alpha": 0.01, **parameters})
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
@@ -201,7 +202,7 @@ def test_partial_fit_goes_on_from_fit():
     value = model.objective_history_[-1]
     model.set_params(method=StochasticGradient(learning_rate_init=1e-12)).partial_fit(X[:500], y[:500])
     assert model.objective_history_[-1] == pytest.approx(value, rel=1e-3)
-    bcd = ImplicitRegressor(n_hidden=4, max_iter=10, random_state=0).fit(X, y)
+    bcd = ImplicitRegressor(n_hidden=4, alpha=0.03, max_iter=10, random_state=0).fit(X, y)
     r2 = bcd.score(X, y)
     bcd.set_params(method=StochasticGradient(learning_rate_init=1e-4)).partial_fit(X, y)
     assert bcd.score(X, y) > r2 - 0.01

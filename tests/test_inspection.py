@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 N_INPUTS = 6
 NAMES = list("abcdef")
-SMALL = ImplicitRegressor(n_hidden=3, tol=1e-2, random_state=0)
+SMALL = ImplicitRegressor(n_hidden=3, alpha=0.03, tol=1e-2, random_state=0)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def path(data):
 
 @pytest.fixture(scope="module")
 def regressor(data):
-    return ImplicitRegressor(n_hidden=3, tol=1e-2, random_state=0).fit(*data)
+    return ImplicitRegressor(n_hidden=3, alpha=0.03, tol=1e-2, random_state=0).fit(*data)
 
 
 def texts(legend):

@@ -36,7 +36,7 @@ def run(objective, constraints, stages, n=6, callback=None):
 
 
 @every_activation
-@pytest.mark.parametrize("kappa", [0.0, 0.45, 0.95])
+@pytest.mark.parametrize("kappa", [pytest.param(0.0, marks=pytest.mark.slow), 0.45, 0.95])
 @pytest.mark.parametrize("centre", [True, False])
 def test_true_objective_falls(name, kappa, centre):
     objective = make_objective(name, centre=centre)
@@ -81,6 +81,7 @@ def test_every_iterate_is_feasible(budget, structure, custom):
     assert seen
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_true_objective_vanishes():
     objective, constraints = make_objective("sigmoid", m=40), Constraints(0.45)
     result = run(objective, constraints, [Stage(1e-2, None, 600, 1e-9)], n=4)
@@ -113,12 +114,15 @@ def test_nothing_to_fit():
     assert result.evaluation.loss == pytest.approx(0.0, abs=1e-20)
 
 
+SMALL = {"method": "lifted", "n_hidden": 6, "max_iter": 25, "random_state": 0}
+
+
 def regressor(**params):
-    return ImplicitRegressor(**{"method": "lifted", "n_hidden": 6, "max_iter": 25, "random_state": 0, **params})
+    return ImplicitRegressor(**{**SMALL, "alpha": 0.03, **params})
 
 
 def classifier(**params):
-    return ImplicitClassifier(**{"method": "lifted", "n_hidden": 6, "max_iter": 25, "random_state": 0, **params})
+    return ImplicitClassifier(**{**SMALL, "alpha": 0.01, **params})
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +130,7 @@ def friedman():
     return make_friedman1(150, n_features=6, random_state=0)
 
 
+@pytest.mark.slow
 def test_regression_at_the_defaults(friedman):
     X, y = friedman
     model = ImplicitRegressor(method="lifted", random_state=0).fit(X, y)
@@ -191,6 +196,7 @@ def test_activation_without_divergence_is_refused_before_any_work(name):
     assert vars(model) == vars(clone(model))
 
 
+@pytest.mark.slow
 def test_layers_on_digits():
     X, y = load_digits(return_X_y=True)
     X = StandardScaler().fit_transform(X)

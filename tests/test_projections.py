@@ -322,3 +322,16 @@ def test_comes_back_from_what_is_not_finite(kind, entry):
 def test_row_that_is_not_finite_does_not_spoil_the_others():
     X = np.array([[np.nan, 1.0], [3.0, 1.0]])
     np.testing.assert_array_equal(project_rows_l1(X, 1.0)[1], [1.0, 0.0])
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("d", [2, 7, 20, 130])
+def test_rows_stay_inside_in_any_order_and_among_zeros(seed, d):
+    # As for rules side by side, whose A is block diagonal.
+    rng = np.random.default_rng(seed)
+    P = np.abs(project_rows_l1(rng.normal(size=(300, d)), 0.95))
+    np.testing.assert_array_equal(project_rows_l1(P, 0.95), P)
+    for _ in range(10):
+        wide = np.zeros((300, 5 * d))
+        wide[:, rng.choice(5 * d, d, replace=False)] = P[:, rng.permutation(d)]
+        assert wide.sum(axis=1).max() <= 0.95

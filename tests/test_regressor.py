@@ -26,10 +26,11 @@ from sklearn.preprocessing import StandardScaler
 from skimplicit import Activation, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.subproblems.matching.cvxpy_solver import SubproblemError
+from skimplicit.training import BlockCoordinateDescent
 
 # Few iterations do for what is tested here. Whether they were enough has its own test.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-Small = partial(ImplicitRegressor, n_hidden=4, tol=1e-3, max_iter=60, random_state=0)
+Small = partial(ImplicitRegressor, n_hidden=4, alpha=0.03, tol=1e-3, max_iter=60, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +50,11 @@ def multi(data):
 class TestFit:
     """Quality of a fit and what it leaves behind."""
 
+    @pytest.mark.slow
     def test_defaults_on_friedman1(self):
         X, y = make_friedman1(1000, noise=1.0, random_state=0)
         X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
-        model = ImplicitRegressor(random_state=0, tol=1e-4).fit(X_train, y_train)
+        model = ImplicitRegressor(random_state=0).fit(X_train, y_train)
         assert model.score(X_test, y_test) >= 0.93  # the noise allows 0.962, Ridge has 0.75
 
     def test_beats_ridge_where_the_truth_bends(self, data):
@@ -135,7 +137,7 @@ class TestFit:
         rng = np.random.default_rng(0)
         X = rng.normal(size=(200, 8))
         y = X[:, 0] + X[:, 1]
-        model = Small(column_budget=0.05, alpha=0.1).fit(X, y)
+        model = Small(column_budget=0.05, alpha=0.1, clip=False).fit(X, y)
         norms = model.column_norms_
         assert np.count_nonzero(norms) < 8
         assert set(np.argsort(norms)[-2:]) == {0, 1}
@@ -167,7 +169,7 @@ class TestInvariance:
 
     def test_predictions_do_not_depend_on_the_batch(self, multi):
         X, Y = multi
-        model = Small(n_hidden=8, kappa=0.99).fit(X, Y)
+        model = Small(n_hidden=8, kappa=0.99, clip=False).fit(X, Y)
         X = np.vstack([X, 1e3 * X, 1e-3 * X])
         together = model.predict(X)
         alone = np.vstack([model.predict(X[[i]]) for i in range(X.shape[0])])
@@ -387,6 +389,7 @@ class TestCallbacks:
         assert callback.events.count("begin") == callback.events.count("end")
         assert np.isfinite(model.predict(data[0])).all()
 
+    @pytest.mark.slow
     def test_verbose(self, data, capsys):
         lines = {}
         for verbose in (0, False, 1, True, 2, 3, 50):
@@ -437,10 +440,11 @@ class TestSolvers:
     @pytest.mark.parametrize("seed", range(5))
     def test_same_course(self, data, seed):
         # Over many steps across the kinks of ReLU differences of rounding grow, and two courses can end in different
-        # local minima; that is not a matter of the solvers, which agree on every single program.
+        # local minima; that is not a matter of the solvers, which agree on every single program of the matching block.
+        method = BlockCoordinateDescent(block="matching")
         courses = []
         for solver in ("cvxpy", "projected"):
-            model = Small(n_hidden=3, solver=solver, random_state=seed, max_iter=10)
+            model = Small(n_hidden=3, method=method, solver=solver, random_state=seed, max_iter=10)
             courses.append(model.fit(*data).objective_history_)
         np.testing.assert_allclose(courses[0], courses[1], rtol=1e-4)
 
@@ -618,7 +622,7 @@ class TestHardButSane:
     @pytest.mark.parametrize("alpha", [0.0, 0.03])
     def test_one_sample(self, data, alpha):
         X, y = data
-        model = Small(alpha=alpha).fit(X[:1], y[:1])
+        model = Small(alpha=alpha, clip=False).fit(X[:1], y[:1])
         np.testing.assert_allclose(model.predict(X[:1]), y[:1], rtol=1e-9)
         assert np.isfinite(model.predict(X)).all()
 
@@ -627,7 +631,7 @@ class TestHardButSane:
         rng = np.random.default_rng(0)
         X = rng.normal(size=(15, 40))
         y = X[:, 0] + np.abs(X[:, 1])
-        model = Small(column_budget=budget).fit(X, y)
+        model = Small(column_budget=budget, clip=False).fit(X, y)
         assert np.isfinite(model.predict(10 * X)).all()
         assert model.score(X, y) > 0.5
 

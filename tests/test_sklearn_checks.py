@@ -13,28 +13,43 @@ from skimplicit import (
 from skimplicit.training import StochasticGradient
 
 EARLY_STOPPING = StochasticGradient(early_stopping=True, validation_fraction=0.3)
-ESTIMATORS = [
-    ImplicitRegressor(),
-    ImplicitRegressor(column_budget=1.0, n_hidden=3, max_iter=10),
-    ImplicitClassifier(),
-    ImplicitClassifier(column_budget=1.0, n_hidden=3, max_iter=10),
-    ImplicitRegressor(method="gradient", n_hidden=3, max_iter=20),
-    ImplicitRegressor(method=StochasticGradient(optimiser="sgd"), n_hidden=3, max_iter=20),
-    ImplicitRegressor(method=EARLY_STOPPING, n_hidden=3, max_iter=20),
-    ImplicitClassifier(method="gradient", n_hidden=3, max_iter=20),
-    ImplicitClassifier(method=EARLY_STOPPING, n_hidden=3, max_iter=20),
-    ImplicitRegressor(method="lifted", n_hidden=3, max_iter=10),
-    ImplicitClassifier(method="lifted", n_hidden=3, max_iter=10),
-    ImplicitRegressorCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
-    ImplicitClassifierCV(n_hidden=3, max_iter=5, alphas=2, cv=2),
-    ImplicitFeatureSelector(estimator=ImplicitRegressor(n_hidden=2, max_iter=5), column_budgets=3, cv=2),
+QUICK = {"alpha": 0.03, "n_hidden": 2, "max_iter": 8}
+PATH = {"alphas": 2, "cv": 2, "n_hidden": 2, "max_iter": 4}
+SMALL = [
+    ImplicitRegressor(**QUICK),
+    ImplicitRegressor(column_budget=1.0, **QUICK),
+    ImplicitRegressor(n_members=2, clip=False, **QUICK),
+    ImplicitRegressor(n_hidden=2, cv=2, max_iter=4),
+    ImplicitClassifier(**QUICK),
+    ImplicitClassifier(column_budget=1.0, **QUICK),
+    ImplicitClassifier(n_members=2, clip=False, **QUICK),
+    ImplicitClassifier(n_hidden=2, cv=2, max_iter=4),
+    ImplicitRegressor(method="gradient", **QUICK),
+    ImplicitRegressor(method=StochasticGradient(optimiser="sgd"), **QUICK),
+    ImplicitRegressor(method=EARLY_STOPPING, **QUICK),
+    ImplicitClassifier(method="gradient", **QUICK),
+    ImplicitClassifier(method=EARLY_STOPPING, **QUICK),
+    ImplicitRegressor(method="lifted", **QUICK),
+    ImplicitClassifier(method="lifted", **QUICK),
+    ImplicitRegressorCV(**PATH),
+    ImplicitClassifierCV(**PATH),
+    ImplicitFeatureSelector(estimator=ImplicitRegressor(**QUICK), column_budgets=3, cv=2),
+]
+AT_DEFAULTS = [ImplicitRegressor(), ImplicitClassifier()]
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # True of some checks' data.
+    pytest.mark.filterwarnings("ignore:No selection of inputs predicts better than a constant"),
 ]
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.filterwarnings(
-    "ignore:No selection of inputs predicts better than a constant"
-)  # true of some checks' data
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(SMALL)
 def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(AT_DEFAULTS)
+def test_scikit_learn_check_at_the_defaults(estimator, check):
     check(estimator)

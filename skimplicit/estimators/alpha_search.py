@@ -138,7 +138,7 @@ class RidgePathMixin(FoldsMixin):
 
     def _with_alpha(self, alpha, seed):
         """Return the unfitted estimator with this ridge."""
-        names = set(self._fixed_alpha_class().get_params(deep=False)) - {"alpha", "random_state"}
+        names = set(self._fixed_alpha_class().get_params(deep=False)) - {"alpha", "cv", "random_state"}
         return self._fixed_alpha_class(**{name: getattr(self, name) for name in names}, alpha=alpha, random_state=seed)
 
 
@@ -157,14 +157,15 @@ def _held_out_losses(model, X, y, sample_weight, encoded, exponent, train, test,
     first = continuation(alphas[0], budget, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
     data = (X[train], y[train], None if sample_weight is None else sample_weight[train])
-    bridge = model._open_bridge(targets, data, model.max_iter + len(rest) * _STEP_ITER)
+    limits = model._limits(X, targets)
+    bridge = model._open_bridge(targets, data, model.max_iter + len(rest) * _STEP_ITER, limits)
     course = get_method(model.method).train(task, [*first, *rest], W, b, bridge.over(task.objective))
     stop = bridge.close([task.objective.rule(course.evaluation.point)])
     # The first ridge has a stage, or several that lead there; each further one has its own.
     reached = len(alphas)
     if course.stopped:
         reached = sum(any(end.stage is stage for end in course.ends) for stage in rest) + 1
-    held_out, target = X[test], np.ldexp(encoded.Y[test], -exponent)
+    held_out, target = X[test] if limits is None else limits.cut(X[test]), np.ldexp(encoded.Y[test], -exponent)
     weights = None if encoded.weights is None else encoded.weights[test]
     predictions = [np.ldexp(objective.rule(end.point).predict(held_out), -exponent) for end in course.ends[-reached:]]
     losses = [float(np.average(sample_losses(predicted, target), weights=weights)) for predicted in predictions]

@@ -182,8 +182,7 @@ class ImplicitEstimator(
         chosen = self._check_choices()
         X, y = self._validate_data(X, y)
         targets = self._encode(X, y, sample_weight)
-        trained_on = X if targets.weights is None else X[np.flatnonzero(targets.weights > 0)]
-        limits = InputRange.of(trained_on) if self.clip else None
+        limits = self._limits(X, targets)
         bridge = self._open_bridge(targets, (X, y, sample_weight), None, limits, self.verbose)
         fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
         if self.alpha == "auto" and not self._can_warm_start(X.shape[1]):
@@ -227,6 +226,12 @@ class ImplicitEstimator(
         """Return what a copy of the estimator needs to predict as the mean of some rules does."""
         attributes = {"rule_": average(*rules), "rules_": list(rules), "_input_range": limits}
         return {**targets.attributes, **attributes, "_n_features_out": self.n_hidden * len(rules)}
+
+    def _limits(self, X, targets):
+        """Return the :class:`InputRange` of the rows that are trained on, None where inputs are not cut."""
+        if not self.clip:
+            return None
+        return InputRange.of(X if targets.weights is None else X[np.flatnonzero(targets.weights > 0)])
 
     def _open_bridge(self, targets, data, max_iter, limits=None, verbose=0):
         """Return the :class:`CallbackBridge` of a fit to data (X, y, weights) of at most ``max_iter`` iterations."""

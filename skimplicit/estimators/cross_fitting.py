@@ -30,7 +30,18 @@ _READOUT_TOL = 1e-5
 
 
 def ridge_of(rung):
-    """Return the ridge at a rung of the ladder, an int, as a float."""
+    """Return the ridge ``10^(rung / 2)``.
+
+    Parameters
+    ----------
+    rung : int
+        A rung of the ladder.
+
+    Returns
+    -------
+    float
+        Its ridge.
+    """
     return 10.0 ** (rung / 2)
 
 
