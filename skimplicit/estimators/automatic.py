@@ -11,6 +11,7 @@ from skimplicit.estimators.distinct_folds import shuffled_folds
 from skimplicit.estimators.folds import check_fold_weights
 from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
 from skimplicit.estimators.members import fit_members
+from skimplicit.estimators.targets import check_weights
 from skimplicit.rows import merge_duplicates
 
 __all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
@@ -29,7 +30,7 @@ HELD_OUT_ATTRIBUTES = (
 )
 
 
-def fit_automatically(estimator, chosen, X, y, targets, params, bridge):
+def fit_automatically(estimator, chosen, X, y, sample_weight, targets, params, bridge):
     """Fit cross-fitted members at the ridge that held-out predictions choose.
 
     Parameters
@@ -40,6 +41,8 @@ def fit_automatically(estimator, chosen, X, y, targets, params, bridge):
         What its parameters stand for.
     X, y : array-like
         Validated data.
+    sample_weight : array-like of shape (m,) or None
+        Weights of the samples as given: those of the score, in which classes have no weights of their own.
     targets : EncodedTargets
         The encoded targets and weights.
     params : dict
@@ -67,6 +70,8 @@ def fit_automatically(estimator, chosen, X, y, targets, params, bridge):
         U, place = X, np.arange(X.shape[0])
         folds = estimator._make_folds(X, y, is_classifier(estimator), seed, params)
         check_fold_weights(targets.weights, folds)
+        if targets.weights is not None:
+            folds = [tuple(rows[targets.weights[rows] > 0] for rows in fold) for fold in folds]
     n_members = _n_members(estimator, len(folds))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=max(n_members, len(folds)))
     fitted = fit_members(estimator, chosen.method, U, targets, folds, n_members, seeds, bridge)
@@ -74,7 +79,8 @@ def fit_automatically(estimator, chosen, X, y, targets, params, bridge):
     seen = np.isfinite(choice.predictions).all(axis=1)
     predictions = np.full((len(place), choice.predictions.shape[1]), np.nan)
     predictions[place >= 0] = choice.predictions[place[place >= 0]]
-    weights = _row_weights(targets)
+    given = np.ones(len(place)) if sample_weight is None else check_weights(sample_weight, X)
+    weights = np.bincount(place[place >= 0], given[place >= 0], minlength=len(seen))
     if estimator.verbose:
         print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}" + (", without states" if choice.linear else ""))
     attributes = {

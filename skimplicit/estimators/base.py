@@ -186,7 +186,7 @@ class ImplicitEstimator(
         bridge = self._open_bridge(targets, (X, y, sample_weight), None, limits, self.verbose)
         fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
         if self.alpha == "auto" and not self._can_warm_start(X.shape[1]):
-            fitted, held_out = fit_automatically(self, chosen, X, y, targets, params, bridge)
+            fitted, held_out = fit_automatically(self, chosen, X, y, sample_weight, targets, params, bridge)
         if fitted is None:
             fitted = self._fit_at_ridge(chosen, X, targets, bridge)
         bridge.close(fitted.rules)
@@ -238,8 +238,8 @@ class ImplicitEstimator(
         context = self._init_callback_context(max_subtasks=None if max_iter is None else max_iter + 1)
         return CallbackBridge(self, context, *data, partial(self._fitted_attributes, targets, limits), verbose)
 
-    def _store(self, samples, attributes, n_iter, objectives, stages, progress=(None, None, None)):
-        """Set the fitted attributes; ``progress`` is what partial_fit goes on with."""
+    def _store(self, samples, attributes, n_iter, objectives, stages, progress=None):
+        """Set the fitted attributes; ``progress`` is what each member goes on with in partial_fit."""
         for name, value in attributes.items():
             setattr(self, name, value)
         self.n_iter_ = n_iter

@@ -1,7 +1,7 @@
 """``partial_fit``: one pass of batches at a time, for the methods that take them."""
 
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -89,7 +89,8 @@ class IncrementalMixin:
         X, y = self._validate_data(X, y, reset=first)
         targets = self._encode_batch(y, check_weights(sample_weight, X))
         merged = merge_duplicates(X, targets.Y, targets.weights)
-        samples, rule, value, progress = _pass_over(self, *merged, targets.scale)
+        passes = [_pass_over(self, *start, *merged, targets.scale) for start in _starts(self)]
+        value = float(np.mean([result.value for result in passes]))
         number = 1 if first else self.n_iter_ + 1
         if self.verbose:
             print(f"[{type(self).__name__}] pass {number}: objective {value:.6g}")
@@ -98,12 +99,15 @@ class IncrementalMixin:
             limits = limits.joined(self._input_range)
         self.alpha_ = pass_alpha(self)
         self._store(
-            samples,
-            {**dict.fromkeys(HELD_OUT_ATTRIBUTES), **self._fitted_attributes(targets, limits, [rule])},
+            passes[0].samples,
+            {
+                **dict.fromkeys(HELD_OUT_ATTRIBUTES),
+                **self._fitted_attributes(targets, limits, [result.rule for result in passes]),
+            },
             number,
             np.append([] if first else self.objective_history_, value),
             np.append([] if first else self.objective_stages_, 0).astype(int),
-            progress,
+            [result.progress for result in passes],
         )
         return self
 
@@ -113,20 +117,12 @@ def pass_alpha(estimator):
     return getattr(estimator, "alpha_", FALLBACK_ALPHA) if estimator.alpha == "auto" else estimator.alpha
 
 
-def _pass_over(estimator, U, Y, weights, scale_targets):
-    """Take one pass of batches from the estimator's rule, or from random weights before there is one.
+@dataclass(frozen=True)
+class _Pass:
+    """One pass of a member.
 
     Parameters
     ----------
-    estimator : ImplicitEstimator
-        The estimator, its choices checked.
-    U, Y, weights : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q), ndarray of shape (m,)
-        Distinct samples.
-    scale_targets : bool
-        Whether to centre and scale the targets.
-
-    Returns
-    -------
     samples : Samples
         The samples, in the units of training.
     rule : ImplicitRule
@@ -135,6 +131,50 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
         The objective there, over the samples and with the readout as it is.
     progress : tuple
         What the optimiser was made for, the optimiser and the random state, to go on with.
+    """
+
+    samples: Samples
+    rule: object
+    value: float
+    progress: tuple
+
+
+def _starts(estimator):
+    """Return for each member the rule to go on from, None for random weights, and what its optimiser remembers."""
+    rules = getattr(estimator, "rules_", None)
+    if rules is None:
+        rules = [None] * (1 if estimator.n_members == "auto" else estimator.n_members)
+    memories = getattr(estimator, "_progress", None) or [(None, None, None)] * len(rules)
+    source = check_random_state(estimator.random_state)
+    # Members must not go through the batches, or start, alike; a single one has the source to itself.
+    seeds = source.randint(np.iinfo(np.int32).max, size=len(rules)) if len(rules) > 1 else []
+    sources = [np.random.RandomState(seed) for seed in seeds] or [source]
+    return [
+        (rule, (made_for, optimiser, random_state or own))
+        for rule, (made_for, optimiser, random_state), own in zip(rules, deepcopy(memories), sources, strict=True)
+    ]
+
+
+def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
+    """Take one pass of batches from a rule, or from random weights before there is one.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator, its choices checked.
+    rule : ImplicitRule or None
+        The rule.
+    memory : tuple
+        What the optimiser was made for, the optimiser and the random state.
+    U, Y, weights : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q), ndarray of shape (m,)
+        Distinct samples.
+    scale_targets : bool
+        Whether to centre and scale the targets.
+
+    Returns
+    -------
+    _Pass
+        The pass.
 
     Raises
     ------
@@ -143,7 +183,6 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
     """
     chosen = estimator._check_choices()
     n, p, q = estimator.n_hidden, U.shape[1], Y.shape[1]
-    rule = getattr(estimator, "rule_", None)
     if rule is None:
         units = Samples(U, Y, weights, estimator.fit_intercept, scale_targets).open_units()
     else:
@@ -153,7 +192,7 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
                 f"partial_fit goes on from a rule with n_hidden={rule.n_hidden} and {rule.n_outputs} outputs, got "
                 f"n_hidden={n} and y with {q} outputs."
             )
-    made_for, optimiser, random_state = _memory(estimator, rule)
+    made_for, optimiser, random_state = memory
     objective = estimator._make_objective(units.like(U, Y, weights), chosen.activation, chosen.direct)
     constraints = estimator._make_constraints(chosen, units)
     stage = Stage(pass_alpha(estimator), estimator._make_budget(units), 1, estimator.tol)
@@ -163,8 +202,8 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
     point = replace(point, W=run.problem(stage, n, n + p).project(point.W))
     wanted = (run.make_optimiser, chosen.direct, stage.column_budget is None)
     optimiser = optimiser if made_for == wanted else run.optimiser(stage)
-    memory = np.zeros((2, objective.samples.n_samples, n))
-    point = run.one_pass(stage, point, run.learning_rate, optimiser, *memory, _PASS_TOL)
+    near = np.zeros((2, objective.samples.n_samples, n))
+    point = run.one_pass(stage, point, run.learning_rate, optimiser, *near, _PASS_TOL)
     if point is None:
         raise ValueError(
             f"partial_fit diverged with learning_rate_init={run.learning_rate}; the rule is as it was before. "
@@ -172,13 +211,7 @@ def _pass_over(estimator, U, Y, weights, scale_targets):
         )
     ridge = 0.5 * stage.alpha * (np.sum(point.W**2) + point.readout.squared_norm())
     value = objective.loss_at(point, _PASS_TOL) + float(ridge)
-    return objective.samples, objective.rule(point), value, (wanted, optimiser, random_state)
-
-
-def _memory(estimator, rule):
-    """Return what the optimiser was made for, the optimiser and the random state, as the last pass has left them."""
-    made_for, optimiser, random_state = (None, None, None) if rule is None else deepcopy(estimator._progress)
-    return made_for, optimiser, random_state or check_random_state(estimator.random_state)
+    return _Pass(objective.samples, objective.rule(point), value, (wanted, optimiser, random_state))
 
 
 def _random_point(n_hidden, objective, constraints, random_state):

@@ -9,7 +9,7 @@ __all__ = ["WorkingSetSolver"]
 
 # Rounds of the active-set iteration; it settles in three to six or cycles, and then the splitting takes over.
 _ROUNDS = 20
-# Relative slack in the optimality conditions that an exact minimiser must meet.
+# Slack in the optimality conditions that an exact minimiser must meet, relative to the slopes at zero.
 _SLACK = 1e-9
 
 
@@ -145,6 +145,7 @@ def _active_sets(eliminated, start, rows, problem):
     if k == 0 or kappa == 0:
         return np.zeros(k)
     Q, linear = eliminated.Q, eliminated.linear - eliminated.Q @ start  # in the entries themselves
+    size = np.abs(linear).max()  # slopes are small or large with the unit of the objective
     try:
         free = -cho_solve((cholesky(Q, lower=True, check_finite=False), True), linear, check_finite=False)
     except LinAlgError:
@@ -161,7 +162,7 @@ def _active_sets(eliminated, start, rows, problem):
         if point is None:
             return None
         slope = Q @ point + linear
-        scale = _SLACK * (1.0 + np.abs(multiplier))
+        scale = _SLACK * (size + np.abs(multiplier))
         bound_entry = binding[rows]
         total = np.bincount(rows, np.abs(point), minlength=n)
         newly = ~binding & (total > kappa * (1 + 1e-12))

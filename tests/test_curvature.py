@@ -1,0 +1,161 @@
+"""The curvature block: two solvers, one minimum, inside every bound; the optimality conditions say that it is one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skimplicit.projections import ColumnBudget
+from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
+from skimplicit.subproblems.curvature.cvxpy_solver import CvxpyCurvatureSolver
+from skimplicit.subproblems.matching.cvxpy_solver import SubproblemError
+
+SHAPES = [(1, 1), (1, 4), (2, 3), (4, 2), (6, 5)]
+SETS = {
+    "free": {"kappa": 50.0},
+    "bound": {"kappa": 0.6},
+    "tight": {"kappa": 0.05},
+    "zero": {"kappa": 0.0},
+    "structure": {"kappa": 0.3, "mask": True},
+    "budget": {"kappa": 0.3, "budget": 0.5},
+    "budget, weights": {"kappa": 0.3, "budget": 0.5, "weights": True},
+    "budget, structure": {"kappa": 0.3, "budget": 0.5, "mask": True},
+    "no move in A": {"kappa": 0.3, "none": True},
+}
+every_set = pytest.mark.parametrize("name", SETS)
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def make_problem(shape, kappa, *, mask=False, budget=None, weights=False, none=False, seed=0, scale=1.0):
+    n, p = shape
+    rng = np.random.default_rng(seed)
+    moving = np.ones((n, n + p), dtype=bool)
+    if mask:
+        moving[:, :n] = np.triu(np.ones((n, n), dtype=bool), 1)
+    if none:
+        moving[:, :n] = False
+    column_budget = None
+    if budget is not None:
+        column_budget = ColumnBudget(budget, rng.uniform(0.5, 2.0, p) if weights else None)
+    P = int(moving.sum()) + n
+    J = rng.normal(size=(2 * P // 3 + 1, P))  # H is singular: the ridge and the damping make the minimiser unique
+    problem = CurvatureProblem(
+        V=np.zeros((n, n + p)),
+        moving=moving,
+        gradient=scale * rng.normal(size=P),
+        hessian=scale * J.T @ J / len(J),
+        ridge=0.05 * scale,
+        damping=0.01 * scale,
+        kappa=kappa,
+        budget=column_budget,
+    )
+    return replace(problem, V=problem.project(np.where(moving, rng.normal(size=(n, n + p)), 0.0)))
+
+
+def gradient_at(problem, W, lift):
+    """The gradient of the objective in W and the lift, by its definition; zero where nothing moves."""
+    d = problem.moves(W, lift)
+    slope = problem.gradient + problem.hessian @ d + problem.damping * d
+    rows, columns = problem.entries
+    G = np.zeros_like(W)
+    G[rows, columns] = slope[: rows.size] + problem.ridge * W[rows, columns]
+    return G, slope[rows.size :]
+
+
+@every_shape
+@every_set
+def test_both_solvers_find_the_same_minimum(shape, name):
+    problem = make_problem(shape, **SETS[name])
+    W, lift = WorkingSetSolver().solve(problem)
+    W_cvxpy, lift_cvxpy = CvxpyCurvatureSolver().solve(problem)
+    value, reference = problem.value(W, lift), problem.value(W_cvxpy, lift_cvxpy)
+    assert value == pytest.approx(reference, rel=1e-5, abs=1e-6)
+    assert value <= problem.value(problem.V, np.zeros(shape[0])) + 1e-12
+    np.testing.assert_allclose(W, W_cvxpy, atol=3e-3)
+    np.testing.assert_allclose(lift, lift_cvxpy, atol=1e-2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
+@pytest.mark.parametrize("name", [name for name in SETS if "budget" not in name])
+def test_the_minimiser_meets_the_optimality_conditions_in_any_unit(name, scale, seed):
+    problem = make_problem((6, 4), **SETS[name], seed=seed, scale=scale)
+    W, lift = WorkingSetSolver().solve(problem)
+    n = problem.n_hidden
+    G, slope = gradient_at(problem, W, lift)
+    size = np.abs(problem.gradient).max()
+    np.testing.assert_allclose(slope, 0, atol=1e-7 * size)
+    np.testing.assert_allclose(G[:, n:], 0, atol=1e-7 * size)
+    A, moving = W[:, :n], problem.moving[:, :n]
+    if problem.kappa == 0:
+        return
+    for i in range(n):
+        g, a = G[i, :n], A[i]
+        # -g is in the normal cone of the ball: <g, a> + kappa max|g| = 0, or g = 0 inside the ball.
+        gap = g @ a + problem.kappa * np.abs(g[moving[i]]).max(initial=0.0)
+        assert -1e-7 * size <= gap <= 1e-6 * size
+
+
+@every_shape
+@every_set
+def test_the_minimiser_is_exactly_feasible(shape, name):
+    problem = make_problem(shape, **SETS[name], seed=1)
+    n = problem.n_hidden
+    for solver in (WorkingSetSolver(), WorkingSetSolver(tol=1e-1, max_iter=1), CvxpyCurvatureSolver()):
+        W, lift = solver.solve(problem)
+        assert np.isfinite(W).all() and np.isfinite(lift).all()
+        assert np.abs(W[:, :n]).sum(axis=1).max() <= problem.kappa * (1 + 1e-12)
+        if problem.budget is not None:
+            assert problem.budget.norm(W[:, n:]) <= problem.budget.bound * (1 + 1e-12)
+        np.testing.assert_array_equal(W[~problem.moving], problem.V[~problem.moving])
+
+
+def test_kappa_zero_leaves_a_linear_system():
+    problem = make_problem((3, 4), kappa=0.0)
+    W, lift = WorkingSetSolver().solve(problem)
+    assert not W[:, :3].any()
+    k = int(problem.moving[:, :3].sum())
+    Q, linear = problem.system()
+    np.testing.assert_allclose(problem.moves(W, lift)[k:], np.linalg.solve(Q[k:, k:], -linear[k:]), rtol=1e-9)
+
+
+def test_more_damping_moves_less():
+    problem = make_problem((4, 3), kappa=0.5)
+    moves = [
+        np.linalg.norm(problem.moves(*WorkingSetSolver().solve(problem.damped(c)))) for c in (0.01, 1.0, 100.0, 1e6)
+    ]
+    assert np.all(np.diff(moves) < 0) and moves[-1] < 1e-4
+
+
+def test_value_and_system_are_the_same_function():
+    problem = make_problem((3, 2), kappa=0.5)
+    Q, linear = problem.system()
+    rng = np.random.default_rng(0)
+    here = problem.value(problem.V, np.zeros(3))
+    for d in rng.normal(size=(3, linear.size)):
+        assert problem.value(*problem.at(d)) - here == pytest.approx(0.5 * d @ Q @ d + linear @ d)
+        np.testing.assert_allclose(problem.moves(*problem.at(d)), d, atol=1e-12)
+
+
+def test_the_own_solver_refuses_custom_constraints():
+    problem = replace(make_problem((2, 2), kappa=0.5), constraints=lambda A, B: [B >= 0])
+    with pytest.raises(ValueError, match="custom constraints"):
+        WorkingSetSolver().solve(problem)
+
+
+def test_cvxpy_meets_custom_constraints():
+    free = make_problem((3, 3), kappa=0.5, seed=2)
+    problem = replace(free, V=np.abs(free.V), constraints=lambda A, B: [B >= 0, A[0, 1] == 0])
+    problem.V[0, 1] = 0.0
+    W, lift = CvxpyCurvatureSolver().solve(problem)
+    assert W[:, 3:].min() >= -1e-6 and abs(W[0, 1]) <= 1e-6
+    assert np.abs(W[:, :3]).sum(axis=1).max() <= problem.kappa
+    unconstrained = replace(problem, constraints=None)
+    best = problem.value(*WorkingSetSolver().solve(unconstrained))
+    assert best - 1e-9 <= problem.value(W, lift) <= problem.value(problem.V, np.zeros(3))
+
+
+def test_an_infeasible_block_is_named():
+    problem = replace(make_problem((2, 2), kappa=0.5), constraints=lambda A, B: [B >= 1, B <= 0])
+    with pytest.raises(SubproblemError, match="curvature block.*infeasible"):
+        CvxpyCurvatureSolver().solve(problem)

@@ -1,0 +1,61 @@
+"""Folds of distinct rows: a partition that depends on neither the order of the rows nor the units."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skimplicit.estimators.distinct_folds import canonical_order, shuffled_folds
+
+
+def rows(m=23, p=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.integers(-2, 3, size=(m, p)).astype(float), rng.normal(size=(m, 1))
+
+
+def held_out(U, Y, labels=None, n_folds=None):
+    """The held-out rows of each fold, told by their targets."""
+    return [set(Y[test, 0]) for _, test in shuffled_folds(U, Y, labels, n_folds, 7)]
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("seed", range(4))
+def test_neither_order_nor_units_matter(make, seed):
+    rng = np.random.default_rng(seed)
+    U, Y = rows(seed=seed)
+    shuffle, scale = rng.permutation(len(U)), rng.uniform(1e-3, 1e3, U.shape[1])
+    order = canonical_order(make(U), Y)
+    np.testing.assert_array_equal(shuffle[canonical_order(make(U[shuffle]), Y[shuffle])], order)
+    np.testing.assert_array_equal(canonical_order(make(U * scale), Y), order)
+    assert held_out(make(U[shuffle] * scale), Y[shuffle]) == held_out(make(U), Y)
+
+
+@pytest.mark.parametrize("m", [4, 5, 6, 9, 23])
+@pytest.mark.parametrize("n_folds", [None, 2, 5, 20])
+def test_folds_partition_the_rows(m, n_folds):
+    U, Y = rows(m)
+    folds = shuffled_folds(U, Y, None, n_folds, 0)
+    assert len(folds) == min(n_folds or 5, m // 2)
+    np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(m))
+    for train, test in folds:
+        np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(m))
+
+
+def test_classes_are_spread_evenly():
+    U, Y = rows(60)
+    labels = np.repeat([0, 1, 2], [40, 15, 5])
+    for _, test in shuffled_folds(U, Y, labels, None, 0):
+        np.testing.assert_array_equal(np.bincount(labels[test], minlength=3), [8, 3, 1])
+
+
+def test_few_rows_and_few_of_a_class():
+    assert all(shuffled_folds(*rows(m), None, None, 0) == [] for m in (1, 2, 3))
+    U, Y = rows(12)
+    for labels in (np.r_[0, np.ones(11, dtype=int)], np.arange(12)):
+        folds = shuffled_folds(U, Y, labels, None, 0)
+        np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(12))
+
+
+def test_many_rows_hold_out_two_fifths_by_default():
+    U, Y = rows(2600)
+    assert [test.size for _, test in shuffled_folds(U, Y, None, None, 0)] == [520, 520]
+    assert len(shuffled_folds(U, Y, None, 3, 0)) == 3

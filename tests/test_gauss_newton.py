@@ -1,0 +1,133 @@
+"""The Gauss-Newton matrix is the one that finite differences of the predictions give, the readout eliminated."""
+
+import numpy as np
+import pytest
+
+from skimplicit.activations import ACTIVATIONS
+from skimplicit.rows import Samples
+from skimplicit.training import Constraints, CrossEntropyObjective, SquaredObjective
+from skimplicit.training.continuation import random_weights
+from skimplicit.training.gauss_newton import GaussNewton, working_set
+
+ALPHA = 0.03
+CASES = {"one": 1, "three": 3, "binary": 1, "classes": 3}
+
+
+def make_evaluation(case, activation="tanh", centre=True, direct=True, n=3, p=2, m=25, weighted=True):
+    rng = np.random.default_rng(5)
+    U, q = rng.normal(size=(m, p)), CASES[case]
+    weights = rng.uniform(0.5, 2.0, m) if weighted else None
+    if case in ("one", "three"):
+        Y = np.sin(U @ rng.normal(size=(p, q))) + 0.2 * rng.normal(size=(m, q))
+        objective = SquaredObjective(Samples(U, Y, weights, centre), ACTIVATIONS[activation], direct, 0.3)
+    else:
+        codes = rng.integers(0, 3 if q == 3 else 2, m)
+        Y = np.eye(3)[codes] if q == 3 else codes[:, None].astype(float)
+        samples = Samples(U, Y, weights, centre, scale_targets=False)
+        objective = CrossEntropyObjective(samples, ACTIVATIONS[activation], direct, 0.3)
+    W, b = random_weights(n, objective.samples, Constraints(0.8), np.random.RandomState(0))
+    b = b + 0.1 if centre else b
+    return objective, objective.evaluate(W, b, ALPHA, tol=1e-13)
+
+
+def dense_matrix(objective, evaluation, moving):
+    """H from finite differences of all predictions by all parameters."""
+    samples, point = objective.samples, evaluation.point
+    n, p, q = point.b.size, samples.n_inputs, samples.n_outputs
+    X, U = evaluation.states - point.X_mean, samples.inputs_times(np.eye(p))
+
+    def predictions(W, lift):
+        b = point.b + lift - (W - point.W)[:, :n] @ point.X_mean
+        moved = objective.evaluate(W, b, ALPHA, tol=1e-13)
+        return objective._predictions(moved.states, point.X_mean, point.readout)
+
+    def difference(W, lift, step=1e-5):
+        up, down = (predictions(point.W + s * step * W, s * step * lift) for s in (1, -1))
+        return (up - down) / (2 * step)
+
+    columns = []
+    allowed = (
+        np.hstack([moving, np.zeros((n, p), dtype=bool)]),
+        np.hstack([np.zeros((n, n), dtype=bool), np.ones((n, p), dtype=bool)]),
+    )
+    for part in allowed:
+        for i, j in np.argwhere(part):
+            E = np.zeros_like(point.W)
+            E[i, j] = 1.0
+            columns.append(difference(E, np.zeros(n)))
+    for i in range(n):
+        columns.append(difference(np.zeros_like(point.W), np.eye(n)[i] * samples.centre))
+    J = np.stack(columns, axis=2)  # (m, q, P)
+    blocks = [X] + [U] * (point.readout.D is not None) + [np.ones((len(X), 1))] * samples.centre
+    features = np.hstack(blocks)
+    R = np.einsum("ij,kl->ikjl", features, np.eye(q)).reshape(len(X), q, -1)
+    yhat = objective.predictions(evaluation)
+    if isinstance(objective, SquaredObjective):
+        root = np.tile(np.eye(q), (len(X), 1, 1))
+    else:
+        P = objective.sample_loss.gradient(yhat, samples.Y) + samples.Y
+        # The share of the class without a column is what is missing of 1: one formula for two classes and for more.
+        root = np.einsum("iq,qr->iqr", P, np.eye(q)) - P[:, :, None] * P[:, None, :]
+    weight = samples.weights / samples.weights.sum()
+
+    def inner(F, G):
+        return np.einsum("i,iqa,iqr,irb->ab", weight, F, root, G)
+
+    penalty = np.repeat(objective.readout_ridge(ALPHA, features.shape[1], n), q)
+    JR = inner(J, R)
+    return inner(J, J) - JR @ np.linalg.pinv(inner(R, R) + np.diag(penalty), rcond=1e-12) @ JR.T
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize(("centre", "direct"), [(True, True), (True, False), (False, True)])
+def test_equals_finite_differences(case, activation, centre, direct):
+    objective, evaluation = make_evaluation(case, activation, centre, direct)
+    moving = np.ones((3, 3), dtype=bool)
+    moving[0, 1] = False
+    H = GaussNewton(objective)(evaluation, moving)
+    expected = dense_matrix(objective, evaluation, moving)
+    assert H.shape == expected.shape == (8 + 6 + 3, 8 + 6 + 3)
+    np.testing.assert_allclose(H, expected, atol=5e-5 * np.abs(expected).max())
+    if not centre:
+        assert not H[-3:].any()
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("activation", [name for name, phi in ACTIVATIONS.items() if phi.lipschitz <= 1])
+def test_symmetric_and_positive_semidefinite(case, activation):
+    objective, evaluation = make_evaluation(case, activation, weighted=False)
+    H = GaussNewton(objective)(evaluation, np.ones((3, 3), dtype=bool))
+    np.testing.assert_allclose(H, H.T, atol=1e-14 * np.abs(H).max())
+    assert np.linalg.eigvalsh(H).min() >= -1e-9 * np.abs(H).max()
+
+
+def test_many_samples_are_judged_by_a_part_of_them():
+    objective, evaluation = make_evaluation("three", m=3000, weighted=False)
+    H = GaussNewton(objective)(evaluation, np.ones((3, 3), dtype=bool))
+    whole = dense_matrix(objective, evaluation, np.ones((3, 3), dtype=bool))
+    assert np.linalg.norm(H - whole) <= 0.3 * np.linalg.norm(whole)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_working_set_keeps_the_support_and_the_structure(seed):
+    rng = np.random.default_rng(seed)
+    structure = rng.random((7, 7)) < 0.5
+    A = np.where(structure & (rng.random((7, 7)) < 0.4), 0.1 * rng.normal(size=(7, 7)), 0.0)
+    slope = rng.normal(size=(7, 7))
+    working = working_set(A, slope, 5.0, structure)
+    assert working[A != 0].all() and not working[~structure].any()
+    entering = working & (A == 0)
+    assert entering.sum(axis=1).max() <= 2
+    for i in range(7):  # the steepest come in
+        left_out = structure[i] & ~working[i]
+        if entering[i].any() and left_out.any():
+            assert np.abs(slope[i, entering[i]]).min() >= np.abs(slope[i, left_out]).max()
+    assert np.array_equal(working_set(A, slope, 0.0, structure), A != 0)
+
+
+def test_a_row_at_its_bound_lets_in_only_what_beats_its_multiplier():
+    A = np.array([[0.5, 0.0, 0.0], [0.2, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    slope = np.array([[-1.0, 0.5, 2.0], [-1.0, 0.5, 2.0], [0.0, 0.0, 0.0]])
+    expected = np.array([[True, False, True], [True, True, True], [False, False, False]])
+    np.testing.assert_array_equal(working_set(A, slope, 0.5), expected)

@@ -1,0 +1,104 @@
+"""Intervals from held-out residuals, and standard errors."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from skimplicit import ImplicitRegressor
+from skimplicit.estimators.intervals import HeldOutResiduals
+from skimplicit.networks import affine_rule
+
+SMALL = dict(n_hidden=3, max_iter=4, cv=3, random_state=0)
+
+
+def make_data(m, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(m, 3))
+    return X, np.abs(X[:, 0]) + X[:, 1] + 0.5 * rng.normal(size=m)
+
+
+X, Y = make_data(90, 0)
+FITTED = ImplicitRegressor(**SMALL).fit(X, Y)
+
+
+def test_coverage_of_fresh_rows():
+    shares = []
+    for seed in range(5):
+        model = clone(FITTED).fit(*make_data(90, seed))
+        fresh, y = make_data(1000, 50 + seed)
+        bounds = model.predict_interval(fresh, coverage=0.9)
+        shares.append(np.mean((bounds[:, 0] <= y) & (y <= bounds[:, 1])))
+    assert 0.85 <= np.mean(shares) <= 0.95
+
+
+def test_intervals_grow_with_the_coverage_around_the_prediction():
+    bounds = [FITTED.predict_interval(X, coverage=c) for c in (0.3, 0.6, 0.9, 0.99)]
+    for narrow, wide in zip(bounds, bounds[1:], strict=False):
+        assert np.all(wide[:, 0] <= narrow[:, 0]) and np.all(narrow[:, 1] <= wide[:, 1])
+        assert np.all((wide[:, 1] - wide[:, 0]) > (narrow[:, 1] - narrow[:, 0]))
+    prediction = FITTED.predict(X)
+    assert np.mean((bounds[2][:, 0] < prediction) & (prediction < bounds[2][:, 1])) == 1
+    np.testing.assert_array_equal(FITTED.predict_interval(X), bounds[2])
+
+
+def one_member(residuals, weights):
+    residuals = np.asarray(residuals, dtype=float)[:, None]
+    return HeldOutResiduals((affine_rule([[1.0]]),), (None,), (residuals,), (np.asarray(weights, dtype=float),))
+
+
+@pytest.mark.parametrize("coverage", [0.2, 0.5, 0.8, 0.95])
+def test_bounds_of_one_member_are_the_conformal_quantile(coverage):
+    residuals = np.random.default_rng(0).random(19)
+    bounds = one_member(residuals, np.ones(19)).interval(np.array([[2.0], [-1.0]]), coverage)
+    radius = np.sort(residuals)[int(np.ceil(np.round(20 * coverage, 9))) - 1]
+    np.testing.assert_allclose(bounds[:, :, 0], [[2 - radius, 2 + radius], [-1 - radius, -1 + radius]])
+
+
+def test_a_heavy_row_decides():
+    light, heavy = (one_member([1, 2, 3, 4], w).interval(np.zeros((1, 1)), 0.5) for w in ([1, 1, 1, 1], [1, 1, 1, 9]))
+    assert light[0, 1, 0] == 3.0 and heavy[0, 1, 0] == 4.0
+
+
+def test_weights_are_repetitions_up_to_one_row():
+    residuals, counts = np.random.default_rng(1).random(40), np.random.default_rng(2).integers(1, 4, 40)
+    weighted = one_member(residuals, counts).interval(np.zeros((1, 1)), 0.7)
+    repeated = one_member(np.repeat(residuals, counts), np.ones(counts.sum())).interval(np.zeros((1, 1)), 0.7)
+    near = np.sort(residuals)
+    place = np.searchsorted(near, [weighted[0, 1, 0], repeated[0, 1, 0]])
+    assert abs(place[0] - place[1]) <= 2
+
+
+@pytest.mark.parametrize("coverage", [0, 1, -0.1, 1.5, np.nan, "0.9", None])
+def test_bad_coverage_is_named(coverage):
+    with pytest.raises(ValueError, match="coverage"):
+        FITTED.predict_interval(X, coverage=coverage)
+
+
+def test_a_given_ridge_has_no_residuals():
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, max_iter=3, tol=0.9).fit(X, Y)
+    with pytest.raises(ValueError, match="predict_interval needs.*alpha='auto'"):
+        model.predict_interval(X)
+    with pytest.raises(ValueError, match="return_std=True needs.*alpha='auto'"):
+        model.predict(X, return_std=True)
+
+
+def test_standard_errors():
+    prediction, std = FITTED.predict(X, return_std=True)
+    np.testing.assert_array_equal(prediction, FITTED.predict(X))
+    assert std.shape == prediction.shape == Y.shape and np.all(std > 0)
+    assert std.mean() < np.std(Y - prediction)  # of the mean, not of a new target
+    scaled = clone(FITTED).fit(X, 1000 * Y)
+    np.testing.assert_allclose(scaled.predict(X, return_std=True)[1], 1000 * std, rtol=1e-4)
+    np.testing.assert_allclose(scaled.predict_interval(X), 1000 * FITTED.predict_interval(X), rtol=1e-4, atol=1e-2)
+
+
+def test_standard_errors_of_a_linear_rule_are_those_of_ridge():
+    rng = np.random.default_rng(3)
+    inputs = rng.normal(size=(120, 3))
+    y = inputs.sum(axis=1) + rng.normal(size=120)
+    model = ImplicitRegressor(**SMALL).fit(inputs, y)
+    assert model.is_linear_
+    _, std = model.predict(inputs, return_std=True)
+    spread = np.column_stack([np.ones(120), inputs])
+    least_squares = np.sqrt(np.einsum("ij,ji->i", spread, np.linalg.solve(spread.T @ spread, spread.T)))
+    np.testing.assert_allclose(std, least_squares, rtol=0.3)
