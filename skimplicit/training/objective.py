@@ -223,7 +223,7 @@ class ImplicitObjective:
         return drive
 
     def _equilibrium(self, W, drive, start, tol, floor):
-        return equilibrium(W[:, : W.shape[0]], drive, self.activation, start=start, tol=tol, floor=floor).states
+        return equilibrium(W[:, : W.shape[0]], drive, self.activation, start=start, rtol=tol, atol=tol * floor).states
 
     def _pull_back(self, point, states, drive, residual, start, tol):
         """Return S, the derivative of every sample's loss by its pre-activations, from that by its predictions."""
@@ -233,7 +233,7 @@ class ImplicitObjective:
         Z = states if self.activation.homogeneous else states @ A.T + drive
         slopes = self.activation.derivative(Z, states)
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
-        return adjoint(A, slopes, forcing, start=start, tol=tol, floor=floor).states
+        return adjoint(A, slopes, forcing, start=start, rtol=tol, atol=tol * floor).states
 
     def _mean_loss(self, predictions):
         return float(self.samples.mean(self.sample_loss.value(predictions, self.samples.Y)))
