@@ -1,13 +1,14 @@
-"""``predict`` of 1e5 rows against the bare matrix products of the sweeps it needs (p = 20, n = 20)."""
+"""``predict``: 1e5 rows against the bare matrix products of their sweeps, and one row against a rule never used."""
 
 import warnings
+from dataclasses import replace
 from time import process_time
 
 import numpy as np
 from sklearn.datasets import make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 
-from skimplicit import ImplicitRegressor
+from skimplicit import ImplicitRegressor, ImplicitRule
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 
@@ -19,6 +20,18 @@ def best_of(function, times=3):
         function()
         seconds.append(process_time() - begin)
     return min(seconds)
+
+
+def one_row(n, activation, times=50):
+    """Return how much longer the first ``predict`` of a rule takes than the next."""
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(n, n))
+    A *= 0.9 / np.abs(A).sum(axis=1, keepdims=True)
+    rule = ImplicitRule(A, rng.normal(size=(n, 10)), rng.normal(size=(1, n)), activation=activation)
+    u, unused = rng.normal(size=(1, 10)), iter([replace(rule) for _ in range(times)])
+    first = best_of(lambda: next(unused).predict(u), times)
+    rule.predict(u)
+    return first / best_of(lambda: rule.predict(u), times)
 
 
 if __name__ == "__main__":
@@ -44,3 +57,8 @@ if __name__ == "__main__":
 
         ratio = best_of(lambda: model.predict(U)) / best_of(products)  # noqa: B023
         print(f"| {alpha:g} | {rule.inf_norm:.3f} | {sweeps.mean():.1f} | {ratio:.2f} |", flush=True)
+    print("\n| n | activation | one row: first predict / next |")
+    print("|---:|---|---:|")
+    for n in (20, 200):
+        for activation in ("relu", "tanh"):
+            print(f"| {n} | {activation} | {one_row(n, activation):.1f} |", flush=True)

@@ -61,8 +61,8 @@ phi, z = get_activation("tanh"), np.array([[0.1, -0.04]])
 
 
 def errors(A, method, n_iterations=60):
-    exact = solve_equilibrium(A, z, phi, method="newton", tol=1e-15).states
-    runs = [solve_equilibrium(A, z, phi, method=method, tol=1e-300, max_iter=k) for k in range(1, n_iterations)]
+    exact = solve_equilibrium(A, z, phi, method="newton", rtol=1e-15).states
+    runs = [solve_equilibrium(A, z, phi, method=method, rtol=1e-300, max_iter=k) for k in range(1, n_iterations)]
     return [np.abs(run.states - exact).max() for run in runs]
 
 

@@ -1,8 +1,7 @@
 """Rules made of rules: in a row, side by side, in a loop. The result is exact, and an :class:`ImplicitRule` again.
 
-States are stacked downstream first, so a chain of layers has A strictly upper block triangular. A matrix is sparse if a
-part of it is. Source of the formulas: El Ghaoui et al. (2021),
-section 2.4; those for sums, and for feedback with direct terms, are completed here.
+The arrays are stacked in :mod:`skimplicit.stacking`. Source of the formulas: El Ghaoui et al. (2021), section 2.4;
+those for sums, and for feedback with direct terms, are completed here.
 """
 
 from functools import reduce
@@ -10,9 +9,18 @@ from functools import reduce
 import numpy as np
 from scipy import sparse
 
-from skimplicit.activations import get_activation, join_activations
+from skimplicit.activations import get_activation
 from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
+from skimplicit.stacking import (
+    added,
+    cascaded,
+    diagonal_blocks,
+    input_blocks,
+    join_blocks,
+    joined_activation,
+    stack,
+)
 
 __all__ = ["activate", "affine", "affine_rule", "average", "cascade", "concatenate", "feedback", "parallel"]
 
@@ -67,21 +75,7 @@ def cascade(*rules):
     """
     if not rules:
         raise ValueError("cascade needs at least one rule.")
-    return reduce(_cascade_two, rules)
-
-
-def _cascade_two(first, second):
-    if second.n_inputs != first.n_outputs:
-        raise ValueError(f"A rule with {second.n_inputs} inputs cannot follow one with {first.n_outputs} outputs.")
-    return _stack(
-        [second, first],
-        A=[[second.A, second.B @ first.C], [None, first.A]],
-        B=[[second.B @ first.D], [first.B]],
-        C=[[second.C, second.D @ first.C]],
-        D=second.D @ first.D,
-        b=[second.b + second.B @ first.c, first.b],
-        c=second.c + second.D @ first.c,
-    )
+    return reduce(lambda first, second: ImplicitRule(**cascaded(first, second)), rules)
 
 
 def average(*rules):
@@ -130,17 +124,7 @@ def parallel(*rules, weights=None, shared_input=True):
     weights = [1.0] * len(rules) if weights is None else list(weights)
     if not rules or len(weights) != len(rules):
         raise ValueError(f"parallel needs at least one rule and a weight for each, got {len(rules)}, {len(weights)}.")
-    _check_same(rules, "n_outputs", "added")
-    B, D = _inputs(rules, [weight * rule.D for weight, rule in zip(weights, rules, strict=True)], shared_input)
-    return _stack(
-        rules,
-        A=_diagonal([rule.A for rule in rules]),
-        B=B,
-        C=[[weight * rule.C for weight, rule in zip(weights, rules, strict=True)]],
-        D=reduce(lambda left, right: left + right, D) if shared_input else _block([D]),
-        b=[rule.b for rule in rules],
-        c=sum(weight * rule.c for weight, rule in zip(weights, rules, strict=True)),
-    )
+    return ImplicitRule(**added(rules, weights, shared_input))
 
 
 def concatenate(*rules, shared_input=True):
@@ -165,16 +149,17 @@ def concatenate(*rules, shared_input=True):
     """
     if not rules:
         raise ValueError("concatenate needs at least one rule.")
-    B, D = _inputs(rules, [rule.D for rule in rules], shared_input)
-    return _stack(
+    B, D = input_blocks(rules, [rule.D for rule in rules], shared_input)
+    stacked = stack(
         rules,
-        A=_diagonal([rule.A for rule in rules]),
+        A=diagonal_blocks([rule.A for rule in rules]),
         B=B,
-        C=_diagonal([rule.C for rule in rules]),
-        D=_block([[part] for part in D]) if shared_input else _block(_diagonal(D)),
+        C=diagonal_blocks([rule.C for rule in rules]),
+        D=join_blocks([[part] for part in D] if shared_input else diagonal_blocks(D)),
         b=[rule.b for rule in rules],
         c=np.concatenate([rule.c for rule in rules]),
     )
+    return ImplicitRule(**stacked)
 
 
 def affine(rule, *, G=None, g=None, H=None, h=None):
@@ -264,7 +249,7 @@ def feedback(forward, backward):
     # u1 = u + backward's output, in terms of the states and of u.
     into_C = D2 @ C + np.hstack([np.zeros((forward.n_inputs, forward.n_hidden)), C2])
     into_D, into_c = np.eye(forward.n_inputs) + D2 @ D, D2 @ c[:, 0] + backward.c
-    A = np.vstack([forward.B @ into_C, backward.B @ C]) + _block(_diagonal([forward.A, backward.A]))
+    A = np.vstack([forward.B @ into_C, backward.B @ C]) + join_blocks(diagonal_blocks([forward.A, backward.A]))
     return ImplicitRule(
         A=np.asarray(A),
         B=np.vstack([forward.B @ into_D, backward.B @ D]),
@@ -272,50 +257,5 @@ def feedback(forward, backward):
         D=D,
         b=np.concatenate([forward.b + forward.B @ into_c, backward.b + backward.B @ c[:, 0]]),
         c=c[:, 0],
-        activation=_joined([forward, backward]),
+        activation=joined_activation([forward, backward]),
     )
-
-
-def _joined(rules):
-    return join_activations([(rule.activation, rule.n_hidden) for rule in rules])
-
-
-def _stack(rules, *, A, B, C, D, b, c):
-    """Build the rule of stacked states from blocks."""
-    blocks = {"A": _block(A), "B": _block(B), "C": _block(C)}
-    return ImplicitRule(**blocks, D=D, b=np.concatenate(b), c=c, activation=_joined(rules))
-
-
-def _block(blocks):
-    """Join blocks; None is a block of zeros."""
-    parts = [part for row in blocks for part in row if part is not None]
-    heights = [max(part.shape[0] for part in row if part is not None) for row in blocks]
-    columns = zip(*blocks, strict=True)
-    widths = [max(part.shape[1] for part in column if part is not None) for column in columns]
-    filled = [
-        [sparse.csr_array((height, width)) if part is None else part for part, width in zip(row, widths, strict=True)]
-        for row, height in zip(blocks, heights, strict=True)
-    ]
-    if any(sparse.issparse(part) for part in parts):
-        joined = sparse.block_array([[sparse.coo_array(part) for part in row] for row in filled], format="csr")
-        return joined
-    return np.block([[to_dense(part) for part in row] for row in filled])
-
-
-def _diagonal(matrices):
-    """Return the blocks of a block diagonal matrix."""
-    return [[M if i == j else None for j in range(len(matrices))] for i, M in enumerate(matrices)]
-
-
-def _inputs(rules, D, shared_input):
-    """Return the blocks of B, and the parts of D, for shared or separate inputs."""
-    if shared_input:
-        _check_same(rules, "n_inputs", "given the same input")
-        return [[rule.B] for rule in rules], D
-    return _diagonal([rule.B for rule in rules]), D
-
-
-def _check_same(rules, attribute, action):
-    counts = [getattr(rule, attribute) for rule in rules]
-    if len(set(counts)) > 1:
-        raise ValueError(f"Rules with {attribute} = {counts} cannot be {action}.")

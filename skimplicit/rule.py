@@ -10,8 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array
 
 from skimplicit.activations import BaseActivation, get_activation
-from skimplicit.equilibrium import METHODS, Status, Substitution, solve_equilibrium
+from skimplicit.equilibrium import METHODS, Stopping, Substitution, describe, prepare_method
 from skimplicit.linalg import row_scaled
+from skimplicit.stacking import added, cascaded
 from skimplicit.wellposedness import inf_norm, perron_certificate, well_posedness
 
 __all__ = ["ImplicitRule"]
@@ -139,7 +140,7 @@ class ImplicitRule:
         """
         return well_posedness(self, lmi=lmi)
 
-    def solve(self, U, *, method="auto", tol=1e-10, max_iter=10_000):
+    def solve(self, U, *, method="auto", rtol=1e-10, atol=0.0, max_iter=10_000):
         """Solve ``x = phi(A x + B u + b)`` for every row of U and report on each.
 
         Parameters
@@ -152,28 +153,34 @@ class ImplicitRule:
             - "direct": substitution alone, for an A that is strictly triangular after a permutation (feedforward);
             - "picard", "averaged", "anderson", "diagonal_newton", "newton", "peaceman_rachford": that iteration on the
               whole state, see :func:`~skimplicit.equilibrium.solve_equilibrium`.
-        tol : float
-            Relative error allowed in each row.
+        rtol, atol : float
+            Errors allowed in the states of a row: ``max(rtol * max_i |x_i|, atol)``.
         max_iter : int
             Most iterations.
 
         Returns
         -------
         FixedPoint
-            States with residual, error bound, iterations and convergence of each row.
+            States with residual, error bound, iterations and status of each row.
+
+        Raises
+        ------
+        ValueError
+            If the inputs do not fit, the method is unknown or cannot solve this rule, or a number is out of range.
         """
+        stopping = Stopping(rtol, atol, max_iter)
         U = self._check_inputs(U)
         if method not in ("auto", "direct"):
             if method not in METHODS:
                 raise ValueError(f"method must be one of {('auto', 'direct', *METHODS)}, got {method!r}.")
             drive = U @ self.B.T
             drive = (drive.toarray() if sparse.issparse(drive) else drive) + self.b
-            return solve_equilibrium(self.A, drive, self.activation, method=method, tol=tol, max_iter=max_iter)
+            return self._prepared(method).solve(drive, stopping=stopping)
         if method == "direct" and not self._substitution.is_explicit:
             raise ValueError("method='direct' needs an A that is strictly triangular after a permutation.")
-        return self._substitution.solve(U, tol=tol, max_iter=max_iter)
+        return self._substitution.solve(U, stopping=stopping)
 
-    def states(self, U, *, method="auto", tol=1e-10, max_iter=10_000):
+    def states(self, U, *, method="auto", rtol=1e-10, atol=0.0, max_iter=10_000):
         """Return the states ``x = phi(A x + B u + b)`` of every row of U.
 
         Parameters
@@ -182,18 +189,19 @@ class ImplicitRule:
             Inputs.
         method : str
             As in :meth:`solve`.
-        tol : float
-            Relative error allowed in each row.
+        rtol, atol : float
+            Errors allowed in the states of a row: ``max(rtol * max_i |x_i|, atol)``.
         max_iter : int
             Most iterations.
 
         Returns
         -------
         ndarray of shape (m, n)
-            The states. A :class:`~sklearn.exceptions.ConvergenceWarning` tells when some row missed the tolerance.
+            The states. A :class:`~sklearn.exceptions.ConvergenceWarning` tells how many rows missed the
+            tolerance, and how they ended.
         """
-        solution = self.solve(U, method=method, tol=tol, max_iter=max_iter)
-        _warn_unless(solution.converged)
+        solution = self.solve(U, method=method, rtol=rtol, atol=atol, max_iter=max_iter)
+        _warn_unless_converged(solution.status_code)
         return solution.states
 
     def predict(self, U):
@@ -207,10 +215,10 @@ class ImplicitRule:
         Returns
         -------
         ndarray of shape (m, q)
-            The outputs.
+            The outputs, from states to the tolerance of :meth:`states`, with its warning.
         """
-        Y, converged = self._substitution.predict(self._check_inputs(U), tol=1e-10, max_iter=10_000)
-        _warn_unless(converged)
+        Y, status_code = self._substitution.predict(self._check_inputs(U), stopping=Stopping())
+        _warn_unless_converged(status_code)
         return Y
 
     def rescaled(self, kappa):
@@ -248,19 +256,25 @@ class ImplicitRule:
 
     def __matmul__(self, first):
         """Return ``self(first(u))``, the :func:`~skimplicit.composition.cascade` of ``first`` and this rule."""
-        from skimplicit.composition import cascade  # which is made of rules
-
-        return cascade(first, self) if isinstance(first, ImplicitRule) else NotImplemented
+        return ImplicitRule(**cascaded(first, self)) if isinstance(first, ImplicitRule) else NotImplemented
 
     def __add__(self, other):
         """Return ``self(u) + other(u)``, see :func:`~skimplicit.composition.parallel`."""
-        from skimplicit.composition import parallel  # which is made of rules
-
-        return parallel(self, other) if isinstance(other, ImplicitRule) else NotImplemented
+        return ImplicitRule(**added([self, other], [1.0, 1.0])) if isinstance(other, ImplicitRule) else NotImplemented
 
     @cached_property
     def _substitution(self):
         return Substitution(self)
+
+    @cached_property
+    def _methods(self):
+        return {}
+
+    def _prepared(self, method):
+        """Return a method for the whole state; what it needs of A is made once and kept with the rule."""
+        if method not in self._methods:
+            self._methods[method] = prepare_method(self.A, self.activation, method)
+        return self._methods[method]
 
     def _check_inputs(self, U):
         sizes = {"ensure_min_samples": 0, "ensure_min_features": 0}
@@ -327,10 +341,6 @@ def _equal(first, second):
     return np.array_equal(first, second)
 
 
-def _warn_unless(converged):
-    if not converged.all():
-        warnings.warn(
-            f"{np.count_nonzero(~converged)} of {converged.size}: {Status.MAX_ITER.value}.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+def _warn_unless_converged(status_code):
+    if status_code.any():
+        warnings.warn(describe(status_code), ConvergenceWarning, stacklevel=3)

@@ -9,8 +9,8 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation
-from skimplicit.equilibrium import METHODS, choose_method, solve_equilibrium
+from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool, softmax
+from skimplicit.equilibrium import METHODS, Status, choose_method, solve_equilibrium, sweeps
 from skimplicit.projections import project_rows_l1
 
 SEEDS = range(5)
@@ -32,7 +32,7 @@ def test_averaged_iteration_where_picard_diverges(seed):
     A, phi = negative_loops(seed), get_activation("tanh")
     z = np.random.default_rng(seed).normal(size=(20, 3))
     assert not solve_equilibrium(A, z, phi, method="picard", max_iter=2000).converged.all()
-    expected = solve_equilibrium(A, z, phi, method="averaged", tol=1e-13)
+    expected = solve_equilibrium(A, z, phi, method="averaged", rtol=1e-13)
     assert expected.converged.all() and expected.n_iter.max() <= 120
     assert_allclose(expected.states, np.tanh(expected.states @ A.T + z), atol=1e-12)
     for method in ("anderson", "newton", "diagonal_newton", "peaceman_rachford", "auto"):
@@ -68,7 +68,7 @@ def test_every_method_for_every_activation(activation, method, self_loop, as_spa
     assert found.converged.all()
     scale = np.abs(found.states).max(axis=1)
     assert np.all(np.abs(found.states - phi(found.states @ A.T + z)).max(axis=1) <= 1e-9 * scale)
-    exact = solve_equilibrium(A, z, phi, method="picard", tol=1e-14).states
+    exact = solve_equilibrium(A, z, phi, method="picard", rtol=1e-14).states
     assert np.all(np.abs(found.states - exact).max(axis=1) <= 1.01e-10 * scale)
     warm = solve_equilibrium(kept, z, phi, method=method, start=exact)
     assert warm.converged.all() and warm.n_iter.max() <= found.n_iter.max()
@@ -137,7 +137,7 @@ def chain(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_substitution_is_picard_where_states_need_one_another(seed):
     rule, U = chain(seed), np.random.default_rng(seed).normal(size=(50, 3))
-    expected = rule.solve(U, method="picard", tol=1e-14, max_iter=100_000).states
+    expected = rule.solve(U, method="picard", rtol=1e-14, max_iter=100_000).states
     found = rule.solve(U)
     assert found.converged.all()
     assert_allclose(found.states, expected, rtol=1e-8, atol=1e-10)
@@ -187,3 +187,145 @@ def test_sparse_rule_is_the_dense_rule(seed):
     assert kept.inf_norm == pytest.approx(dense.inf_norm) and kept.is_well_posed()
     with pytest.raises(ValueError, match="b must have 1 dim"):
         ImplicitRule(*matrices, b=sparse.csr_array(np.ones((9, 1))))
+
+
+def far_from_zero(seed, size, n=6):
+    """Return A with a monotone I - A that no other test certifies, and drives of huge negative entries but one."""
+    rng = np.random.default_rng(seed)
+    S = rng.normal(size=(n, n))
+    drive = np.full((5, n), -size)
+    drive[:, 0] = 0.0
+    return 2 * (S - S.T) + 0.3 * np.eye(n), drive + 1e-3 * rng.normal(size=(5, n))
+
+
+def exact_relu(A, z):
+    """Solve ``x = relu(A x + z)`` by trying which states are positive, in extended precision."""
+    n = A.shape[0]
+    for mask in np.ndindex(*(2,) * n):
+        on = np.flatnonzero(mask)
+        x = np.zeros(n)
+        if on.size:
+            M = np.eye(on.size) - A[np.ix_(on, on)]
+            x[on] = np.linalg.solve(M, z[on])
+            for _ in range(3):
+                wide = z[on].astype(np.longdouble) - M.astype(np.longdouble) @ x[on].astype(np.longdouble)
+                x[on] += np.linalg.solve(M, wide.astype(float))
+        off = np.setdiff1d(np.arange(n), on)
+        if np.all(x >= 0) and np.all((A @ x + z)[off] <= 0):
+            return x
+    raise AssertionError("no solution")
+
+
+@pytest.mark.parametrize("size", [0.0, 1e3, 1e12])
+@pytest.mark.parametrize("method", ["auto", *METHODS])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_promise_is_about_the_states_or_the_row_says_so(seed, method, size):
+    A, drive = far_from_zero(seed, size)
+    phi = get_activation("relu")
+    exact = np.array([exact_relu(A, z) for z in drive])
+    certain = method in ("auto", "peaceman_rachford")
+    found = solve_equilibrium(A, drive, phi, method=method, max_iter=20_000 if certain else 300)
+    error = np.abs(found.states - exact).max(axis=1)
+    assert np.all((error <= 1.01e-10 * np.abs(exact).max(axis=1)) | ~found.converged)
+    assert np.all((error <= found.error_bound * (1 + 1e-9) + 1e-14 * np.abs(exact).max(axis=1)) | ~np.isfinite(error))
+    assert found.converged.all() or not certain
+
+
+@pytest.mark.parametrize("size", [1.0, 1e6])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_of_a_monotone_rule_keep_their_promise_by_every_method(method, activation, size):
+    A, drive = far_from_zero(0, size)
+    phi = get_activation(activation)
+    if phi.min_slope < 0:
+        A = A * (0.9 / np.abs(A).sum(axis=1, keepdims=True) / phi.lipschitz)
+        if method == "peaceman_rachford":
+            return
+    found = solve_equilibrium(A, drive, phi, method=method, max_iter=300)
+    sharp = solve_equilibrium(A, drive, phi, rtol=1e-13)
+    assert np.all(sharp.error_bound <= 1e-12 * np.abs(sharp.states).max(axis=1))
+    scale = np.abs(sharp.states).max(axis=1)
+    error = np.abs(found.states - sharp.states).max(axis=1)
+    assert np.all((error <= 1.1e-10 * scale) | ~found.converged)
+    assert np.all((error <= found.error_bound + sharp.error_bound + 1e-13 * scale) | ~np.isfinite(error))
+
+
+GROUPED = {
+    "softmax": [(softmax(3), 6)],
+    "pooling and more": [("relu", 3), (max_pool(2), 4), ("sigmoid", 2), (softmax(3), 3)],
+    "componentwise": [("relu", 3), ("tanh", 3), ("gelu", 2), ("sigmoid", 2)],
+}
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("blocks", GROUPED)
+def test_blockwise_activations_keep_the_promise(blocks, method, seed):
+    phi, rng = BlockActivation(GROUPED[blocks]), np.random.default_rng(seed)
+    A = rng.normal(size=(phi.size, phi.size))
+    A *= (0.95 / np.abs(A).sum(axis=1) / np.maximum(phi.lipschitz, 1.0))[:, None]
+    drive = rng.normal(size=(20, phi.size)) * 10.0 ** rng.uniform(-3, 5, size=(20, 1))
+    if method in ("diagonal_newton", "newton") and phi.groups is not None or method == "peaceman_rachford":
+        with pytest.raises(ValueError, match="needs"):
+            solve_equilibrium(A, drive, phi, method=method)
+        return
+    found, sharp = solve_equilibrium(A, drive, phi, method=method), solve_equilibrium(A, drive, phi, rtol=1e-13)
+    assert found.converged.all()
+    scale = np.abs(sharp.states).max(axis=1)
+    assert np.all(np.abs(found.states - sharp.states).max(axis=1) <= 1.01e-10 * scale)
+
+
+def test_a_row_ends_in_one_of_five_ways_and_the_warning_counts_them():
+    rule, U = ImplicitRule([[2.0]], [[1.0]], [[1.0]]), [[1.0], [-1.0]]
+    assert rule.solve(U, max_iter=100).row_status.tolist() == [Status.NOT_CERTIFIED, Status.CONVERGED]
+    with pytest.warns(ConvergenceWarning, match="^1 of 2 rows: no solution .* no test certifies that there is one; .*"):
+        rule.states(U, max_iter=100)
+    assert rule.solve(U, method="picard").row_status.tolist() == [Status.DIVERGED, Status.CONVERGED]
+    with pytest.warns(ConvergenceWarning, match="^1 of 2 rows: the states grew beyond all numbers; .* no solution.$"):
+        rule.states(U, method="picard")
+    certified = ImplicitRule([[0.5]], [[1.0]], [[1.0]], activation="tanh")
+    with pytest.warns(ConvergenceWarning, match="2 of 2 rows: .* raise max_iter or rtol"):
+        certified.states(U, method="picard", max_iter=2)
+    n = 30
+    edge = ImplicitRule((1 - 1e-9) * np.roll(np.eye(n), 1, axis=0), np.ones((n, 1)), np.ones((1, n)))
+    assert edge.solve([[1.0]], max_iter=3).status is Status.MAX_ITER
+    # Rounding errors, amplified 1e9 times, are larger than 1e-10: no number of iterations helps.
+    assert edge.solve([[1e-3]], method="newton").status is Status.PRECISION
+    assert list(Status)[0] is Status.CONVERGED and [status.place for status in Status] == list(range(5))
+
+
+def test_what_depends_on_the_matrix_is_prepared_once(monkeypatch):
+    rng, prepared = np.random.default_rng(0), []
+    for maker in ("perron_certificate", "well_posedness", "without_diagonal"):
+        inner = getattr(sweeps, maker)
+        monkeypatch.setattr(sweeps, maker, lambda *args, inner=inner, **kw: prepared.append(1) or inner(*args, **kw))
+    for activation in ("relu", "tanh"):
+        A = contraction(6, activation, 0, self_loop=0.5)
+        rule = ImplicitRule(A, rng.normal(size=(6, 2)), rng.normal(size=(1, 6)), activation=activation)
+        for method in ("auto", *METHODS):
+            first = rule.states(np.ones((3, 2)), method=method)
+            assert prepared
+            prepared.clear()
+            assert np.array_equal(rule.states(np.ones((3, 2)), method=method), first)
+            assert not prepared
+        rule.predict(np.ones((1, 2)))
+        assert not prepared
+        assert rule.__getstate__().keys() == set("ABCDbc") | {"activation"}
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e4, 1e9])
+def test_errors_are_bounded_beyond_the_blocks_that_make_them(weight):
+    """A monotone block, which no norm certifies, feeds states with large weights."""
+    rng = np.random.default_rng(0)
+    A, drive = far_from_zero(0, 1.0, n=4)
+    whole = np.zeros((6, 6))
+    whole[:4, :4], whole[4, :4], whole[5, 4] = A, weight * rng.normal(size=4), 2.0
+    rule = ImplicitRule(whole, np.vstack([np.eye(4), np.zeros((2, 4))]), np.ones((1, 6)))
+    found = rule.solve(drive)
+    x = np.array([exact_relu(A, z) for z in drive])
+    after = np.maximum(x @ whole[4, :4], 0)[:, None]
+    error = np.abs(found.states - np.hstack([x, after, 2 * after])).max(axis=1)
+    assert np.isfinite(found.error_bound).all()
+    assert np.all(error <= found.error_bound + 1e-13 * weight * np.abs(x).max(axis=1))
+    assert np.all(found.converged | (found.error_bound > 1e-10 * np.abs(found.states).max(axis=1)))
+    assert found.converged.all() or weight == 1e9

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS
+from skimplicit.activations import ACTIVATIONS, BlockActivation, max_pool, softmax
 from skimplicit.estimators.importance import input_importances, sensitivity
 from skimplicit.projections import project_rows_l1
+from skimplicit.wellposedness import block_norms
 
 every_seed = pytest.mark.parametrize("seed", range(3))
 
@@ -29,6 +31,51 @@ def test_bounds_the_change_of_the_outputs(seed, activation):
     S = sensitivity(rule)
     change, bound = np.abs(rule.predict(U) - rule.predict(V)), np.abs(U - V) @ S.T
     assert np.all(change <= bound * (1 + 1e-9) + 1e-9)
+
+
+BLOCKS = {
+    "fault 22": ([("relu", 1), ("sigmoid", 1)], 2),
+    "componentwise": ([("relu", 2), ("sigmoid", 3), ("gelu", 2), ("tanh", 1)], 8),
+    "groups": ([("sigmoid", 2), (softmax(3), 3), ("silu", 1), (max_pool(2), 4)], 10),
+    "softmax": ([(softmax(4), 8)], 8),
+    "max pooling": ([(max_pool(3), 6)], 6),
+}
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("blocks", BLOCKS)
+@pytest.mark.parametrize("seed", range(6))
+def test_bounds_the_change_when_each_state_has_its_own_activation(seed, blocks, as_sparse):
+    parts, n = BLOCKS[blocks]
+    rng, phi = np.random.default_rng(seed), BlockActivation(parts)
+    matrices = [rng.normal(size=shape) * (rng.uniform(size=shape) < 0.6) for shape in ((n, n), (n, 3), (2, n), (2, 3))]
+    matrices[0] *= 0.8 / max(1.0, block_norms(matrices[0], phi.lipschitz, phi.groups).sum(axis=1).max())
+    matrices[3] *= seed % 2
+    arrays = map(sparse.csr_array, matrices) if as_sparse else matrices
+    rule = ImplicitRule(*arrays, b=rng.normal(size=n), activation=phi)
+    S = sensitivity(rule)
+    U = rng.normal(size=(400, 3)) * 10.0 ** rng.uniform(-1, 1, size=(400, 1))
+    steps = rng.normal(size=(400, 3)) * (rng.uniform(size=(400, 3)) < 0.5) * 10.0 ** rng.uniform(-3, 1, size=(400, 1))
+    change = np.abs(rule.predict(U + steps) - rule.predict(U))
+    assert np.all(change <= np.abs(steps) @ S.T * (1 + 1e-9) + 1e-9)
+    moved = [np.abs(rule.predict(U + e) - rule.predict(U)).max(axis=0) for e in np.eye(3)]
+    assert np.all(np.array(moved).T[S == 0] == 0)
+
+
+def test_lipschitz_constants_go_with_the_state_that_has_them():
+    phi = BlockActivation([("relu", 1), ("sigmoid", 1)])
+    rule = ImplicitRule(np.zeros((2, 2)), [[0.0, 1.0], [0.0, 0.0]], [[1.0, 0.0]], activation=phi)
+    np.testing.assert_array_equal(sensitivity(rule), [[0.0, 1.0]])
+    behind = ImplicitRule([[0.0, 1.0], [0.0, 0.0]], [[0.0], [1.0]], [[1.0, 0.0]], activation=phi)
+    np.testing.assert_array_equal(sensitivity(behind), [[0.25]])
+
+
+def test_infinite_where_a_path_leads_through_a_rule_that_is_not_certified():
+    A, B, C = np.zeros((4, 4)), np.zeros((4, 4)), np.array([[0.0, 1.0, 0.0, 0.0]])
+    A[1, 0], A[0, 0], A[3, 2] = 1e-200, 2.0, 1.0
+    B[0, 0] = B[2, 1] = 1e-200
+    S = sensitivity(ImplicitRule(A, B, C, np.array([[0.0, 0.0, 5.0, 0.0]])))
+    np.testing.assert_array_equal(S, [[np.inf, 0.0, 5.0, 0.0]])
 
 
 @every_seed

@@ -226,7 +226,7 @@ class TestPrediction:
 
     def test_solve_reports_on_each_row(self):
         rule, U = ImplicitRule(**arrays()), inputs()
-        solution = rule.solve(U, tol=1e-12)
+        solution = rule.solve(U, rtol=1e-12)
         assert solution.converged.shape == solution.error_bound.shape == (len(U),)
         assert solution.error_bound.max() <= 1e-12 * np.abs(solution.states).max()
         np.testing.assert_allclose(rule.states(U), solution.states, rtol=1e-9, atol=1e-9)
@@ -296,7 +296,9 @@ class TestPrediction:
 
     def test_too_few_iterations_give_a_warning_that_counts(self):
         rule, U = ImplicitRule(**arrays(norm=0.99), activation="tanh"), inputs()
-        with pytest.warns(ConvergenceWarning, match="12 of 12: some rows .* raise max_iter or tol") as caught:
+        with pytest.warns(
+            ConvergenceWarning, match="12 of 12 rows: the tolerance was not reached .* raise max_iter or rtol"
+        ) as caught:
             X = rule.states(U, max_iter=2)
         assert caught[0].filename == __file__
         assert np.isfinite(X).all()

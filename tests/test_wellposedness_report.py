@@ -9,7 +9,7 @@ from scipy import sparse
 
 from skimplicit import ImplicitRule
 from skimplicit.activations import BlockActivation, get_activation, max_pool
-from skimplicit.equilibrium import solve_equilibrium
+from skimplicit.equilibrium import Status, solve_equilibrium
 from skimplicit.wellposedness import (
     Condition,
     block_norms,
@@ -83,8 +83,9 @@ def test_error_shrinks_within_the_predicted_iterations(seed, activation):
         if report.condition in (Condition.NONE, Condition.MONOTONE):
             continue
         z, X = rng.normal(size=(5, len(A))), rng.normal(size=(5, len(A)))
-        solution = solve_equilibrium(A, z, phi, tol=1e-13)
-        assert solution.converged.all()
+        solution = solve_equilibrium(A, z, phi, rtol=1e-13)
+        # A rule that amplifies errors 100 times or more cannot certify 1e-13.
+        assert solution.status in (Status.CONVERGED, Status.PRECISION)
         weights, target = report.weights, 1e-3
         start = np.abs((X - solution.states) / weights).max(axis=1)
         alpha = report.relaxation

@@ -215,7 +215,7 @@ def _match(samples, Z, X, kappa, l1, alpha, mask, refit):
 def _report(rule, U, Z, X, Y, scale):
     """Return the record: what the rule makes of the inputs beside what was given."""
     residual = Z - (X @ rule.A.T + U @ rule.B.T + rule.b)
-    solution = rule.solve(U, tol=_TOL)
+    solution = rule.solve(U, rtol=_TOL)
     change = solution.states - X
     return Distillation(
         rule=rule,

@@ -1,17 +1,24 @@
 """The equilibrium of a rule: the loops that solve for it, the methods to choose from, and its adjoint."""
 
-from skimplicit.equilibrium.fixed_point import FixedPoint, Status, adjoint, equilibrium
-from skimplicit.equilibrium.methods import METHODS, choose_method, error_amplification, solve_equilibrium
+from skimplicit.equilibrium.adjoint import adjoint
+from skimplicit.equilibrium.fixed_point import FixedPoint, Status, describe
+from skimplicit.equilibrium.loop import Stopping, Sweep
+from skimplicit.equilibrium.methods import METHODS, choose_method, equilibrium, prepare_method, solve_equilibrium
 from skimplicit.equilibrium.substitution import Substitution
+from skimplicit.equilibrium.sweeps import residual_amplification
 
 __all__ = [
     "FixedPoint",
     "METHODS",
     "Status",
+    "Stopping",
     "Substitution",
+    "Sweep",
     "adjoint",
     "choose_method",
+    "describe",
     "equilibrium",
-    "error_amplification",
+    "prepare_method",
+    "residual_amplification",
     "solve_equilibrium",
 ]

@@ -1,4 +1,4 @@
-"""Substitution: the states of a rule step by step, in the order that makes A block triangular.
+"""Substitution: the states of a rule block by block, in the order that makes A block triangular.
 
 A feedforward network is computed in the time of its layers. Where some states need one another, the equation of these
 states alone is solved, once those before them are known.
@@ -10,34 +10,37 @@ import numpy as np
 from scipy import sparse
 
 from skimplicit.activations import BaseActivation
-from skimplicit.equilibrium.fixed_point import FixedPoint
-from skimplicit.equilibrium.methods import choose_method, error_amplification, solve_equilibrium
+from skimplicit.equilibrium.fixed_point import FixedPoint, Status
+from skimplicit.equilibrium.loop import Sweep
+from skimplicit.equilibrium.methods import prepare_method
+from skimplicit.equilibrium.safeguarded import Safeguarded
+from skimplicit.equilibrium.sweeps import residual_amplification
 from skimplicit.linalg import StateBlock, block_triangular_order
 
-__all__ = ["Block", "Substitution"]
+__all__ = ["CompressedColumns", "Substitution"]
 
 # Above this share of non-zero entries a dense product is faster than a sparse one.
 _DENSE_SHARE = 0.05
-# Doubles of state in a block of rows. Layers are large products: larger blocks than in a loop, still in cache.
-_BLOCK = 1 << 18
-# A loop makes blocks of its own, and prepares its sweep for each call: give it more rows at once.
-_LOOP_BLOCK = 1 << 22
+# Doubles of state in a chunk of rows. Layers are large products: larger chunks than in a loop, still in cache.
+_CHUNK = 1 << 18
+# A loop makes chunks of its own: give it more rows at once.
+_LOOP_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True)
-class Block:
-    """A matrix without its zero columns: ``M = block`` in the columns ``columns``, zero elsewhere.
+class CompressedColumns:
+    """A matrix without its zero columns: ``M = entries`` in the columns ``columns``, zero elsewhere.
 
     Parameters
     ----------
     columns : slice or ndarray of int
         The columns that are not zero; a slice when they are consecutive.
-    block : ndarray or sparse array
+    entries : ndarray or sparse array
         Their entries, dense unless few of them are non-zero.
     """
 
     columns: slice | np.ndarray
-    block: np.ndarray
+    entries: np.ndarray | sparse.csr_array
 
     @classmethod
     def compress(cls, M):
@@ -50,18 +53,16 @@ class Block:
 
         Returns
         -------
-        Block or None
+        CompressedColumns or None
             None for a zero matrix.
         """
         columns = np.unique(M.indices)
         if columns.size == 0:
             return None
-        block = M[:, columns]
+        entries = M[:, columns]
         if columns.size == columns[-1] - columns[0] + 1:
             columns = slice(columns[0], columns[-1] + 1)
-        if block.nnz > _DENSE_SHARE * block.shape[0] * block.shape[1]:
-            block = block.toarray()
-        return cls(columns, block)
+        return cls(columns, _dense_if_full(entries))
 
     def add_product(self, X, out):
         """Add ``X M'`` to ``out``.
@@ -73,22 +74,39 @@ class Block:
         out : ndarray of shape (m, k)
             Where to add.
         """
-        product = X[:, self.columns] @ self.block.T
+        product = X[:, self.columns] @ self.entries.T
         out += product.toarray() if sparse.issparse(product) else product
 
 
-@dataclass(frozen=True)
-class _SolvedStep:
-    """A step with the parts of the rule that it needs: own columns of A only if it is implicit."""
+def _dense_if_full(M):
+    return M.toarray() if M.nnz > _DENSE_SHARE * M.shape[0] * M.shape[1] else M
 
-    step: StateBlock
+
+@dataclass(frozen=True)
+class _PreparedBlock:
+    """A block of states with the parts of the rule that it needs, and its method if it is implicit."""
+
+    block: StateBlock
     place: slice
-    inputs: Block | None
-    before: Block | None
+    inputs: CompressedColumns | None
+    before: CompressedColumns | None
     intercept: np.ndarray
     activation: BaseActivation
-    own: np.ndarray | sparse.csr_array | None
-    method: str | None
+    method: Sweep | Safeguarded | None
+
+    def drive(self, V, X):
+        """Return ``A x + B u + b`` for these states, from the states before them."""
+        before = self.before
+        if before is not None and not sparse.issparse(before.entries):
+            Z = X[:, before.columns] @ before.entries.T
+            Z += self.intercept
+        else:
+            Z = np.tile(self.intercept, (V.shape[0], 1))
+            if before is not None:
+                before.add_product(X, Z)
+        if self.inputs is not None:
+            self.inputs.add_product(V, Z)
+        return Z
 
 
 class Substitution:
@@ -104,122 +122,122 @@ class Substitution:
         A, B = sparse.csr_array(rule.A), sparse.csr_array(rule.B)
         order = block_triangular_order(A, rule.activation.groups)
         self.n_inputs, self.n_hidden = rule.n_inputs, rule.n_hidden
-        # States are kept in the order of the steps: each step then fills consecutive columns.
-        self.order = np.concatenate([step.states for step in order]) if order else np.empty(0, dtype=int)
+        # States are kept in the order of the blocks: each block then fills consecutive columns.
+        self.order = np.concatenate([block.states for block in order]) if order else np.empty(0, dtype=int)
         permuted, first = A[:, self.order], 0
-        self.steps = []
-        for step in order:
-            rows, place = step.states, slice(first, first + step.states.size)
+        self.blocks, growth = [], np.zeros(rule.n_hidden)
+        for block in order:
+            rows, place = block.states, slice(first, first + block.states.size)
             before, activation = permuted[rows][:, : place.start], rule.activation.restricted(rows)
-            own = method = None
-            if step.implicit:
-                own = permuted[rows][:, place]
-                own = own.toarray() if own.nnz > _DENSE_SHARE * rows.size**2 else own
-                method = choose_method(own, activation)
-            parts = Block.compress(B[rows]), Block.compress(before), rule.b[rows], activation, own, method
-            self.steps.append(_SolvedStep(step, place, *parts))
+            own = _dense_if_full(permuted[rows][:, place]) if block.implicit else None
+            method = prepare_method(own, activation) if block.implicit else None
+            parts = CompressedColumns.compress(B[rows]), CompressedColumns.compress(before), rule.b[rows]
+            self.blocks.append(_PreparedBlock(block, place, *parts, activation, method))
+            if len(order) > 1:
+                growth[place] = _error_growth(own, before, activation, growth[: place.start])
             first = place.stop
-        self.readout = Block.compress(sparse.csr_array(rule.C)[:, self.order])
-        self.direct, self.intercept = Block.compress(sparse.csr_array(rule.D)), rule.c
-        self.is_explicit = not any(step.implicit for step in order)
-        # The error that an implicit step leaves is amplified by at most this on its way to any state.
-        self.amplification = 1.0
-        if sum(step.implicit for step in order) and len(order) > 1:
-            v = error_amplification(A, rule.activation)
-            self.amplification = np.inf if v is None else float(v.max(initial=1.0))
+        self.readout = CompressedColumns.compress(sparse.csr_array(rule.C)[:, self.order])
+        self.direct, self.intercept = CompressedColumns.compress(sparse.csr_array(rule.D)), rule.c
+        self.is_explicit = not any(block.implicit for block in order)
+        # Errors of 1 in the states of the implicit blocks become at most this on their way to any state.
+        self.amplification = max(1.0, float(growth.max(initial=0.0)))
 
-    def solve(self, U, *, tol, max_iter):
+    def solve(self, U, *, stopping):
         """Compute the states of every row.
 
         Parameters
         ----------
         U : ndarray or sparse array of shape (m, p)
             Inputs.
-        tol : float
-            Relative error allowed in the states of each implicit step.
-        max_iter : int
-            Most iterations of each implicit step.
+        stopping : Stopping
+            Errors allowed in the states of a row, and most iterations of each implicit block.
 
         Returns
         -------
         FixedPoint
-            States with residual, error bound (rounding aside), total of the iterations of the implicit steps, and
-            convergence of each row. Without an implicit step, the states are exact after as many iterations as there
-            are steps.
+            States with residual, error bound (rounding aside), total of the iterations of the implicit blocks, and
+            status of each row. Without an implicit block, the states are exact after as many iterations as there are
+            blocks.
         """
-        m = U.shape[0]
-        states = np.empty((m, self.n_hidden))
-        report = np.zeros(m), np.zeros(m), np.zeros(m, dtype=int), np.ones(m, dtype=bool)
-        for rows, X in self._blocks(U, tol, max_iter, report):
+        states, report = np.empty((U.shape[0], self.n_hidden)), _empty_report(U.shape[0])
+        for rows, X in self._chunks(U, stopping, report):
             states[rows, self.order] = X
         return FixedPoint(states, *report)
 
-    def predict(self, U, *, tol, max_iter):
+    def predict(self, U, *, stopping):
         """Compute the outputs of every row, keeping the states of a few rows at a time.
 
         Parameters
         ----------
         U : ndarray or sparse array of shape (m, p)
             Inputs.
-        tol, max_iter : float, int
+        stopping : Stopping
             As in :meth:`solve`.
 
         Returns
         -------
         Y : ndarray of shape (m, q)
             The outputs.
-        converged : ndarray of bool of shape (m,)
-            Rows whose states converged.
+        status_code : ndarray of int of shape (m,)
+            How the states of each row ended, as in :class:`~skimplicit.equilibrium.FixedPoint`.
         """
-        m = U.shape[0]
-        Y = np.tile(self.intercept, (m, 1))
-        report = np.zeros(m), np.zeros(m), np.zeros(m, dtype=int), np.ones(m, dtype=bool)
-        for rows, X in self._blocks(U, tol, max_iter, report):
+        Y, report = np.tile(self.intercept, (U.shape[0], 1)), _empty_report(U.shape[0])
+        for rows, X in self._chunks(U, stopping, report):
             if self.readout is not None:
                 self.readout.add_product(X, Y[rows])
             if self.direct is not None:
                 self.direct.add_product(U[rows], Y[rows])
-        return Y, report[3]
+        return Y, report[-1]
 
-    def _blocks(self, U, tol, max_iter, report):
-        """Yield rows and their states, in the order of the steps, and fill in their report."""
-        residual, error_bound, n_iter, converged = report
-        size = max((_BLOCK if self.is_explicit else _LOOP_BLOCK) // max(self.n_hidden, 1), 64)
+    def _chunks(self, U, stopping, report):
+        """Yield rows and their states, in the order of the blocks, and fill in their report."""
+        size = max((_CHUNK if self.is_explicit else _LOOP_CHUNK) // max(self.n_hidden, 1), 64)
         X = np.empty((min(size, U.shape[0]), self.n_hidden))
+        sharp = stopping.tightened(self.amplification)
         for first in range(0, U.shape[0], size):
             rows = slice(first, min(first + size, U.shape[0]))
             V, X = U[rows], X[: rows.stop - rows.start]
-            for step in self.steps:
-                Z = self._drive(step, V, X)
-                if step.own is None:
-                    step.activation(Z, out=X[:, step.place])
-                    n_iter[rows] += self.is_explicit
+            residual, error_bound, n_iter, codes = (column[rows] for column in report)
+            for block in self.blocks:
+                Z = block.drive(V, X)
+                if block.method is None:
+                    block.activation(Z, out=X[:, block.place])
+                    n_iter += self.is_explicit
                     continue
-                accuracy = tol / self.amplification if np.isfinite(self.amplification) else tol
-                found = solve_equilibrium(
-                    step.own, Z, step.activation, method=step.method, tol=accuracy, max_iter=max_iter
-                )
-                X[:, step.place] = found.states
-                residual[rows] = np.maximum(residual[rows], found.residual)
-                error_bound[rows] = np.maximum(error_bound[rows], found.error_bound)
-                n_iter[rows] += found.n_iter
-                converged[rows] &= found.converged
+                found = block.method.solve(Z, stopping=sharp)
+                X[:, block.place] = found.states
+                np.maximum(residual, found.residual, out=residual)
+                np.maximum(error_bound, found.error_bound, out=error_bound)
+                np.maximum(codes, found.status_code, out=codes)
+                n_iter += found.n_iter
+            if not self.is_explicit and len(self.blocks) > 1:
+                self._propagate(X, error_bound, codes, stopping)
             yield rows, X
-        if np.isfinite(self.amplification):
-            error_bound *= self.amplification
-        else:
-            error_bound[:] = np.inf
 
-    @staticmethod
-    def _drive(step, V, X):
-        """Return ``A x + B u + b`` for the states of a step, from the states before it."""
-        if step.before is not None and not sparse.issparse(step.before.block):
-            Z = X[:, step.before.columns] @ step.before.block.T
-            Z += step.intercept
-        else:
-            Z = np.tile(step.intercept, (V.shape[0], 1))
-            if step.before is not None:
-                step.before.add_product(X, Z)
-        if step.inputs is not None:
-            step.inputs.add_product(V, Z)
-        return Z
+    def _propagate(self, X, error_bound, codes, stopping):
+        """Turn the bounds and the status of implicit blocks into those of all states of a row."""
+        if not np.isfinite(self.amplification):
+            error_bound[:] = np.inf  # also where the residual of a block is exactly zero
+            return
+        error_bound *= self.amplification
+        ends = np.where(error_bound <= stopping.allowed(Sweep.norm(X)), Status.CONVERGED.place, Status.PRECISION.place)
+        judged = (codes <= Status.PRECISION.place) & np.isfinite(error_bound)
+        codes[judged] = ends[judged]
+
+
+def _error_growth(own, before, activation, growth):
+    """Return how an error of 1 in every implicit block grows up to the states of a block, given that before it."""
+    drive = abs(before) @ growth
+    if activation.groups is not None:
+        starts = np.flatnonzero(np.diff(activation.groups, prepend=-1))
+        drive = np.maximum.reduceat(drive, starts)[activation.groups]
+    arrived = activation.lipschitz * drive
+    if own is None:
+        return arrived
+    amplification = residual_amplification(own, activation)
+    return 1.0 + (amplification * arrived.max(initial=0.0) if arrived.any() else 0.0)
+
+
+def _empty_report(m):
+    """Return the columns of a :class:`FixedPoint` beside its states, for exact rows."""
+    return np.zeros(m), np.zeros(m), np.zeros(m, dtype=int), np.zeros(m, dtype=np.int8)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from skimplicit.subproblems.curvature import CurvatureProblem
+from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
 from skimplicit.training.descent import LOOSE, TIGHT, TOL_SHARE, VISIBLE_SHARE, DescentRun
 from skimplicit.training.gauss_newton import GaussNewton, working_set
 
@@ -49,7 +49,7 @@ class CurvatureRun(DescentRun):
     def __init__(self, task, callback=None, everywhere=True):
         super().__init__(task, callback)
         self.curvature = None
-        self.curvature_solver = task.curvature_solver
+        self.curvature_solver = task.curvature_solver or WorkingSetSolver()
         self.everywhere = everywhere
         self.damping = _DAMPING  # outlives a stage
 

@@ -233,7 +233,7 @@ class ImplicitObjective:
         A = W[:, : W.shape[0]]
         if not A.any():
             return self.activation(drive)
-        return equilibrium(A, drive, self.activation, start=start, tol=tol, floor=floor).states
+        return equilibrium(A, drive, self.activation, start=start, rtol=tol, atol=tol * floor).states
 
     def _pull_back(self, point, states, drive, residual, start, tol):
         """Return S, the derivative of every sample's loss by its pre-activations, from that by its predictions."""
@@ -243,7 +243,7 @@ class ImplicitObjective:
         if not A.any():
             return slopes * forcing
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
-        return adjoint(A, slopes, forcing, start=start, tol=tol, floor=floor).states
+        return adjoint(A, slopes, forcing, start=start, rtol=tol, atol=tol * floor).states
 
     def slopes(self, evaluation):
         """Return ``phi'`` at the pre-activations of an evaluation, shape (m, n)."""

@@ -9,7 +9,7 @@ from skimplicit.wellposedness.matrix_measures import (
     perron_frobenius,
     relaxation,
 )
-from skimplicit.wellposedness.monotone import diagonal_scaling, resolvent_rate
+from skimplicit.wellposedness.monotone import diagonal_scaling, monotone_amplification, resolvent_rate
 from skimplicit.wellposedness.report import Condition, WellPosedness, perron_certificate, well_posedness
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "diagonal_scaling",
     "inf_norm",
     "metzler",
+    "monotone_amplification",
     "mu_inf",
     "perron_certificate",
     "perron_frobenius",

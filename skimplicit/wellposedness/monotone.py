@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["diagonal_scaling", "resolvent_rate"]
+__all__ = ["diagonal_scaling", "monotone_amplification", "resolvent_rate"]
 
 # A margin below this, relative to the size of A, may be an effect of rounding or of the solver's tolerance.
 _MARGIN = 1e-9
@@ -54,6 +54,33 @@ def resolvent_rate(A, w):
     """
     S = _scaled(A, w)
     return float(np.linalg.norm(np.linalg.solve((2 * np.eye(A.shape[0]) - S).T, S.T), 2))
+
+
+def monotone_amplification(A, w):
+    """Return c with ``max_i |x_i - x*_i| <= c max_i |x_i - phi(A x + z)_i|`` for slopes of phi in [0, 1].
+
+    Parameters
+    ----------
+    A : ndarray of shape (n, n)
+        The matrix.
+    w : ndarray of shape (n,)
+        A metric that passes the test.
+
+    Returns
+    -------
+    float
+        ``sqrt(sum w / min w) (1 + ||S||_2 / mu)`` with ``S = W^1/2 A W^-1/2`` and mu the least eigenvalue of
+        ``I - (S + S') / 2``.
+
+    Notes
+    -----
+    With the residual r, ``e = x - x*`` and ``d = e - r``: ``d = P A (d + r)`` for some diagonal P in [0, 1], so
+    ``d' W (A (d + r) - d) >= 0``, hence ``mu |d|_W <= ||S||_2 |r|_W``.
+    """
+    S = _scaled(A, w)
+    mu = 1.0 - np.linalg.eigvalsh((S + S.T) / 2).max(initial=-np.inf)
+    norm = np.linalg.norm(S, 2) if S.size else 0.0
+    return float(np.sqrt(w.sum() / w.min(initial=np.inf)) * (1.0 + norm / mu))
 
 
 def _scaled(A, w):

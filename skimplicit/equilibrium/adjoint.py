@@ -1,0 +1,81 @@
+"""The adjoint of an equilibrium: derivatives of a loss, by the same loop, in the l1 norm."""
+
+import numpy as np
+
+from skimplicit.equilibrium.loop import Stopping, Sweep
+from skimplicit.linalg import multiply, without_diagonal
+from skimplicit.wellposedness import perron_certificate
+
+__all__ = ["adjoint"]
+
+
+def adjoint(A, slopes, forcing, *, start=None, rtol=1e-10, atol=0.0, max_iter=10_000):
+    """Solve ``s = phi'(z) * (g + s A)`` for every row: the derivative of a loss with respect to the pre-activations.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array of shape (n, n)
+        Weights of the state.
+    slopes : ndarray of shape (m, n)
+        phi'(z) at the equilibrium.
+    forcing : ndarray of shape (m, n)
+        The rows g, derivatives of the loss with respect to the states, the state equation aside.
+    start : ndarray of shape (m, n) or None
+        Where to start; None for ``phi'(z) * g``.
+    rtol, atol, max_iter : float, float, int
+        As in :func:`~skimplicit.equilibrium.equilibrium`, the norm being the sum of absolute values.
+
+    Returns
+    -------
+    FixedPoint
+        The rows s as ``states``.
+
+    Notes
+    -----
+    Source: El Ghaoui et al. (2021), section 6 (implicit gradient). The map contracts in the l1 norm.
+    """
+    return AdjointSweep(A, slopes).solve(slopes, forcing, start=start, stopping=Stopping(rtol, atol, max_iter))
+
+
+class AdjointSweep(Sweep):
+    """``s <- gains * (s O + g)`` with O the matrix A without its diagonal, ``gains = phi' / (1 - phi' A_ii)``.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array of shape (n, n)
+        Weights of the state.
+    slopes : ndarray of shape (m, n)
+        phi' of all rows, which bound the gains.
+    """
+
+    def __init__(self, A, slopes):
+        self.self_loops = A.diagonal()
+        self.matrix = without_diagonal(A)
+        bounds = np.array([[slopes.min(initial=0.0)], [slopes.max(initial=0.0)]], dtype=float)
+        remaining = 1.0 - bounds * self.self_loops
+        if np.all(remaining > 0):  # otherwise the gains have no bound
+            largest = np.abs(bounds / remaining).max(axis=0)
+            certificate = perron_certificate(self.matrix * largest)
+            if certificate is not None:
+                self.amplification = float(certificate.max(initial=1.0))
+
+    def prepare(self, slopes, forcing):
+        """Return the gains of the self-loops, and the forcing times these."""
+        gains = slopes / (1.0 - slopes * self.self_loops)
+        return gains, gains * forcing
+
+    def start(self, gains, forcing):
+        """Return ``gains * g``."""
+        return forcing.copy()
+
+    def step(self, S, out, gains, forcing):
+        """Write ``gains * (s O + g)`` to ``out``."""
+        multiply(S, self.matrix, out)
+        out *= gains
+        out += forcing
+        return out
+
+    @staticmethod
+    def norm(S):
+        """Return the sum of absolute values of each row."""
+        return np.abs(S) @ np.ones(S.shape[1])
