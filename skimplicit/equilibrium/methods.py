@@ -114,6 +114,8 @@ def choose_method(A, activation):
         return "picard" if perron_certificate(A, activation.lipschitz, activation.groups) is not None else "anderson"
     if activation.homogeneous and _ForwardSweep(A, activation).certificate is not None:
         return "picard"
+    if not np.all(np.isfinite(activation.lipschitz)):
+        return "newton" if A.shape[0] <= _NEWTON_SIZE else "anderson"
     picard = inf_norm(row_scaled(A, activation.lipschitz))
     remaining = 1.0 - activation.lipschitz * A.diagonal()
     if np.all(remaining > 0):
@@ -148,7 +150,7 @@ def error_amplification(A, activation):
     ndarray of shape (n,) or None
         v; None if no such bound is certified.
     """
-    if not _is_increasing(activation):
+    if not _is_increasing(activation) or not np.all(np.isfinite(activation.lipschitz)):
         return perron_certificate(A, activation.lipschitz, activation.groups)
     remaining = 1.0 - activation.lipschitz * A.diagonal()
     return perron_certificate(without_diagonal(A), activation.lipschitz / remaining) if np.all(remaining > 0) else None
