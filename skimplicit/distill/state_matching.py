@@ -185,10 +185,10 @@ def from_states(
     moments = samples.moments(X)
     b = samples.mean(Z) - W[:, :n] @ moments.X_mean
     objective = SquaredObjective(samples, phi, direct)
-    evaluation = objective.evaluate(W, b, alpha, tol=_TOL)
+    point = objective.evaluate(W, b, alpha, tol=_TOL).point
     if not regenerate:
-        evaluation = replace(evaluation, moments=moments, readout=ridge_readout(moments, alpha, direct))
-    return _report(objective.rule(evaluation), U, Z, X, Y, scale)
+        point = replace(point, readout=ridge_readout(moments, alpha, direct), X_mean=moments.X_mean)
+    return _report(objective.rule(point), U, Z, X, Y, scale)
 
 
 def _match(samples, Z, X, kappa, l1, alpha, mask, refit):
