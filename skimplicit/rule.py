@@ -115,7 +115,8 @@ class ImplicitRule:
     def is_well_posed(self):
         """Tell whether the Perron-Frobenius value of ``Gamma |A|`` is certified below 1.
 
-        Gamma has the Lipschitz constants of phi on its diagonal.
+        Gamma has the Lipschitz constants of phi on its diagonal. Where A is strictly triangular after a permutation the
+        value is 0, whatever Gamma is.
 
         Returns
         -------
@@ -123,6 +124,8 @@ class ImplicitRule:
             True: every input has exactly one state and iteration finds it. False: not certified, which is not a proof
             of the contrary; :meth:`well_posedness` tries more.
         """
+        if self._substitution.is_explicit:
+            return True
         return perron_certificate(self.A, self.activation.lipschitz, self.activation.groups) is not None
 
     def well_posedness(self, *, lmi=True):

@@ -10,12 +10,13 @@ from scipy import sparse
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skimplicit import ImplicitRule
+from skimplicit import ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool
 from skimplicit.distill import distill, drift_bound, from_states, teacher_states
 from skimplicit.networks import feedforward, from_sklearn
@@ -216,9 +217,65 @@ class TestExactness:
         teacher = random_teacher(2)
         teacher = ImplicitRule(teacher.A, teacher.B, teacher.C, np.ones((2, 4)), teacher.b, teacher.c)
         U = np.random.default_rng(1).normal(size=(300, 4))
-        assert distill(teacher, U, l1=0, direct=True).relative_error < 1e-6
-        assert distill(teacher, U, l1=0).relative_error > 1e-3
-        assert not distill(teacher, U, l1=0).rule.D.any()
+        for direct in (True, "auto"):
+            assert distill(teacher, U, l1=0, direct=direct).relative_error < 1e-6
+        assert distill(teacher, U, l1=0, direct=False).relative_error > 1e-3
+        assert not distill(teacher, U, l1=0, direct=False).rule.D.any()
+        assert not distill(random_teacher(2), U, l1=0).rule.D.any()
+        with pytest.raises(ValueError, match="direct must be"):
+            distill(teacher, U, direct="yes")
+
+    @pytest.mark.parametrize(
+        "make", [ImplicitRegressor, lambda **options: make_pipeline(StandardScaler(), ImplicitRegressor(**options))]
+    )
+    def test_direct_term_of_an_estimator(self, make):
+        U, y = load_diabetes(return_X_y=True)
+        teacher = make(n_hidden=5, random_state=0).fit(U, y)
+        rule = distill(teacher, U, l1=0).rule
+        assert rule.D.any()
+        assert_allclose(rule.predict(U)[:, 0], teacher.predict(U), rtol=1e-7)
+
+    def test_torch_network_with_a_direct_term(self):
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+
+        class Direct(nn.Module):
+            def __init__(self, skips):
+                super().__init__()
+                self.skips, self.net = skips, nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+                self.skip = nn.Linear(4, 2)
+
+            def forward(self, u):
+                return self.net(u) + self.skip(u) if self.skips else self.net(u)
+
+        torch.manual_seed(0)
+        U = np.random.default_rng(0).normal(size=(200, 4))
+        for skips in (True, False):
+            net = Direct(skips)
+            result = distill(net, U, l1=0)
+            assert result.rule.D.any() == skips
+            assert result.relative_error < 1e-5
+
+    @pytest.mark.parametrize("rows", [1, 20])
+    @pytest.mark.parametrize("structure", ["teacher", "no_self_loops", None])
+    @pytest.mark.parametrize("l1", [0, 0.05])
+    def test_one_row_repeated_gives_the_constant(self, rows, structure, l1):
+        model, _ = perceptron(activation="tanh")
+        for teacher, row in (
+            (model, DIGITS[:1]),
+            (random_teacher(0), 1e6 + np.zeros((1, 4))),
+            (model, np.zeros((1, 64))),
+        ):
+            U = np.repeat(row, rows, axis=0)
+            result = distill(teacher, U, structure=structure, l1=l1)
+            expected = teacher_states(teacher, U).Y
+            assert_allclose(result.rule.predict(U), expected, rtol=1e-9)
+            assert_allclose(result.rule.predict(U + 1), expected, rtol=1e-9)
+
+    def test_one_row_repeated_in_given_states(self):
+        U, Z, Y = (np.repeat(array[:1], 30, axis=0) for array in random_states(0))
+        for options in ({}, {"l1": 0}, {"alpha": 0.1}, {"structure": None}, {"kappa": 0}):
+            assert_allclose(from_states(U, Z, Y, **options).rule.predict(U), Y, rtol=1e-9)
 
     def test_iterations_of_a_feedforward_pattern_are_its_layers(self):
         model, U = perceptron(sizes=(12, 8, 6))
@@ -335,8 +392,13 @@ class TestTeachers:
 
     def test_refused(self):
         U = DIGITS[:20]
-        with pytest.raises(TypeError, match="SVC"):
+        with pytest.raises(ValueError, match="SVC with kernel"):
             distill(SVC().fit(U, DIGIT[:20] > 4), U)
+        with pytest.raises(TypeError, match="KNeighborsClassifier"):
+            distill(KNeighborsClassifier().fit(U, DIGIT[:20] > 4), U)
+        counts = MLPRegressor("poisson", hidden_layer_sizes=(3,), max_iter=500, tol=1e-2).fit(U, DIGIT[:20])
+        with pytest.raises(ValueError, match="slope of activation .*exp.* has no bound"):
+            distill(counts, U)
         with pytest.raises(ValueError, match="LinearRegression, has no hidden units"):
             distill(LinearRegression().fit(U, DIGIT[:20]), U)
         with pytest.raises(ValueError, match="input_shape is for torch"):
@@ -346,6 +408,55 @@ class TestTeachers:
         pool = feedforward([np.eye(4), np.ones((1, 4))], activations=BlockActivation([(max_pool(2), 4)]))
         with pytest.raises(ValueError, match="takes states together"):
             distill(pool, U[:, :4])
+
+    @pytest.mark.parametrize("hidden", ["ReLU", "Sigmoid", "PReLU", "Hardtanh"])
+    @pytest.mark.parametrize("last", ["Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid"])
+    @pytest.mark.parametrize("after", [(), ("Identity", "Dropout", "Flatten")])
+    def test_torch_outputs_before_probabilities(self, hidden, last, after):
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+        torch.manual_seed(0)
+        logits = nn.Sequential(nn.Linear(64, 8), getattr(nn, hidden)(), nn.Linear(8, 3))
+        make = getattr(nn, last)
+        net = nn.Sequential(
+            logits, make(dim=1) if "Softmax" in last else make(), *(getattr(nn, name)() for name in after)
+        )
+        given = teacher_states(net.double(), DIGITS[:200])
+        with torch.no_grad():
+            expected = logits(torch.as_tensor(DIGITS[:200])).numpy()
+        assert_allclose(given.Y, expected, atol=1e-12)
+        assert given.Z.shape == (200, 8)
+        assert distill(net, DIGITS[:200], l1=0, kappa=0.9).relative_error < 1e-9
+
+    def test_torch_probabilities_on_the_way_stay(self):
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+        torch.manual_seed(0)
+        gate = nn.Sigmoid()
+        net = nn.Sequential(nn.Linear(64, 5), gate, nn.Linear(5, 5), gate).double()
+        given = teacher_states(net, DIGITS[:50])
+        assert given.Z.shape == (50, 5)  # the first call of the gate is a layer, the last makes probabilities
+        net = nn.Sequential(nn.Linear(64, 5), gate, nn.Linear(5, 5)).double()
+        assert teacher_states(net, DIGITS[:50]).Z.shape == (50, 5)
+        soft = nn.Sequential(nn.Linear(64, 5), nn.Softmax(dim=1), nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+        assert teacher_states(soft, DIGITS[:50]).Z.shape == (50, 4)
+
+    def test_torch_activation_that_does_something_else(self):
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+
+        class Cut(nn.ReLU):
+            def forward(self, u):
+                return super().forward(u) - 1
+
+        net = nn.Sequential(nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 2))
+        net[1].register_forward_hook(lambda layer, inputs, outputs: outputs + 1)
+        with pytest.raises(ValueError, match="does not return what relu does"):
+            distill(net, DIGITS[:50])
+        with pytest.raises(ValueError, match="no activation module"):
+            distill(nn.Sequential(nn.Linear(64, 5), Cut(), nn.Linear(5, 2)), DIGITS[:50])
+        with pytest.raises(TypeError, match="LSTM, returns a tuple"):
+            distill(nn.LSTM(64, 3), DIGITS[:50])
 
     def test_torch_without_activation_modules(self):
         torch = pytest.importorskip("torch")

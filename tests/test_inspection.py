@@ -7,10 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, PoissonRegressor
+from sklearn.neural_network import MLPRegressor
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule, implicit_path
+from skimplicit.activations import BlockActivation, max_pool
 from skimplicit.inspection import ColumnNormsDisplay, ColumnPathDisplay, RulePatternDisplay
+from skimplicit.linalg import to_dense
+from skimplicit.networks import from_sklearn
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -197,6 +203,65 @@ def test_pattern_of_zeros_into_given_axes():
     display = RulePatternDisplay.from_estimator(rule, ax=ax)
     assert display.ax_ is ax
     assert display.image_.get_clim() == (-1.0, 1.0)
+
+
+def random_rule(n, p, q, form, activation="relu"):
+    rng = np.random.default_rng(0)
+    arrays = [form(rng.normal(size=shape)) for shape in ((n, n), (n, p), (q, n))]
+    return ImplicitRule(*arrays, activation=activation)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize(
+    ("n", "p", "q", "letters"),
+    [
+        (4, 3, 2, "ABCD"),
+        (0, 3, 2, "D"),
+        (4, 0, 2, "AC"),
+        (4, 3, 0, "AB"),
+        (0, 0, 2, ""),
+        (0, 3, 0, ""),
+        (0, 0, 0, ""),
+        (4, 0, 0, "A"),
+    ],
+)
+def test_every_rule_has_pictures(form, n, p, q, letters):
+    rule = random_rule(n, p, q, form)
+    display = RulePatternDisplay.from_estimator(rule, percentile=100)
+    expected = np.block([[to_dense(rule.A), to_dense(rule.B)], [to_dense(rule.C), to_dense(rule.D)]])
+    if expected.size:
+        np.testing.assert_array_equal(display.image_.get_array(), expected)
+    assert "".join(text.get_text() for text in display.ax_.texts) == letters
+    labels = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert labels == [f"state $x$ ({n})"] * (n > 0) + [f"input $u$ ({p})"] * (p > 0)
+    display.figure_.canvas.draw()
+    if p == 0:
+        with pytest.raises(ValueError, match="column_norms is empty"):
+            ColumnNormsDisplay.from_estimator(rule)
+        return
+    norms = ColumnNormsDisplay.from_estimator(rule).column_norms
+    np.testing.assert_array_equal(norms, np.abs(to_dense(rule.B)).max(axis=0, initial=0.0))
+
+
+def test_pictures_of_converted_rules(data):
+    mlp = MLPRegressor(hidden_layer_sizes=(5, 4), max_iter=500, tol=1e-1, random_state=0).fit(data[0], data[1])
+    for model in (mlp, LinearRegression().fit(*data), PoissonRegressor().fit(data[0], np.abs(data[1]))):
+        rule = from_sklearn(model)
+        assert RulePatternDisplay.from_estimator(rule).rule is rule
+        assert ColumnNormsDisplay.from_estimator(rule).column_norms.shape == (N_INPUTS,)
+    blocks = BlockActivation([("tanh", 2), (max_pool(2), 2)])
+    RulePatternDisplay.from_estimator(random_rule(4, 3, 2, sparse.csr_array, blocks))
+
+
+def test_large_sparse_rule_shows_the_largest_weight_of_a_cell():
+    n = 50_000  # dense: 20 GB
+    A = sparse.csr_array(([1.0, -7.0, 2.0], ([0, 1, n - 1], [5, 6, 0])), shape=(n, n))
+    rule = ImplicitRule(A, sparse.csr_array((n, 2)), sparse.csr_array((1, n)))
+    display = RulePatternDisplay.from_estimator(rule, percentile=100)
+    image = display.image_.get_array()
+    assert max(image.shape) <= 2000 and np.count_nonzero(image) == 2
+    assert image[0, 0] == -7.0 and image[(n - 1) // 26, 0] == 2.0
+    assert display.ax_.get_xticks()[0] == (n - 1) / 2
 
 
 @pytest.mark.parametrize("percentile", [0, 101])

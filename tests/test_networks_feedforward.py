@@ -17,7 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.svm import LinearSVC
 
-from skimplicit import ImplicitRule
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.networks import batch_norm, feedforward, from_sklearn, residual
 from skimplicit.wellposedness import Condition
@@ -119,13 +118,6 @@ def test_pipeline(preprocessing):
     assert_allclose(rule.predict(DIABETES)[:, 0], pipeline.predict(DIABETES), **EXACT)
 
 
-def test_estimator_that_has_a_rule():
-    class Estimator:
-        rule_ = ImplicitRule([[0.5]], [[1.0]], [[1.0]])
-
-    assert from_sklearn(Estimator()) == Estimator.rule_
-
-
 def test_from_sklearn_refuses_by_name():
     with pytest.raises(NotFittedError):
         from_sklearn(MLPRegressor())
@@ -133,15 +125,10 @@ def test_from_sklearn_refuses_by_name():
     with pytest.raises(TypeError, match="RandomForestRegressor"):
         from_sklearn(forest)
     pipeline = make_pipeline(FunctionTransformer(np.log1p), LinearRegression()).fit(DIGITS, DIGIT)
-    with pytest.raises(TypeError, match="FunctionTransformer"):
+    with pytest.raises(ValueError, match="FunctionTransformer"):
         from_sklearn(pipeline)
     with pytest.raises(ValueError, match="output must be"):
         from_sklearn(LinearRegression(), output="logits")
-    with pytest.raises(TypeError, match="clips"):
-        from_sklearn(make_pipeline(MinMaxScaler(clip=True), LinearRegression()).fit(DIABETES, PROGRESSION))
-    counts = fitted(MLPRegressor("poisson", hidden_layer_sizes=(3,), max_iter=3), DIABETES, PROGRESSION)
-    with pytest.raises(TypeError, match="'exp'"):
-        from_sklearn(counts)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -116,7 +116,10 @@ def test_refuses_by_name():
     nn = pytest.importorskip("torch").nn
     for layer in (
         nn.LSTM(2, 2),
-        nn.LeakyReLU(0.3),
+        nn.Softplus(2.0),
+        nn.Softplus(threshold=1),
+        nn.ELU(0.5),
+        nn.LogSoftmax(dim=1),
         nn.GELU("tanh"),
         nn.MaxPool1d(2, ceil_mode=True),
         nn.Conv1d(1, 1, 2, padding="same"),
@@ -127,3 +130,110 @@ def test_refuses_by_name():
     ):
         with pytest.raises(TypeError, match=type(layer).__name__):
             from_torch(layer, input_shape=(1, 6))
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.01, 0.3, 1.0, 2.0, -0.5])
+def test_slopes(slope):
+    nn = pytest.importorskip("torch").nn
+    same_as_torch(nn.Sequential(nn.Linear(4, 6), nn.LeakyReLU(slope), nn.Linear(6, 2)), (4,))
+    same_as_torch(nn.Sequential(nn.Linear(4, 6), nn.PReLU(init=slope), nn.Linear(6, 2)), (4,))
+
+
+def test_slopes_of_channels_and_clipped_activations():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    channels = nn.PReLU(3)
+    with torch.no_grad():
+        channels.weight[:] = torch.tensor([0.1, -0.4, 1.5])
+    same_as_torch(nn.Sequential(nn.Conv2d(1, 3, 2), channels, nn.Flatten(), nn.Linear(27, 2)), (1, 4, 4))
+    same_as_torch(nn.Sequential(nn.Linear(4, 3), channels), (4,))
+    clipped = (nn.Hardtanh(), nn.Hardtanh(-0.2, 3.0), nn.ReLU6(), nn.ReLU6(inplace=True), nn.Softplus())
+    for layer in clipped:
+        same_as_torch(nn.Sequential(nn.Linear(4, 6), layer, nn.Linear(6, 2), nn.AlphaDropout()), (4,))
+    with pytest.raises(ValueError, match="3 slopes"):
+        from_torch(nn.PReLU(3), input_shape=(4,))
+
+
+def same_as_torch(net, shape):
+    import torch
+
+    rule = from_torch(net, input_shape=shape)
+    U = 10 * np.random.default_rng(0).normal(size=(40, rule.n_inputs))
+    assert_allclose(rule.predict(U), evaluated(torch, net.double(), U, shape), rtol=1e-10, atol=1e-10)
+    assert rule.well_posedness().condition is Condition.EXPLICIT
+
+
+def test_subclasses_hooks_and_parametrisations_are_refused():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+
+    class Skipping(nn.Sequential):
+        def forward(self, u):
+            return u + super().forward(u)
+
+    class Doubling(nn.Linear):
+        def forward(self, u):
+            return 2 * super().forward(u)
+
+    class Cut(nn.ReLU):
+        def forward(self, u):
+            return -super().forward(u)
+
+    for net, name in (
+        (Skipping(nn.Linear(3, 3)), r"Skipping.* \(a subclass of Sequential\)"),
+        (nn.Sequential(Skipping(nn.Linear(3, 3)), nn.ReLU()), r"Skipping.* \(a subclass of Sequential\)"),
+        (nn.Sequential(nn.Linear(3, 3), Doubling(3, 3)), r"Doubling.* \(a subclass of Linear\)"),
+        (nn.Sequential(nn.Linear(3, 3), Cut()), r"Cut.* \(a subclass of ReLU\)"),
+        (nn.ModuleList([nn.Linear(3, 3)]), "ModuleList"),
+        (nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), "ParametrizedLinear"),
+        (nn.utils.parametrizations.spectral_norm(nn.Linear(3, 3)), "ParametrizedLinear"),
+    ):
+        with pytest.raises(TypeError, match=f"(?s){name}.*cannot be converted"):
+            from_torch(net, input_shape=(3,))
+
+    hooked, replaced = nn.Sequential(nn.Linear(3, 3), nn.ReLU()), nn.Sequential(nn.Linear(3, 3))
+    hooked[1].register_forward_hook(lambda layer, inputs, outputs: 2 * outputs)
+    replaced[0].forward = torch.sin
+    before = nn.Sequential(nn.Linear(3, 3))
+    before.register_forward_pre_hook(lambda layer, inputs: (2 * inputs[0],))
+    for net, name in ((hooked, "ReLU"), (replaced, "Linear"), (before, "Sequential")):
+        with pytest.raises(ValueError, match=f"This {name} has hooks, or a forward set on it"):
+            from_torch(net, input_shape=(3,))
+
+
+def test_the_rule_is_compared_with_the_network():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    everywhere = nn.modules.module.register_module_forward_hook(
+        lambda layer, inputs, outputs: 2 * outputs if isinstance(layer, nn.Linear) else None
+    )
+    try:
+        with pytest.raises(ValueError, match="Sequential cannot be converted: at a sample point"):
+            from_torch(nn.Sequential(nn.Linear(3, 2), nn.ReLU()))
+    finally:
+        everywhere.remove()
+
+
+def test_nothing_of_the_network_is_changed():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.9), nn.ReLU(inplace=True))
+    net[1].eval()
+    before = {name: array.clone() for name, array in net.state_dict().items()}
+    state = torch.random.get_rng_state()
+    from_torch(net)
+    assert [part.training for part in net.modules()] == [True, True, False, True, True]
+    assert all(array.dtype == net.state_dict()[name].dtype for name, array in before.items())
+    assert all(torch.equal(array, net.state_dict()[name]) for name, array in before.items())
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "float64"])
+def test_weights_in_any_precision(precision):
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).to(
+        getattr(torch, precision)
+    )
+    U = np.random.default_rng(0).normal(size=(5, 3))
+    rule = from_torch(net)
+    assert_allclose(rule.predict(U), evaluated(torch, net.double(), U, (3,)), rtol=1e-12, atol=1e-12)

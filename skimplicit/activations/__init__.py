@@ -2,15 +2,19 @@
 
 from skimplicit.activations.blockwise import BlockActivation, GroupActivation, join_activations, max_pool, softmax
 from skimplicit.activations.componentwise import ACTIVATIONS, Activation, BaseActivation, get_activation
+from skimplicit.activations.parametric import Exponential, hardtanh, leaky_relu
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
     "BaseActivation",
     "BlockActivation",
+    "Exponential",
     "GroupActivation",
     "get_activation",
+    "hardtanh",
     "join_activations",
+    "leaky_relu",
     "max_pool",
     "softmax",
 ]

@@ -246,6 +246,8 @@ def _check_arrays(U, Z, Y, activation):
     phi = get_activation(activation)
     if phi.groups is not None:
         raise ValueError(f"activation {phi.name!r} takes states together; matching needs one that takes each alone.")
+    if not np.all(np.isfinite(phi.lipschitz)):
+        raise ValueError(f"The slope of activation {phi.name!r} has no bound; matching needs one.")
     if phi.size not in (None, Z.shape[1]):
         raise ValueError(f"activation acts on {phi.size} states, but Z has {Z.shape[1]} columns.")
     return U, Z, Y, phi

@@ -10,10 +10,14 @@ from skimplicit.activations import BaseActivation, join_activations
 from skimplicit.distill.state_matching import from_states
 from skimplicit.linalg import to_dense
 from skimplicit.networks import from_sklearn
-from skimplicit.networks.torch_converter import activation_of
+from skimplicit.networks.exact_types import in_list
+from skimplicit.networks.torch_converter import ACTIVATIONS, activation_of
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["TeacherStates", "distill", "teacher_states"]
+
+# Errors of a network in single precision; the share of them that inputs must explain to be needed.
+_ROUNDING, _GAIN = 1e-5, 1e-2
 
 
 @dataclass(frozen=True)
@@ -25,18 +29,23 @@ class TeacherStates:
     Z : ndarray of shape (m, n)
         Pre-activations of its hidden units, last layer first.
     Y : ndarray of shape (m, q)
-        Outputs; of a classifier, before the last softmax or sigmoid.
+        Outputs; of a classifier, before the last softmax or sigmoid. In a torch network that is a module Softmax,
+        LogSoftmax, Sigmoid or LogSigmoid whose outputs the network returns.
     activation : BaseActivation
         phi: the hidden units are ``phi(Z)``.
     pattern : ndarray of bool of shape (n, n)
         Units that each unit may depend on: in a rule, those with a weight in A that is not zero; in a torch network,
         those that were computed before.
+    direct : bool
+        Whether the outputs need the inputs beside the states: in a rule, where D is not zero; in a torch network,
+        where a linear function of the states and inputs gives the outputs on U, and one of the states does not.
     """
 
     Z: np.ndarray = field(repr=False)
     Y: np.ndarray = field(repr=False)
     activation: BaseActivation
     pattern: np.ndarray = field(repr=False)
+    direct: bool
 
 
 def distill(
@@ -48,7 +57,7 @@ def distill(
     l1=0.05,
     alpha=0.0,
     structure="teacher",
-    direct=False,
+    direct="auto",
     refit=True,
     regenerate=True,
 ):
@@ -73,8 +82,8 @@ def distill(
     structure : {"teacher", "no_self_loops"} or None, array-like of bool of shape (n, n), or list of int
         Entries of A that may be non-zero: those of :attr:`TeacherStates.pattern`, or as in :func:`from_states`. Inputs
         may reach every state in any case.
-    direct : bool
-        Whether the rule has a direct term D u.
+    direct : bool or "auto"
+        Whether the rule has a direct term D u; auto: where the teacher has one, see :attr:`TeacherStates.direct`.
     refit : bool
         Whether weights that the penalty leaves non-zero are then fitted without it (the relaxed lasso).
     regenerate : bool
@@ -112,7 +121,10 @@ def distill(
     """
     if isinstance(structure, str) and structure not in ("teacher", "no_self_loops"):
         raise ValueError(f"structure must be 'teacher', 'no_self_loops', None, a mask or sizes, got {structure!r}.")
+    if not isinstance(direct, bool | np.bool_) and direct != "auto":
+        raise ValueError(f"direct must be True, False or 'auto', got {direct!r}.")
     given = teacher_states(teacher, U, input_shape=input_shape)
+    direct = given.direct if isinstance(direct, str) else direct
     options = {"activation": given.activation, "kappa": kappa, "l1": l1, "alpha": alpha}
     options |= {"direct": direct, "refit": refit, "regenerate": regenerate}
     if isinstance(structure, str) and structure == "teacher":
@@ -159,22 +171,16 @@ def teacher_states(teacher, U, *, input_shape=None):
     U = check_array(U, accept_sparse="csr", dtype=np.float64, input_name="U")
     X = rule.states(U)
     Z = X @ rule.A.T + to_dense(U @ rule.B.T) + rule.b
-    return TeacherStates(Z, rule.predict(U), rule.activation, to_dense(rule.A) != 0)
+    direct = bool(np.any(to_dense(rule.D)))
+    return TeacherStates(Z, rule.predict(U), rule.activation, to_dense(rule.A) != 0, direct)
 
 
 def _torch_states(module, U, input_shape, torch):
     """Run a torch network on U and record what goes into its activation modules."""
     U = check_array(U, dtype=np.float64, input_name="U")
-    layers = [layer for layer in module.modules() if activation_of(layer, torch.nn) not in (None, "softmax")]
-    recorded = []
-
-    def record(layer, inputs):
-        # Before the call: an activation that works in place overwrites its input.
-        Z = inputs[0].detach().cpu().double().numpy().reshape(U.shape[0], -1).copy()
-        recorded.append((Z, activation_of(layer, torch.nn)))
-
+    calls = _Calls()
     modes = [(part, part.training) for part in module.modules()]
-    hooks = [layer.register_forward_pre_hook(record) for layer in layers]
+    hooks = calls.hooks(module)
     try:
         parameter = next(module.parameters())
         inputs = torch.as_tensor(U.reshape(U.shape[0], *(input_shape or U.shape[1:])))
@@ -185,14 +191,76 @@ def _torch_states(module, U, input_shape, torch):
             hook.remove()
         for part, training in modes:
             part.training = training
-    if not recorded:
+    if not isinstance(Y, torch.Tensor):
+        raise TypeError(f"The teacher, a {type(module).__name__}, returns a {type(Y).__name__}, not one tensor.")
+    Y = calls.before_probabilities(_rows(Y))
+    layers = calls.layers[::-1]
+    if not layers:
         raise ValueError(f"The teacher, a {type(module).__name__}, calls no activation module that is supported.")
-    recorded.reverse()
-    sizes = [Z.shape[1] for Z, _ in recorded]
-    layer = np.repeat(np.arange(len(sizes)), sizes)
-    return TeacherStates(
-        np.hstack([Z for Z, _ in recorded]),
-        Y.cpu().double().numpy().reshape(U.shape[0], -1),
-        join_activations([(phi, size) for (_, phi), size in zip(recorded, sizes, strict=True)]),
-        layer[:, None] < layer,
-    )
+    sizes = [Z.shape[1] for Z, _ in layers]
+    number = np.repeat(np.arange(len(sizes)), sizes)
+    Z = np.hstack([Z for Z, _ in layers])
+    phi = join_activations([(phi, size) for (_, phi), size in zip(layers, sizes, strict=True)])
+    return TeacherStates(Z, Y, phi, number[:, None] < number, _needs_inputs(phi(Z), U, Y))
+
+
+class _Calls:
+    """What goes through the activation modules of a torch network, call by call."""
+
+    def __init__(self):
+        self.layers = []
+        # Inputs, outputs and number in ``layers`` (or None) of the last call that made probabilities.
+        self._probabilities = None
+
+    def hooks(self, module):
+        """Register the hooks that record; return them."""
+        handles = []
+        for part in module.modules():
+            if in_list(_MAKE_PROBABILITIES, part) or in_list(ACTIVATIONS, part):
+                handles.append(part.register_forward_pre_hook(self._before))
+                handles.append(part.register_forward_hook(self._after))
+        return handles
+
+    def _before(self, part, inputs):
+        # Before the call: an activation that works in place overwrites its input.
+        self._inputs = _rows(inputs[0]).copy()
+        self._shape = tuple(inputs[0].shape[1:])
+
+    def _after(self, part, inputs, outputs):
+        made, number = _rows(outputs).copy(), None
+        if type(part).__name__ != "Softmax" and in_list(ACTIVATIONS, part):
+            phi = activation_of(part, self._shape)
+            if not np.allclose(phi(self._inputs), made, rtol=1e-3, atol=1e-4 * np.abs(made).max(initial=0.0)):
+                raise ValueError(f"{part} does not return what {phi.name} does: it has hooks, or has been changed.")
+            number = len(self.layers)
+            self.layers.append((self._inputs, phi))
+        if in_list(_MAKE_PROBABILITIES, part):
+            self._probabilities = self._inputs, made, number
+
+    def before_probabilities(self, Y):
+        """Return Y or, where it is what the last softmax or sigmoid made, the inputs of that; then it is no layer."""
+        if self._probabilities is None or not np.array_equal(self._probabilities[1], Y):
+            return Y
+        inputs, _, number = self._probabilities
+        if number is not None:
+            del self.layers[number]
+        return inputs
+
+
+def _rows(tensor):
+    return tensor.detach().cpu().double().numpy().reshape(len(tensor), -1)
+
+
+def _needs_inputs(X, U, Y):
+    """Tell whether an affine function of X and U gives Y, and one of X alone does not."""
+    m = Y.shape[0]
+    if m <= X.shape[1] + U.shape[1] + 1:  # any Y would be met
+        return False
+    errors = []
+    for given in (X, np.hstack([X, U])):
+        regressors = np.hstack([given, np.ones((m, 1))])
+        errors.append(np.linalg.norm(Y - regressors @ np.linalg.lstsq(regressors, Y, rcond=None)[0]))
+    return bool(errors[0] > _ROUNDING * np.linalg.norm(Y) and errors[1] < _GAIN * errors[0])
+
+
+_MAKE_PROBABILITIES = {"torch.nn": dict.fromkeys(("Sigmoid", "LogSigmoid", "Softmax", "LogSoftmax"), True)}

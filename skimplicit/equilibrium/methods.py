@@ -166,6 +166,8 @@ def choose_method(A, activation):
         return "picard" if perron_certificate(A, activation.lipschitz, activation.groups) is not None else "anderson"
     if activation.homogeneous and ForwardSweep(A, activation).contracts:
         return "picard"
+    if not np.all(np.isfinite(activation.lipschitz)):
+        return "newton" if A.shape[0] <= _NEWTON_SIZE else "anderson"
     picard = inf_norm(row_scaled(A, activation.lipschitz))
     remaining = 1.0 - activation.lipschitz * A.diagonal()
     if np.all(remaining > 0):

@@ -63,7 +63,7 @@ def residual_amplification(A, activation):
     ``c = max (I - diag(g) |O|)^-1 1 / (1 - max_i gamma_i A_ii)``; and a monotone ``I - Gamma A`` has the c of
     :func:`~skimplicit.wellposedness.monotone_amplification`.
     """
-    if not is_increasing(activation):
+    if not is_increasing(activation) or not np.all(np.isfinite(activation.lipschitz)):
         v = perron_certificate(A, activation.lipschitz, activation.groups)
         return np.inf if v is None else float(v.max(initial=1.0))
     loops = activation.lipschitz * A.diagonal()

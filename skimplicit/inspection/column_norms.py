@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.inspection._figure import checked_names, make_axes, rule_of, seen_names
+from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
 
 __all__ = ["ColumnNormsDisplay"]
@@ -76,7 +77,7 @@ class ColumnNormsDisplay:
             best = np.argmin(np.abs(estimator.column_budgets_ - estimator.best_budget_))
             norms = estimator.column_norms_[best]
         else:
-            norms = np.abs(rule_of(estimator).B).max(axis=0)
+            norms = np.abs(to_dense(rule_of(estimator).B)).max(axis=0, initial=0.0)
         names = seen_names(estimator) if feature_names is None else feature_names
         return cls(norms, true_norms=true_norms, feature_names=names).plot(ax=ax)
 
@@ -94,6 +95,8 @@ class ColumnNormsDisplay:
             The display.
         """
         norms = np.asarray(self.column_norms, dtype=float)
+        if norms.size == 0:
+            raise ValueError("column_norms is empty: a rule without inputs has no column norms to draw.")
         names = None if self.feature_names is None else checked_names(self.feature_names, norms.size)
         drawn = [(norms, "learned", "C0o")]
         if self.true_norms is not None:

@@ -1,18 +1,26 @@
 """The picture of the weights of a rule."""
 
+from itertools import product
+
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.inspection._figure import make_axes, rule_of
+from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
 
 __all__ = ["RulePatternDisplay"]
 
+# More cells along an axis than this are neither seen nor kept in memory one by one.
+_MOST_CELLS = 2000
+
 
 class RulePatternDisplay:
-    """Heat map of the weights ``[[A, B], [C, D]]`` of a rule.
+    """Heat map of the weights ``[[A, B], [C, D]]`` of a rule, dense or sparse.
 
-    Use :meth:`from_estimator` to make one.
+    Use :meth:`from_estimator` to make one. Beyond 2000 rows or columns a cell shows the weight of largest size of
+    several.
 
     Parameters
     ----------
@@ -85,23 +93,40 @@ class RulePatternDisplay:
         if not 0 < percentile <= 100:
             raise ValueError(f"percentile must be in (0, 100], got {percentile!r}.")
         rule = self.rule
-        weights = np.block([[rule.A, rule.B], [rule.C, rule.D]])
+        rows, columns = rule.n_hidden + rule.n_outputs, rule.n_hidden + rule.n_inputs
+        weights = _cells(rule)
         sizes = np.abs(weights[weights != 0])
         limit = float(np.percentile(sizes, percentile)) if sizes.size else 1.0
         (self.ax_,) = make_axes(ax, 1, size=(6.0, 4.5))
         self.figure_ = self.ax_.figure
         self.image_ = self.ax_.imshow(
-            weights, cmap=cmap, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+            weights,
+            cmap=cmap,
+            vmin=-limit,
+            vmax=limit,
+            aspect="auto",
+            interpolation="nearest",
+            # In units of the weights, whatever the cells; a rule without rows or columns is an empty picture.
+            extent=(-0.5, max(columns, 1) - 0.5, max(rows, 1) - 0.5, -0.5),
         )
         clipped = "both" if sizes.size and sizes.max() > limit else "neither"
         self.figure_.colorbar(self.image_, ax=self.ax_, label="weight", extend=clipped)
-        n, (rows, columns) = rule.n_hidden, weights.shape
+        self._label_blocks(rows, columns)
+        return self
+
+    def _label_blocks(self, rows, columns):
+        """Write the letter of each block that is there, and what its rows and columns are."""
+        n = self.rule.n_hidden
         self.ax_.axvline(n - 0.5, color="0.2", linewidth=1.2)
         self.ax_.axhline(n - 0.5, color="0.2", linewidth=1.2)
-        for letter, row, column in (("A", 0, 0), ("B", 0, n), ("C", n, 0), ("D", n, n)):
+        across = [(0, n, "state $x$"), (n, columns, "input $u$")]
+        down = [(0, n, "state $x$"), (n, rows, "output $y$")]
+        for letter, ((top, bottom, _), (left, right, _)) in zip("ABCD", product(down, across), strict=True):
+            if top == bottom or left == right:
+                continue
             self.ax_.annotate(
                 letter,
-                (column - 0.5, row - 0.5),
+                (left - 0.5, top - 0.5),
                 xytext=(3, -3),
                 textcoords="offset points",
                 ha="left",
@@ -109,12 +134,31 @@ class RulePatternDisplay:
                 fontweight="bold",
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
             )
-        self.ax_.set_xticks([(n - 1) / 2, (n + columns - 1) / 2], [f"state $x$ ({n})", f"input $u$ ({columns - n})"])
-        self.ax_.set_yticks(
-            [(n - 1) / 2, (n + rows - 1) / 2],
-            [f"state $x$ ({n})", f"output $y$ ({rows - n})"],
-            rotation=90,
-            va="center",
-        )
+        self.ax_.set_xticks(*_ticks(across))
+        self.ax_.set_yticks(*_ticks(down), rotation=90, va="center")
         self.ax_.tick_params(length=0)
-        return self
+
+
+def _ticks(spans):
+    """Return places and labels of the spans that are not empty."""
+    spans = [span for span in spans if span[0] < span[1]]
+    return [(start + end - 1) / 2 for start, end, _ in spans], [f"{name} ({end - start})" for start, end, name in spans]
+
+
+def _cells(rule):
+    """Return ``[[A, B], [C, D]]`` as an ndarray with at most ``_MOST_CELLS`` rows and columns, and at least one."""
+    shape = rule.n_hidden + rule.n_outputs, rule.n_hidden + rule.n_inputs
+    if max(shape) <= _MOST_CELLS:
+        weights = np.zeros(tuple(max(length, 1) for length in shape))
+        weights[: shape[0], : shape[1]] = np.block(
+            [[to_dense(rule.A), to_dense(rule.B)], [to_dense(rule.C), to_dense(rule.D)]]
+        )
+        return weights
+    parts = [[sparse.coo_array(M) for M in row] for row in ((rule.A, rule.B), (rule.C, rule.D))]
+    weights = sparse.coo_array(sparse.block_array(parts))
+    steps = [max(-(-length // _MOST_CELLS), 1) for length in shape]
+    cells = np.zeros(tuple(max(-(-length // step), 1) for length, step in zip(shape, steps, strict=True)))
+    order = np.argsort(np.abs(weights.data), kind="stable")  # the largest is written last
+    row, column = (place[order] // step for place, step in zip(weights.coords, steps, strict=True))
+    cells[row, column] = weights.data[order]
+    return cells

@@ -32,18 +32,19 @@ def row_scaled(A, factors):
     A : ndarray or sparse array of shape (n, k)
         Matrix.
     factors : float or ndarray of shape (n,)
-        Factor of each row.
+        Factor of each row; one that is infinite leaves zeros as they are.
 
     Returns
     -------
     ndarray or sparse array of shape (n, k)
         A new matrix, sparse if A is.
     """
-    if np.ndim(factors) == 0:
-        return factors * A
     if sparse.issparse(A):
-        return sparse.csr_array(sparse.diags_array(factors) @ A)
-    return np.asarray(factors)[:, None] * A
+        return factors * A if np.ndim(factors) == 0 else sparse.csr_array(sparse.diags_array(factors) @ A)
+    factors = factors if np.ndim(factors) == 0 else np.asarray(factors)[:, None]
+    if np.all(np.isfinite(factors)):
+        return factors * A
+    return np.multiply(factors, A, out=np.zeros(A.shape), where=A != 0)
 
 
 def without_diagonal(A):

@@ -1,21 +1,16 @@
 """From fitted scikit-learn models to rules with the same outputs."""
 
-import numpy as np
 from scipy import sparse
-from sklearn.decomposition import PCA
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.activations import softmax
+from skimplicit.activations import Exponential, softmax
 from skimplicit.composition import activate, affine_rule, cascade
-from skimplicit.networks.feedforward import feedforward
-from skimplicit.rule import ImplicitRule
+from skimplicit.networks.comparison import compare
+from skimplicit.networks.exact_types import in_list, names_in, type_name
+from skimplicit.networks.sklearn_predictors import PREDICTORS
+from skimplicit.networks.sklearn_transformers import selection, steps_of, transformer_rule
 
 __all__ = ["from_sklearn"]
-
-_ACTIVATIONS = {"logistic": "sigmoid"}  # all others have the same name here
 
 
 def from_sklearn(model, *, output="decision"):
@@ -23,9 +18,8 @@ def from_sklearn(model, *, output="decision"):
 
     Parameters
     ----------
-    model : estimator or Pipeline
-        An MLPRegressor or MLPClassifier, a linear model (with ``coef_`` and ``intercept_``), a model with a ``rule_``,
-        or a Pipeline that ends in one of these after StandardScaler, MinMaxScaler, MaxAbsScaler or PCA.
+    model : estimator, Pipeline or search
+        See the notes for what can be converted.
     output : {"decision", "probability"}
         What a classifier returns. "decision": the values before the last sigmoid or softmax, what ``decision_function``
         gives if there is one. "probability": after it, as further states; one column, the probability of
@@ -39,9 +33,32 @@ def from_sklearn(model, *, output="decision"):
     Raises
     ------
     TypeError
-        If the model, or a step of the pipeline, cannot be converted; the message names it.
+        If the model, or a step of the pipeline, is of another type than those below, be it a subclass of one; the
+        message names it.
     ValueError
-        If it is not fitted, or gives no such output.
+        If it is not fitted, its settings are not among those below, it gives no such output, or the rule differs from
+        the model on sample points.
+
+    Notes
+    -----
+    What can be converted, by exact type, for a subclass may compute anything:
+
+    - MLPRegressor and MLPClassifier;
+    - linear models: of ``linear_model`` LinearRegression, Ridge, Lasso, ElasticNet, MultiTaskLasso, Lars,
+      OrthogonalMatchingPursuit and their relatives with cross-validation, BayesianRidge, ARDRegression, HuberRegressor,
+      QuantileRegressor, TheilSenRegressor, SGDRegressor, SGDClassifier, Perceptron, RidgeClassifier and
+      LogisticRegression; LinearSVR, LinearSVC and LinearDiscriminantAnalysis; PLSRegression, PLSCanonical and CCA;
+      SVR, NuSVR, SVC and NuSVC with a linear kernel (of three classes, with ``decision_function_shape="ovo"``);
+    - PoissonRegressor, GammaRegressor and TweedieRegressor, the exponential of a logarithmic link as output states;
+    - the regressors and classifiers of this package, its feature selector, and rules in them;
+    - a Pipeline that ends in one of these, after StandardScaler, RobustScaler, MaxAbsScaler or MinMaxScaler (clipping
+      as further states), PCA, IncrementalPCA, TruncatedSVD, random projections, the selectors of ``feature_selection``,
+      a FunctionTransformer without a function, or an estimator of this package, whose ``transform`` gives its states;
+    - TransformedTargetRegressor of one of these, its targets scaled by such a scaler without clipping;
+    - GridSearchCV, RandomizedSearchCV and the halving searches, refitted on one of these.
+
+    Every rule is compared with its model, on random points about the centre of what the model has learned and far
+    outside, before it is returned.
 
     Examples
     --------
@@ -55,64 +72,88 @@ def from_sklearn(model, *, output="decision"):
     """
     if output not in ("decision", "probability"):
         raise ValueError(f"output must be 'decision' or 'probability', got {output!r}.")
-    if isinstance(model, Pipeline):
-        steps = [step for _, step in model.steps if step is not None and step != "passthrough"]
-        if not steps:
-            raise TypeError("A Pipeline without steps cannot be converted.")
-        return cascade(*map(_preprocessing, steps[:-1]), from_sklearn(steps[-1], output=output))
-    if isinstance(getattr(model, "rule_", None), ImplicitRule):
-        rule, last = model.rule_, "softmax" if model.rule_.n_outputs > 1 else "sigmoid"
-    elif isinstance(model, MLPRegressor | MLPClassifier):
-        rule, last = _perceptron(model)
-    elif hasattr(model, "coef_") and hasattr(model, "intercept_"):
-        rule, last = _linear(model)
+    rule, link = _convert(model)
+    name, classifies = type_name(model), hasattr(model, "classes_")
+    if output == "probability" and classifies and link is None:
+        raise ValueError(f"This {name} has no probabilities of its decision values alone.")
+    linked = _linked(rule, link)
+    if not classifies:
+        compare(linked, model.predict, name, _CONVERTIBLE)
+        return linked
+    if output == "probability" or not hasattr(model, "decision_function"):
+
+        def probabilities(U):
+            # Of two classes the second: a single sigmoid. Of several labels, all.
+            return model.predict_proba(U)[:, -linked.n_outputs :]
+
+        compare(linked, probabilities, name, _CONVERTIBLE)
     else:
-        check_is_fitted(model)
-        raise TypeError(f"A {type(model).__name__} cannot be converted to a rule.")
-    if output == "decision" or not hasattr(model, "classes_"):
+        compare(rule, model.decision_function, name, _CONVERTIBLE)
+    return rule if output == "decision" else linked
+
+
+def _linked(rule, link):
+    """Return the rule with its link as further states."""
+    if link is None:
         return rule
-    if not hasattr(model, "predict_proba") or last is None:
-        raise ValueError(f"This {type(model).__name__} has no probabilities of its decision values alone.")
-    return activate(rule, softmax(rule.n_outputs) if last == "softmax" else "sigmoid")
+    phi = {"softmax": softmax(max(rule.n_outputs, 1)), "exp": Exponential()}.get(link, link)
+    return activate(rule, phi)
 
 
-def _perceptron(model):
+def _convert(model):
+    """Return the rule of a fitted model, and its link."""
+    inside = in_list(_MADE_OF_MODELS, model)
+    if inside is not None:
+        return inside(model)
+    convert = in_list(PREDICTORS, model)
+    if convert is None:
+        raise TypeError(f"A {type_name(model)} cannot be converted to a rule. What can be converted: {_CONVERTIBLE}.")
     check_is_fitted(model)
-    last = {"identity": None, "logistic": "sigmoid", "softmax": "softmax"}
-    if model.out_activation_ not in last:
-        raise TypeError(
-            f"An output activation {model.out_activation_!r} cannot be part of a rule: its slope is unbounded."
+    return convert(model)
+
+
+def _pipeline(model):
+    if not steps_of(model) or model.steps[-1][1] in (None, "passthrough"):
+        raise ValueError("A Pipeline that does not end in a model cannot be converted to a rule.")
+    *before, last = steps_of(model)
+    rule, link = _convert(last)
+    return cascade(*map(transformer_rule, before), rule), link
+
+
+def _search(model):
+    check_is_fitted(model)
+    if not hasattr(model, "best_estimator_"):
+        raise ValueError(f"This {type(model).__name__} has refit=False and no best estimator to convert.")
+    return _convert(model.best_estimator_)
+
+
+def _selected(model):
+    check_is_fitted(model)
+    rule, link = _convert(model.estimator_)
+    return cascade(selection(model), rule), link
+
+
+def _transformed_target(model):
+    check_is_fitted(model)
+    forward = transformer_rule(model.transformer_)
+    gain = forward.D.diagonal()
+    scales = forward.n_hidden == 0 and forward.n_inputs == forward.n_outputs and gain.all()
+    if not scales or abs(forward.D - sparse.diags_array(gain)).max() > 0:
+        raise ValueError(
+            f"A TransformedTargetRegressor with the transformer {type_name(model.transformer_)} and these settings "
+            "cannot be converted to a rule: only one that scales and shifts each target can."
         )
-    activation = _ACTIVATIONS.get(model.activation, model.activation)
-    return feedforward([W.T for W in model.coefs_], model.intercepts_, activation), last[model.out_activation_]
+    backward = affine_rule(sparse.diags_array(1 / gain, format="csr"), -forward.c / gain)
+    return cascade(_linked(*_convert(model.regressor_)), backward), None
 
 
-def _linear(model):
-    coef = model.coef_ if sparse.issparse(model.coef_) else np.atleast_2d(model.coef_)
-    rule = affine_rule(coef, np.broadcast_to(model.intercept_, coef.shape[0]))
-    # Only for logistic regression are probabilities the sigmoid or the softmax of the decision values.
-    if type(model).__name__ not in ("LogisticRegression", "LogisticRegressionCV"):
-        return rule, None
-    return rule, "softmax" if rule.n_outputs > 1 else "sigmoid"
-
-
-def _preprocessing(step):
-    """Return the affine rule of a transformer."""
-    if isinstance(step, StandardScaler | MaxAbsScaler):
-        check_is_fitted(step)
-        n = step.n_features_in_
-        scale = np.ones(n) if step.scale_ is None else step.scale_
-        mean = getattr(step, "mean_", None) if getattr(step, "with_mean", False) else None
-        return affine_rule(sparse.diags_array(1 / scale, format="csr"), np.zeros(n) if mean is None else -mean / scale)
-    if isinstance(step, MinMaxScaler):
-        check_is_fitted(step)
-        if step.clip:
-            raise TypeError("A MinMaxScaler that clips cannot be converted to a rule.")
-        return affine_rule(sparse.diags_array(step.scale_, format="csr"), step.min_)
-    if isinstance(step, PCA):
-        check_is_fitted(step)
-        W = step.components_
-        if step.whiten:
-            W = W / np.sqrt(step.explained_variance_)[:, None]
-        return affine_rule(W, -W @ step.mean_)
-    raise TypeError(f"The pipeline step {type(step).__name__} cannot be converted to a rule.")
+#: How to convert the models that are made of others.
+_MADE_OF_MODELS = {
+    "sklearn.pipeline": {"Pipeline": _pipeline},
+    "sklearn.compose": {"TransformedTargetRegressor": _transformed_target},
+    "sklearn.model_selection": dict.fromkeys(
+        ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"), _search
+    ),
+    "skimplicit": {"ImplicitFeatureSelector": _selected},
+}
+_CONVERTIBLE = names_in(PREDICTORS, _MADE_OF_MODELS)

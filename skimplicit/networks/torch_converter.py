@@ -1,15 +1,19 @@
 """From torch networks to rules with the same outputs. Needs the optional extra ``skimplicit[torch]``."""
 
+import copy
+
 import numpy as np
 from scipy import sparse
 
-from skimplicit.activations import BlockActivation, get_activation, softmax
+from skimplicit.activations import BlockActivation, get_activation, hardtanh, join_activations, leaky_relu, softmax
 from skimplicit.composition import affine_rule, cascade
+from skimplicit.networks.comparison import compare
 from skimplicit.networks.convolution import average_pooling, convolution, max_pooling
+from skimplicit.networks.exact_types import in_list, names_in, type_name
 from skimplicit.networks.feedforward import batch_norm
 from skimplicit.rule import ImplicitRule
 
-__all__ = ["from_torch"]
+__all__ = ["ACTIVATIONS", "activation_of", "from_torch"]
 
 
 def from_torch(module, *, input_shape=None):
@@ -19,8 +23,9 @@ def from_torch(module, *, input_shape=None):
     ----------
     module : torch.nn.Module
         A layer or an ``nn.Sequential`` of: Linear, Conv1d, Conv2d, BatchNorm1d, BatchNorm2d, MaxPool1d, MaxPool2d,
-        AvgPool1d, AvgPool2d, ReLU, LeakyReLU (slope 0.01), Tanh, Sigmoid, ELU (alpha 1), Softplus (beta 1), SiLU, exact
-        GELU, Softmax, Identity, Flatten, Dropout.
+        AvgPool1d, AvgPool2d, ReLU, ReLU6, LeakyReLU and PReLU of any slopes, Hardtanh, Tanh, Sigmoid, ELU (alpha 1),
+        Softplus (beta 1, threshold 20 or more), SiLU, exact GELU, Softmax over a whole sample, Identity, Flatten, and
+        Dropout in its variants.
     input_shape : tuple of int or None
         Shape of one sample, channels first; None for vectors, as many as the first Linear layer takes.
 
@@ -35,100 +40,158 @@ def from_torch(module, *, input_shape=None):
     ImportError
         If torch is not installed.
     TypeError
-        If a layer, or an option of it, cannot be converted; the message names it.
+        If a layer is of another type, be it a subclass of one of these (a Sequential with a ``forward`` of its own, a
+        parametrised layer), or has an option that cannot be converted; the message names it.
     ValueError
-        If shapes do not fit, or ``input_shape`` is needed.
+        If shapes do not fit, ``input_shape`` is needed, a layer has hooks or a ``forward`` set on it, or the rule
+        differs from the network on sample points.
 
     Notes
     -----
-    Batch normalisation uses the running statistics and Dropout does nothing, whatever mode the module is in.
+    Batch normalisation uses the running statistics and Dropout does nothing, whatever mode the module is in; neither
+    the mode nor anything else of the module is changed. The rule is compared with a copy of the module in float64.
     """
     try:
-        from torch import nn
+        import torch
     except ImportError as error:
         raise ImportError("from_torch needs torch: pip install skimplicit[torch].") from error
-    layers = list(_flattened(module, nn))
+    layers = list(_flattened(module))
     if input_shape is None:
-        first = next((layer for layer in layers if not _keeps_size(layer, nn)), None)
-        if not isinstance(first, nn.Linear):
+        first = next((layer for layer in layers if not _keeps_size(layer)), None)
+        if in_list(_LAYERS, first) is not _linear:
             raise ValueError("input_shape is needed unless the network starts with a Linear layer.")
         input_shape = (first.in_features,)
-    shape = tuple(input_shape)
+    given = shape = tuple(input_shape)
     rules = [affine_rule(sparse.eye_array(int(np.prod(shape)), format="csr"))]
     for layer in layers:
-        rule, shape = _convert(layer, shape, nn)
+        rule, shape = _convert(layer, shape)
         if rule is not None:
             rules.append(rule)
-    return cascade(*rules)
+    rule = cascade(*rules)
+    twin = copy.deepcopy(module).cpu().double().eval()
+
+    def evaluate(U):
+        with torch.no_grad():
+            return twin(torch.as_tensor(U.reshape(len(U), *given))).reshape(len(U), -1).numpy()
+
+    compare(rule, evaluate, type_name(module), names_in(_LAYERS, ACTIVATIONS))
+    return rule
 
 
-def _flattened(module, nn):
-    """Yield the layers of nested Sequentials."""
-    if isinstance(module, nn.Sequential):
+def _flattened(module):
+    """Yield the layers of nested Sequentials, in the order in which they are computed."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks")
+    if any(getattr(module, hook, None) for hook in hooks) or "forward" in vars(module):
+        raise ValueError(f"This {type_name(module)} has hooks, or a forward set on it, and cannot be converted.")
+    if in_list(_SEQUENTIAL, module):
         for child in module:
-            yield from _flattened(child, nn)
+            yield from _flattened(child)
     else:
         yield module
 
 
-def _keeps_size(layer, nn):
-    return isinstance(layer, nn.Identity | nn.Dropout | nn.Flatten) or activation_of(layer, nn) is not None
+def _keeps_size(layer):
+    return in_list(_LAYERS, layer) in (_nothing, _flatten) or in_list(ACTIVATIONS, layer) is not None
 
 
-def _convert(layer, shape, nn):
+def _convert(layer, shape):
     """Return the rule of a layer (None if it does nothing) and the shape of its outputs."""
-    if isinstance(layer, nn.Identity | nn.Dropout | nn.Dropout1d | nn.Dropout2d):
-        return None, shape
-    if isinstance(layer, nn.Flatten):
-        if layer.start_dim != 1 or layer.end_dim != -1:
-            raise TypeError(f"{layer} cannot be converted: only the whole of a sample can be flattened.")
-        return None, (int(np.prod(shape)),)
-    if isinstance(layer, nn.Linear):
-        if shape != (layer.in_features,):
-            raise ValueError(f"{layer} gets inputs of shape {shape}.")
-        return affine_rule(_array(layer.weight), _array(layer.bias)), (layer.out_features,)
-    if isinstance(layer, nn.Conv1d | nn.Conv2d):
-        return _convolution(layer, shape)
-    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-        if layer.running_mean is None:
-            raise TypeError(f"{layer} cannot be converted: it keeps no running statistics.")
-        arrays = (_array(array) for array in (layer.running_mean, layer.running_var, layer.weight, layer.bias))
-        return batch_norm(*arrays, epsilon=layer.eps, repeat=int(np.prod(shape[1:]))), shape
-    if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d | nn.AvgPool1d | nn.AvgPool2d):
-        return _pooling(layer, shape, nn)
-    activation = activation_of(layer, nn)
+    convert = in_list(_LAYERS, layer)
+    if convert is not None:
+        return convert(layer, shape)
+    activation = activation_of(layer, shape)
     if activation is None:
-        raise TypeError(f"{layer} cannot be converted to a rule.")
+        raise TypeError(
+            f"{_shown(layer)} cannot be converted to a rule. Layers that can: {names_in(_LAYERS, ACTIVATIONS)}."
+        )
     n = int(np.prod(shape))
-    if activation == "softmax":
-        if layer.dim not in (1, -1) or len(shape) != 1:
-            raise TypeError(f"{layer} cannot be converted: softmax must run over a whole sample.")
-        activation = BlockActivation([(softmax(n), n)])
     identity = sparse.eye_array(n, format="csr")
     return ImplicitRule(sparse.csr_array((n, n)), identity, identity, activation=activation), shape
 
 
-def activation_of(layer, nn):
-    """Return the name of an activation here, or None; refuse options that it does not have here."""
-    names = {
-        nn.ReLU: "relu",
-        nn.Tanh: "tanh",
-        nn.Sigmoid: "sigmoid",
-        nn.SiLU: "silu",
-        nn.LeakyReLU: "leaky_relu",
-        nn.ELU: "elu",
-        nn.Softplus: "softplus",
-        nn.GELU: "gelu",
-        nn.Softmax: "softmax",
-    }
-    name = names.get(type(layer))
-    options = {"leaky_relu": ("negative_slope", 0.01), "elu": ("alpha", 1.0), "softplus": ("beta", 1.0)}
-    options["gelu"] = ("approximate", "none")
-    if name in options:
-        option, value = options[name]
+def activation_of(layer, shape):
+    """Return the activation of a torch module for one sample of a shape; None if the module is not an activation.
+
+    Parameters
+    ----------
+    layer : torch.nn.Module
+        The module.
+    shape : tuple of int
+        Shape of a sample, channels first.
+
+    Returns
+    -------
+    BaseActivation or None
+        Its activation.
+
+    Raises
+    ------
+    TypeError
+        If the module has an option that no activation here has; the message names it.
+    """
+    make = in_list(ACTIVATIONS, layer)
+    if make is None:
+        return None
+    return get_activation(make) if isinstance(make, str) else make(layer, shape)
+
+
+def _only(name, option, value):
+    """Return the maker of an activation by name that needs this value of an option."""
+
+    def make(layer, shape):
         if getattr(layer, option) != value:
             raise TypeError(f"{layer} cannot be converted: only {option}={value!r} can.")
-    return name if name is None or name == "softmax" else get_activation(name)
+        return get_activation(name)
+
+    return make
+
+
+def _softplus(layer, shape):
+    # Above the threshold torch returns z itself; from 20 on, that is softplus to 2e-9.
+    if layer.beta != 1.0 or layer.threshold < 20:
+        raise TypeError(f"{layer} cannot be converted: only beta=1.0 with a threshold of 20 or more can.")
+    return get_activation("softplus")
+
+
+def _parametric_relu(layer, shape):
+    slopes = _array(layer.weight)
+    if slopes.size == 1:
+        return leaky_relu(slopes[0])
+    if not shape or slopes.size != shape[0]:
+        raise ValueError(f"{layer} has {slopes.size} slopes and gets samples of shape {shape}.")
+    pixels = int(np.prod(shape[1:]))
+    return join_activations([(leaky_relu(slope), pixels) for slope in slopes])
+
+
+def _softmax(layer, shape):
+    if layer.dim not in (1, -1) or len(shape) != 1:
+        raise TypeError(f"{layer} cannot be converted: softmax must run over a whole sample.")
+    return BlockActivation([(softmax(shape[0]), shape[0])])
+
+
+def _nothing(layer, shape):
+    return None, shape
+
+
+def _flatten(layer, shape):
+    if layer.start_dim != 1 or layer.end_dim != -1:
+        raise TypeError(f"{layer} cannot be converted: only the whole of a sample can be flattened.")
+    return None, (int(np.prod(shape)),)
+
+
+def _linear(layer, shape):
+    if shape != (layer.in_features,):
+        raise ValueError(f"{layer} gets inputs of shape {shape}.")
+    return affine_rule(_array(layer.weight), _array(layer.bias)), (layer.out_features,)
+
+
+def _batch_norm(layer, shape):
+    if layer.running_mean is None:
+        raise TypeError(f"{layer} cannot be converted: it keeps no running statistics.")
+    if not shape or shape[0] != layer.num_features:
+        raise ValueError(f"{layer} gets inputs of shape {shape}.")
+    arrays = (_array(array) for array in (layer.running_mean, layer.running_var, layer.weight, layer.bias))
+    return batch_norm(*arrays, epsilon=layer.eps, repeat=int(np.prod(shape[1:]))), shape
 
 
 def _convolution(layer, shape):
@@ -153,18 +216,21 @@ def _convolution(layer, shape):
     return rule, (layer.out_channels, *sides)
 
 
-def _pooling(layer, shape, nn):
-    is_max = isinstance(layer, nn.MaxPool1d | nn.MaxPool2d)
-    if layer.ceil_mode or (is_max and (layer.return_indices or set(_each(layer.dilation, shape)) != {1})):
+def _max_pooling(layer, shape):
+    if layer.ceil_mode or layer.return_indices or set(_each(layer.dilation, shape)) != {1}:
         raise TypeError(f"{layer} cannot be converted: ceil_mode, dilation and return_indices are not supported.")
+    return _pooled(layer, shape, max_pooling)
+
+
+def _average_pooling(layer, shape):
+    if layer.ceil_mode or getattr(layer, "divisor_override", None) is not None:
+        raise TypeError(f"{layer} cannot be converted: ceil_mode and divisor_override are not supported.")
+    return _pooled(layer, shape, average_pooling, count_padding=layer.count_include_pad)
+
+
+def _pooled(layer, shape, pool, **options):
     window, stride, padding = (_each(value, shape) for value in (layer.kernel_size, layer.stride, layer.padding))
-    if is_max:
-        rule = max_pooling(window, input_shape=shape, stride=stride, padding=padding)
-    else:
-        if getattr(layer, "divisor_override", None) is not None:
-            raise TypeError(f"{layer} cannot be converted: divisor_override is not supported.")
-        options = {"stride": stride, "padding": padding, "count_padding": layer.count_include_pad}
-        rule = average_pooling(window, input_shape=shape, **options)
+    rule = pool(window, input_shape=shape, stride=stride, padding=padding, **options)
     lengths = zip(shape[1:], window, stride, padding, strict=True)
     return rule, (shape[0], *((side + 2 * pad - size) // step + 1 for side, size, step, pad in lengths))
 
@@ -174,4 +240,47 @@ def _each(value, shape):
 
 
 def _array(tensor):
-    return None if tensor is None else tensor.detach().cpu().numpy().astype(float)
+    if tensor is None:
+        return None
+    if tensor.is_complex():
+        raise TypeError("A layer with complex weights cannot be converted to a rule.")
+    return tensor.detach().cpu().double().numpy()
+
+
+def _shown(layer):
+    """Return how torch shows a layer, with what it is a subclass of."""
+    name = type_name(layer)
+    return f"{layer}, {name}," if " " in name else str(layer)
+
+
+_DROPOUTS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
+_SEQUENTIAL = {"torch.nn": {"Sequential": True}}
+#: How to convert the layers that are no activations: to a rule, None where they do nothing, and the shape after them.
+_LAYERS = {
+    "torch.nn": {
+        **dict.fromkeys(("Identity", *_DROPOUTS), _nothing),
+        **dict.fromkeys(("Conv1d", "Conv2d"), _convolution),
+        **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), _batch_norm),
+        **dict.fromkeys(("MaxPool1d", "MaxPool2d"), _max_pooling),
+        **dict.fromkeys(("AvgPool1d", "AvgPool2d"), _average_pooling),
+        "Flatten": _flatten,
+        "Linear": _linear,
+    }
+}
+#: The activations, by name or made from the layer and the shape of a sample.
+ACTIVATIONS = {
+    "torch.nn": {
+        "ReLU": "relu",
+        "Tanh": "tanh",
+        "Sigmoid": "sigmoid",
+        "SiLU": "silu",
+        "ReLU6": lambda layer, shape: hardtanh(0.0, 6.0),
+        "Hardtanh": lambda layer, shape: hardtanh(layer.min_val, layer.max_val),
+        "LeakyReLU": lambda layer, shape: leaky_relu(layer.negative_slope),
+        "PReLU": _parametric_relu,
+        "ELU": _only("elu", "alpha", 1.0),
+        "GELU": _only("gelu", "approximate", "none"),
+        "Softplus": _softplus,
+        "Softmax": _softmax,
+    }
+}

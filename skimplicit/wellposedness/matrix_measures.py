@@ -145,6 +145,8 @@ def abscissa(M):
             largest = max(largest, 0.0)
             continue
         diagonal = to_dense(M[np.ix_(block.states, block.states)])
+        if not np.all(np.isfinite(diagonal)):  # a slope without a bound, on a cycle
+            return np.inf
         largest = max(largest, float(np.linalg.eigvals(diagonal).real.max()))
     return largest if largest > -np.inf else 0.0
 

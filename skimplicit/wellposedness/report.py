@@ -63,7 +63,8 @@ class WellPosedness:
         Number of steps of the order that makes A block triangular.
     inf_norm, perron_frobenius, mu_inf : float
         ``max_i gamma_i sum_j |A_ij|``; Perron-Frobenius value of ``Gamma |A|`` (of its block norms when phi acts on
-        groups); least weighted mu_inf of ``Gamma A`` (infinite when phi is not increasing in each coordinate).
+        groups); least weighted mu_inf of ``Gamma A`` (infinite when phi is not increasing in each coordinate, or its
+        slope has no bound).
     """
 
     condition: Condition
@@ -143,7 +144,8 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     A, phi = (rule.A, rule.activation) if hasattr(rule, "activation") else (rule, get_activation(activation))
     order = block_triangular_order(A, phi.groups)
     norms = block_norms(A, phi.lipschitz, phi.groups)
-    increasing = phi.groups is None and np.min(phi.min_slope, initial=0.0) >= 0
+    bounded = np.all(np.isfinite(phi.lipschitz))
+    increasing = phi.groups is None and np.min(phi.min_slope, initial=0.0) >= 0 and bounded
     signed = metzler(A, phi.lipschitz) if increasing else None
     numbers = {
         "n_steps": len(order),
@@ -193,7 +195,7 @@ def perron_certificate(A, slope=1.0, groups=None):
     Returns
     -------
     ndarray of shape (n,) or None
-        The certificate; None if there is none.
+        The certificate; None if there is none, nor ever where a slope has no bound.
 
     Notes
     -----
@@ -209,6 +211,8 @@ def perron_certificate(A, slope=1.0, groups=None):
     >>> perron_certificate(np.array([[1.0]])) is None
     True
     """
+    if not np.all(np.isfinite(slope)):
+        return None
     M = block_norms(A, slope, groups)
     v = None if sparse.issparse(M) else _checked(M, _solve(M, 1.0))
     if v is None:
@@ -257,7 +261,7 @@ def _substituted(M, kappa, check):
 
 def _weighted_rate(M, value):
     """Return ``max_i (M v)_i / v_i``, between ``value``, the least there is, and 1, and v; or (inf, None)."""
-    if not value < 1:
+    if not value < 1 or not np.isfinite(M.sum()):  # a slope without a bound leaves no v
         return np.inf, None
     kappa = max(value + _RATE_SHARE * (1 - value), 1e-3)
     v = _substituted(M, kappa, lambda block, v: v) if sparse.issparse(M) else _solve(M, kappa)

@@ -70,7 +70,8 @@ class ProjectedSolver:
         """Keep A and B together in each row, for a penalty or a pattern that is on both."""
         diagonal = np.maximum(matching.G.diagonal(), 0.0)
         metric = positive_scales(np.sqrt(matching.curvature[:, None] * diagonal + matching.ridge))
-        bound = matching.G.largest_eigenvalue(positive_scales(np.sqrt(diagonal))) + (matching.ridge / metric**2).max()
+        spread = positive_scales(np.sqrt(diagonal))
+        bound = _curvature_bound(matching.G, spread, (matching.ridge / metric**2).max())
         start = matching.project(start)
         return matching.project(minimise_lasso_rows(matching, metric, 1.0 / bound, start, self.tol, self.max_iter))
 
@@ -91,7 +92,7 @@ class ProjectedSolver:
             caps = budget.group_maxima(caps)
             metric[:, n:] = caps[budget.groups]
         budget = replace(budget, weights=(1.0 if budget.weights is None else budget.weights) / caps)
-        bound = G.largest_eigenvalue(spread) + (matching.ridge / metric**2).max()
+        bound = _curvature_bound(G, spread, (matching.ridge / metric**2).max())
         R = matching.R / metric
         ridge = matching.ridge / metric**2
         level = None if matching.l1 is None else matching.l1 / metric / bound
@@ -114,3 +115,12 @@ class ProjectedSolver:
             if matching.value(X / metric) < before:
                 break
         return matching.project(X / metric)
+
+
+def _curvature_bound(G, spread, ridge):
+    """Return the largest eigenvalue of G in the metric of its diagonal, plus the ridge; 1 where nothing has curvature.
+
+    On constant states and inputs G is zero and every step is as good as any other.
+    """
+    bound = G.largest_eigenvalue(spread) + ridge
+    return bound if bound > 0 else 1.0

@@ -1,0 +1,71 @@
+"""Activations with a parameter: they are what they declare, as those known by name are."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skimplicit import ImplicitRule
+from skimplicit.activations import ACTIVATIONS, Exponential, hardtanh, leaky_relu
+
+MAKES = {
+    "leaky 0.3": (lambda: leaky_relu(0.3), lambda z: np.where(z > 0, z, 0.3 * z)),
+    "leaky 2": (lambda: leaky_relu(2.0), lambda z: np.where(z > 0, z, 2.0 * z)),
+    "leaky -0.5": (lambda: leaky_relu(-0.5), lambda z: np.where(z > 0, z, -0.5 * z)),
+    "hardtanh": (hardtanh, lambda z: np.minimum(np.maximum(z, -1.0), 1.0)),
+    "relu6": (lambda: hardtanh(0, 6), lambda z: np.minimum(np.maximum(z, 0.0), 6.0)),
+}
+every = pytest.mark.parametrize(("make", "reference"), MAKES.values(), ids=MAKES)
+Z = np.linspace(-9.05, 9.05, 182).reshape(14, 13)  # no kink is on the grid
+
+
+@every
+def test_value_slopes_and_declarations(make, reference):
+    phi, step = make(), 1e-6
+    X = phi(Z)
+    assert_array_equal(X, reference(Z))
+    inside = Z.copy()
+    assert phi(inside, out=inside) is inside and (inside == X).all()
+    difference = (phi(Z + step) - phi(Z - step)) / (2 * step)
+    assert_allclose(phi.derivative(Z, X), difference, atol=1e-8)
+    assert difference.min() == pytest.approx(phi.min_slope) and difference.max() == pytest.approx(phi.max_slope)
+    if phi.homogeneous:
+        assert_allclose(phi(3.0 * Z), 3.0 * X)
+        # What training relies on: the sign of a state is that of its pre-activation.
+        assert_array_equal(phi.derivative(X, X), phi.derivative(Z, X))
+
+
+@every
+def test_equal_and_pickled(make, reference):
+    assert make() == make() and hash(make()) == hash(make()) and pickle.loads(pickle.dumps(make())) == make()
+    assert all(make() != other for other in ACTIVATIONS.values())
+    rule = ImplicitRule([[0.2]], [[1.0]], [[1.0]], activation=make())
+    assert pickle.loads(pickle.dumps(rule)) == rule
+
+
+def test_known_by_name():
+    assert [leaky_relu(slope).name for slope in (0, 0.01, 1)] == ["relu", "leaky_relu", "identity"]
+
+
+def test_exponential():
+    phi = Exponential()
+    assert_allclose(phi(Z), np.exp(Z))
+    assert_array_equal(phi.derivative(Z, phi(Z)), phi(Z))
+    assert phi == Exponential() and phi.lipschitz == np.inf
+    fed_back = ImplicitRule([[0.1]], [[1.0]], [[1.0]], activation=phi)
+    assert not fed_back.is_well_posed() and not fed_back.well_posedness()
+    x = fed_back.predict([[0.0]])  # x = exp(0.1 x) has a solution, although nothing certifies it
+    assert_allclose(x, np.exp(0.1 * x))
+    explicit = ImplicitRule([[0.0, 3.0], [0.0, 0.0]], np.eye(2), np.eye(2), activation=phi)
+    assert explicit.is_well_posed()
+    assert_allclose(explicit.predict([[0.0, 0.0]]), [[np.exp(3.0), 1.0]])
+
+
+def test_refused():
+    for slope in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="leaky_relu"):
+            leaky_relu(slope)
+    for bounds in ((1.0, 1.0), (2.0, 1.0), (np.nan, 1.0)):
+        with pytest.raises(ValueError, match="low must be below high"):
+            hardtanh(*bounds)
