@@ -3,6 +3,7 @@
 Bounds say what cannot happen, attacks show what does; the truth is between them.
 """
 
+from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils import check_random_state
 from skimplicit.equilibrium import adjoint
 from skimplicit.linalg import to_dense
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds
-from skimplicit.robustness.models import open_model
+from skimplicit.robustness.models import OpenedModel, open_model
 from skimplicit.robustness.propagation import Propagation
 from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, checked_radius
 
@@ -98,7 +99,7 @@ def attack(
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
     n_changed, radius = checked_n_changed(n_changed), checked_radius(radius, rule.n_inputs)
     X = to_dense(rule._check_inputs(X)).astype(float)
-    loss = _Margin(opened, y, X.shape[0]) if opened.classes is not None else _SquaredError(rule, y, X.shape[0])
+    loss = _SquaredError.of(rule, y, X.shape[0]) if opened.classes is None else _Margin.of(opened, y, X.shape[0])
     if relaxation and opened.classes is None:
         raise ValueError("relaxation=True needs labels: a classifier, or a rule with classes.")
     inputs = InputSet.around(X, radius, n_changed, opened.limits)
@@ -106,12 +107,8 @@ def attack(
     starts = [inputs.base] + [inputs.sample(rng) for _ in range(n_starts - 1)]
     if relaxation:
         starts.append(_relaxed_maximum(rule, inputs, loss))
-    best, value = inputs.base.copy(), loss.value(rule.predict(inputs.base))
-    at_rows = value.copy()
-    for start in starts:
-        for found, reached in _ascend(rule, inputs, loss, start, max_iter):
-            better = reached > value
-            best[better], value[better] = found[better], reached[better]
+    at_rows = loss.value(rule.predict(inputs.base))
+    best = _worst(rule, inputs, loss, starts, max_iter)
     worst = _back(best, inputs, X, radius)
     outputs = rule.predict(opened.cut(worst))
     return worst, loss.succeeded(outputs, at_rows)
@@ -121,6 +118,19 @@ def _back(found, inputs, X, radius):
     """Return inputs of the box around X that a model which cuts its inputs sees as the ones found."""
     kept = found == inputs.base
     return np.where(kept, X, np.clip(found, X - radius, X + radius))
+
+
+def _worst(rule, inputs, loss, starts, max_iter):
+    """Return for each row the inputs with the largest loss on all ways, which are walked side by side."""
+    m = inputs.base.shape[0]
+    rows = np.tile(np.arange(m), len(starts))
+    many, losses = inputs.rows(rows), loss.rows(rows)
+    best, value = np.vstack(starts), np.full(rows.size, -np.inf)
+    for found, reached in _ascend(rule, many, losses, best.copy(), max_iter):
+        better = reached > value
+        best[better], value[better] = found[better], reached[better]
+    start = value.reshape(len(starts), m).argmax(axis=0)
+    return best.reshape(len(starts), m, -1)[start, np.arange(m)]
 
 
 def _ascend(rule, inputs, loss, V, max_iter):
@@ -178,12 +188,19 @@ def _relaxed_maximum(rule, inputs, loss):
     return found
 
 
+@dataclass(frozen=True)
 class _Margin:
     """``max_{k != y} (y_k - y_label)``: positive where another label wins."""
 
-    def __init__(self, opened, y, n_samples):
-        self.n_outputs = opened.rule.n_outputs
-        self.codes, self.labels = opened.label_codes(y, n_samples), opened.labels
+    opened: OpenedModel
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, opened, y, n_samples):
+        return cls(opened, opened.label_codes(y, n_samples))
+
+    def rows(self, rows):
+        return _Margin(self.opened, self.codes[rows])
 
     def _others(self, outputs):
         others = outputs.copy()
@@ -191,13 +208,13 @@ class _Margin:
         return others.argmax(axis=1)
 
     def value(self, outputs):
-        if self.n_outputs == 1:
+        if self.opened.rule.n_outputs == 1:
             return np.where(self.codes, -1.0, 1.0) * outputs[:, 0]
         rows = np.arange(self.codes.size)
         return outputs[rows, self._others(outputs)] - outputs[rows, self.codes]
 
     def weights(self, outputs):
-        if self.n_outputs == 1:
+        if self.opened.rule.n_outputs == 1:
             return np.where(self.codes, -1.0, 1.0)[:, None]
         weights, rows = np.zeros_like(outputs), np.arange(self.codes.size)
         weights[rows, self._others(outputs)] = 1.0
@@ -205,18 +222,25 @@ class _Margin:
         return weights
 
     def succeeded(self, outputs, at_rows):
-        return self.labels(outputs) != self.codes
+        return self.opened.labels(outputs) != self.codes
 
 
+@dataclass(frozen=True)
 class _SquaredError:
     """``sum_i (y_i(v) - y_i)^2``."""
 
-    def __init__(self, rule, y, n_samples):
+    targets: np.ndarray
+
+    @classmethod
+    def of(cls, rule, y, n_samples):
         targets = np.asarray(y, dtype=float)
         targets = targets[:, None] if targets.ndim == 1 else targets
-        if targets.shape != (n_samples, rule.n_outputs):
-            raise ValueError(f"y must have shape ({n_samples}, {rule.n_outputs}), got {np.shape(y)}.")
-        self.targets = targets
+        if targets.shape != (n_samples, rule.n_outputs) or not np.all(np.isfinite(targets)):
+            raise ValueError(f"y must be finite and of shape ({n_samples}, {rule.n_outputs}), got {np.shape(y)}.")
+        return cls(targets)
+
+    def rows(self, rows):
+        return _SquaredError(self.targets[rows])
 
     def value(self, outputs):
         return np.sum((outputs - self.targets) ** 2, axis=1)

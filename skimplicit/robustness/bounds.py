@@ -121,7 +121,7 @@ class Readout:
 
     Parameters
     ----------
-    C, D : ndarray or sparse array of shape (k, n) and (k, p)
+    C, D : ndarray of shape (k, n) and (k, p)
         Weights.
     c : ndarray of shape (k,)
         Offsets.
@@ -139,12 +139,12 @@ class Readout:
         """Return the readout of a rule, or of combinations of its outputs."""
         share = np.asarray(abs(rule.C).sum(axis=1)).ravel()
         if G is None:
-            return cls(rule.C, rule.D, rule.c, share)
+            return cls(to_dense(rule.C), to_dense(rule.D), rule.c, share)
         return cls(to_dense(G @ rule.C), to_dense(G @ rule.D), G @ rule.c, np.abs(G) @ share)
 
     def rounding(self, inputs, box):
         """Return what to add on both sides, (m, k)."""
-        size = to_dense(box.size @ abs(self.C).T) + to_dense(inputs.size @ abs(self.D).T) + np.abs(self.c)
+        size = box.size @ abs(self.C).T + inputs.size @ abs(self.D).T + np.abs(self.c)
         terms = self.C.shape[1] + self.D.shape[1] + 16
         return terms * _EPS * size + SOLVER_ERROR * box.largest * self.solver_share
 
@@ -152,15 +152,15 @@ class Readout:
         """Return bounds by the sensitivity matrix, (m, k)."""
         X, error = centre
         S = sensitivity_of(self.C, self.D, propagation.moved)
-        middle = to_dense(X @ self.C.T) + to_dense(inputs.base @ self.D.T) + self.c
+        middle = X @ self.C.T + inputs.base @ self.D.T + self.c
         spread = InputSet(inputs.base, -inputs.reach, inputs.reach, inputs.n_changed).change(S)[1]
-        spread = spread + to_dense(error @ abs(self.C).T) + self.rounding(inputs, box)
+        spread = spread + error @ abs(self.C).T + self.rounding(inputs, box)
         return middle - spread, middle + spread
 
     def by_box(self, inputs, box):
         """Return bounds by a box of states, (m, k)."""
         centre, radius = (box.lower + box.upper) / 2, (box.upper - box.lower) / 2
-        middle, spread = to_dense(centre @ self.C.T), to_dense(radius @ abs(self.C).T) + self.rounding(inputs, box)
+        middle, spread = centre @ self.C.T, radius @ abs(self.C).T + self.rounding(inputs, box)
         low, high = inputs.values(self.D, self.c)
         return middle - spread + low, middle + spread + high
 
@@ -214,7 +214,7 @@ class RowPrograms:
         one, inputs = StateBox(*(end[rows] for end in ends)), inputs.rows(rows)
         self.linear = LinearRelaxation(rule, inputs, one)
         self.semidefinite = SemidefiniteRelaxation(rule, inputs, one) if method == "sdp" else None
-        self.C, self.D = to_dense(readout.C), to_dense(readout.D)
+        self.C, self.D = readout.C, readout.D
         self.middle = self.D @ inputs.base[0] + readout.c
         self.rounding = readout.rounding(inputs, one)[0]
 

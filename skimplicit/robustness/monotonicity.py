@@ -46,8 +46,8 @@ def is_monotone(model, j, *, output=None):
     -----
     States between the input and the output get signs s, by colouring the graph of weights, such that
     ``s_i A_ik s_k >= 0`` for i != k, ``s_i B_ij >= 0`` and ``C s`` has one sign, that of D. Then, for increasing phi
-    with slopes Lambda and solved self-loops, ``(I - Lambda A)^-1`` has the signs ``s s'``: its similar ``I - Lambda S A S``
-    has no positive entry off its diagonal and is certified to be an M-matrix.
+    with slopes Lambda and solved self-loops, ``(I - Lambda A)^-1`` has the signs ``s s'``: the similar matrix
+    ``I - Lambda S A S`` has no positive entry off its diagonal and is certified to be an M-matrix.
 
     Examples
     --------

@@ -21,6 +21,8 @@ _EPS = np.finfo(float).eps
 SOLVER_ERROR = 4e-10
 # A box has stopped shrinking when a sweep takes less than this share of its widest side, after at most so many sweeps.
 _SHRINKING, _MOST_SWEEPS = 1e-7, 1000
+# Above this share of non-zero entries a dense product is faster than a sparse one.
+_DENSE_SHARE = 0.05
 # Doubles of state in a block of rows, so that a sweep stays in cache.
 _BLOCK = 1 << 15
 
@@ -63,6 +65,8 @@ class Propagation:
     """
 
     def __init__(self, rule):
+        # Products with these; the rule as it is solves for the states.
+        self.A, self.B = _fast(rule.A), _fast(rule.B)
         self.rule = rule
         self.amplification = amplification(rule)
         rows = np.asarray(abs(rule.A).sum(axis=1)).reshape(1, -1)
@@ -80,10 +84,10 @@ class Propagation:
 
     def centre(self, inputs):
         """Return states at the base of the sets and bounds on their errors, both (m, n)."""
-        rule = self.rule
+        rule, A, B = self.rule, self.A, self.B
         X = rule.solve(inputs.base).states
-        drive = to_dense(X @ rule.A.T) + to_dense(inputs.base @ rule.B.T) + rule.b
-        size = to_dense(np.abs(X) @ abs(rule.A).T) + to_dense(np.abs(inputs.base) @ abs(rule.B).T) + np.abs(rule.b)
+        drive = X @ A.T + to_dense(inputs.base @ B.T) + rule.b
+        size = np.abs(X) @ abs(A).T + to_dense(np.abs(inputs.base) @ abs(B).T) + np.abs(rule.b)
         residual = np.abs(rule.activation(drive) - X)
         residual += (rule.n_hidden + rule.n_inputs + 8) * _EPS * (size + np.abs(X))
         return X, residual.max(axis=1, keepdims=True, initial=0.0) * self._residual_gain
@@ -91,7 +95,7 @@ class Propagation:
     def by_sensitivity(self, inputs, centre):
         """Return ``|x - x_0| <= (I - M)^-1 G |B (u - u_0)|`` as a :class:`StateBox`, from what ``centre`` found."""
         X, error = centre
-        spread = self.amplification.states(np.maximum(*map(np.abs, inputs.change(self.rule.B)))) + error
+        spread = self.amplification.states(np.maximum(*map(np.abs, inputs.change(self.B)))) + error
         spread = spread + 2 * _EPS * np.abs(X)
         return StateBox(X - spread, X + spread)
 
@@ -113,7 +117,7 @@ class Propagation:
             The box, with bounds on the pre-activations.
         """
         low, high = start.lower.copy(), start.upper.copy()
-        drive_low, drive_high = inputs.values(self.rule.B, self.rule.b)
+        drive_low, drive_high = inputs.values(self.B, self.rule.b)
         m, n = low.shape
         size = max(_BLOCK // max(n, 1), 16)
         for first in range(0, m, size):
@@ -202,11 +206,15 @@ class _Step:
 
 
 def _dense_pair(M):
-    """Return M' and |M|', dense where that is faster, for products with rows."""
-    if sparse.issparse(M) and M.nnz <= 0.05 * M.shape[0] * M.shape[1]:
-        return sparse.csr_array(M.T), sparse.csr_array(abs(M).T)
-    M = np.ascontiguousarray(to_dense(M).T)
-    return M, np.abs(M)
+    """Return M' and |M|' for products with rows."""
+    M = _fast(M)
+    transposed = sparse.csr_array(M.T) if sparse.issparse(M) else np.ascontiguousarray(M.T)
+    return transposed, abs(transposed)
+
+
+def _fast(M):
+    """Return M dense, unless so few entries are not zero that sparse products are faster."""
+    return M if sparse.issparse(M) and M.nnz <= _DENSE_SHARE * M.shape[0] * M.shape[1] else to_dense(M)
 
 
 def _times(pair, low, high):

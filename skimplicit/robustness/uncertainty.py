@@ -14,7 +14,7 @@ _EPS = np.finfo(float).eps
 
 @dataclass(frozen=True)
 class InputSet:
-    """``{u : down <= u - base <= up}``, for each row; with ``n_changed``, at most so many entries of u differ from base.
+    """``{u : down <= u - base <= up}`` for each row; with ``n_changed``, at most so many entries differ from base.
 
     Parameters
     ----------
