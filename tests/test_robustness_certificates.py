@@ -30,10 +30,10 @@ def test_no_certified_row_is_flipped_and_certificates_grow(q, n_changed):
     Y = rule.predict(X)
     y = classes[(Y[:, 0] > 0).astype(int) if q == 1 else Y.argmax(axis=1)]
     options = {"n_changed": n_changed, "classes": classes}
-    flipped = attack(rule, X, y, 0.1, random_state=0, **options)[1]
+    flipped = attack(rule, X, y, 0.25, random_state=0, **options)[1]
     before = np.zeros(20, dtype=bool)
     for method in ("sensitivity", "mixed-monotone", "lp"):
-        held = certify(rule, X, y, 0.1, method=method, **options)
+        held = certify(rule, X, y, 0.25, method=method, **options)
         assert not np.any(held & flipped) and np.all(held >= before)
         before = held
     assert held.any() and flipped.any()

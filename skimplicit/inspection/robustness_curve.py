@@ -92,7 +92,7 @@ class RobustnessDisplay:
             options = {"classes": found}
             certified[place] = certify(estimator, X, y, radius * scale, method=method, **options).mean()
             success = attack(estimator, X, y, radius * scale, random_state=random_state, **options)[1]
-            attacked[place] = 1 - success.mean()
+            attacked[place] = np.mean(~success)
         return cls(radii, certified, attacked, name=name).plot(ax=ax)
 
     def plot(self, ax=None, *, color=None):
