@@ -29,6 +29,7 @@ FLOORS = {
     "rule": 4,
     "composition": 4,
     "networks": 5,
+    "robustness": 5,
     "training": 5,
     "lifted": 6,
     "estimators": 7,

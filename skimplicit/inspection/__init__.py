@@ -2,10 +2,12 @@
 
 from skimplicit.inspection.column_norms import ColumnNormsDisplay
 from skimplicit.inspection.column_path import ColumnPathDisplay
+from skimplicit.inspection.robustness_curve import RobustnessDisplay
 from skimplicit.inspection.rule_pattern import RulePatternDisplay
 
 __all__ = [
     "ColumnNormsDisplay",
     "ColumnPathDisplay",
+    "RobustnessDisplay",
     "RulePatternDisplay",
 ]

@@ -1,0 +1,122 @@
+"""The picture of certified and attacked accuracy against the radius."""
+
+import numpy as np
+
+from skimplicit.inspection._figure import make_axes
+from skimplicit.robustness import attack, certify
+
+__all__ = ["RobustnessDisplay"]
+
+
+class RobustnessDisplay:
+    """Share of rows that keep their label when inputs move: proved, and left by an attack, against the radius.
+
+    Use :meth:`from_estimator` to make one.
+
+    Parameters
+    ----------
+    radii : ndarray of shape (k,)
+        The radii.
+    certified : ndarray of shape (k,)
+        Certified accuracy at each radius.
+    attacked : ndarray of shape (k,)
+        Accuracy under attack at each radius. The true one is between both.
+    name : str or None
+        Name of the model, for the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        The figure.
+    lines_ : list of matplotlib Line2D
+        Attacked and certified accuracy.
+
+    Examples
+    --------
+    >>> from skimplicit import ImplicitRule
+    >>> from skimplicit.inspection import RobustnessDisplay
+    >>> rule = ImplicitRule(A=[[0.5]], B=[[1.0]], C=[[2.0]], c=[-4.0])
+    >>> display = RobustnessDisplay.from_estimator(rule, [[1.2], [0.5]], [1, 0], [0.1, 0.3], classes=[0, 1])
+    >>> display.certified
+    array([1. , 0.5])
+    """
+
+    def __init__(self, radii, certified, attacked, *, name=None):
+        self.radii = radii
+        self.certified = certified
+        self.attacked = attacked
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, radii, *, scale=1.0, method="auto", classes=None, random_state=None, name=None, ax=None
+    ):
+        """Certify and attack rows at each radius, and draw the shares.
+
+        Parameters
+        ----------
+        estimator : estimator or ImplicitRule
+            As in :func:`skimplicit.robustness.certify`.
+        X : array-like of shape (m, p)
+            Inputs.
+        y : array-like of shape (m,)
+            Labels.
+        radii : array-like of shape (k,)
+            The radii, in multiples of ``scale``.
+        scale : float or array-like of shape (p,)
+            Radius of each input at 1, for instance its standard deviation.
+        method : str
+            As in :func:`skimplicit.robustness.certify`.
+        classes : array-like or None
+            Labels of the outputs of a rule; None for those of the estimator, or 0, 1, ...
+        random_state : int, RandomState instance or None
+            Of the attack.
+        name : str or None
+            Name of the model, for the legend.
+        ax : matplotlib Axes or None
+            Where to draw; None for a new figure.
+
+        Returns
+        -------
+        RobustnessDisplay
+            The display, drawn.
+        """
+        radii, scale = np.asarray(radii, dtype=float), np.asarray(scale, dtype=float)
+        found = getattr(estimator, "classes_", None) if classes is None else classes
+        if found is None:
+            found = np.arange(max(estimator.n_outputs, 2))
+        certified, attacked = np.empty((2, radii.size))
+        for place, radius in enumerate(radii):
+            options = {"classes": found}
+            certified[place] = certify(estimator, X, y, radius * scale, method=method, **options).mean()
+            success = attack(estimator, X, y, radius * scale, random_state=random_state, **options)[1]
+            attacked[place] = np.mean(~success)
+        return cls(radii, certified, attacked, name=name).plot(ax=ax)
+
+    def plot(self, ax=None, *, color=None):
+        """Draw both curves and the gap between them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None
+            Where to draw; None for a new figure.
+        color : str or None
+            Colour of both; None for the next of the axes.
+
+        Returns
+        -------
+        RobustnessDisplay
+            The display.
+        """
+        (self.ax_,) = make_axes(ax, 1, size=(5.2, 3.6))
+        self.figure_ = self.ax_.figure
+        prefix = "" if self.name is None else f"{self.name}: "
+        (upper,) = self.ax_.plot(self.radii, self.attacked, "--", color=color, label=f"{prefix}under attack")
+        (lower,) = self.ax_.plot(self.radii, self.certified, color=upper.get_color(), label=f"{prefix}certified")
+        self.ax_.fill_between(self.radii, self.certified, self.attacked, color=upper.get_color(), alpha=0.15, lw=0)
+        self.lines_ = [upper, lower]
+        self.ax_.set(xlabel="radius", ylabel="share of rows that keep their label", ylim=(0, 1.02))
+        self.ax_.legend()
+        return self

@@ -1,0 +1,174 @@
+"""Certificates of labels: which rows no allowed change can move to another class, and how far that holds."""
+
+import numpy as np
+
+from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds, checked_method, row_blocks
+from skimplicit.robustness.models import open_model
+from skimplicit.robustness.propagation import Propagation
+from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, checked_radius
+
+__all__ = ["certified_radius", "certify"]
+
+# Doublings of the radius before a row counts as certified at any radius that matters.
+_MOST_DOUBLINGS = 40
+
+
+def certify(classifier, X, y, radius, *, n_changed=None, method="auto", classes=None):
+    """Tell which rows keep the label y for every ``|v_j - u_j| <= radius_j``: the margins have positive lower bounds.
+
+    Bounds are on the differences of logits themselves, ``(C_y - C_k) x + (D_y - D_k) u``, which is tighter than to
+    compare bounds on both.
+
+    Parameters
+    ----------
+    classifier : estimator or ImplicitRule
+        A fitted classifier with a ``rule_``, or a rule whose outputs are logits, such as
+        ``skimplicit.networks.from_sklearn`` makes of a perceptron.
+    X : array-like or sparse matrix of shape (m, p)
+        Inputs.
+    y : array-like of shape (m,)
+        Their labels.
+    radius : float or array-like of shape (p,)
+        How far each input may move.
+    n_changed : int or None
+        Only so many inputs change at the same time; None for all.
+    method : {"auto", "sensitivity", "interval", "mixed-monotone", "lp", "sdp"}
+        As in :func:`output_bounds`. The programs are solved only for rows that "mixed-monotone" leaves open.
+    classes : array-like or None
+        Labels of the outputs of a rule; None for 0, 1, ... An output alone is the logit of the second of two.
+
+    Returns
+    -------
+    ndarray of bool of shape (m,)
+        True: proved, for what ``predict`` returns, its tolerance and rounding included. False: not proved, or the
+        prediction at the row itself is another label.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above or nothing is certified about the rule.
+    TypeError
+        If the model is not a classifier.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimplicit import ImplicitRule
+    >>> from skimplicit.robustness import certify
+    >>> rule = ImplicitRule(A=[[0.5]], B=[[1.0]], C=[[2.0]], c=[-4.0])  # 1 where 4 relu(u) > 4
+    >>> certify(rule, [[1.2], [1.05], [0.0]], [1, 1, 0], radius=0.1)
+    array([ True, False,  True])
+    """
+    labelled = _Labelled(classifier, X, y, n_changed, method, classes)
+    return labelled.certified(checked_radius(radius, labelled.opened.rule.n_inputs)[None], np.arange(labelled.m))
+
+
+def certified_radius(
+    classifier, X, y, *, scale=None, start=1.0, rtol=1e-3, n_changed=None, method="auto", classes=None
+):
+    """Return the largest r, by bisection, for which each row is certified at the radius ``r scale_j``.
+
+    Parameters
+    ----------
+    classifier, X, y : estimator or ImplicitRule, array-like (m, p), array-like (m,)
+        As in :func:`certify`.
+    scale : float or array-like of shape (p,) or None
+        The radius of each input at r = 1; None for ones.
+    start : float
+        First radius to try.
+    rtol : float
+        Relative accuracy of r.
+    n_changed : int or None
+        Only so many inputs change at the same time; None for all.
+    method : {"auto", "sensitivity", "interval", "mixed-monotone", "lp", "sdp"}
+        As in :func:`output_bounds`.
+    classes : array-like or None
+        Labels of the outputs of a rule.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        A radius at which the row was certified; 0 where its label is not y or nothing is certified. Rows still
+        certified at ``start`` times 2^40 (nothing leads to another label) get infinity.
+
+    Raises
+    ------
+    ValueError
+        As :func:`certify`; if ``start`` or ``rtol`` is not positive.
+
+    Examples
+    --------
+    >>> from skimplicit import ImplicitRule
+    >>> from skimplicit.robustness import certified_radius
+    >>> rule = ImplicitRule(A=[[0.5]], B=[[1.0]], C=[[2.0]], c=[-4.0])  # 1 where 4 relu(u) > 4
+    >>> certified_radius(rule, [[1.25], [0.0]], [1, 1]).round(3)
+    array([0.25, 0.  ])
+    """
+    for name, value in (("start", start), ("rtol", rtol)):
+        if not (np.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be positive, got {value!r}.")
+    labelled = _Labelled(classifier, X, y, n_changed, method, classes)
+    scale = checked_radius(1.0 if scale is None else scale, labelled.opened.rule.n_inputs)
+    low, high = np.zeros(labelled.m), np.full(labelled.m, float(start))
+
+    def test(rows):
+        held = labelled.certified(high[rows, None] * scale, rows)
+        return rows[held], rows[~held]
+
+    correct = labelled.certified(np.zeros((1, scale.size)), np.arange(labelled.m))  # by more than rounding
+    growing = np.flatnonzero(correct)
+    for _ in range(_MOST_DOUBLINGS):
+        growing, _ = test(growing)
+        low[growing] = high[growing]
+        high[growing] *= 2
+    low[growing] = np.inf
+    active = np.flatnonzero(correct & np.isfinite(low))
+    ends = high.copy()
+    while active.size:
+        high[active] = (low[active] + ends[active]) / 2
+        held, left = test(active)
+        low[held] = high[held]
+        ends[left] = high[left]
+        # A row that is certified nowhere near ``start`` ends at 0 when its radius has lost all meaning.
+        open_ = (ends - low > rtol * ends) & (ends > start * 2.0**-_MOST_DOUBLINGS)
+        active = active[open_[active]]
+    return low
+
+
+class _Labelled:
+    """Rows with labels, prepared to be certified at one radius after another."""
+
+    def __init__(self, classifier, X, y, n_changed, method, classes):
+        self.opened = open_model(classifier, classes, labelled=True)
+        rule = self.opened.rule
+        self.method, self.n_changed = checked_method(method, rule), checked_n_changed(n_changed)
+        self.X = rule._check_inputs(X)
+        self.m = self.X.shape[0]
+        self.codes = self.opened.label_codes(y, self.m)
+        # A row that has another label already needs no bound.
+        self.correct = self.opened.labels(rule.predict(self.opened.cut(self.X))) == self.codes
+        self.propagation = Propagation(rule)
+        self.readouts = {code: Readout.of(rule, self.opened.margins_of(code)) for code in np.unique(self.codes)}
+
+    def certified(self, radius, rows):
+        """Return the mask of the given rows that are certified at a radius, (1, p) or one for each of them."""
+        mask = np.zeros(rows.size, dtype=bool)
+        for code, readout in self.readouts.items():
+            places = np.flatnonzero((self.codes[rows] == code) & self.correct[rows])
+            for block in row_blocks(places.size, self.opened.rule):
+                chosen = places[block]
+                reach = radius if radius.shape[0] == 1 else radius[chosen]
+                inputs = InputSet.around(self.X[rows[chosen]], reach, self.n_changed, self.opened.limits)
+                mask[chosen] = self._positive(inputs, readout)
+        return mask
+
+    def _positive(self, inputs, readout):
+        """Tell for which rows all combinations of the readout are proved to be positive."""
+        lower, _, box = cheap_bounds(self.propagation, inputs, readout, self.method)
+        mask = np.all(lower > 0, axis=1)
+        if self.method not in ("lp", "sdp"):
+            return mask
+        for row in np.flatnonzero(~mask):
+            programs = RowPrograms(self.opened.rule, inputs, box, readout, row, self.method)
+            mask[row] = all(programs.maximum(k, -1.0) < 0 for k in np.flatnonzero(lower[row] <= 0))
+        return mask

@@ -1,0 +1,238 @@
+"""Bounds hold for every input of the set, tighten from method to method, and refuse what they cannot prove."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import make_classification
+from sklearn.exceptions import NotFittedError
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
+from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, max_pool, softmax
+from skimplicit.networks import feedforward, from_sklearn
+from skimplicit.robustness import attack, lipschitz_bound, output_bounds
+from skimplicit.robustness.uncertainty import InputSet
+from skimplicit.wellposedness import block_norms, perron_frobenius
+
+METHODS = ("sensitivity", "interval", "mixed-monotone", "lp")
+CUSTOM = Activation("own", np.sin, lambda Z, X: np.cos(Z), -1.0, 1.0)
+PHIS = [*ACTIVATIONS.values(), CUSTOM, BlockActivation([("relu", 2), (max_pool(2), 2), ("silu", 1), (softmax(3), 3)])]
+
+
+def random_rule(phi, seed=0, kind="full", rate=0.9, n=8, p=3, q=2):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(n, n))
+    if kind == "reducible":
+        A = np.triu(A)
+    A *= rate / perron_frobenius(block_norms(A, phi.lipschitz, phi.groups))
+    if kind == "sparse":
+        A = sparse.csr_array(A * (rng.random(A.shape) < 0.3))
+    B, C, D = (rng.normal(size=s) for s in ((n, p), (q, n), (q, p)))
+    return ImplicitRule(A, B, C, D, b=rng.normal(size=n), c=rng.normal(size=q), activation=phi)
+
+
+def outputs_in_set(rule, U, radius, n_changed, rng):
+    inputs = InputSet.around(U, np.broadcast_to(radius, rule.n_inputs), n_changed)
+    found = [inputs.base] + [inputs.sample(rng) for _ in range(60)]
+    for _ in range(2):
+        target = rule.predict(U) + rng.normal(size=(U.shape[0], rule.n_outputs)) * 1e3
+        found.append(attack(rule, U, target, radius, n_changed=n_changed, n_starts=2, max_iter=4, random_state=0)[0])
+    return rule.predict(np.vstack(found)).reshape(len(found), U.shape[0], -1)
+
+
+@pytest.mark.parametrize("kind, n_changed", [("full", None), ("reducible", 1), ("sparse", 2)])
+@pytest.mark.parametrize("phi", PHIS, ids=lambda phi: phi.name)
+def test_sound_and_ordered(phi, n_changed, kind):
+    rule = random_rule(phi, kind=kind)
+    rng = np.random.default_rng(1)
+    U, radius = rng.normal(size=(3, 3)), np.array([0.5, 0.0, 2.0])
+    Y = outputs_in_set(rule, U, radius, n_changed, rng)
+    bounds = [output_bounds(rule, U, radius, n_changed=n_changed, method=method) for method in METHODS]
+    for lower, upper in bounds:
+        assert np.all(lower <= Y) and np.all(Y <= upper)
+    for loose, tight in ((0, 1), (0, 2), (2, 3)):
+        assert np.all(bounds[tight][0] >= bounds[loose][0]) and np.all(bounds[tight][1] <= bounds[loose][1])
+
+
+@pytest.mark.parametrize("rate", [0.3, 0.999])
+def test_negative_loops_far_outside_the_norm_ball(rate):
+    for name in ("relu", "tanh", "softplus"):
+        rule = random_rule(ACTIVATIONS[name], rate=rate)
+        A = rule.A.copy()
+        A[np.diag_indices(8)] = np.minimum(A.diagonal(), 0) - np.arange(1, 9)
+        rule = ImplicitRule(A, rule.B, rule.C, rule.D, activation=name)
+        assert not rule.is_well_posed() and rule.inf_norm > 8
+        U = np.random.default_rng(0).normal(size=(2, 3))
+        Y = outputs_in_set(rule, U, 0.5, None, np.random.default_rng(0))
+        for method in METHODS:
+            lower, upper = output_bounds(rule, U, 0.5, method=method)
+            assert np.all(lower <= Y) and np.all(Y <= upper)
+
+
+def test_monotone_in_a_metric_only():
+    rng = np.random.default_rng(0)
+    skew = np.triu(rng.normal(size=(6, 6)), 1) * 2
+    rule = ImplicitRule(skew - skew.T, rng.normal(size=(6, 2)), rng.normal(size=(1, 6)), activation="relu")
+    assert rule.well_posedness().condition.name == "MONOTONE"
+    U = rng.normal(size=(2, 2))
+    Y = outputs_in_set(rule, U, 0.1, None, rng)
+    for method in METHODS:
+        lower, upper = output_bounds(rule, U, 0.1, method=method)
+        assert np.all(lower <= Y) and np.all(Y <= upper)
+    step = rng.normal(size=(50, 2))
+    moved = np.linalg.norm(rule.predict(step) - rule.predict(0 * step), axis=1) / np.linalg.norm(step, axis=1)
+    assert moved.max() <= lipschitz_bound(rule, 2)
+
+
+def test_two_dimensional_example():
+    A, B = [[-0.25, -0.25], [0.75, -0.25]], [[0.5, 1.0], [1.0, 0.5]]
+    rule, centre, radius = ImplicitRule(A=A, B=B, C=np.eye(2)), [[1 / 6, 1.5]], [1 / 6, 0.5]
+    lower, upper = output_bounds(rule, centre, radius, method="mixed-monotone")
+    assert lower == pytest.approx(np.array([[0.3939, 0.6364]]), abs=5e-5)
+    assert upper == pytest.approx(np.array([[1.6061, 2.0303]]), abs=5e-5)
+    lower, upper = output_bounds(rule, centre, radius, method="interval")
+    assert lower == pytest.approx(np.array([[0.0, 0.0]]), abs=5e-5)
+    assert upper == pytest.approx(np.array([[2.1667, 2.9583]]), abs=5e-5)
+    lower, upper = output_bounds(rule, centre, radius, method="sensitivity")
+    assert lower == pytest.approx(np.array([[-0.4444, -0.6667]]), abs=5e-5)
+    assert upper == pytest.approx(np.array([[2.4444, 3.3333]]), abs=5e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_zero_radius_is_the_prediction(method):
+    rule = random_rule(ACTIVATIONS["tanh"])
+    U = np.random.default_rng(0).normal(size=(3, 3))
+    for options in ({"radius": 0.0}, {"radius": 1.0, "n_changed": 0}):
+        lower, upper = output_bounds(rule, U, method=method, **options)
+        assert np.allclose(lower, rule.predict(U), atol=1e-7) and np.allclose(upper, rule.predict(U), atol=1e-7)
+
+
+def test_linear_program_is_exact_where_every_state_is_settled():
+    rule = random_rule(ACTIVATIONS["identity"])
+    A, B, C, D = rule.A, rule.B, rule.C, rule.D
+    J = C @ np.linalg.solve(np.eye(8) - A, B) + D
+    U = np.random.default_rng(0).normal(size=(2, 3))
+    lower, upper = output_bounds(rule, U, 0.7, method="lp")
+    assert np.allclose(upper - rule.predict(U), 0.7 * np.abs(J).sum(axis=1), rtol=1e-6)
+    lower, upper = output_bounds(rule, U, 0.7, method="lp", n_changed=1)
+    assert np.allclose(rule.predict(U) - lower, 0.7 * np.abs(J).max(axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("phi", ["relu", "leaky_relu", BlockActivation([("relu", 2), ("identity", 2)])], ids=str)
+@pytest.mark.parametrize("n_changed", [None, 1])
+def test_semidefinite_program(phi, n_changed):
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(4, 4))
+    A *= 0.8 / np.abs(A).sum(axis=1).max()
+    rule = ImplicitRule(A, rng.normal(size=(4, 2)), rng.normal(size=(1, 4)), b=rng.normal(size=4), activation=phi)
+    U = rng.normal(size=(2, 2))
+    Y = outputs_in_set(rule, U, 0.5, n_changed, rng)
+    lower, upper = output_bounds(rule, U, 0.5, method="sdp", n_changed=n_changed)
+    low, high = output_bounds(rule, U, 0.5, method="lp", n_changed=n_changed)
+    assert np.all(lower <= Y) and np.all(Y <= upper)
+    assert np.all(lower >= low) and np.all(upper <= high)
+
+
+def test_deep_network_with_norms_above_one():
+    rng = np.random.default_rng(0)
+    rule = feedforward([rng.normal(size=s) * 2 for s in ((6, 3), (6, 6), (6, 6), (2, 6))])
+    assert rule.inf_norm > 5
+    U = rng.normal(size=(3, 3))
+    Y = outputs_in_set(rule, U, 0.1, None, rng)
+    for method in METHODS:
+        lower, upper = output_bounds(rule, U, 0.1, method=method)
+        assert np.all(lower <= Y) and np.all(Y <= upper)
+
+
+def test_pipeline_estimator_and_rule_agree():
+    X, y = make_classification(120, 6, random_state=0)
+    network = make_pipeline(StandardScaler(), MLPClassifier((8,), alpha=1.0, max_iter=2000, random_state=0)).fit(X, y)
+    lower, upper = output_bounds(from_sklearn(network), X, 0.05)
+    logits = np.log(network.predict_proba(X)[:, 1] / network.predict_proba(X)[:, 0])
+    assert np.all(lower[:, 0] <= logits + 1e-9) and np.all(logits <= upper[:, 0] + 1e-9)
+    model = ImplicitClassifier(n_hidden=4, max_iter=10, tol=1e-2, random_state=0).fit(X, y)
+    assert np.array_equal(output_bounds(model, X, 0.1), output_bounds(model.rule_, X, 0.1))
+
+
+class Cutting:
+    """An estimator that cuts its inputs."""
+
+    class Range:
+        lower, upper = np.zeros(3), np.ones(3)
+
+    def __init__(self, rule):
+        self.rule_, self._input_range = rule, self.Range
+
+    def clipped_rule(self):
+        raise AssertionError("not needed where the range is known")
+
+    def predict(self, U):
+        return self.rule_.predict(np.clip(U, 0.0, 1.0))
+
+
+def test_box_is_cut_where_the_model_cuts():
+    model = Cutting(random_rule(ACTIVATIONS["relu"]))
+    U = np.array([[0.5, -0.5, 3.0], [0.0, 1.0, 0.5]])
+    rng = np.random.default_rng(0)
+    for n_changed in (None, 2):
+        V = InputSet.around(U, np.full(3, 0.8), n_changed)
+        Y = np.stack([model.predict(V.sample(rng)) for _ in range(100)])
+        for method in METHODS:
+            lower, upper = output_bounds(model, U, 0.8, n_changed=n_changed, method=method)
+            assert np.all(lower <= Y) and np.all(Y <= upper)
+        free_lower, free_upper = output_bounds(model.rule_, np.clip(U, 0, 1), 0.8, n_changed=n_changed)
+        assert np.all(lower >= free_lower) and np.all(upper <= free_upper)
+        found, _ = attack(model, U, model.predict(U) + 10.0, 0.8, n_changed=n_changed, random_state=0)
+        assert np.all(np.abs(found - U) <= 0.8 + 1e-12)
+        assert n_changed is None or np.all(np.count_nonzero(found != U, axis=1) <= n_changed)
+
+
+@pytest.mark.parametrize("norm, order", [("inf", np.inf), (1, 1), (2, 2)])
+@pytest.mark.parametrize("phi", PHIS, ids=lambda phi: phi.name)
+def test_lipschitz_bound(norm, order, phi):
+    rule = random_rule(phi)
+    rng = np.random.default_rng(0)
+    U, V = rng.normal(size=(2, 300, 3))
+    V = U + (V - U) * rng.choice([1e-3, 1.0], size=(300, 1))
+    moved = np.linalg.norm(rule.predict(U) - rule.predict(V), order, axis=1)
+    assert np.all(moved <= lipschitz_bound(rule, norm) * np.linalg.norm(U - V, order, axis=1) + 1e-8)
+
+
+def test_lipschitz_bound_of_layers_is_at_most_the_product_of_their_norms():
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=s) for s in ((5, 3), (4, 5), (2, 4))]
+    product = np.prod([np.linalg.norm(W, 2) for W in weights])
+    assert lipschitz_bound(feedforward(weights), 2) <= product * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({"radius": -1.0}, ValueError, "radius"),
+        ({"radius": [1.0, 2.0]}, ValueError, "radius"),
+        ({"radius": np.nan}, ValueError, "radius"),
+        ({"radius": "a"}, ValueError, "radius"),
+        ({"n_changed": -1}, ValueError, "n_changed"),
+        ({"n_changed": 1.5}, TypeError, "n_changed"),
+        ({"norm": 2}, ValueError, "norm"),
+        ({"method": "magic"}, ValueError, "method"),
+        ({"method": "sdp"}, ValueError, "tanh"),
+    ],
+)
+def test_bad_arguments_are_named(options, error, message):
+    rule = random_rule(ACTIVATIONS["tanh"])
+    with pytest.raises(error, match=message):
+        output_bounds(rule, np.zeros((1, 3)), **{"radius": 1.0, **options})
+
+
+def test_models_without_a_bound_are_refused():
+    with pytest.raises(ValueError, match="No bound is known"):
+        output_bounds(ImplicitRule([[2.0]], [[1.0]], [[1.0]]), [[0.0]], 1.0)
+    with pytest.raises(TypeError, match="MLPClassifier"):
+        output_bounds(MLPClassifier(), [[0.0]], 1.0)
+    with pytest.raises(NotFittedError):
+        output_bounds(ImplicitRegressor(), [[0.0]], 1.0)
+    with pytest.raises(ValueError, match="norm"):
+        lipschitz_bound(random_rule(ACTIVATIONS["relu"]), 3)

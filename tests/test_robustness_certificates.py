@@ -1,0 +1,131 @@
+"""Certified labels hold under attack, attacks stay inside, and proofs of monotony agree with differences."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skimplicit import ImplicitRule
+from skimplicit.robustness import attack, certified_radius, certify, is_monotone, monotone_directions
+
+LABELS = np.array(["a", "b", "c"])
+
+
+def random_rule(seed, q=3, activation="relu"):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(6, 6))
+    A *= 0.8 / np.abs(A).sum(axis=1, keepdims=True)
+    return ImplicitRule(
+        A, rng.normal(size=(6, 3)), rng.normal(size=(q, 6)), b=rng.normal(size=6), activation=activation
+    )
+
+
+@pytest.mark.parametrize("n_changed", [None, 1])
+@pytest.mark.parametrize("q", [1, 3])
+def test_no_certified_row_is_flipped_and_certificates_grow(q, n_changed):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    rule = random_rule(0, q)
+    rule = replace(rule, c=-np.median(rule.predict(X), axis=0))
+    classes = LABELS[: max(q, 2)]
+    Y = rule.predict(X)
+    y = classes[(Y[:, 0] > 0).astype(int) if q == 1 else Y.argmax(axis=1)]
+    options = {"n_changed": n_changed, "classes": classes}
+    flipped = attack(rule, X, y, 0.25, random_state=0, **options)[1]
+    before = np.zeros(20, dtype=bool)
+    for method in ("sensitivity", "mixed-monotone", "lp"):
+        held = certify(rule, X, y, 0.25, method=method, **options)
+        assert not np.any(held & flipped) and np.all(held >= before)
+        before = held
+    assert held.any() and flipped.any()
+    wrong = classes[(np.searchsorted(classes, y) + 1) % classes.size]
+    assert not certify(rule, X, wrong, 0.1, **options).any()
+
+
+def test_radius_is_certified_and_nearly_the_largest():
+    rule = random_rule(1)
+    X = np.random.default_rng(0).normal(size=(8, 3))
+    y = rule.predict(X).argmax(axis=1)
+    radius = certified_radius(rule, X, y)
+    assert np.all(radius > 0)
+    for row, r in enumerate(radius):
+        assert certify(rule, X[[row]], y[[row]], r).all()
+        assert not certify(rule, X[[row]], y[[row]], 1.01 * r).any()
+
+
+def test_radius_without_a_path_is_infinite():
+    rule = ImplicitRule([[0.5]], [[0.0]], [[1.0]], c=[1.0])
+    assert np.array_equal(certified_radius(rule, [[0.0], [0.0]], [1, 0]), [np.inf, 0.0])
+
+
+@pytest.mark.parametrize("n_changed", [None, 2])
+def test_attack_stays_inside_and_repeats(n_changed):
+    rule = random_rule(2)
+    X = np.random.default_rng(0).normal(size=(10, 3))
+    y = rule.predict(X).argmax(axis=1)
+    options = {"n_changed": n_changed, "classes": range(3), "random_state": 0, "relaxation": True}
+    found, success = attack(rule, X, y, [0.5, 0.0, 1.0], **options)
+    assert np.all(np.abs(found - X) <= np.array([0.5, 0.0, 1.0]) + 1e-12)
+    assert n_changed is None or np.all(np.count_nonzero(found != X, axis=1) <= n_changed)
+    assert np.array_equal(success, rule.predict(found).argmax(axis=1) != y)
+    assert np.array_equal(found, attack(rule, X, y, [0.5, 0.0, 1.0], **options)[0])
+
+
+def test_attack_of_a_linear_rule_is_the_best_there_is():
+    rule = random_rule(3, activation="identity")
+    X = np.zeros((1, 3))
+    J = rule.C @ np.linalg.solve(np.eye(6) - rule.A, rule.B)
+    found, _ = attack(rule, X, rule.predict(X) - [[1e6, 0.0, 0.0]], 0.5, random_state=0)
+    assert np.allclose(found, 0.5 * np.sign(J[0]))
+
+
+def signed_rule(seed, activation):
+    """A rule that rises with input 0 and falls with input 1, by states of both signs."""
+    rng = np.random.default_rng(seed)
+    s = rng.choice([-1, 1], size=6)
+    A = np.abs(rng.normal(size=(6, 6))) * np.outer(s, s)
+    A[np.diag_indices(6)] *= rng.choice([-1, 1], size=6)
+    A *= 0.8 / np.abs(A).sum(axis=1, keepdims=True)
+    B = np.column_stack([s * rng.random(6), -s * rng.random(6), rng.normal(size=6)])
+    return ImplicitRule(A, B, [s * rng.random(6)], [[0.3, -0.2, 0.0]], b=rng.normal(size=6), activation=activation)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "softplus"])
+def test_signs_are_proved_and_true(activation):
+    rule = signed_rule(0, activation)
+    assert [is_monotone(rule, j) for j in range(3)] == [1, -1, 0]
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(500, 3)) * 3
+    for j, sign in ((0, 1), (1, -1)):
+        V = U.copy()
+        V[:, j] += rng.exponential(size=500)
+        assert np.all(sign * (rule.predict(V) - rule.predict(U)) >= -1e-8)
+
+
+def test_not_proved():
+    assert is_monotone(signed_rule(0, "silu"), 0) == 0
+    rule = ImplicitRule([[0.0]], [[1.0]], [[1.0], [-1.0]])
+    assert [is_monotone(rule, 0), is_monotone(rule, 0, output=0), is_monotone(rule, 0, output=1)] == [0, 1, -1]
+    assert is_monotone(ImplicitRule([[1.5]], [[1.0]], [[1.0]]), 0) == 0  # not well posed
+
+
+def test_without_a_path_both_directions_hold():
+    rule = ImplicitRule([[0.0, 0.0], [0.0, 0.5]], [[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0]])
+    assert monotone_directions(rule, 0) == (True, True) and is_monotone(rule, 1) == 1
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda rule: certify(rule, np.zeros((1, 3)), [7], 0.1), ValueError, "y has labels"),
+        (lambda rule: certify(rule, np.zeros((1, 3)), [0, 1], 0.1), ValueError, "y must have shape"),
+        (lambda rule: certify(rule, np.zeros((1, 3)), [0], 0.1, classes=[0, 1]), ValueError, "classes"),
+        (lambda rule: certified_radius(rule, np.zeros((1, 3)), [0], start=0), ValueError, "start"),
+        (lambda rule: attack(rule, np.zeros((1, 3)), [[0.0]], 0.1), ValueError, "y must be finite"),
+        (lambda rule: attack(rule, np.zeros((1, 3)), [0], 0.1, classes=range(3), n_starts=0), ValueError, "n_starts"),
+        (lambda rule: is_monotone(rule, 3), ValueError, "j must be"),
+        (lambda rule: is_monotone(rule, 0.5), TypeError, "j must be"),
+    ],
+)
+def test_bad_arguments_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call(random_rule(0))
