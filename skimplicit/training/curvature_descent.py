@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
-from skimplicit.training.descent import LOOSE, TIGHT, TOL_SHARE, VISIBLE_SHARE, DescentRun
+from skimplicit.training.descent import TIGHT, TOL_SHARE, VISIBLE_SHARE, DescentRun
 from skimplicit.training.gauss_newton import GaussNewton, working_set
 
 __all__ = ["ENTRIES_PER_ROW", "MOST_VARIABLES", "CurvatureRun", "is_small"]
@@ -17,6 +17,8 @@ MOST_VARIABLES, ENTRIES_PER_ROW = 900, 8
 # Damping of the first step, what an accepted first try and a refused one multiply it by, and its limits.
 _DAMPING, _LESS, _MORE = 1e-3, 0.3, 5.0
 _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-7, 1e10
+# Tolerance of the states at the start of a stage: a loose readout of a warm start would hide that J rises.
+_FIRST_TOL = 1e-5
 
 
 def is_small(n_hidden, n_inputs):
@@ -61,7 +63,7 @@ class CurvatureRun(DescentRun):
             return super().run(position, stage, W, b, start)
         if self.curvature is None:
             self.curvature = GaussNewton(self.objective)
-        tol = LOOSE
+        tol = _FIRST_TOL
         current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
         adjoint = None
         for _ in range(stage.max_iter):
@@ -77,7 +79,7 @@ class CurvatureRun(DescentRun):
                     self.correct(position, current.objective)
                     continue
                 return current, True
-            decrease = (current.objective - new.objective) / abs(current.objective)
+            decrease = (current.objective - new.objective) / abs(current.objective) if current.objective else 0.0
             current = new
             tol = min(tol, max(TOL_SHARE * decrease, TIGHT))
             self.record(position, current)
