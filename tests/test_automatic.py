@@ -42,7 +42,9 @@ def test_attributes_hang_together():
     model = FITTED
     assert np.all(np.diff(model.alphas_) > 0)
     assert model.alphas_.shape == model.heldout_scores_.shape
-    assert model.is_linear_ or model.alpha_ == model.alphas_[np.argmax(model.heldout_scores_)]
+    if not model.is_linear_:  # the choice smooths the scores: the chosen one is near the best
+        (chosen,) = model.heldout_scores_[model.alphas_ == model.alpha_]
+        assert chosen >= model.heldout_scores_.max() - 0.01
     assert model.heldout_prediction_.shape == Y.shape and np.isfinite(model.heldout_prediction_).all()
     assert model.heldout_score_ <= 1 and model.heldout_scores_.max() <= 1
     fixed = ImplicitRegressor(n_hidden=3, alpha=0.1, max_iter=6, tol=0.1).fit(X, Y)
