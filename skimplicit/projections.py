@@ -51,7 +51,7 @@ def project_rows_l1(A, radius, weights=None):
     if outside.size == 0:
         return P
     magnitude, w = magnitude[outside], w[outside]
-    theta = _soft_threshold_levels(magnitude, w, radius)
+    theta = np.maximum(_soft_threshold_levels(magnitude, w, radius), 0.0)  # of a row on the bound, rounding is all
     shrunk = np.maximum(magnitude - theta[:, None] * w, 0.0)
     over = ~_is_inside(w * shrunk, radius)
     total = (w * shrunk).sum(axis=1)[over]

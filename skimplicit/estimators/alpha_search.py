@@ -146,8 +146,8 @@ class RidgePathMixin(FoldsMixin):
 def _held_out_losses(model, X, y, sample_weight, encoded, exponent, train, test, alphas, sample_losses):
     """Return the mean held-out loss at each ridge along the path on one fold, and whether a callback asks to stop.
 
-    Losses are those of targets in units of 2^exponent. Ridges that the path did not come to before a callback stopped it
-    have NaN for a loss.
+    Losses are those of targets in units of 2^exponent; NaN for ridges that the path did not come to before a callback
+    stopped it.
     """
     targets = encoded.weighted(row_counts(train, X.shape[0]))
     task = model._make_task(X, targets)

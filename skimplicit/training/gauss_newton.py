@@ -131,9 +131,9 @@ class GaussNewton:
         slopes = np.repeat(slopes, r, axis=0) if r > 1 else slopes
         A = evaluation.point.W[:, :n]
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
-        return (
-            adjoint(A, slopes, forcing, tol=10 * evaluation.tol, floor=floor).states.reshape(m, r, n).transpose(2, 1, 0)
-        )
+        tol = 10 * evaluation.tol
+        S = adjoint(A, slopes, forcing, rtol=tol, atol=tol * floor).states
+        return S.reshape(m, r, n).transpose(2, 1, 0)
 
 
 def _eliminated(gram, P, ridge):
