@@ -1,7 +1,7 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 
@@ -14,10 +14,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skimplicit.activations import Activation, get_activation
+from skimplicit.activations import get_activation
 from skimplicit.composition import average, cascade
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES, fit_automatically
 from skimplicit.estimators.callbacks import CallbackBridge
+from skimplicit.estimators.choices import Choices
 from skimplicit.estimators.clipping import clip_rule
 from skimplicit.estimators.custom_constraints import in_user_units
 from skimplicit.estimators.failed_fit import unchanged_on_failure
@@ -34,41 +35,16 @@ from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import make_curvature_solver, make_solver
-from skimplicit.training import Constraints, Stage, TrainingMethod, TrainingTask
+from skimplicit.training import Constraints, Stage, TrainingTask
 from skimplicit.training.continuation import continuation, random_weights
 
-__all__ = ["Choices", "ImplicitEstimator"]
+__all__ = ["ImplicitEstimator"]
 
 
 # A smaller budget, of inputs divided by their deviations, would put the squares of states out of the range of numbers.
 _LEAST_BUDGET = 1e-60
 # Training that runs out of iterations is worth a warning when the last ones still lowered the objective by this share.
 _RECENT, _UNFINISHED = 10, 0.02
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What policy strings among the parameters stand for.
-
-    Parameters
-    ----------
-    activation : Activation
-        phi.
-    structure : ndarray of bool of shape (n, n) or None
-        Entries of A that may be non-zero.
-    direct : bool
-        Whether there is a direct term D.
-    method : TrainingMethod
-        How to train.
-    solver : object or None
-        Solver of the equilibrium block; None for a method that has none.
-    """
-
-    activation: Activation
-    structure: np.ndarray | None
-    direct: bool
-    method: TrainingMethod
-    solver: object
 
 
 class ImplicitEstimator(
@@ -190,6 +166,8 @@ class ImplicitEstimator(
         if fitted is None:
             fitted = self._fit_at_ridge(chosen, X, targets, bridge)
         bridge.close(fitted.rules)
+        self.validation_scores_ = fitted.scores if chosen.method.holds_out else None
+        self.best_validation_score_ = float(fitted.scores.max()) if fitted.scores.size else None
         attributes = {**held_out, **self._fitted_attributes(targets, limits, fitted.rules)}
         self._store(fitted.task.objective.samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
         return self
@@ -216,10 +194,6 @@ class ImplicitEstimator(
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.validation_scores_ = self.best_validation_score_ = None
-        if chosen.method.holds_out:
-            self.validation_scores_ = result.scores
-            self.best_validation_score_ = float(result.scores.max()) if result.scores.size else None
         return averaged(task, results)
 
     def _fitted_attributes(self, targets, limits, rules):

@@ -1,6 +1,6 @@
 """From cross-fitted members to the estimator's rule: the members trained on, on all rows, and averaged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -34,6 +34,8 @@ class Averaged:
         Iterations.
     choice : CrossFit or None
         What came of cross-fitting; None at a given ridge.
+    scores : ndarray
+        Scores of the first member on samples that its method has held out; empty without any.
     """
 
     rules: tuple
@@ -42,6 +44,7 @@ class Averaged:
     stages: np.ndarray
     n_iter: int
     choice: object = None
+    scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def averaged(task, results, choice=None):
@@ -72,6 +75,7 @@ def averaged(task, results, choice=None):
         stages=np.concatenate(stages),
         n_iter=sum(result.n_iter for result in results) + (0 if choice is None else choice.n_iter),
         choice=choice,
+        scores=results[0].scores,
     )
 
 
