@@ -4,7 +4,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from skimplicit.parameters import Parameter
 from skimplicit.training.base import TrainingMethod
-from skimplicit.training.curvature_descent import ENTRIES_PER_ROW, MOST_VARIABLES, CurvatureRun, is_small
+from skimplicit.training.curvature_descent import ENTRIES_PER_ROW, MOST_READOUT, MOST_VARIABLES, CurvatureRun, is_small
 from skimplicit.training.descent import DescentRun
 
 __all__ = ["BlockCoordinateDescent"]
@@ -33,8 +33,8 @@ class BlockCoordinateDescent(TrainingMethod):
             "auto",
             '{"auto", "curvature", "matching"}',
             "The equilibrium block. Auto takes the curvature block where it has at most "
-            f"{MOST_VARIABLES} variables, n (p + 1) and up to {ENTRIES_PER_ROW} entries in each row of A, and where "
-            "there are neither a column budget nor custom constraints.",
+            f"{MOST_VARIABLES} variables, n (p + 1) and up to {ENTRIES_PER_ROW} entries in each row of A, where the "
+            f"readout has at most {MOST_READOUT} weights, and where there are neither a column budget nor custom constraints.",
             [StrOptions({"auto", "curvature", "matching"})],
         )
     }
@@ -47,6 +47,6 @@ class BlockCoordinateDescent(TrainingMethod):
 
     def path_iterations(self, n_hidden, n_inputs, task):
         """See :meth:`TrainingMethod.path_iterations <skimplicit.training.TrainingMethod.path_iterations>`."""
-        small = is_small(n_hidden, n_inputs) and task.constraints.custom is None
+        small = is_small(n_hidden, n_inputs, task.objective.samples.n_outputs) and task.constraints.custom is None
         curvature = self.block == "curvature" or (self.block == "auto" and small)
         return (12, 5) if curvature else super().path_iterations(n_hidden, n_inputs, task)

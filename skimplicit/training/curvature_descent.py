@@ -8,11 +8,13 @@ from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
 from skimplicit.training.descent import TIGHT, TOL_SHARE, VISIBLE_SHARE, DescentRun
 from skimplicit.training.gauss_newton import GaussNewton, working_set
 
-__all__ = ["ENTRIES_PER_ROW", "MOST_VARIABLES", "CurvatureRun", "is_small"]
+__all__ = ["ENTRIES_PER_ROW", "MOST_READOUT", "MOST_VARIABLES", "CurvatureRun", "is_small"]
 
 # Variables of the curvature block up to which it is the better choice, counted with the entries of A that are in use at
 # a time; measured in ``benchmarks/README.md``. Beyond, a step costs more than it saves.
 MOST_VARIABLES, ENTRIES_PER_ROW = 900, 8
+# Weights of the readout, q (n + p + 1), up to which they are eliminated from it in a step.
+MOST_READOUT = 600
 
 # Damping of the first step, what an accepted first try and a refused one multiply it by, and its limits.
 _DAMPING, _LESS, _MORE = 1e-3, 0.3, 5.0
@@ -21,20 +23,21 @@ _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-7, 1e10
 _FIRST_TOL = 1e-5
 
 
-def is_small(n_hidden, n_inputs):
-    """Tell whether the curvature block of n states and p inputs has at most ``MOST_VARIABLES`` variables.
+def is_small(n_hidden, n_inputs, n_outputs):
+    """Tell whether a step with the curvature block costs less than it saves.
 
     Parameters
     ----------
-    n_hidden, n_inputs : int
-        Numbers n of states and p of inputs.
+    n_hidden, n_inputs, n_outputs : int
+        Numbers n of states, p of inputs and q of outputs.
 
     Returns
     -------
     bool
-        Whether it has.
+        Whether it has at most ``MOST_VARIABLES`` variables, and the readout at most ``MOST_READOUT`` weights.
     """
-    return n_hidden * (n_inputs + 1 + min(n_hidden, ENTRIES_PER_ROW)) <= MOST_VARIABLES
+    variables = n_hidden * (n_inputs + 1 + min(n_hidden, ENTRIES_PER_ROW))
+    return variables <= MOST_VARIABLES and n_outputs * (n_hidden + n_inputs + 1) <= MOST_READOUT
 
 
 class CurvatureRun(DescentRun):
@@ -59,7 +62,7 @@ class CurvatureRun(DescentRun):
         """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
         n, N = W.shape
         bounded = stage.column_budget is not None or self.constraints.custom is not None
-        if not self.everywhere and (bounded or not is_small(n, N - n)):
+        if not self.everywhere and (bounded or not is_small(n, N - n, self.objective.samples.n_outputs)):
             return super().run(position, stage, W, b, start)
         if self.curvature is None:
             self.curvature = GaussNewton(self.objective)
