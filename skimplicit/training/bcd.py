@@ -34,7 +34,8 @@ class BlockCoordinateDescent(TrainingMethod):
             '{"auto", "curvature", "matching"}',
             "The equilibrium block. Auto takes the curvature block where it has at most "
             f"{MOST_VARIABLES} variables, n (p + 1) and up to {ENTRIES_PER_ROW} entries in each row of A, where the "
-            f"readout has at most {MOST_READOUT} weights, and where there are neither a column budget nor custom constraints.",
+            f"readout has at most {MOST_READOUT} weights, and where there are neither a column budget nor custom "
+            "constraints.",
             [StrOptions({"auto", "curvature", "matching"})],
         )
     }
