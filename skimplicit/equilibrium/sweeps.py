@@ -37,7 +37,8 @@ def is_increasing(activation):
     bool
         True if it does.
     """
-    return activation.groups is None and bool(np.min(activation.min_slope, initial=0.0) >= 0)
+    bounded = np.all(np.isfinite(activation.lipschitz))
+    return activation.groups is None and bool(bounded and np.min(activation.min_slope, initial=0.0) >= 0)
 
 
 def residual_amplification(A, activation):
@@ -63,7 +64,7 @@ def residual_amplification(A, activation):
     ``c = max (I - diag(g) |O|)^-1 1 / (1 - max_i gamma_i A_ii)``; and a monotone ``I - Gamma A`` has the c of
     :func:`~skimplicit.wellposedness.monotone_amplification`.
     """
-    if not is_increasing(activation) or not np.all(np.isfinite(activation.lipschitz)):
+    if not is_increasing(activation):
         v = perron_certificate(A, activation.lipschitz, activation.groups)
         return np.inf if v is None else float(v.max(initial=1.0))
     loops = activation.lipschitz * A.diagonal()
@@ -156,7 +157,8 @@ class AveragedSweep(Sweep):
         self.amplification = residual_amplification(A, activation) / self.alpha
         self.weights, self.rate = np.ones(A.shape[0]), 1.0
         norm = inf_norm(row_scaled(A, activation.lipschitz))
-        self.rounding = ROUNDING * max(1.0, norm)
+        # Of a slope without a bound, rounding at the slopes that are met says more than infinity.
+        self.rounding = ROUNDING * max(1.0, norm if np.isfinite(norm) else inf_norm(A))
         if norm < 1:
             self.rate = 1 - self.alpha * (1 - norm)
             return

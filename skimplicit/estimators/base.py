@@ -60,6 +60,8 @@ class ImplicitEstimator(
 
     _parameters = RULE_PARAMETERS
 
+    # Inputs are cut only where a fit has seen their range.
+    _input_range = None
     # What ``validate_data`` is told of y.
     _target_checks = {"multi_output": True, "y_numeric": True}
 

@@ -56,11 +56,11 @@ def _perceptron(model):
 
 
 def _own_regressor(model):
-    return model.rule_, None
+    return model.clipped_rule(), None
 
 
 def _own_classifier(model):
-    return model.rule_, "softmax" if model.rule_.n_outputs > 1 else "sigmoid"
+    return model.clipped_rule(), "softmax" if model.rule_.n_outputs > 1 else "sigmoid"
 
 
 _REGRESSORS = """

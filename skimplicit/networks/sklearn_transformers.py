@@ -126,7 +126,7 @@ def _chain(step):
 
 
 def _states(step):
-    rule = step.rule_
+    rule = step.clipped_rule()
     identity = sparse.eye_array(rule.n_hidden, format="csr")
     return ImplicitRule(rule.A, rule.B, identity, None, rule.b, None, rule.activation)
 

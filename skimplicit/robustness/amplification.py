@@ -120,7 +120,20 @@ def amplification(rule):
 
 
 def moved_states(rule, found):
-    """Return ``((I - M)^-1 G |B|)'``: how far each state moves, at most, when an input moves by 1, (p, n)."""
+    """Return ``((I - M)^-1 G |B|)'``: how far each state moves, at most, when an input moves by 1, (p, n).
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule.
+    found : Amplification
+        How far its states are amplified.
+
+    Returns
+    -------
+    ndarray of shape (p, n)
+        The bounds.
+    """
     return found.states(to_dense(abs(rule.B)).T)
 
 

@@ -98,7 +98,20 @@ def output_bounds(model, U, radius, *, norm="inf", n_changed=None, method="auto"
 
 
 def checked_method(method, rule):
-    """Return the name of a method that supports the rule, a ValueError otherwise."""
+    """Return the name of a method that supports the rule, a ValueError otherwise.
+
+    Parameters
+    ----------
+    method : str
+        A name in ``METHODS`` or "auto".
+    rule : ImplicitRule
+        The rule.
+
+    Returns
+    -------
+    str
+        The name.
+    """
     if method == "auto":
         return "mixed-monotone"
     if method not in METHODS:
@@ -109,7 +122,20 @@ def checked_method(method, rule):
 
 
 def row_blocks(n_samples, rule):
-    """Yield slices of rows that keep the work space small."""
+    """Yield slices of rows that keep the work space small.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number m of rows.
+    rule : ImplicitRule
+        The rule.
+
+    Yields
+    ------
+    slice
+        The next rows.
+    """
     size = max(_BLOCK // (rule.n_hidden + rule.n_inputs + 1), 16)
     for first in range(0, n_samples, size):
         yield slice(first, min(first + size, n_samples))
@@ -166,7 +192,24 @@ class Readout:
 
 
 def cheap_bounds(propagation, inputs, readout, method):
-    """Return bounds by a method that takes all rows at once, (m, k), and the box of the states."""
+    """Return bounds by a method that takes all rows at once, (m, k), and the box of the states.
+
+    Parameters
+    ----------
+    propagation : Propagation
+        The rule, prepared.
+    inputs : InputSet
+        The inputs.
+    readout : Readout
+        The outputs.
+    method : str
+        The method.
+
+    Returns
+    -------
+    tuple
+        Lower and upper bounds (m, k), and the box of the states.
+    """
     centre = propagation.centre(inputs)
     box = propagation.by_sensitivity(inputs, centre)
     lower, upper = readout.by_sensitivity(propagation, inputs, centre, box)

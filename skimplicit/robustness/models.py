@@ -102,7 +102,7 @@ def open_model(model, classes=None, *, labelled=False):
     if isinstance(model, ImplicitRule):
         rule = model
     else:
-        if hasattr(model, "fit"):
+        if hasattr(model, "fit") and hasattr(model, "clipped_rule"):
             check_is_fitted(model)
         rule = getattr(model, "rule_", None)
         if not isinstance(rule, ImplicitRule):

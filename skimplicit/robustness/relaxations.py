@@ -35,7 +35,20 @@ _PIECES, _PLACES = 24, 17
 
 
 def parts(activation, n):
-    """Yield each activation of the blocks of n coordinates with the slice that it acts on."""
+    """Yield each activation of the blocks of n coordinates with the slice that it acts on.
+
+    Parameters
+    ----------
+    activation : BaseActivation
+        phi.
+    n : int
+        Number of coordinates.
+
+    Yields
+    ------
+    tuple
+        An activation and its slice.
+    """
     if not isinstance(activation, BlockActivation):
         yield activation, slice(0, n)
         return
@@ -46,13 +59,37 @@ def parts(activation, n):
 
 
 def kink_slopes(activation, n):
-    """Return the slopes of a piecewise linear phi left and right of its kink at 0, both (n,)."""
+    """Return the slopes of a piecewise linear phi left and right of its kink at 0, both (n,).
+
+    Parameters
+    ----------
+    activation : BaseActivation
+        phi.
+    n : int
+        Number of coordinates.
+
+    Returns
+    -------
+    tuple of ndarray
+        Slopes left and right.
+    """
     right, left = activation(np.array([[1.0], [-1.0]]) * np.ones(n)) * [[1.0], [-1.0]]
     return left, right
 
 
 def is_piecewise_linear(activation):
-    """Tell whether phi acts on each coordinate alone, linear on either side of 0."""
+    """Tell whether phi acts on each coordinate alone, linear on either side of 0.
+
+    Parameters
+    ----------
+    activation : BaseActivation
+        phi.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
     return activation.homogeneous and activation.groups is None
 
 

@@ -5,6 +5,8 @@ only that P has rank one. Variables are scaled to [-1, 1], so that the diagonal 
 prove a bound: ``<W, P> <= max(lambda_max(W), 0) trace(P)``.
 """
 
+import warnings
+
 import numpy as np
 
 from skimplicit.linalg import to_dense
@@ -92,10 +94,12 @@ class SemidefiniteRelaxation:
             self._program = self._stated()
         problem, parameter, below = self._program
         parameter.value = objective / scale
-        try:
-            problem.solve(solver=cp.CLARABEL)
-        except cp.SolverError:
-            return np.inf
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an inaccurate solution still has multipliers that bound
+            try:
+                problem.solve(solver=cp.CLARABEL)
+            except cp.SolverError:
+                return np.inf
         if below.dual_value is None:
             return np.inf
         return scale * self._dual_bound(objective / scale, np.asarray(below.dual_value).ravel())

@@ -194,7 +194,18 @@ def checked_radius(radius, n_inputs):
 
 
 def checked_n_changed(n_changed):
-    """Return n_changed, None or an integer of at least 0; a ValueError or TypeError names it otherwise."""
+    """Return n_changed, None or an integer of at least 0; a ValueError or TypeError names it otherwise.
+
+    Parameters
+    ----------
+    n_changed : int or None
+        The number as given.
+
+    Returns
+    -------
+    int or None
+        The number.
+    """
     if n_changed is None:
         return None
     if isinstance(n_changed, bool) or not isinstance(n_changed, Integral):

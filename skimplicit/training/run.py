@@ -90,7 +90,8 @@ class TrainingRun(ABC):
             if self.stopped or self.interrupted:
                 break
         final = self._finish(pending, evaluation)
-        if not pending and self.latest is not None and self.latest.point.W is W and self.latest.point.b is b:
+        last = None if pending or self.latest is None else self.latest.point
+        if last is not None and np.array_equal(last.W, W) and np.array_equal(last.b, b):
             # What was recorded last is the final point, now seen to full accuracy.
             self.objectives[-1] = min(self.objectives[-1], final.objective)
             self.correct(self.stages[-1], final.objective)

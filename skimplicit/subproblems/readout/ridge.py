@@ -68,7 +68,7 @@ def readout_preconditioner(moments, ridge, direct, direct_ridge=1.0):
 
     Parameters
     ----------
-    moments, ridge, direct : Moments, float, bool
+    moments, ridge, direct, direct_ridge : Moments, float, bool, float
         As for :class:`ReadoutSystem`.
 
     Returns
