@@ -141,11 +141,6 @@ class ImplicitEstimator(
 
     def _make_constraints(self, chosen, samples):
         """Return the constraints in the units of training."""
-        if self.column_budget is not None and self.column_budget * samples.U_scale.max(initial=1.0) < _LEAST_BUDGET:
-            raise ValueError(
-                f"column_budget={self.column_budget!r} leaves nothing of B: it bounds weights of inputs whose standard "
-                f"deviations are at most {samples.U_scale.max():.0e}; raise it in proportion to one over those."
-            )
         return Constraints(
             kappa=self.kappa / max(chosen.activation.lipschitz, 1.0),
             structure=chosen.structure,
@@ -154,7 +149,14 @@ class ImplicitEstimator(
 
     def _make_budget(self, samples):
         """Return the :class:`ColumnBudget` in the units of training, None for no bound."""
-        return None if self.column_budget is None else ColumnBudget(self.column_budget, samples.budget_weights())
+        if self.column_budget is None:
+            return None
+        if self.column_budget * samples.U_scale.max(initial=1.0) < _LEAST_BUDGET:
+            raise ValueError(
+                f"column_budget={self.column_budget!r} leaves nothing of B: it bounds weights of inputs whose standard "
+                f"deviations are at most {samples.U_scale.max():.0e}; raise it in proportion to one over those."
+            )
+        return ColumnBudget(self.column_budget, samples.budget_weights())
 
     def _fit(self, X, y, sample_weight, params):
         chosen = self._check_choices()

@@ -61,6 +61,8 @@ class HeldOutSkill:
         self.of_classes = is_classifier(estimator)
         self.targets = data.targets
         self.folds = folds
+        # Each target in a power of two near its size: no square overflows or vanishes, and the shares stay the same.
+        self._exponents = np.frexp(np.abs(data.targets.Y).max(axis=0))[1]
         nulls = [self._losses(constant_prediction(data, train, self.of_classes), test) for train, test in folds]
         self.null = np.mean(nulls, axis=0)
 
@@ -68,7 +70,10 @@ class HeldOutSkill:
         """Return the mean loss of each target on held-out rows, for a prediction of each row or one of all."""
         Y = self.targets.Y[test]
         predictions = np.broadcast_to(predictions, Y.shape)
-        losses = cross_entropy(predictions, Y)[0][:, None] if self.of_classes else (predictions - Y) ** 2
+        if self.of_classes:
+            losses = cross_entropy(predictions, Y)[0][:, None]
+        else:
+            losses = np.ldexp(predictions - Y, -self._exponents) ** 2
         return np.average(losses, axis=0, weights=None if self.targets.weights is None else self.targets.weights[test])
 
     def __call__(self, model, X, number):

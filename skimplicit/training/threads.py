@@ -7,47 +7,29 @@ from threadpoolctl import threadpool_limits
 
 __all__ = ["one_blas_thread"]
 
-
-class _Limit:
-    """What the fits that run side by side share: the first sets the limit, the last takes it away.
-
-    If every fit set and restored the number by itself, one that began during another would take the limit for the
-    number of before, and leave it to the process for good.
-    """
-
-    def __init__(self):
-        self._lock = Lock()
-        self._users = 0
-        self._limits = None
-
-    def enter(self):
-        with self._lock:
-            if self._users == 0:
-                self._limits = threadpool_limits(limits=1, user_api="blas")
-            self._users += 1
-
-    def leave(self):
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._limits.restore_original_limits()
-                self._limits = None
-
-
-_LIMIT = _Limit()
+# Held by the one fit of the process that has set the limit.
+_SET = Lock()
 
 
 @contextmanager
 def one_blas_thread():
-    """Limit BLAS to one thread until every body that runs inside this context, in whichever thread, has ended.
+    """Limit BLAS to one thread while the body runs; inside another such body, in whichever thread, do nothing.
+
+    If every fit set and restored the number, one that began during another would take the limit for the number of
+    before, and leave it to the process for good. So would the last one to end, if it were to restore what the first has
+    set: threadpoolctl may let no thread but the first change the number. A fit that goes on after the one that set the
+    limit therefore goes on without it.
 
     Yields
     ------
     None
         While the body runs.
     """
-    _LIMIT.enter()
-    try:
+    if not _SET.acquire(blocking=False):
         yield
+        return
+    try:
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
     finally:
-        _LIMIT.leave()
+        _SET.release()
