@@ -37,7 +37,8 @@ def make_data(m=60, p=4):
 
 
 def small(cls=ImplicitRegressor, **parameters):
-    return cls(**{"n_hidden": 4, "max_iter": 6, "random_state": 0, **parameters})
+    ridge = {} if cls is ImplicitRegressorCV else {"alpha": 0.03}
+    return cls(**{"n_hidden": 4, "max_iter": 6, "random_state": 0, **ridge, **parameters})
 
 
 def with_duplicates(X):

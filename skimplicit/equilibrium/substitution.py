@@ -231,7 +231,7 @@ def _error_growth(own, before, activation, growth):
     if activation.groups is not None:
         starts = np.flatnonzero(np.diff(activation.groups, prepend=-1))
         drive = np.maximum.reduceat(drive, starts)[activation.groups]
-    arrived = activation.lipschitz * drive
+    arrived = np.where(drive > 0, activation.lipschitz, 0.0) * drive  # a slope without a bound still passes on no error
     if own is None:
         return arrived
     amplification = residual_amplification(own, activation)
