@@ -305,7 +305,7 @@ def test_last_value_of_the_record_is_the_objective(cls, method):
     X, y = make_data()
     y = y > np.median(y) if cls is ImplicitClassifier else y
     model = small(cls, method=method, max_iter=15).fit(X, y)
-    objective = model._prepare(X, y, None).objective
+    objective = model._make_task(X, model._encode(X, y, None)).objective
     W, b = objective.weights_of(model.rule_)
     exact = objective.evaluate(W, b, model.alpha, tol=1e-12).objective
     assert model.objective_history_[-1] == pytest.approx(exact, rel=1e-6)
