@@ -35,7 +35,6 @@ SMALL = [
     ImplicitClassifierCV(**PATH),
     ImplicitFeatureSelector(estimator=ImplicitRegressor(**QUICK), column_budgets=3, cv=2),
 ]
-AT_DEFAULTS = [ImplicitRegressor(), ImplicitClassifier()]
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -46,10 +45,4 @@ pytestmark = [
 
 @parametrize_with_checks(SMALL)
 def test_scikit_learn_check(estimator, check):
-    check(estimator)
-
-
-@pytest.mark.slow
-@parametrize_with_checks(AT_DEFAULTS)
-def test_scikit_learn_check_at_the_defaults(estimator, check):
     check(estimator)
