@@ -127,8 +127,9 @@ def _chain(step):
 
 def _states(step):
     rule = step.clipped_rule()
-    identity = sparse.eye_array(rule.n_hidden, format="csr")
-    return ImplicitRule(rule.A, rule.B, identity, None, rule.b, None, rule.activation)
+    # The states that cut the inputs stand behind those of the estimator.
+    first = sparse.eye_array(step.rule_.n_hidden, rule.n_hidden, format="csr")
+    return ImplicitRule(rule.A, rule.B, first, None, rule.b, None, rule.activation)
 
 
 _OF_SCORES = ("SelectKBest", "SelectPercentile", "SelectFpr", "SelectFdr", "SelectFwe", "GenericUnivariateSelect")
