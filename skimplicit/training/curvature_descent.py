@@ -68,12 +68,14 @@ class CurvatureRun(DescentRun):
             self.curvature = GaussNewton(self.objective)
         tol = _FIRST_TOL
         current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
-        adjoint = None
+        adjoint = sensitivities = None
         for _ in range(stage.max_iter):
             self.n_iter += 1
-            gradient = self.objective.gradient(current, adjoint)
+            sensitivities = self.objective.sensitivities(current, sensitivities, self.curvature.rows)
+            shared = sensitivities if self.curvature.needs_all_rows else None
+            gradient = self.objective.gradient(current, adjoint, shared)
             adjoint = gradient.adjoint
-            new = self._step(stage, current, gradient, tol)
+            new = self._step(stage, current, gradient, sensitivities, tol)
             if new is None:
                 if tol > TIGHT:
                     # Too little descent to see through the error of the states: look closer before giving up.
@@ -91,7 +93,7 @@ class CurvatureRun(DescentRun):
                 return current, not self.stopped
         return current, False
 
-    def _step(self, stage, current, gradient, tol):
+    def _step(self, stage, current, gradient, sensitivities, tol):
         """Solve curvature problems with growing damping until the true objective falls.
 
         Return the evaluation there; None when the promised descent gets too small to see.
@@ -104,7 +106,7 @@ class CurvatureRun(DescentRun):
             V=point.W,
             moving=np.hstack([moving, np.ones(point.W[:, n:].shape, dtype=bool)]),
             gradient=np.concatenate([gradient.W[:, :n][moving], gradient.W[:, n:].ravel(), gradient.b]),
-            hessian=self.curvature(current, moving),
+            hessian=self.curvature(current, moving, sensitivities),
             ridge=stage.alpha,
             damping=self.damping,
             kappa=self.constraints.kappa,

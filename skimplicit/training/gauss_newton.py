@@ -3,8 +3,6 @@
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from skimplicit.equilibrium import adjoint
-
 __all__ = ["GaussNewton", "working_set"]
 
 # Rows of the Jacobian; beyond it the curvature is that of a part of the samples, which only shapes the step: whether it
@@ -77,10 +75,17 @@ class GaussNewton:
         if samples.n_samples > most:
             self._index = np.unique(np.linspace(0, samples.n_samples - 1, most).astype(int))
         part = samples.rows(self._index)
+        #: Rows whose sensitivities are needed: all, where the gradient is as cheap to have from them.
+        self.rows = slice(None) if samples.n_outputs == 1 or samples.n_samples <= most else self._index
         self._inputs = np.ascontiguousarray(part.inputs_times(np.eye(samples.n_inputs)).T)
         self._root_weights = np.sqrt(part.weights / part.weights.sum())
 
-    def __call__(self, evaluation, moving):
+    @property
+    def needs_all_rows(self):
+        """Whether the sensitivities that are needed give the gradient too."""
+        return isinstance(self.rows, slice)
+
+    def __call__(self, evaluation, moving, sensitivities):
         """Return H, shape (P, P), for the moving entries of A, then B, then the lift of b.
 
         Parameters
@@ -89,6 +94,8 @@ class GaussNewton:
             The point.
         moving : ndarray of bool of shape (n, n)
             Moving entries of A; all of B moves.
+        sensitivities : ndarray of shape (k, q, n)
+            :meth:`Those <ImplicitObjective.sensitivities>` of ``rows`` at that point.
 
         Returns
         -------
@@ -99,7 +106,8 @@ class GaussNewton:
         X = evaluation.states[self._index]
         centred = np.ascontiguousarray((X - evaluation.point.X_mean).T)
         roots = self._roots(evaluation)
-        S = self._adjoints(evaluation, X, roots) * self._root_weights
+        T = sensitivities[self._index] if self.needs_all_rows else sensitivities
+        S = np.einsum("mqr,mqn->nrm", roots * self._root_weights[:, None, None], T)
         n, p, (m, q, r) = X.shape[1], samples.n_inputs, roots.shape
         rows, columns = np.nonzero(moving)
         k = rows.size
@@ -114,7 +122,7 @@ class GaussNewton:
         whitened = (roots * self._root_weights[:, None, None]).transpose(1, 2, 0)
         np.multiply(whitened[:, None], readout[:, None], out=J[P:].reshape(q, len(readout), r, m))
         J = J.reshape(len(J), -1)
-        return _eliminated(J @ J.T, P, np.tile(objective.readout_ridge(evaluation.alpha, len(readout), n), q))
+        return _eliminated(J, P, np.tile(objective.readout_ridge(evaluation.alpha, len(readout), n), q))
 
     def _roots(self, evaluation):
         """Return the roots of the second derivatives of the loss, shape (m, q, r)."""
@@ -122,24 +130,15 @@ class GaussNewton:
         predictions = objective.predictions(evaluation)[part]
         return objective.sample_loss.curvature_root(predictions, objective.samples.Y[part])
 
-    def _adjoints(self, evaluation, X, roots):
-        """Return the derivatives of the whitened predictions by the pre-activations, shape (n, r, m)."""
-        m, r = roots.shape[0], roots.shape[2]
-        C, n = evaluation.point.readout.C, X.shape[1]
-        slopes = self.objective.slopes(evaluation)[self._index]
-        forcing = np.einsum("iqr,qk->irk", roots, C).reshape(m * r, n)
-        slopes = np.repeat(slopes, r, axis=0) if r > 1 else slopes
-        A = evaluation.point.W[:, :n]
-        floor = float(np.mean(np.abs(forcing).sum(axis=1)))
-        tol = 10 * evaluation.tol
-        S = adjoint(A, slopes, forcing, rtol=tol, atol=tol * floor).states
-        return S.reshape(m, r, n).transpose(2, 1, 0)
 
-
-def _eliminated(gram, P, ridge):
-    """Return the first P rows and columns of a Gram matrix with the others, to which a ridge is added, eliminated."""
+def _eliminated(J, P, ridge):
+    """Return the first P rows and columns of ``J J'``, the others, to which a ridge is added, eliminated."""
+    gram = J @ J.T
     rest = gram[P:, P:].copy()
-    rest[np.diag_indices_from(rest)] += ridge + np.finfo(float).eps * max(np.trace(rest), 1.0)
+    # The intercepts of the classes pay no ridge and a common shift of them changes nothing: singular but for rounding,
+    # which in a sum of so many products and in a factorisation of this size reaches this much.
+    rounding = sum(J.shape) * np.finfo(float).eps * max(np.trace(rest), 1.0)
+    rest[np.diag_indices_from(rest)] += ridge + rounding
     factor = cholesky(rest, lower=True, check_finite=False)
     half = solve_triangular(factor, gram[P:, :P], lower=True, check_finite=False)
     return gram[:P, :P] - half.T @ half

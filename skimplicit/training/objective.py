@@ -181,12 +181,18 @@ class ImplicitObjective:
         point = Point(W, b, readout, moments.X_mean)
         return Evaluation(point, states, moments, loss, float(loss + ridge), alpha, tol)
 
-    def gradient(self, evaluation, start=None):
-        """Return the :class:`Gradient` at an evaluation; ``start`` is the adjoint of a point nearby."""
+    def gradient(self, evaluation, start=None, sensitivities=None):
+        """Return the :class:`Gradient` at an evaluation.
+
+        ``start`` is the adjoint of a point nearby; neither it nor another loop is needed where the
+        :meth:`sensitivities` of all rows are given.
+        """
         point, states = evaluation.point, evaluation.states
         residual, stiffness = self._loss_derivatives(self._predictions(states, point.X_mean, point.readout))
-        drive = None if self.activation.homogeneous else self._drive(point.W, point.b)
-        S = self._pull_back(point, states, drive, residual, start, 10 * evaluation.tol)
+        if sensitivities is None:
+            S = self._pull_back(self.slopes(evaluation), point, residual @ point.readout.C, start, 10 * evaluation.tol)
+        else:
+            S = np.einsum("mq,mqn->mn", residual, sensitivities)
         # S is the residual sent back through the rule; the curvature is the loss's own, sent back on the same way.
         noise = float(np.mean(self.samples.mean(residual**2)))
         curvature = self.samples.mean(S**2) * (stiffness / noise) if noise > 0 else np.ones(S.shape[1])
@@ -198,6 +204,18 @@ class ImplicitObjective:
             adjoint=S,
         )
 
+    def sensitivities(self, evaluation, start=None, rows=slice(None)):
+        """Return the derivatives of some rows' predictions by their pre-activations, shape (k, q, n).
+
+        ``start`` has the same of a point nearby.
+        """
+        point, slopes = evaluation.point, self.slopes(evaluation)[rows]
+        (m, n), q = slopes.shape, point.readout.C.shape[0]
+        start = None if start is None else start.reshape(m * q, n)
+        slopes = np.repeat(slopes, q, axis=0) if q > 1 else slopes
+        S = self._pull_back(slopes, point, np.tile(point.readout.C, (m, 1)), start, 10 * evaluation.tol)
+        return S.reshape(m, q, n)
+
     def joint_gradient(self, point, start, adjoint, tol):
         """Return the :class:`JointGradient` of the loss at a :class:`Point`.
 
@@ -207,7 +225,7 @@ class ImplicitObjective:
         drive = self._drive(point.W, point.b)
         states = self._equilibrium(point.W, drive, start, tol, 1.0)
         residual, _ = self._loss_derivatives(self._predictions(states, X_mean, point.readout))
-        S = self._pull_back(point, states, drive, residual, adjoint, tol)
+        S = self._pull_back(self._slopes(point, states, drive), point, residual @ point.readout.C, adjoint, tol)
         return JointGradient(
             W=np.hstack([samples.times_states(S, states, X_mean), samples.times_inputs(S)]),
             b=self._intercept_gradient(S),
@@ -235,11 +253,9 @@ class ImplicitObjective:
             return self.activation(drive)
         return equilibrium(A, drive, self.activation, start=start, rtol=tol, atol=tol * floor).states
 
-    def _pull_back(self, point, states, drive, residual, start, tol):
-        """Return S, the derivative of every sample's loss by its pre-activations, from that by its predictions."""
-        A = point.W[:, : states.shape[1]]
-        forcing = residual @ point.readout.C
-        slopes = self._slopes(point, states, drive)
+    def _pull_back(self, slopes, point, forcing, start, tol):
+        """Return derivatives by the pre-activations from those by the states, the rows ``forcing``."""
+        A = point.W[:, : slopes.shape[1]]
         if not A.any():
             return slopes * forcing
         floor = float(np.mean(np.abs(forcing).sum(axis=1)))
