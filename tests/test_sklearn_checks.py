@@ -13,27 +13,26 @@ from skimplicit import (
 from skimplicit.training import StochasticGradient
 
 EARLY_STOPPING = StochasticGradient(early_stopping=True, validation_fraction=0.3)
-QUICK = {"alpha": 0.03, "n_hidden": 2, "max_iter": 8}
-PATH = {"alphas": 2, "cv": 2, "n_hidden": 2, "max_iter": 4}
+QUICK = {"alpha": 0.03, "n_hidden": 2, "max_iter": 4}
+CHOSEN = {"n_hidden": 1, "cv": 2, "max_iter": 2}
+PATH = {"alphas": 2, "cv": 2, "n_hidden": 1, "max_iter": 2}
 SMALL = [
     ImplicitRegressor(**QUICK),
     ImplicitRegressor(column_budget=1.0, **QUICK),
     ImplicitRegressor(n_members=2, clip=False, **QUICK),
-    ImplicitRegressor(n_hidden=2, cv=2, max_iter=4),
+    ImplicitRegressor(**CHOSEN),
     ImplicitClassifier(**QUICK),
     ImplicitClassifier(column_budget=1.0, **QUICK),
     ImplicitClassifier(n_members=2, clip=False, **QUICK),
-    ImplicitClassifier(n_hidden=2, cv=2, max_iter=4),
+    ImplicitClassifier(**CHOSEN),
     ImplicitRegressor(method="gradient", **QUICK),
-    ImplicitRegressor(method=StochasticGradient(optimiser="sgd"), **QUICK),
-    ImplicitRegressor(method=EARLY_STOPPING, **QUICK),
-    ImplicitClassifier(method="gradient", **QUICK),
     ImplicitClassifier(method=EARLY_STOPPING, **QUICK),
     ImplicitRegressor(method="lifted", **QUICK),
-    ImplicitClassifier(method="lifted", **QUICK),
     ImplicitRegressorCV(**PATH),
     ImplicitClassifierCV(**PATH),
-    ImplicitFeatureSelector(estimator=ImplicitRegressor(**QUICK), column_budgets=3, cv=2),
+    ImplicitFeatureSelector(
+        estimator=ImplicitRegressor(alpha=0.03, n_hidden=1, max_iter=2), column_budgets=2, n_features_to_select=1
+    ),
 ]
 
 pytestmark = [

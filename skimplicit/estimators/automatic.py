@@ -119,7 +119,7 @@ def _residuals(fitted, targets):
     for member, point in zip(members, choice.points, strict=True):
         rows = member.fold.test
         rules.append(member.task.objective.rule(point))
-        residuals.append(np.abs(targets.Y[rows] - member.predict(point, rows)) * shrinkage)
+        residuals.append(np.abs(targets.Y - member.predict(point))[rows] * shrinkage)
         weights.append(_row_weights(targets)[rows])
     return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights))
 

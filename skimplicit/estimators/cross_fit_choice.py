@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, WAY_DIRECT_RIDGE, ridge_of
+from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, ridge_of
 
 __all__ = ["CrossFit", "cross_fit"]
 
@@ -75,17 +75,24 @@ def cross_fit(members, n_jobs, bridge):
         # The smallest ridge wins: the best one may be smaller still.
         paths = parallel(delayed(m.fall)(path, bridge) for m, path in zip(members, paths, strict=True))
         rungs, losses = _mean_losses(members, paths)
-    while np.argmin(losses) == len(losses) - 1 and rungs[-1] < HIGHEST_RUNG:
-        # The largest ridge that all have wins: those that stopped there go on.
-        short = [k for k, path in enumerate(paths) if path.rungs[-1] == rungs[-1]]
-        longer = parallel(delayed(members[k].go_further)(paths[k], bridge) for k in short)
+
+    def all_to(rung):
+        short = [k for k, path in enumerate(paths) if rung not in path.rungs]
+        longer = parallel(delayed(members[k].go_to)(paths[k], rung, bridge) for k in short)
         for k, path in zip(short, longer, strict=True):
             paths[k] = path
-        rungs, losses = _mean_losses(members, paths)
-    rung = rungs[_best(losses)]
+        return _mean_losses(members, paths)
+
+    while np.argmin(losses) == len(losses) - 1 and rungs[-1] < HIGHEST_RUNG:
+        # The largest ridge that all have wins: those that stopped there go on.
+        rungs, losses = all_to(rungs[-1] + STRIDE)
+    best = rungs[_best(losses)]
+    between = _halfway(rungs, losses, best)
+    if between is not None:
+        rungs, losses = all_to(between)
+    rung = min(best if between is None else between, best, key=lambda rung: losses[rungs.index(rung)])
     alphas, alpha = np.array([ridge_of(rung) for rung in rungs]), ridge_of(rung)
-    points = [path.points[path.rungs.index(rung)] for path in paths]
-    kept = [path.predictions[path.rungs.index(rung)] for path in paths]
+    points, kept = map(list, zip(*(path.at(rung) for path in paths), strict=True))
     direct_ridge, points, kept, loss = _choose_direct_ridge(members, points, kept, alpha)
     linear = _best_linear(members)
     if linear is not None and linear[-1] <= loss:
@@ -111,10 +118,21 @@ def _best(losses):
     return int(np.argmin(padded[:-2] + 2 * padded[1:-1] + padded[2:]))
 
 
+def _halfway(rungs, losses, best):
+    """Return the rung on that side of the best one where losses are less, None at the end of the path."""
+    k = rungs.index(best)
+    left = losses[k - 1] if k else np.inf
+    right = losses[k + 1] if k + 1 < len(rungs) else np.inf
+    if left == right:
+        return None
+    neighbour = rungs[k - 1] if left < right else rungs[k + 1]
+    return (best + neighbour) // 2 if abs(best - neighbour) > 1 else None
+
+
 def _mean_losses(members, paths):
     """Return the increasing rungs that all members have, and the held-out loss of their mean at each."""
     rungs = sorted(set.intersection(*(set(path.rungs) for path in paths)))
-    kept = [[path.predictions[path.rungs.index(rung)] for path in paths] for rung in rungs]
+    kept = [[path.at(rung)[1] for path in paths] for rung in rungs]
     return rungs, np.array([_mean_loss(members, predictions) for predictions in kept])
 
 

@@ -50,4 +50,4 @@ class BlockCoordinateDescent(TrainingMethod):
         """See :meth:`TrainingMethod.path_iterations <skimplicit.training.TrainingMethod.path_iterations>`."""
         small = is_small(n_hidden, n_inputs, task.objective.samples.n_outputs) and task.constraints.custom is None
         curvature = self.block == "curvature" or (self.block == "auto" and small)
-        return (12, 5) if curvature else super().path_iterations(n_hidden, n_inputs, task)
+        return (12, 4) if curvature else super().path_iterations(n_hidden, n_inputs, task)

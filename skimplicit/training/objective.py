@@ -238,8 +238,12 @@ class ImplicitObjective:
 
     def loss_at(self, point, tol):
         """Return the mean loss at a :class:`Point`, its readout as it is, a float; states to the tolerance ``tol``."""
+        return self._mean_loss(self.predictions_at(point, tol))
+
+    def predictions_at(self, point, tol):
+        """Return the predictions at a :class:`Point`, shape (m, q), for scaled targets; states to that tolerance."""
         states = self._equilibrium(point.W, self._drive(point.W, point.b), None, tol, 1.0)
-        return self._mean_loss(self._predictions(states, point.X_mean, point.readout))
+        return self._predictions(states, point.X_mean, point.readout)
 
     def _drive(self, W, b):
         """Return the rows ``B u + b``, shape (m, n)."""

@@ -174,8 +174,9 @@ def _active_sets(eliminated, start, rows, problem):
         signs = np.where(flipped, 0.0, signs)
         signs = np.where(entering, -np.sign(slope), signs)
         binding = (binding | newly) & ~released
-        fresh = newly[rows]
-        signs[fresh] = np.sign(_projected(point, rows, n, kappa)[fresh])
+        if newly.any():
+            fresh = newly[rows]
+            signs[fresh] = np.sign(_projected(point, rows, n, kappa)[fresh])
         signs[released[rows]] = np.nan
     return None
 
