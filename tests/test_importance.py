@@ -124,9 +124,9 @@ def test_importances_do_not_depend_on_units(seed):
     rule = random_rule(seed)
     rng = np.random.default_rng(seed)
     unit, target_unit = rng.uniform(0.01, 100, size=4), rng.uniform(0.01, 100, size=2)
-    spread, target_spread = rng.uniform(1, 2, size=4), rng.uniform(1, 2, size=2)
+    spread, target_std = rng.uniform(1, 2, size=4), rng.uniform(1, 2, size=2)
     same = replace(rule, B=rule.B / unit, D=target_unit[:, None] * rule.D / unit, C=target_unit[:, None] * rule.C)
-    expected = input_importances(rule, spread, target_spread)
-    np.testing.assert_allclose(input_importances(same, spread * unit, target_spread * target_unit), expected)
-    by_hand = [np.mean([sensitivity(rule)[i, j] * spread[j] / target_spread[i] for i in range(2)]) for j in range(4)]
+    expected = input_importances(rule, spread, target_std)
+    np.testing.assert_allclose(input_importances(same, spread * unit, target_std * target_unit), expected)
+    by_hand = [np.mean([sensitivity(rule)[i, j] * spread[j] / target_std[i] for i in range(2)]) for j in range(4)]
     np.testing.assert_allclose(expected, by_hand)

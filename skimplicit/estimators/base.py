@@ -224,7 +224,7 @@ class ImplicitEstimator(
         self.objective_history_ = objectives
         self.objective_stages_ = stages
         self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
-        self.feature_importances_ = input_importances(self.rule_, samples.U_spread, samples.Y_scale)
+        self.feature_importances_ = input_importances(self.rule_, samples.U_std, samples.Y_scale)
         self._units = samples.rows(np.arange(0))
         self._progress = progress
 

@@ -58,16 +58,16 @@ def _reachable(links, reached):
         reached = wider
 
 
-def input_importances(rule, input_spread, target_spread):
+def input_importances(rule, input_std, target_std):
     """Return the mean over outputs i of ``S_ij sd(input j) / sd(target i)``.
 
     Parameters
     ----------
     rule : ImplicitRule
         The rule.
-    input_spread : ndarray of shape (p,)
+    input_std : ndarray of shape (p,)
         Standard deviations of the inputs.
-    target_spread : ndarray of shape (q,)
+    target_std : ndarray of shape (q,)
         Standard deviations of the targets.
 
     Returns
@@ -75,11 +75,11 @@ def input_importances(rule, input_spread, target_spread):
     ndarray of shape (p,)
         The importances.
     """
-    # In units of the spreads: in the user's own, what is multiplied on the way could exceed the range of numbers.
+    # In units of the deviations: in the user's own, what is multiplied on the way could exceed the range of numbers.
     scaled = replace(
         rule,
-        B=to_dense(rule.B) * input_spread,
-        C=to_dense(rule.C) / target_spread[:, None],
-        D=to_dense(rule.D) / target_spread[:, None] * input_spread,
+        B=to_dense(rule.B) * input_std,
+        C=to_dense(rule.C) / target_std[:, None],
+        D=to_dense(rule.D) / target_std[:, None] * input_std,
     )
     return np.mean(sensitivity(scaled), axis=0)
