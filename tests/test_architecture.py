@@ -1,6 +1,7 @@
 """Imports only go down the floors of the package and never in a circle, and cost no more than they have to."""
 
 import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -121,6 +122,15 @@ def test_every_module_has_a_floor(module):
 @pytest.mark.parametrize("name", FLOORS)
 def test_every_floor_has_a_module(name):
     assert f"skimplicit.{name}" in SOURCES, f"FLOORS has {name}, which does not exist"
+
+
+def test_the_page_on_the_layout_is_complete():
+    page = (Path(__file__).parents[1] / "doc" / "code_layout.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+\.) \|$", page, re.MULTILINE)
+    assert {name: int(floor) for floor, name, _ in rows} == FLOORS
+    assert [int(floor) for floor, *_ in rows] == sorted(FLOORS.values())
+    files = {path.name for path in SOURCES.values() if path.name != "__init__.py"}
+    assert set(re.findall(r"(\w+\.py)`", page)) == files
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
