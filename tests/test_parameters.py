@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import pydoc
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 
 from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.parameters import Parameter, Parametrised
 from skimplicit.training import StochasticGradient
 
@@ -112,6 +114,19 @@ def test_every_parameter_is_documented_where_people_look(cls):
         value = 0.25 if isinstance(parameter.default, float) else 3
         assert repr(cls(**{name: value})) == f"{cls.__name__}({name}={value})"
     assert pickle.loads(pickle.dumps(cls())).get_params() == cls().get_params()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize("chooses", [False, True])
+def test_what_a_fit_leaves_is_what_is_documented(cls, chooses):
+    few = {"alphas": 2} if issubclass(cls, RidgePathMixin) else {} if chooses else {"alpha": 0.1}
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 2)), rng.integers(2, size=20)
+    model = cls(n_hidden=2, max_iter=3, tol=1.0, random_state=0, **few).fit(X, y)
+    left = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    attributes = cls.__doc__.partition("Attributes\n")[2].partition("Examples\n")[0]
+    assert left == set(re.findall(r"^    (\w+_) : ", attributes, re.MULTILINE)) - {"feature_names_in_"}
 
 
 def test_without_docstrings_all_works():

@@ -14,7 +14,7 @@ from skimplicit.estimators.folds import FoldsMixin, check_fold_weights, row_coun
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.side_by_side import data_of, run_side_by_side
 from skimplicit.estimators.targets import check_weights
-from skimplicit.parameters import Parameter
+from skimplicit.parameters import Attribute, Parameter
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
@@ -53,6 +53,10 @@ class RidgePathMixin(FoldsMixin):
             ["cv_object"],
         ),
         "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", [None, Integral]),
+    }
+    _attributes = {
+        "alpha_": Attribute("float", "The chosen ridge, at which the rule is fitted to all data."),
+        "alphas_": Attribute("ndarray of shape (n_alphas,)", "The ridges, increasing, as the path goes."),
     }
 
     @with_callbacks

@@ -23,6 +23,7 @@ from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.importance import input_importances
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
 from skimplicit.estimators.methods import get_method
+from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
@@ -52,6 +53,7 @@ class ImplicitEstimator(
     """Base of the estimators that train an implicit rule; they say what the targets and the objective are."""
 
     _parameters = RULE_PARAMETERS
+    _attributes = RULE_ATTRIBUTES
 
     # Inputs are cut only where a fit has seen their range.
     _input_range = None
