@@ -26,12 +26,15 @@ class Parameter:
         What it means; line breaks are set anew.
     constraints : list
         What it may be, as scikit-learn's ``_parameter_constraints`` writes it.
+    positional : bool
+        Whether it can be given without its name too; such parameters come first.
     """
 
     default: object
     type: str
     text: str
     constraints: list
+    positional: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Attribute:
 
 
 class Parametrised:
-    """Gives a class of scikit-learn's kind a keyword-only constructor that stores its arguments as they are given.
+    """Gives a class of scikit-learn's kind a constructor by keywords that stores its arguments as they are given.
 
     A class names in ``_parameters`` what it adds to the parameters of its bases or has otherwise, as
     ``{name: Parameter}``, and what it does not have, as ``{name: None}``. When the class is made, its constructor, its
@@ -88,12 +91,12 @@ def _constructor(cls, table):
         for name in table:
             setattr(self, name, bound.arguments[name])
 
-    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    keywords = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=parameter.default)
+    either, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    arguments = [
+        inspect.Parameter(name, either if parameter.positional else keyword, default=parameter.default)
         for name, parameter in table.items()
     ]
-    __init__.__signature__ = inspect.Signature([itself, *keywords])
+    __init__.__signature__ = inspect.Signature([inspect.Parameter("self", either), *arguments])
     __init__.__module__, __init__.__qualname__ = cls.__module__, f"{cls.__qualname__}.__init__"
     return __init__
 

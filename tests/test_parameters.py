@@ -11,13 +11,19 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitClassifierCV,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+)
 from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.parameters import Parameter, Parametrised
 from skimplicit.training import StochasticGradient
 
 ESTIMATORS = [ImplicitRegressor, ImplicitClassifier, ImplicitRegressorCV, ImplicitClassifierCV]
-every_class = pytest.mark.parametrize("cls", [*ESTIMATORS, StochasticGradient])
+every_class = pytest.mark.parametrize("cls", [*ESTIMATORS, ImplicitFeatureSelector, StochasticGradient])
 
 
 class Base(Parametrised, BaseEstimator):
@@ -97,7 +103,7 @@ def test_arguments_are_stored_as_given(cls):
 
 
 @every_class
-@pytest.mark.parametrize("args, kwargs", [((3,), {}), ((), {"no_such": 1})])
+@pytest.mark.parametrize("args, kwargs", [((3, 4), {}), ((), {"no_such": 1})])
 def test_wrong_arguments_are_refused_by_name(cls, args, kwargs):
     with pytest.raises(TypeError, match=f"^{cls.__name__}: .*(positional|'no_such')"):
         cls(*args, **kwargs)
@@ -108,7 +114,7 @@ def test_every_parameter_is_documented_where_people_look(cls):
     signature = str(inspect.signature(cls))
     assert f"class {cls.__name__}" in pydoc.render_doc(cls, renderer=pydoc.plaintext)
     for name, parameter in inspect.signature(cls).parameters.items():
-        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert (parameter.kind is inspect.Parameter.KEYWORD_ONLY) == (name != "estimator")
         assert f"    {name} : " in cls.__doc__ and f"default={parameter.default!r}\n" in cls.__doc__
         assert f"{name}={parameter.default!r}" in signature
         value = 0.25 if isinstance(parameter.default, float) else 3

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import _raise_for_params
 
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.estimators.folds import FoldsMixin, check_fold_weights, row_counts
+from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights, row_counts
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.side_by_side import data_of, run_side_by_side
 from skimplicit.estimators.targets import check_weights
@@ -45,13 +45,7 @@ class RidgePathMixin(FoldsMixin):
             f"{_LARGEST_ALPHA:g}.",
             [Interval(Integral, 1, None, closed="left"), "array-like"],
         ),
-        "cv": Parameter(
-            None,
-            "int, cross-validation splitter, iterable or None",
-            "Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for classes and "
-            "seeded by ``random_state``, None for five of them.",
-            ["cv_object"],
-        ),
+        "cv": CV,
         "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", [None, Integral]),
     }
     _attributes = {
