@@ -1,13 +1,13 @@
-"""Parameters written once: from one table to the signature, the constraints and the documentation of a class."""
+"""Parameters and attributes written once: from tables to signature, constraints and documentation of a class."""
 
 import inspect
 import textwrap
 from dataclasses import dataclass
 
-__all__ = ["Parameter", "Parametrised"]
+__all__ = ["Attribute", "Parameter", "Parametrised"]
 
-# Stands for the Parameters section in the docstring of a class.
-_PLACE = "    {parameters}\n"
+# Stand for the sections in the docstring of a class.
+_PARAMETERS, _ATTRIBUTES = "    {parameters}\n", "    {attributes}\n"
 # Code in a text stays in one piece.
 _WIDTH, _WRAP = 112, {"break_long_words": False, "break_on_hyphens": False}
 
@@ -26,34 +26,52 @@ class Parameter:
         What it means; line breaks are set anew.
     constraints : list
         What it may be, as scikit-learn's ``_parameter_constraints`` writes it.
+    positional : bool
+        Whether it can be given without its name too; such parameters come first.
     """
 
     default: object
     type: str
     text: str
     constraints: list
+    positional: bool = False
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of a fitted estimator.
+
+    Parameters
+    ----------
+    type : str
+        What it is, as numpydoc writes it.
+    text : str
+        What it means; line breaks are set anew.
+    """
+
+    type: str
+    text: str
 
 
 class Parametrised:
-    """Gives a class of scikit-learn's kind a keyword-only constructor that stores its arguments as they are given.
+    """Gives a class of scikit-learn's kind a constructor by keywords that stores its arguments as they are given.
 
     A class names in ``_parameters`` what it adds to the parameters of its bases or has otherwise, as
     ``{name: Parameter}``, and what it does not have, as ``{name: None}``. When the class is made, its constructor, its
     ``_parameter_constraints`` and, where the docstring says ``{parameters}`` on a line of its own, the section on its
-    parameters are made from the table of all. A class with an ``__init__`` of its own keeps that.
+    parameters are made from the table of all. A class with an ``__init__`` of its own keeps that. In ``_attributes`` it
+    names its attributes in the same way, as ``{name: Attribute}``, for ``{attributes}`` in the docstring.
     """
 
     _parameters = {}
+    _attributes = {}
 
     def __init_subclass__(cls, **kwargs):
         """Make what follows from the table, unless a base has made it already."""
         super().__init_subclass__(**kwargs)
-        merged = {}
-        for base in reversed(cls.__mro__):
-            merged |= vars(base).get("_parameters", {})
-        table = {name: parameter for name, parameter in merged.items() if parameter is not None}
-        if _PLACE in (vars(cls).get("__doc__") or ""):  # python -OO keeps no docstring
-            cls.__doc__ = cls.__doc__.replace(_PLACE, textwrap.indent(_section(table), "    "))
+        table = _merged(cls, "_parameters")
+        _document(cls, _PARAMETERS, "Parameters", {name: _described(entry) for name, entry in table.items()})
+        _document(cls, _ATTRIBUTES, "Attributes", _merged(cls, "_attributes"))
         if "__init__" in vars(cls) or table == getattr(super(cls, cls), "_parameter_table", None):
             return
         cls._parameter_table = table
@@ -73,20 +91,35 @@ def _constructor(cls, table):
         for name in table:
             setattr(self, name, bound.arguments[name])
 
-    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    keywords = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=parameter.default)
+    either, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    arguments = [
+        inspect.Parameter(name, either if parameter.positional else keyword, default=parameter.default)
         for name, parameter in table.items()
     ]
-    __init__.__signature__ = inspect.Signature([itself, *keywords])
+    __init__.__signature__ = inspect.Signature([inspect.Parameter("self", either), *arguments])
     __init__.__module__, __init__.__qualname__ = cls.__module__, f"{cls.__qualname__}.__init__"
     return __init__
 
 
-def _section(table):
-    """Return the section of a docstring on the parameters, as numpydoc writes it."""
-    lines = ["Parameters", "----------"]
-    for name, parameter in table.items():
-        lines.append(f"{name} : {parameter.type}, default={parameter.default!r}")
-        lines += textwrap.wrap(parameter.text, _WIDTH, initial_indent="    ", subsequent_indent="    ", **_WRAP)
-    return "\n".join(lines) + "\n"
+def _merged(cls, name):
+    """Return the entries of the tables of a class and its bases; its own go before those of its bases."""
+    merged = {}
+    for base in reversed(cls.__mro__):
+        merged |= vars(base).get(name, {})
+    return {key: entry for key, entry in merged.items() if entry is not None}
+
+
+def _described(parameter):
+    """Return the type of a parameter with its default, and its text."""
+    return Attribute(f"{parameter.type}, default={parameter.default!r}", parameter.text)
+
+
+def _document(cls, place, title, entries):
+    """Put a section of the docstring of a class in its place, as numpydoc writes it."""
+    if place not in (vars(cls).get("__doc__") or ""):  # python -OO keeps no docstring
+        return
+    lines = [title, "-" * len(title)]
+    for name, entry in entries.items():
+        lines.append(f"{name} : {entry.type}")
+        lines += textwrap.wrap(entry.text, _WIDTH, initial_indent="    ", subsequent_indent="    ", **_WRAP)
+    cls.__doc__ = cls.__doc__.replace(place, textwrap.indent("\n".join(lines) + "\n", "    "))

@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import pydoc
+import re
 import subprocess
 import sys
 
@@ -10,12 +11,19 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitClassifierCV,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+)
+from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.parameters import Parameter, Parametrised
 from skimplicit.training import StochasticGradient
 
 ESTIMATORS = [ImplicitRegressor, ImplicitClassifier, ImplicitRegressorCV, ImplicitClassifierCV]
-every_class = pytest.mark.parametrize("cls", [*ESTIMATORS, StochasticGradient])
+every_class = pytest.mark.parametrize("cls", [*ESTIMATORS, ImplicitFeatureSelector, StochasticGradient])
 
 
 class Base(Parametrised, BaseEstimator):
@@ -95,7 +103,7 @@ def test_arguments_are_stored_as_given(cls):
 
 
 @every_class
-@pytest.mark.parametrize("args, kwargs", [((3,), {}), ((), {"no_such": 1})])
+@pytest.mark.parametrize("args, kwargs", [((3, 4), {}), ((), {"no_such": 1})])
 def test_wrong_arguments_are_refused_by_name(cls, args, kwargs):
     with pytest.raises(TypeError, match=f"^{cls.__name__}: .*(positional|'no_such')"):
         cls(*args, **kwargs)
@@ -106,12 +114,25 @@ def test_every_parameter_is_documented_where_people_look(cls):
     signature = str(inspect.signature(cls))
     assert f"class {cls.__name__}" in pydoc.render_doc(cls, renderer=pydoc.plaintext)
     for name, parameter in inspect.signature(cls).parameters.items():
-        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert (parameter.kind is inspect.Parameter.KEYWORD_ONLY) == (name != "estimator")
         assert f"    {name} : " in cls.__doc__ and f"default={parameter.default!r}\n" in cls.__doc__
         assert f"{name}={parameter.default!r}" in signature
         value = 0.25 if isinstance(parameter.default, float) else 3
         assert repr(cls(**{name: value})) == f"{cls.__name__}({name}={value})"
     assert pickle.loads(pickle.dumps(cls())).get_params() == cls().get_params()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize("chooses", [False, True])
+def test_what_a_fit_leaves_is_what_is_documented(cls, chooses):
+    few = {"alphas": 2} if issubclass(cls, RidgePathMixin) else {} if chooses else {"alpha": 0.1}
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 2)), rng.integers(2, size=20)
+    model = cls(n_hidden=2, max_iter=3, tol=1.0, random_state=0, **few).fit(X, y)
+    left = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    attributes = cls.__doc__.partition("Attributes\n")[2].partition("Examples\n")[0]
+    assert left == set(re.findall(r"^    (\w+_) : ", attributes, re.MULTILINE)) - {"feature_names_in_"}
 
 
 def test_without_docstrings_all_works():

@@ -10,20 +10,20 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import _raise_for_params
 
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.estimators.folds import FoldsMixin, check_fold_weights, row_counts
+from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights, row_counts
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.side_by_side import data_of, run_side_by_side
 from skimplicit.estimators.targets import check_weights
-from skimplicit.parameters import Parameter
+from skimplicit.parameters import Attribute, Parameter
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
 __all__ = ["RidgePathMixin"]
 
 # Ends of the grid of ridges when only their number is given: flexible enough for clean data, stiff enough for noisy
-# ones.
+# ones. In the table "R2 over alpha" of ``benchmarks/README.md`` the best ridges are between .01 and above .1.
 _SMALLEST_ALPHA, _LARGEST_ALPHA = 1e-3, 1.0
-# Iterations at each ridge after the first, and relative decrease of J that ends one.
+# Iterations at each ridge after the first, and relative decrease of J that ends one. Chosen, not measured.
 _STEP_ITER, _STEP_TOL = 40, 1e-4
 
 
@@ -45,14 +45,12 @@ class RidgePathMixin(FoldsMixin):
             f"{_LARGEST_ALPHA:g}.",
             [Interval(Integral, 1, None, closed="left"), "array-like"],
         ),
-        "cv": Parameter(
-            None,
-            "int, cross-validation splitter, iterable or None",
-            "Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for classes and "
-            "seeded by ``random_state``, None for five of them.",
-            ["cv_object"],
-        ),
+        "cv": CV,
         "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", [None, Integral]),
+    }
+    _attributes = {
+        "alpha_": Attribute("float", "The chosen ridge, at which the rule is fitted to all data."),
+        "alphas_": Attribute("ndarray of shape (n_alphas,)", "The ridges, increasing, as the path goes."),
     }
 
     @with_callbacks

@@ -16,7 +16,8 @@ from skimplicit.rows import merge_duplicates
 
 __all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
 
-#: The ridge where there are too few rows to hold any out.
+#: The ridge where there are too few rows to hold any out: the compromise between noisy and clean data in the table
+#: "R2 over alpha" of ``benchmarks/README.md``.
 FALLBACK_ALPHA = 0.03
 #: What rows that members have not seen tell; None where none are held out.
 HELD_OUT_ATTRIBUTES = (

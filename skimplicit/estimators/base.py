@@ -1,15 +1,11 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
-import warnings
-from dataclasses import replace
 from functools import partial
 from numbers import Real
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -23,10 +19,11 @@ from skimplicit.estimators.clipping import clip_rule
 from skimplicit.estimators.custom_constraints import in_user_units
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
+from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.importance import input_importances
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
-from skimplicit.estimators.members import averaged
 from skimplicit.estimators.methods import get_method
+from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
@@ -35,16 +32,13 @@ from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import make_curvature_solver, make_solver
-from skimplicit.training import Constraints, Stage, TrainingTask
-from skimplicit.training.continuation import continuation, random_weights
+from skimplicit.training import Constraints, TrainingTask
 
 __all__ = ["ImplicitEstimator"]
 
 
 # A smaller budget, of inputs divided by their deviations, would put the squares of states out of the range of numbers.
 _LEAST_BUDGET = 1e-60
-# Training that runs out of iterations is worth a warning when the last ones still lowered the objective by this share.
-_RECENT, _UNFINISHED = 10, 0.02
 
 
 class ImplicitEstimator(
@@ -59,6 +53,7 @@ class ImplicitEstimator(
     """Base of the estimators that train an implicit rule; they say what the targets and the objective are."""
 
     _parameters = RULE_PARAMETERS
+    _attributes = RULE_ATTRIBUTES
 
     # Inputs are cut only where a fit has seen their range.
     _input_range = None
@@ -168,37 +163,14 @@ class ImplicitEstimator(
         if self.alpha == "auto" and not self._can_warm_start(X.shape[1]):
             fitted, held_out = fit_automatically(self, chosen, X, y, sample_weight, targets, params, bridge)
         if fitted is None:
-            fitted = self._fit_at_ridge(chosen, X, targets, bridge)
+            self.alpha_ = pass_alpha(self)
+            fitted = fit_at_given_ridge(self, chosen, X, targets, bridge)
         bridge.close(fitted.rules)
         self.validation_scores_ = fitted.scores if chosen.method.holds_out else None
         self.best_validation_score_ = float(fitted.scores.max()) if fitted.scores.size else None
         attributes = {**held_out, **self._fitted_attributes(targets, limits, fitted.rules)}
         self._store(fitted.task.objective.samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
         return self
-
-    def _fit_at_ridge(self, chosen, X, targets, bridge):
-        """Return the :class:`Averaged` of members from different starts at the ridge that is given, or was chosen."""
-        task = self._make_task(X, targets)
-        self.alpha_ = pass_alpha(self)
-        starts = self._starts(task, chosen.method, check_random_state(self.random_state))
-        results = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(self._train)(chosen.method, task, some, bridge) for some in starts
-        )
-        result = results[0]
-        if any(result.interrupted for result in results):
-            warnings.warn(
-                f"Training was interrupted after {result.n_iter} iterations of a start. The best rule so far is kept.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        elif not (result.converged or result.stopped) and _still_falling(result):
-            warnings.warn(
-                f"Training stopped after max_iter={self.max_iter} iterations while the objective was still falling by "
-                f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return averaged(task, results)
 
     def _fitted_attributes(self, targets, limits, rules):
         """Return what a copy of the estimator needs to predict as the mean of some rules does."""
@@ -224,44 +196,9 @@ class ImplicitEstimator(
         self.objective_history_ = objectives
         self.objective_stages_ = stages
         self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
-        self.feature_importances_ = input_importances(self.rule_, samples.U_spread, samples.Y_scale)
+        self.feature_importances_ = input_importances(self.rule_, samples.U_std, samples.Y_scale)
         self._units = samples.rows(np.arange(0))
         self._progress = progress
-
-    def _starts(self, task, method, random_state):
-        """Return for each member where to start from, and by which schedule: the best of them is kept."""
-        samples = task.objective.samples
-        budget = self._make_budget(samples)
-        known = self.rules_ if self._can_warm_start(samples.n_inputs) else []
-        n_members = self.n_members if self.n_members != "auto" else max(len(known), 1)
-        starts = []
-        for member in range(n_members):
-            some = []
-            for start in range(self.n_init):
-                if start == 0 and member < len(known):
-                    stage = Stage(self.alpha_, budget, self.max_iter, self.tol)
-                    some.append(([stage], task.objective.weights_of(known[member])))
-                    continue
-                W_b = random_weights(self.n_hidden, samples, task.constraints, random_state)
-                some.append((continuation(self.alpha_, budget, self.max_iter, self.tol, method.raises_alpha), W_b))
-            starts.append(some)
-        return starts
-
-    def _train(self, method, task, starts, bridge):
-        """Return the best :class:`TrainingResult` over the starts."""
-        best = None
-        for schedule, start in starts:
-            try:
-                result = method.train(task, schedule, *start, bridge.over(task.objective), keep_interrupted=True)
-            except KeyboardInterrupt:
-                if best is None:
-                    raise
-                return replace(best, interrupted=True)
-            if best is None or result.evaluation.objective < best.evaluation.objective:
-                best = result
-            if result.stopped or result.interrupted:
-                return replace(best, stopped=result.stopped, interrupted=result.interrupted)
-        return best
 
     def _can_warm_start(self, n_inputs):
         rules = getattr(self, "rules_", None)
@@ -346,9 +283,3 @@ class ImplicitEstimator(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = []
         return tags
-
-
-def _still_falling(result):
-    """Tell whether the last iterations of the last stage still lowered the objective noticeably."""
-    last = result.objectives[result.stages == result.stages.max(initial=0)][-_RECENT:]
-    return last.size < _RECENT or last[-1] < (1 - _UNFINISHED) * last[0]

@@ -13,9 +13,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.incremental import takes_batches
+from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.targets import EncodedTargets
-from skimplicit.parameters import Parameter
+from skimplicit.parameters import Attribute, Parameter
 from skimplicit.training import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
@@ -35,33 +36,7 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
 
     {parameters}
 
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels.
-    rule_ : ImplicitRule
-        The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits.
-    n_iter_ : int
-        Outer iterations run.
-    objective_history_ : ndarray
-        Objective after each accepted iteration, of the readout at hand: up to a few percent above that of the best one,
-        but in the last value, which is that of ``rule_`` to 1e-6. It never rises within a stage of the schedule.
-    objective_stages_ : ndarray of int
-        Stage of the schedule that each value belongs to.
-    validation_scores_ : ndarray or None
-        Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch of
-        the last stage of the schedule; None without ``early_stopping``.
-    best_validation_score_ : float or None
-        The largest of them.
-    column_norms_ : ndarray of shape (n_features,)
-        ``max_i |B_ij|`` of each input.
-    feature_importances_ : ndarray of shape (n_features,)
-        Mean over outputs of ``S_ij sd(input j) / sd(target i)`` with the sensitivity matrix
-        ``S = |C| (I - |A|)^-1 |B| + |D|``; zero exactly when no path leads from the input to an output.
-    n_features_in_ : int
-        Number of inputs.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the inputs, when they have names.
+    {attributes}
 
     References
     ----------
@@ -94,6 +69,32 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
             'Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"``: every '
             "class weighs the same. None: 1.",
             [dict, StrOptions({"balanced"}), None],
+        ),
+    }
+    _attributes = {
+        "classes_": Attribute("ndarray of shape (n_classes,)", "The labels."),
+        "rule_": replace(
+            RULE_ATTRIBUTES["rule_"],
+            text="The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits.",
+        ),
+        "heldout_scores_": replace(
+            RULE_ATTRIBUTES["heldout_scores_"],
+            text="Log-likelihood of a label (the log-loss with a minus) at each of them, on rows that members have not "
+            "seen; None with a number for alpha.",
+        ),
+        "heldout_score_": replace(
+            RULE_ATTRIBUTES["heldout_score_"], text=RULE_ATTRIBUTES["heldout_score_"].text.replace("R2", "accuracy")
+        ),
+        "heldout_prediction_": Attribute(
+            "ndarray of shape (n_samples, n_classes), or None",
+            "Probabilities of the classes for each row, by members that have not seen it; NaN where there are none. "
+            "None with a number for alpha.",
+        ),
+        "objective_history_": replace(
+            RULE_ATTRIBUTES["objective_history_"],
+            text="Objective after each accepted iteration, of the readout at hand: up to a few percent above that of "
+            "the best one, but in the last value, which is that of ``rule_`` to 1e-6. It never rises within a stage of "
+            "the schedule.",
         ),
     }
     _target_checks = {}

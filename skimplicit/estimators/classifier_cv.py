@@ -3,6 +3,7 @@
 from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.estimators.classifier import ImplicitClassifier
 from skimplicit.losses import cross_entropy
+from skimplicit.parameters import Attribute
 
 __all__ = ["ImplicitClassifierCV"]
 
@@ -20,18 +21,7 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
 
     {parameters}
 
-    Attributes
-    ----------
-    alpha_ : float
-        The chosen ridge.
-    alphas_ : ndarray of shape (n_alphas,)
-        The ridges, increasing, as the path goes.
-    log_loss_path_ : ndarray of shape (n_alphas, n_folds)
-        Log-loss on the held-out fold, in nats.
-    classes_ : ndarray of shape (n_classes,)
-        The labels.
-    rule_ : ImplicitRule
-        The rule fitted to all data at ``alpha_``; this and all other attributes as for :class:`ImplicitClassifier`.
+    {attributes}
 
     Examples
     --------
@@ -43,6 +33,9 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
     (2, 2)
     """
 
+    _attributes = {
+        "log_loss_path_": Attribute("ndarray of shape (n_alphas, n_folds)", "Log-loss on the held-out fold, in nats.")
+    }
     _fixed_alpha_class = ImplicitClassifier
     _path_name = "log_loss_path_"
 

@@ -213,16 +213,11 @@ class Member:
 
     def with_direct_ridge(self, point, alpha, direct_ridge):
         """Return a point with the readout that is best at another ridge of the direct term."""
-        objective = replace_direct_ridge(self.task.objective, direct_ridge)
+        objective = self.task.objective.with_direct_ridge(direct_ridge)
         return objective.evaluate(point.W, point.b, alpha, tol=_READOUT_TOL).point
 
     def without_states(self, alpha):
         """Return the point whose prediction is linear, the readout the best one at a ridge."""
-        objective = replace_direct_ridge(self.task.objective, 1.0)
+        objective = self.task.objective.with_direct_ridge(1.0)
         n, p = self.n_hidden, objective.samples.n_inputs
         return objective.evaluate(np.zeros((n, n + p)), np.zeros(n), alpha, tol=_READOUT_TOL).point
-
-
-def replace_direct_ridge(objective, direct_ridge):
-    """Return the same objective with another ridge of the direct term, a multiple of alpha."""
-    return type(objective)(objective.samples, objective.activation, objective.direct, direct_ridge)

@@ -7,10 +7,21 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["FoldsMixin", "check_fold_weights", "row_counts"]
+from skimplicit.parameters import Parameter
+
+__all__ = ["CV", "FoldsMixin", "check_fold_weights", "row_counts"]
 
 # Number of folds where ``cv`` is None.
 _N_FOLDS = 5
+
+#: The parameter ``cv`` of what cross-validates.
+CV = Parameter(
+    None,
+    "int, cross-validation splitter, iterable or None",
+    "Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for classes and seeded "
+    "by ``random_state``, None for five of them.",
+    ["cv_object"],
+)
 
 
 class FoldsMixin:

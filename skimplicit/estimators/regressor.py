@@ -25,31 +25,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
 
     {parameters}
 
-    Attributes
-    ----------
-    rule_ : ImplicitRule
-        The trained rule, in the units of the data: ``rule_.predict(X)`` equals ``predict(X)``.
-    n_iter_ : int
-        Outer iterations run.
-    objective_history_ : ndarray
-        True objective after each accepted iteration: to 1e-3 on the way, and to 1e-6 in the last value, that of
-        ``rule_`` (unless ``early_stopping`` goes back to an earlier rule). It never rises within a stage.
-    objective_stages_ : ndarray of int
-        Stage of the schedule that each value belongs to.
-    validation_scores_ : ndarray or None
-        Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch of
-        the last stage of the schedule; None without ``early_stopping``.
-    best_validation_score_ : float or None
-        The largest of them.
-    column_norms_ : ndarray of shape (n_features,)
-        ``max_i |B_ij|`` of each input.
-    feature_importances_ : ndarray of shape (n_features,)
-        Mean over outputs of ``S_ij sd(input j) / sd(target i)`` with the sensitivity matrix
-        ``S = |C| (I - |A|)^-1 |B| + |D|``; zero exactly when no path leads from the input to an output.
-    n_features_in_ : int
-        Number of inputs.
-    feature_names_in_ : ndarray of shape (n_features,)
-        Names of the inputs, when they have names.
+    {attributes}
 
     References
     ----------

@@ -4,6 +4,7 @@ import numpy as np
 
 from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.estimators.regressor import ImplicitRegressor
+from skimplicit.parameters import Attribute
 
 __all__ = ["ImplicitRegressorCV"]
 
@@ -19,16 +20,7 @@ class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
 
     {parameters}
 
-    Attributes
-    ----------
-    alpha_ : float
-        The chosen ridge.
-    alphas_ : ndarray of shape (n_alphas,)
-        The ridges, increasing, as the path goes.
-    mse_path_ : ndarray of shape (n_alphas, n_folds)
-        Mean squared error on the held-out fold, averaged over targets.
-    rule_ : ImplicitRule
-        The rule fitted to all data at ``alpha_``; this and all other attributes as for :class:`ImplicitRegressor`.
+    {attributes}
 
     Examples
     --------
@@ -40,6 +32,11 @@ class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
     (3, 5)
     """
 
+    _attributes = {
+        "mse_path_": Attribute(
+            "ndarray of shape (n_alphas, n_folds)", "Mean squared error on the held-out fold, averaged over targets."
+        )
+    }
     _fixed_alpha_class = ImplicitRegressor
     _path_name = "mse_path_"
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.inspection._figure import checked_names, make_axes, rule_of, seen_names
+from skimplicit.inspection._figure import Display, checked_names, rule_of, seen_names
 from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
 
@@ -13,7 +13,7 @@ __all__ = ["ColumnNormsDisplay"]
 _MOST_NAMES = 30
 
 
-class ColumnNormsDisplay:
+class ColumnNormsDisplay(Display):
     """Column norms ``max_i |B_ij|`` as a stem plot, beside the true ones where these are known.
 
     Use :meth:`from_estimator` to make one.
@@ -104,8 +104,7 @@ class ColumnNormsDisplay:
             if true_norms.shape != norms.shape:
                 raise ValueError(f"true_norms must have shape {norms.shape}, got {true_norms.shape}.")
             drawn = [(_share_of_largest(norms), "learned", "C0o"), (_share_of_largest(true_norms), "true", "C1D")]
-        self.axes_ = make_axes(ax, len(drawn), size=(4.8, 3.2), widths=(1, 1), sharey=True)
-        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        self._open(ax, len(drawn), size=(4.8, 3.2), widths=(1, 1), sharey=True)
         self.stems_ = []
         for axes, (values, label, style) in zip(np.resize(self.axes_, len(drawn)), drawn, strict=True):
             stems = axes.stem(values, linefmt=f"{style[:2]}-", markerfmt=style, basefmt=" ", label=label)

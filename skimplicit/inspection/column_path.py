@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.inspection._figure import GREY, checked_names, make_axes, seen_names
+from skimplicit.inspection._figure import GREY, Display, checked_names, seen_names
 from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath
 
 __all__ = ["ColumnPathDisplay"]
@@ -14,7 +14,7 @@ _MOST_COLOURS = 10
 _SMALLEST_SHOWN = 1e-4
 
 
-class ColumnPathDisplay:
+class ColumnPathDisplay(Display):
     """Column norms ``max_i |B_ij|`` of the rules of a path against the budget.
 
     Use :meth:`from_estimator` to make one.
@@ -127,8 +127,7 @@ class ColumnPathDisplay:
         if support.shape != (n_features,):
             raise ValueError(f"support must have one entry for each of the {n_features} inputs, got {support.shape}.")
         has_scores = bool(self.cv_results) and len(self.cv_results["n_features"]) > 0
-        self.axes_ = make_axes(ax, 2 if has_scores else 1, size=(6.0, 4.0), widths=(6, 4))
-        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        self._open(ax, 2 if has_scores else 1, size=(6.0, 4.0), widths=(6, 4))
         self._plot_path(self.ax_, names, support, legend_outside=ax is None)
         if self.axes_.size == 2:
             self._plot_scores(self.axes_[1], int(support.sum()))

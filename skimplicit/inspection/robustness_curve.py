@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from skimplicit.inspection._figure import make_axes
+from skimplicit.inspection._figure import Display
 from skimplicit.robustness import attack, certify
 
 __all__ = ["RobustnessDisplay"]
 
 
-class RobustnessDisplay:
+class RobustnessDisplay(Display):
     """Share of rows that keep their label when inputs move: proved, and left by an attack, against the radius.
 
     Use :meth:`from_estimator` to make one.
@@ -28,6 +28,8 @@ class RobustnessDisplay:
     ----------
     ax_ : matplotlib Axes
         The axes.
+    axes_ : ndarray of matplotlib Axes
+        The same, as an array.
     figure_ : matplotlib Figure
         The figure.
     lines_ : list of matplotlib Line2D
@@ -110,8 +112,7 @@ class RobustnessDisplay:
         RobustnessDisplay
             The display.
         """
-        (self.ax_,) = make_axes(ax, 1, size=(5.2, 3.6))
-        self.figure_ = self.ax_.figure
+        self._open(ax, size=(5.2, 3.6))
         prefix = "" if self.name is None else f"{self.name}: "
         (upper,) = self.ax_.plot(self.radii, self.attacked, "--", color=color, label=f"{prefix}under attack")
         (lower,) = self.ax_.plot(self.radii, self.certified, color=upper.get_color(), label=f"{prefix}certified")

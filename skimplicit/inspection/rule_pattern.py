@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.inspection._figure import make_axes, rule_of
+from skimplicit.inspection._figure import Display, rule_of
 from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
 
@@ -16,7 +16,7 @@ __all__ = ["RulePatternDisplay"]
 _MOST_CELLS = 2000
 
 
-class RulePatternDisplay:
+class RulePatternDisplay(Display):
     """Heat map of the weights ``[[A, B], [C, D]]`` of a rule, dense or sparse.
 
     Use :meth:`from_estimator` to make one. Beyond 2000 rows or columns a cell shows the weight of largest size of
@@ -31,6 +31,8 @@ class RulePatternDisplay:
     ----------
     ax_ : matplotlib Axes
         The axes.
+    axes_ : ndarray of matplotlib Axes
+        The same, as an array.
     figure_ : matplotlib Figure
         The figure.
     image_ : matplotlib AxesImage
@@ -97,8 +99,7 @@ class RulePatternDisplay:
         weights = _cells(rule)
         sizes = np.abs(weights[weights != 0])
         limit = float(np.percentile(sizes, percentile)) if sizes.size else 1.0
-        (self.ax_,) = make_axes(ax, 1, size=(6.0, 4.5))
-        self.figure_ = self.ax_.figure
+        self._open(ax, size=(6.0, 4.5))
         self.image_ = self.ax_.imshow(
             weights,
             cmap=cmap,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from skimplicit.linalg import to_dense
-from skimplicit.robustness.amplification import sensitivity_of
 from skimplicit.robustness.linear_program import LinearRelaxation
 from skimplicit.robustness.models import open_model
 from skimplicit.robustness.propagation import SOLVER_ERROR, Propagation, StateBox
 from skimplicit.robustness.relaxations import is_piecewise_linear
 from skimplicit.robustness.semidefinite import SemidefiniteRelaxation
 from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, checked_radius
+from skimplicit.wellposedness import sensitivity_of
 
 __all__ = ["METHODS", "Readout", "RowPrograms", "cheap_bounds", "checked_method", "output_bounds", "row_blocks"]
 

@@ -4,8 +4,8 @@ import numpy as np
 from scipy import sparse
 
 from skimplicit.linalg import block_triangular_order, row_scaled, to_dense
-from skimplicit.robustness.amplification import MetricAmplification, amplification, moved_states, sensitivity_of
 from skimplicit.robustness.models import open_model
+from skimplicit.wellposedness import MetricAmplification, amplification, moved_states, sensitivity_of
 
 __all__ = ["lipschitz_bound"]
 

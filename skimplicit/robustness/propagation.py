@@ -11,8 +11,8 @@ import numpy as np
 from scipy import sparse
 
 from skimplicit.linalg import block_triangular_order, to_dense, without_diagonal
-from skimplicit.robustness.amplification import amplification, moved_states
 from skimplicit.robustness.relaxations import activation_range, is_piecewise_linear, kink_slopes
+from skimplicit.wellposedness import amplification, moved_states
 
 __all__ = ["SOLVER_ERROR", "Propagation", "StateBox"]
 

@@ -174,10 +174,10 @@ def _softmax_range(low, high):
     """Return the range of softmax: each share is least where its own z is least and all others are largest."""
 
     def share(own, others):
-        top = np.maximum(own.max(axis=-1, keepdims=True), others.max(axis=-1, keepdims=True))
-        weights = np.exp(others - top)
+        largest = np.maximum(own.max(axis=-1, keepdims=True), others.max(axis=-1, keepdims=True))
+        weights = np.exp(others - largest)
         rest = np.stack([np.delete(weights, i, axis=-1).sum(axis=-1) for i in range(own.shape[-1])], axis=-1)
-        mine = np.exp(own - top)
+        mine = np.exp(own - largest)
         total = mine + rest
         return np.divide(mine, total, out=np.zeros_like(mine), where=total > 0)
 

@@ -120,11 +120,11 @@ class SemidefiniteRelaxation:
         left = objective - np.tensordot(multipliers, np.stack(self._matrices), axes=1)
         value = multipliers @ np.array(self._rights)
         # P_00 = 1 is free: what W_00 has is moved to the value, the best amount by a Schur complement.
-        size, top = left.shape[0], np.linalg.norm(left)
+        size, norm = left.shape[0], np.linalg.norm(left)
         shift = _best_corner(left)
         left = left.copy()
         left[0, 0] -= shift
-        largest = np.linalg.eigvalsh(left)[-1] + size**2 * _EPS * (top + abs(shift) + 1.0)
+        largest = np.linalg.eigvalsh(left)[-1] + size**2 * _EPS * (norm + abs(shift) + 1.0)
         terms = multipliers @ (np.abs(self._rights) + np.array(self._slack) + np.abs(self._matrices).sum(axis=(1, 2)))
         rounding = (len(multipliers) + size**2 + 16) * _EPS * (terms + abs(shift) + np.abs(objective).sum())
         return value + multipliers @ np.array(self._slack) + shift + max(largest, 0.0) * size + rounding

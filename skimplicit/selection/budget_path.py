@@ -20,7 +20,8 @@ from skimplicit.training.continuation import alpha_schedule, last_budget, random
 
 __all__ = ["ImplicitPath", "check_budgets", "check_estimator", "check_groups", "follow_path", "implicit_path"]
 
-# Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for.
+# Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for. This, and
+# where a path ends, is measured in ``benchmarks/README.md``, "Constants of a fit".
 _DENSE_ITER, _BUDGET_ITER = 30, 5
 # Shares of the explained variance at which the path ends, and relative decrease of J that ends a stage early.
 _END_SHARE, _TOL = 0.02, 1e-3

@@ -10,7 +10,21 @@ from skimplicit.estimators import ImplicitRegressor
 __all__ = ["RefittedRuleMixin"]
 
 
-def _delegated(name):
+_DOCSTRING = """Return the {what} of the refitted rule.
+
+Parameters
+----------
+X : {{array-like, sparse matrix}} of shape (n_samples, n_features)
+    All inputs; the selected ones are used.
+
+Returns
+-------
+ndarray of shape {shape}
+    {result}
+"""
+
+
+def _offered(name):
     """Offer a method when the refitted estimator (before ``fit``: the estimator) has it."""
 
     def check(self):
@@ -18,6 +32,18 @@ def _delegated(name):
         return True
 
     return available_if(check)
+
+
+def _delegated(name, what, shape, result):
+    """Return the method of this name that asks the refitted estimator."""
+
+    def method(self, X):
+        X = self._selected(X)
+        return getattr(self.estimator_, name)(X)
+
+    method.__name__, method.__qualname__ = name, f"RefittedRuleMixin.{name}"
+    method.__doc__ = _DOCSTRING.format(what=what, shape=shape, result=result)
+    return _offered(name)(method)
 
 
 class RefittedRuleMixin:
@@ -34,75 +60,21 @@ class RefittedRuleMixin:
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return _safe_indexing(X, np.flatnonzero(self.support_), axis=1)
 
-    @_delegated("predict")
-    def predict(self, X):
-        """Return the predictions of the refitted rule.
+    predict = _delegated("predict", "predictions", "(n_samples,) or (n_samples, n_outputs)", "Predictions.")
+    predict_proba = _delegated(
+        "predict_proba", "class probabilities", "(n_samples, n_classes)", "Probabilities, in the order of ``classes_``."
+    )
+    predict_log_proba = _delegated(
+        "predict_log_proba", "logarithms of the class probabilities", "(n_samples, n_classes)", "Logarithms."
+    )
+    decision_function = _delegated(
+        "decision_function",
+        "logits",
+        "(n_samples,) or (n_samples, n_classes)",
+        "Logits; for two classes that of the second.",
+    )
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            All inputs; the selected ones are used.
-
-        Returns
-        -------
-        ndarray
-            Predictions.
-        """
-        X = self._selected(X)
-        return self.estimator_.predict(X)
-
-    @_delegated("predict_proba")
-    def predict_proba(self, X):
-        """Return the class probabilities of the refitted rule.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            All inputs; the selected ones are used.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities.
-        """
-        X = self._selected(X)
-        return self.estimator_.predict_proba(X)
-
-    @_delegated("predict_log_proba")
-    def predict_log_proba(self, X):
-        """Return the logarithms of the class probabilities of the refitted rule.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            All inputs; the selected ones are used.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Logarithms of the probabilities.
-        """
-        X = self._selected(X)
-        return self.estimator_.predict_log_proba(X)
-
-    @_delegated("decision_function")
-    def decision_function(self, X):
-        """Return the logits of the refitted rule.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            All inputs; the selected ones are used.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logits; for two classes that of the second.
-        """
-        X = self._selected(X)
-        return self.estimator_.decision_function(X)
-
-    @_delegated("score")
+    @_offered("score")
     def score(self, X, y, sample_weight=None):
         """Return the score of the refitted rule: R2, or accuracy for classes, whatever ``scoring`` chose the inputs by.
 

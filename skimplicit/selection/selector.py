@@ -1,6 +1,7 @@
 """ImplicitFeatureSelector: inputs that matter to a deep rule, found along a budget path, judged by refits."""
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Number
 
 import numpy as np
@@ -15,9 +16,10 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.estimators.folds import FoldsMixin, check_fold_weights
+from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
 from skimplicit.estimators.side_by_side import data_of
 from skimplicit.estimators.targets import check_weights
+from skimplicit.parameters import Parameter, Parametrised
 from skimplicit.selection.budget_path import check_budgets, check_estimator, check_groups
 from skimplicit.selection.held_out_score import HeldOutSkill, ScorerOnFolds, SelectionData, constant_score
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
@@ -30,7 +32,7 @@ _MOST_CLASSES = 20
 
 
 class ImplicitFeatureSelector(
-    FoldsMixin, RefittedRuleMixin, CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin, BaseEstimator
+    FoldsMixin, RefittedRuleMixin, CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin, Parametrised, BaseEstimator
 ):
     """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``, for falling k.
 
@@ -44,32 +46,7 @@ class ImplicitFeatureSelector(
 
     To scikit-learn it is what its estimator is, and once fitted what ``estimator_`` is.
 
-    Parameters
-    ----------
-    estimator : ImplicitRegressor, ImplicitClassifier or None
-        Rule to train, without a ``column_budget``; all its parameters are kept for the refit. ``constraints`` speak of
-        B for all inputs, with zeros for those that are not selected. None for an ImplicitClassifier when y holds
-        strings, booleans or at most 20 distinct integers, and an ``ImplicitRegressor()`` otherwise; since
-        nobody can know before ``fit``, scikit-learn then takes the selector for a regressor and does not stratify the
-        folds of its own searches: give them ``StratifiedKFold``, or give the classifier here.
-    n_features_to_select : int, float or None
-        Number of inputs (of groups, with groups); a float in (0, 1] for a share; None to choose by cross-validation.
-    column_budgets : int, array-like of float, or None
-        Budgets of the path, or their number; see :func:`~skimplicit.implicit_path`.
-    groups : array-like of shape (n_features,) or None
-        Labels; inputs with the same label (one-hot columns) are selected together.
-    scoring : str, callable or None
-        What held-out predictions are judged by, larger for better: a name or ``scorer(estimator, X, y)`` as in
-        scikit-learn, which gets ``sample_weight`` where it takes it. None for the share of the held-out loss of a
-        constant that the rule removes, the squared error or, for classes, the log-loss, with samples and classes
-        weighed as in training; for numbers this is R2, pooled over the folds.
-    cv : int, cross-validation splitter, iterable or None
-        Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for classes and seeded
-        by ``random_state``, None for five of them.
-    n_jobs : int or None
-        Folds and refits that run side by side.
-    random_state : int, RandomState instance or None
-        Source of the folds, and of the starting weights where the estimator has no ``random_state`` of its own.
+    {parameters}
 
     Attributes
     ----------
@@ -115,41 +92,62 @@ class ImplicitFeatureSelector(
     array([0, 1, 2, 3, 4])
     """
 
-    _parameter_constraints = {
-        "estimator": [None, HasMethods(["fit", "predict"])],
-        "n_features_to_select": [
+    _parameters = {
+        "estimator": Parameter(
             None,
-            Interval(Integral, 1, None, closed="left"),
-            Interval(RealNotInt, 0, 1, closed="right"),
-        ],
-        "column_budgets": [None, Interval(Integral, 1, None, closed="left"), "array-like"],
-        "groups": [None, "array-like"],
-        "scoring": [None, StrOptions(set(get_scorer_names())), callable],
-        "cv": ["cv_object"],
-        "n_jobs": [None, Integral],
-        "random_state": ["random_state"],
+            "ImplicitRegressor, ImplicitClassifier or None",
+            "Rule to train, without a ``column_budget``; all its parameters are kept for the refit. "
+            "``constraints`` speak of B for all inputs, with zeros for those that are not selected. None "
+            "for an ImplicitClassifier when y holds strings, booleans or at most 20 distinct integers, "
+            "and an ``ImplicitRegressor()`` otherwise; since nobody can know before ``fit``, scikit-learn"
+            " then takes the selector for a regressor and does not stratify the folds of its own "
+            "searches: give them ``StratifiedKFold``, or give the classifier here.",
+            [None, HasMethods(["fit", "predict"])],
+            positional=True,
+        ),
+        "n_features_to_select": Parameter(
+            None,
+            "int, float or None",
+            "Number of inputs (of groups, with groups); a float in (0, 1] for a share; None to choose by "
+            "cross-validation.",
+            [None, Interval(Integral, 1, None, closed="left"), Interval(RealNotInt, 0, 1, closed="right")],
+        ),
+        "column_budgets": Parameter(
+            None,
+            "int, array-like of float, or None",
+            "Budgets of the path, or their number; see :func:`~skimplicit.implicit_path`.",
+            [None, Interval(Integral, 1, None, closed="left"), "array-like"],
+        ),
+        "groups": Parameter(
+            None,
+            "array-like of shape (n_features,) or None",
+            "Labels; inputs with the same label (one-hot columns) are selected together.",
+            [None, "array-like"],
+        ),
+        "scoring": Parameter(
+            None,
+            "str, callable or None",
+            "What held-out predictions are judged by, larger for better: a name or ``scorer(estimator, X,"
+            " y)`` as in scikit-learn, which gets ``sample_weight`` where it takes it. None for the share"
+            " of the held-out loss of a constant that the rule removes, the squared error or, for "
+            "classes, the log-loss, with samples and classes weighed as in training; for numbers this is "
+            "R2, pooled over the folds.",
+            [None, StrOptions(set(get_scorer_names())), callable],
+        ),
+        "cv": replace(CV, default=5),
+        "n_jobs": Parameter(
+            None,
+            "int or None",
+            "Folds and refits that run side by side.",
+            [None, Integral],
+        ),
+        "random_state": Parameter(
+            None,
+            "int, RandomState instance or None",
+            "Source of the folds, and of the starting weights where the estimator has no ``random_state`` of its own.",
+            ["random_state"],
+        ),
     }
-
-    def __init__(
-        self,
-        estimator=None,
-        *,
-        n_features_to_select=None,
-        column_budgets=None,
-        groups=None,
-        scoring=None,
-        cv=5,
-        n_jobs=None,
-        random_state=None,
-    ):
-        self.estimator = estimator
-        self.n_features_to_select = n_features_to_select
-        self.column_budgets = column_budgets
-        self.groups = groups
-        self.scoring = scoring
-        self.cv = cv
-        self.n_jobs = n_jobs
-        self.random_state = random_state
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)

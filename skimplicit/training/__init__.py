@@ -11,8 +11,10 @@ from skimplicit.training.base import (
 )
 from skimplicit.training.bcd import BlockCoordinateDescent
 from skimplicit.training.cross_entropy import CrossEntropyObjective
-from skimplicit.training.objective import Evaluation, ImplicitObjective, Point, SquaredObjective
+from skimplicit.training.evaluation import Evaluation, Point
+from skimplicit.training.objective import ImplicitObjective
 from skimplicit.training.run import TrainingRun
+from skimplicit.training.squared_loss import SquaredObjective
 from skimplicit.training.stochastic_gradient import StochasticGradient
 
 __all__ = [

@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
-from skimplicit.training.objective import Evaluation, ImplicitObjective, Point
+from skimplicit.training.evaluation import Evaluation, Point
+from skimplicit.training.objective import ImplicitObjective
 from skimplicit.training.threads import one_blas_thread
 
 __all__ = [

@@ -13,6 +13,9 @@ from skimplicit.training.base import Stage
 
 __all__ = ["alpha_schedule", "budget_schedule", "continuation", "last_budget", "random_weights"]
 
+# All of these are measured in ``benchmarks/README.md``, "Constants of a fit": that there is a schedule matters, how
+# fine it is matters little.
+
 # Ridge of the first stage.
 _FIRST_ALPHA = 1e-3
 # Factor between the ridges of consecutive stages, and between consecutive budgets.
@@ -22,10 +25,10 @@ _BUDGET_FACTOR = 0.6
 _EARLY_SHARE = 0.6
 # A stage before the last ends when J falls by less than this: it only has to lead the way.
 _EARLY_TOL = 1e-3
-
-
 # Share of the iterations for the dense fit when a budget follows.
 _DENSE_SHARE = 0.4
+# Random starts, for scaled inputs: share of kappa that the rows of A use, deviation of a row of B u, and that of b.
+_START_A, _START_B, _START_INTERCEPT = 0.5, 0.5, 0.25
 
 
 def continuation(alpha, column_budget, max_iter, tol, raise_alpha=True):
@@ -125,9 +128,9 @@ def random_weights(n_hidden, samples, constraints, random_state):
     A = random_state.standard_normal((n_hidden, n_hidden)) / np.sqrt(n_hidden)
     if constraints.structure is not None:
         A = np.where(constraints.structure, A, 0.0)
-    A = project_rows_l1(A, 0.5 * constraints.kappa)
-    B = random_state.standard_normal((n_hidden, n_inputs)) * (0.5 / np.sqrt(max(n_inputs, 1)))
-    b = 0.25 * random_state.standard_normal(n_hidden)
+    A = project_rows_l1(A, _START_A * constraints.kappa)
+    B = random_state.standard_normal((n_hidden, n_inputs)) * (_START_B / np.sqrt(max(n_inputs, 1)))
+    b = _START_INTERCEPT * random_state.standard_normal(n_hidden)
     return np.hstack([A, B]), b if samples.centre else np.zeros_like(b)
 
 

@@ -1,128 +1,13 @@
-"""The true training objective, with the states at equilibrium: what every loss shares, and the squared loss."""
-
-from dataclasses import dataclass, replace
+"""The true training objective, with the states at equilibrium: what every loss shares."""
 
 import numpy as np
 
 from skimplicit.equilibrium import adjoint, equilibrium
-from skimplicit.losses import SquaredLoss
-from skimplicit.rows import Moments
 from skimplicit.rule import ImplicitRule
-from skimplicit.subproblems import Readout, ridge_readout
+from skimplicit.subproblems import Readout
+from skimplicit.training.evaluation import Evaluation, Gradient, JointGradient, Point
 
-__all__ = ["Evaluation", "Gradient", "ImplicitObjective", "JointGradient", "Point", "SquaredObjective"]
-
-# A readout that grows by more than one over this when states shrink is no place to start from.
-_LEAST_SCALE = 1e-8
-# Below this share of the targets' variance the loss is summed over samples: from moments, rounding would show.
-_SMALL_LOSS = 1e-6
-
-
-@dataclass(frozen=True)
-class Point:
-    """The parameters of a rule in the units of training: scaled and, with intercepts, centred inputs and targets.
-
-    Parameters
-    ----------
-    W : ndarray of shape (n, n + p)
-        Weights ``[A B]``.
-    b : ndarray of shape (n,)
-        Intercept of the states.
-    readout : Readout
-        The readout, for states taken about ``X_mean``.
-    X_mean : ndarray of shape (n,)
-        Mean state, or zeros.
-    """
-
-    W: np.ndarray
-    b: np.ndarray
-    readout: Readout
-    X_mean: np.ndarray
-
-
-@dataclass(frozen=True)
-class JointGradient:
-    """Derivatives of the mean loss with respect to all parameters of a rule, b moving along with W and c with C and D.
-
-    Parameters
-    ----------
-    W : ndarray of shape (n, n + p)
-        Derivative with respect to W when b moves so that the pre-activation at the mean state and input stays.
-    b : ndarray of shape (n,)
-        Derivative with respect to b.
-    C, D, c : ndarray
-        Derivatives with respect to the readout, of shapes (q, n), (q, p) and (q,); D is None without a direct term.
-    states, adjoint : ndarray of shape (m, n)
-        The equilibrium and the rows S.
-    """
-
-    W: np.ndarray
-    b: np.ndarray
-    C: np.ndarray
-    D: np.ndarray | None
-    c: np.ndarray
-    states: np.ndarray
-    adjoint: np.ndarray
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The objective at one ``W = [A B]``, b, and what was computed on the way.
-
-    Parameters
-    ----------
-    point : Point
-        W, b and a readout that is optimal, or as near to it as ``tol`` asks for.
-    states : ndarray of shape (m, n)
-        Equilibrium states.
-    moments : Moments
-        Their moments.
-    loss, objective : float
-        Loss alone, and loss plus ridge.
-    alpha : float
-        The ridge.
-    tol : float
-        Tolerance of the states.
-    """
-
-    point: Point
-    states: np.ndarray
-    moments: Moments
-    loss: float
-    objective: float
-    alpha: float
-    tol: float
-
-    def scaled(self, scale):
-        """Return what to start from when B and b are multiplied by ``scale``, for a positively homogeneous phi."""
-        if scale == 1.0:
-            return self
-        # States that shrink to almost nothing leave almost nothing to read: the ridge would forbid so large a C.
-        C = self.point.readout.C / scale if scale > _LEAST_SCALE else 0.0 * self.point.readout.C
-        point = replace(self.point, readout=replace(self.point.readout, C=C), X_mean=self.point.X_mean * scale)
-        return replace(self, point=point, states=self.states * scale)
-
-
-@dataclass(frozen=True)
-class Gradient:
-    """Derivatives of the loss with respect to the pre-activations, summed over the samples.
-
-    Parameters
-    ----------
-    W : ndarray of shape (n, n + p)
-        ``S' [Xc Uc]``, the derivative with respect to W when b moves so that the mean pre-activation stays.
-    b : ndarray of shape (n,)
-        Derivative with respect to b.
-    curvature : ndarray of shape (n,)
-        Estimate of the loss's curvature along each state's pre-activation, positive.
-    adjoint : ndarray of shape (m, n)
-        The rows S.
-    """
-
-    W: np.ndarray
-    b: np.ndarray
-    curvature: np.ndarray
-    adjoint: np.ndarray
+__all__ = ["ImplicitObjective"]
 
 
 class ImplicitObjective:
@@ -165,6 +50,10 @@ class ImplicitObjective:
     def over(self, samples):
         """Return the same objective over other :class:`Samples`."""
         return type(self)(samples, self.activation, self.direct, self.direct_ridge)
+
+    def with_direct_ridge(self, direct_ridge):
+        """Return the same objective with another ridge of the direct term, a multiple of alpha."""
+        return type(self)(self.samples, self.activation, self.direct, direct_ridge)
 
     def evaluate(self, W, b, alpha, *, start=None, tol):
         """Return the :class:`Evaluation` at W of shape (n, n + p) and b of shape (n,), to the tolerance ``tol``.
@@ -334,43 +223,3 @@ class ImplicitObjective:
         if readout.D is not None:
             predictions += self.samples.inputs_times(readout.D)
         return predictions
-
-
-class SquaredObjective(ImplicitObjective):
-    """``J(A, B, b) = min_{C, D, c} 1/2m ||Y - Yhat||_F^2 + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)``.
-
-    Parameters
-    ----------
-    samples : Samples
-        The training set.
-    activation : Activation
-        phi.
-    direct : bool
-        Whether there is a direct term D.
-    direct_ridge : float
-        Ridge of D as a multiple of alpha.
-    """
-
-    sample_loss = SquaredLoss()
-
-    @property
-    def null_loss(self):
-        """Half the variance of the targets, summed, a float (their second moment, without intercepts)."""
-        return 0.5 * self.samples.Y_moments[1]
-
-    def _read_out(self, states, moments, alpha, start, tol):
-        near = None if start is None else start.point.readout
-        readout = ridge_readout(moments, alpha, self.direct, self.direct_ridge, near)
-        return readout, self._loss(states, moments, readout)
-
-    def _loss(self, states, moments, readout):
-        """Return ``1/2m ||Y - Yhat||_F^2``."""
-        C, D = readout.C, readout.D
-        total = self.samples.Y_moments[1]
-        fitted = 2 * np.sum(C.T * moments.XY) - np.sum((C @ moments.XX) * C)
-        if D is not None:
-            fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D)
-            fitted -= np.sum(moments.inputs.products(D) * D)
-        if total - fitted > _SMALL_LOSS * total:
-            return 0.5 * (total - fitted)
-        return self._mean_loss(self._predictions(states, moments.X_mean, readout))

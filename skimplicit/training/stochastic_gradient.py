@@ -11,7 +11,7 @@ from skimplicit.parameters import Parameter
 from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems import Readout
 from skimplicit.training.base import TrainingMethod
-from skimplicit.training.objective import Point
+from skimplicit.training.evaluation import Point
 from skimplicit.training.optimisers import OPTIMISERS
 from skimplicit.training.run import TrainingRun
 

@@ -1,5 +1,13 @@
-"""Well-posedness: whether a rule has exactly one equilibrium, by which test, and how fast it is reached."""
+"""Well-posedness: whether a rule has exactly one equilibrium, how fast it is reached, how far it can move."""
 
+from skimplicit.wellposedness.amplification import (
+    Amplification,
+    MetricAmplification,
+    amplification,
+    moved_states,
+    sensitivity,
+    sensitivity_of,
+)
 from skimplicit.wellposedness.matrix_measures import (
     abscissa,
     block_norms,
@@ -13,18 +21,24 @@ from skimplicit.wellposedness.monotone import diagonal_scaling, monotone_amplifi
 from skimplicit.wellposedness.report import Condition, WellPosedness, perron_certificate, well_posedness
 
 __all__ = [
+    "Amplification",
     "Condition",
+    "MetricAmplification",
     "WellPosedness",
     "abscissa",
+    "amplification",
     "block_norms",
     "diagonal_scaling",
     "inf_norm",
     "metzler",
     "monotone_amplification",
+    "moved_states",
     "mu_inf",
     "perron_certificate",
     "perron_frobenius",
     "relaxation",
     "resolvent_rate",
+    "sensitivity",
+    "sensitivity_of",
     "well_posedness",
 ]

@@ -68,11 +68,11 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
         if step is None:
             break
         slope = gradient.dot(step)
-        moved = problem.product(step)
+        step_logits = problem.product(step)
         cross, square = point.dot(step, ridge=True), step.dot(step, ridge=True)
         length = 1.0
         while length > _SHORTEST:
-            new_logits = logits + length * moved
+            new_logits = logits + length * step_logits
             new_loss, new_P = problem.loss(new_logits)
             new_norm = norm + length * (2.0 * cross + length * square)
             if new_loss - loss + 0.5 * alpha * (new_norm - norm) <= _ARMIJO * length * slope:
@@ -159,39 +159,39 @@ class _Problem:
         # logits far off the mark hide it, the squared residual, which has the same mean under the model, shows it.
         samples = self.samples
         uncertainty = np.mean(samples.mean(P * (1.0 - P)))
-        miss = np.mean(samples.mean((P - samples.Y) ** 2))
-        curvature = float(max(uncertainty, miss, np.finfo(float).eps))
-        system = readout_preconditioner(self.moments, self.alpha / curvature, self.direct, self.root**2)
+        squared_residual = np.mean(samples.mean((P - samples.Y) ** 2))
+        typical = float(max(uncertainty, squared_residual, np.finfo(float).eps))
+        system = readout_preconditioner(self.moments, self.alpha / typical, self.direct, self.root**2)
 
         def precondition(point):
-            D = None if point.D is None else point.D * (self.root / curvature)
-            C, D = system.solve(point.C / curvature, D)
-            return _Point(C, None if D is None else D * self.root, point.c / curvature)
+            D = None if point.D is None else point.D * (self.root / typical)
+            C, D = system.solve(point.C / typical, D)
+            return _Point(C, None if D is None else D * self.root, point.c / typical)
 
         def hessian(point):
             V = self.product(point)
             V *= P
             V -= P * V.sum(axis=1, keepdims=True)
-            bent = self.adjoint(V).plus(point.without_intercept(), self.alpha)
-            return bent.plus(point, _DAMPING * curvature)
+            product = self.adjoint(V).plus(point.without_intercept(), self.alpha)
+            return product.plus(point, _DAMPING * typical)
 
         residual = gradient
         direction = precondition(residual)
-        step, first = None, residual.dot(direction)
-        if not first > worthwhile:
+        step, promised = None, residual.dot(direction)
+        if not promised > worthwhile:
             return None
-        rho = first
+        rho = promised
         for _ in range(_MAX_CG):
-            bent = hessian(direction)
-            curve = direction.dot(bent)
-            if not curve > 0:
+            product = hessian(direction)
+            curvature = direction.dot(product)
+            if not curvature > 0:
                 break
-            length = rho / curve
+            length = rho / curvature
             step = direction.plus(direction, -1.0 - length) if step is None else step.plus(direction, -length)
-            residual = residual.plus(bent, -length)
+            residual = residual.plus(product, -length)
             preconditioned = precondition(residual)
             rho, previous = residual.dot(preconditioned), rho
-            if not rho > _FORCING**2 * first:
+            if not rho > _FORCING**2 * promised:
                 break
             direction = preconditioned.plus(direction, rho / previous)
         return gradient.plus(gradient, -1.0) if step is None else step

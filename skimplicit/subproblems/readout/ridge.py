@@ -93,19 +93,20 @@ def _conjugate_gradients(moments, alpha, preconditioner, start, direct_ridge):
     target = np.hstack([moments.XY.T, moments.UY.T])
     V = np.zeros_like(target) if start is None or start.D is None else np.hstack([start.C, start.D])
     residual = target - V @ gram - ridge * V
-    moved = precondition(residual)
-    direction, rho = moved, np.sum(residual * moved, axis=1)
+    preconditioned = precondition(residual)
+    direction, rho = preconditioned, np.sum(residual * preconditioned, axis=1)
     enough = _CG_TOL * np.linalg.norm(target, axis=1)
     for _ in range(_CG_MAX_ITER):
         if np.all(np.linalg.norm(residual, axis=1) <= enough):
             break
         product = direction @ gram + ridge * direction
-        curve = np.sum(direction * product, axis=1)
-        length = np.divide(rho, curve, out=np.zeros_like(rho), where=curve > 0)[:, None]
+        curvature = np.sum(direction * product, axis=1)
+        length = np.divide(rho, curvature, out=np.zeros_like(rho), where=curvature > 0)[:, None]
         V, residual = V + length * direction, residual - length * product
-        moved = precondition(residual)
-        rho, before = np.sum(residual * moved, axis=1), rho
-        direction = moved + np.divide(rho, before, out=np.zeros_like(rho), where=before > 0)[:, None] * direction
+        preconditioned = precondition(residual)
+        rho, before = np.sum(residual * preconditioned, axis=1), rho
+        kept = np.divide(rho, before, out=np.zeros_like(rho), where=before > 0)[:, None]
+        direction = preconditioned + kept * direction
     return V[:, :n], V[:, n:]
 
 

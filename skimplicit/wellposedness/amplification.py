@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from skimplicit.linalg import block_triangular_order, row_scaled, to_dense, without_diagonal
-from skimplicit.wellposedness import block_norms, diagonal_scaling, perron_certificate
+from skimplicit.wellposedness.matrix_measures import block_norms
+from skimplicit.wellposedness.monotone import diagonal_scaling
+from skimplicit.wellposedness.report import perron_certificate
 
-__all__ = ["Amplification", "MetricAmplification", "amplification", "moved_states", "sensitivity_of"]
+__all__ = ["Amplification", "MetricAmplification", "amplification", "moved_states", "sensitivity", "sensitivity_of"]
 
 _EPS = np.finfo(float).eps
 # Doublings of the number of terms of a geometric series: enough for rates up to 1 - 1e-12.
@@ -97,6 +99,14 @@ def amplification(rule):
     -----
     Sources: El Ghaoui et al. (2021), theorems 4.1 to 4.4; Jafarpour et al. (2021); Revay et al. (2020).
     """
+    found = _first_proof(rule)
+    if found is None:
+        raise ValueError("No bound is known: no test certifies how far the states of this rule can move.")
+    return found
+
+
+def _first_proof(rule):
+    """Return what :func:`amplification` does, None where no proof holds."""
     A, phi = rule.A, rule.activation
     slope = np.broadcast_to(np.asarray(phi.lipschitz, dtype=float), rule.n_hidden)
     if perron_certificate(A, phi.lipschitz, phi.groups) is not None:
@@ -116,7 +126,7 @@ def amplification(rule):
             margin -= 1e-12 * (1 + np.linalg.norm(similar))  # the eigenvalue's own rounding
             if margin > 0:
                 return MetricAmplification(metric, margin, slope)
-    raise ValueError("No bound is known: no test certifies how far the states of this rule can move.")
+    return None
 
 
 def moved_states(rule, found):
@@ -160,6 +170,40 @@ def sensitivity_of(C, D, moved):
     Source: El Ghaoui et al. (2021), theorems 4.3 and 4.4.
     """
     return to_dense(moved @ abs(C).T).T * (1 + (moved.shape[1] + 8) * _EPS) + to_dense(abs(D))
+
+
+def sensitivity(rule):
+    """Return ``S = |C| (I - M)^-1 G |B| + |D|``, with ``|y(u) - y(u')| <= S |u - u'|`` for all u and u'.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        Any rule.
+
+    Returns
+    -------
+    ndarray of shape (q, p)
+        The sensitivity matrix, that of :func:`sensitivity_of`. Where nothing is known of how far the states of the
+        rule can move, an entry is infinite exactly when a path leads from the input to the output.
+    """
+    found = _first_proof(rule)
+    if found is not None:
+        return sensitivity_of(rule.C, rule.D, moved_states(rule, found))
+    links = to_dense(block_norms(rule.A, 1.0, rule.activation.groups)) > 0
+    fed, read = to_dense(rule.B) != 0, to_dense(rule.C) != 0
+    if rule.activation.groups is not None:
+        starts = np.flatnonzero(np.diff(rule.activation.groups, prepend=-1))
+        fed, read = np.logical_or.reduceat(fed, starts), np.logical_or.reduceat(read, starts, axis=1)
+    return np.where(read @ _reachable(links, fed), np.inf, np.abs(to_dense(rule.D)))
+
+
+def _reachable(links, fed):
+    """Return which states each input reaches, from those it feeds, along the links between states."""
+    while True:
+        reached = fed | (links @ fed)
+        if np.array_equal(reached, fed):
+            return reached
+        fed = reached
 
 
 def _resolvent(M, right):

@@ -1,0 +1,55 @@
+"""The attributes that all fitted estimators of a rule share, each written here and nowhere else."""
+
+from skimplicit.parameters import Attribute
+
+__all__ = ["RULE_ATTRIBUTES"]
+
+#: Name to :class:`~skimplicit.parameters.Attribute`. Estimators override what differs.
+RULE_ATTRIBUTES = {
+    "rule_": Attribute(
+        "ImplicitRule", "The trained rule, in the units of the data: ``rule_.predict(X)`` equals ``predict(X)``."
+    ),
+    "rules_": Attribute("list of ImplicitRule", "The members, whose mean is ``rule_``."),
+    "alpha_": Attribute("float", "The ridge: the given one, or the one that was chosen."),
+    "alphas_": Attribute(
+        "ndarray of shape (n_alphas,) or None", "The ridges to choose from, increasing; None with a number for alpha."
+    ),
+    "heldout_scores_": Attribute(
+        "ndarray of shape (n_alphas,) or None",
+        "Share of the variance of the targets that is explained at each of them, on rows that members have not seen; "
+        "None with a number for alpha.",
+    ),
+    "heldout_score_": Attribute(
+        "float or None", "What ``score`` may be on new rows, judged by those rows: R2. None with a number for alpha."
+    ),
+    "heldout_prediction_": Attribute(
+        "ndarray of shape (n_samples,) or (n_samples, n_outputs), or None",
+        "Prediction of each row by members that have not seen it, NaN where there are none. None with a number for "
+        "alpha.",
+    ),
+    "is_linear_": Attribute(
+        "bool or None",
+        "Whether a rule without states predicts as well, and was taken. None with a number for alpha.",
+    ),
+    "n_iter_": Attribute("int", "Outer iterations run."),
+    "objective_history_": Attribute(
+        "ndarray",
+        "True objective after each accepted iteration: to 1e-3 on the way, and to 1e-6 in the last value, that of "
+        "``rule_`` (unless ``early_stopping`` goes back to an earlier rule). It never rises within a stage.",
+    ),
+    "objective_stages_": Attribute("ndarray of int", "Stage of the schedule that each value belongs to."),
+    "validation_scores_": Attribute(
+        "ndarray or None",
+        "Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch "
+        "of the last stage of the schedule; None without ``early_stopping``.",
+    ),
+    "best_validation_score_": Attribute("float or None", "The largest of them."),
+    "column_norms_": Attribute("ndarray of shape (n_features,)", "``max_i |B_ij|`` of each input."),
+    "feature_importances_": Attribute(
+        "ndarray of shape (n_features,)",
+        "Mean over outputs of ``S_ij sd(input j) / sd(target i)`` with the sensitivity matrix "
+        "``S = |C| (I - |A|)^-1 |B| + |D|``; zero exactly when no path leads from the input to an output.",
+    ),
+    "n_features_in_": Attribute("int", "Number of inputs."),
+    "feature_names_in_": Attribute("ndarray of shape (n_features,)", "Names of the inputs, when they have names."),
+}

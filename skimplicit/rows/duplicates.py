@@ -1,0 +1,64 @@
+"""The training set as a set: every distinct sample once, in an order that does not depend on the rows' own."""
+
+import numpy as np
+from scipy import sparse
+
+from skimplicit.rows.columns import canonical
+
+__all__ = ["merge_duplicates"]
+
+
+def merge_duplicates(U, Y, weights=None, return_place=False):
+    """Return the same weighted set of samples in a canonical order, every distinct sample once.
+
+    Training is a long chain of steps on a non-convex objective, in which a difference in rounding grows. On the
+    canonical set the order of the rows does not matter at all, and a weight of 2 is the same as a row given twice.
+
+    Parameters
+    ----------
+    U : ndarray or CSR matrix of shape (m, p)
+        Inputs.
+    Y : ndarray of shape (m, q)
+        Targets.
+    weights : ndarray of shape (m,) or None
+        Weights of the samples, at least 0; None for ones.
+    return_place : bool
+        Whether to tell where each sample has gone.
+
+    Returns
+    -------
+    U, Y, weights
+        Distinct samples of positive weight, and the sums of their weights.
+    place : ndarray of int of shape (m,)
+        With ``return_place``: the position of each sample among them, -1 for a sample of weight 0.
+    """
+    given, kept = U.shape[0], None
+    U = canonical(U)
+    if weights is not None and not np.all(weights > 0):
+        kept = np.flatnonzero(weights > 0)
+        U, Y, weights = U[kept], Y[kept], weights[kept]
+    weights = np.ones(U.shape[0]) if weights is None else weights
+    keys = _row_keys(U, Y)
+    order = np.argsort(keys, kind="stable")
+    new = np.ones(order.size, dtype=bool)
+    new[1:] = keys[order[1:]] != keys[order[:-1]]
+    first = np.flatnonzero(new)
+    merged = U[order[first]], Y[order[first]], np.add.reduceat(weights[order], first)
+    if not return_place:
+        return merged
+    place = np.full(given, -1)
+    place[order if kept is None else kept[order]] = np.cumsum(new) - 1
+    return *merged, place
+
+
+def _row_keys(U, Y):
+    """Return one comparable key for each row of [U Y], equal for equal rows."""
+    if sparse.issparse(U):
+        Y = Y + 0.0
+        keys = np.empty(U.shape[0], dtype=object)
+        for i in range(U.shape[0]):
+            row = slice(U.indptr[i], U.indptr[i + 1])
+            keys[i] = U.indices[row].astype(np.int64).tobytes() + U.data[row].tobytes() + Y[i].tobytes()
+        return keys
+    rows = np.hstack([U, Y]) + 0.0  # turns -0.0 into 0.0: equal numbers must have equal bytes
+    return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()

@@ -1,0 +1,52 @@
+"""The training objective for numbers: the squared loss, with a readout by ridge regression."""
+
+import numpy as np
+
+from skimplicit.losses import SquaredLoss
+from skimplicit.subproblems import ridge_readout
+from skimplicit.training.objective import ImplicitObjective
+
+__all__ = ["SquaredObjective"]
+
+# Below this share of the targets' variance the loss is summed over samples: from moments, rounding would show.
+_SMALL_LOSS = 1e-6
+
+
+class SquaredObjective(ImplicitObjective):
+    """``J(A, B, b) = min_{C, D, c} 1/2m ||Y - Yhat||_F^2 + alpha/2 (||A||^2 + ||B||^2 + ||C||^2 + ||D||^2)``.
+
+    Parameters
+    ----------
+    samples : Samples
+        The training set.
+    activation : Activation
+        phi.
+    direct : bool
+        Whether there is a direct term D.
+    direct_ridge : float
+        Ridge of D as a multiple of alpha.
+    """
+
+    sample_loss = SquaredLoss()
+
+    @property
+    def null_loss(self):
+        """Half the variance of the targets, summed, a float (their second moment, without intercepts)."""
+        return 0.5 * self.samples.Y_moments[1]
+
+    def _read_out(self, states, moments, alpha, start, tol):
+        near = None if start is None else start.point.readout
+        readout = ridge_readout(moments, alpha, self.direct, self.direct_ridge, near)
+        return readout, self._loss(states, moments, readout)
+
+    def _loss(self, states, moments, readout):
+        """Return ``1/2m ||Y - Yhat||_F^2``."""
+        C, D = readout.C, readout.D
+        total = self.samples.Y_moments[1]
+        fitted = 2 * np.sum(C.T * moments.XY) - np.sum((C @ moments.XX) * C)
+        if D is not None:
+            fitted += 2 * np.sum(D.T * moments.UY) - 2 * np.sum((C @ moments.XU) * D)
+            fitted -= np.sum(moments.inputs.products(D) * D)
+        if total - fitted > _SMALL_LOSS * total:
+            return 0.5 * (total - fitted)
+        return self._mean_loss(self._predictions(states, moments.X_mean, readout))
