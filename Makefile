@@ -1,13 +1,18 @@
 # Every target uses the active environment; CONTRIBUTING.md says how to make one.
 # `make bench` and `make examples` run every script, stopping at the first that fails.
 
-.PHONY: test quick test-torch coverage lint format examples bench doc ci
+.PHONY: test quick fuzz test-torch coverage lint format examples bench doc ci
 
 test:
 	SCIPY_ARRAY_API=1 OPENBLAS_NUM_THREADS=1 python -m pytest -n auto
 
 quick:
 	SCIPY_ARRAY_API=1 OPENBLAS_NUM_THREADS=1 python -m pytest -m "not slow" -n auto
+
+# How many random cases: `make fuzz CASES=1000`.
+CASES ?= 10000
+fuzz:
+	SKIMPLICIT_FUZZ=$(CASES) SCIPY_ARRAY_API=1 OPENBLAS_NUM_THREADS=1 python -m pytest -n auto tests/test_fuzz.py
 
 # In an environment of its own, made when there is none: the test files that ask for torch.
 test-torch: .venv-torch/done

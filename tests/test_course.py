@@ -108,3 +108,31 @@ def test_interrupt_before_there_is_a_rule_is_not_caught(fitted):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert vars(model) == before
+
+
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+@pytest.mark.parametrize("method", ["bcd", "gradient", "lifted"])
+@pytest.mark.parametrize("column_budget", [None, 0.5])
+def test_interrupt_while_the_ridge_is_chosen_keeps_the_members_so_far(kind, method, column_budget):
+    choose = dict(alpha="auto", max_iter=3, cv=3, n_members=2, method=method, column_budget=column_budget)
+    full, y = make(kind, **choose)
+    listener = After(-1, interrupt=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        full.set_callbacks(listener).fit(X, y)
+    last = listener.ends - 2  # two tasks end with the fit
+    for count in (1, 2, last // 6, last // 2, last - 1):
+        model, _ = make(kind, **choose)
+        with pytest.warns(ConvergenceWarning, match="interrupted after .* The best rule so far is kept"):
+            model.set_callbacks(After(count, interrupt=True)).fit(X, y)
+        assert model.alpha_ in model.alphas_ or model.is_linear_
+        assert model.n_iter_ <= full.n_iter_ and np.isfinite(model.heldout_score_)
+        assert 1 <= len(model.rules_) <= 2 and model.rule_.inf_norm <= model.kappa
+        assert np.isfinite(model.predict(X).astype(float)).all()
+        if column_budget is not None:
+            assert model.column_norms_.sum() <= column_budget * (1 + 1e-9)
+        if count == last - 1:  # the members are as good as trained
+            assert model.score(X, y) >= full.score(X, y) - 0.1
+        if kind == "regressor":
+            lower, upper = model.predict_interval(X).T
+            assert np.all(lower <= upper)

@@ -17,10 +17,10 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS, get_activation, hardtanh, leaky_relu
 
 # What CI tries; the long profile is a number in the environment.
-N_CASES = int(os.environ.get("SKIMPLICIT_FUZZ", "120"))
+N_CASES = int(os.environ.get("SKIMPLICIT_FUZZ", "60"))
 ONE = os.environ.get("SKIMPLICIT_FUZZ_CASE")
 # Cases of a test: small enough to spread over cores.
-CHUNK = 20
+CHUNK = 15
 EPS = np.finfo(float).eps
 
 

@@ -112,6 +112,37 @@ class TestUnits:
         heavy = np.full(len(y), 2.0**1020)
         assert_allclose(small().fit(X, y, heavy).predict(X), here.predict(X), rtol=1e-8)
 
+    @pytest.mark.parametrize("cls", [ImplicitRegressor, ImplicitClassifier])
+    @pytest.mark.parametrize("units", [(2.0**531, 1.0), (2.0**-531, 1.0), (1.0, 2.0**531), (1.0, 2.0**-531)])
+    def test_ridge_by_rows_held_out(self, cls, units):
+        X, y = make_data()
+        of_inputs, of_targets = units
+        heavy = np.full(len(y), 2.0**1020)
+
+        def fit(inputs, targets, weights):
+            targets = targets > np.median(targets) if cls is ImplicitClassifier else targets
+            return small(cls, n_hidden=2, max_iter=2, alpha="auto", n_members=2).fit(inputs, targets, weights)
+
+        here, there = fit(X, y, None), fit(X * of_inputs, y * of_targets, heavy)
+        assert there.alpha_ == here.alpha_
+        assert there.heldout_score_ == pytest.approx(here.heldout_score_, rel=1e-8)
+        if cls is ImplicitRegressor:
+            for one, other in zip(here.predict(X, True), there.predict(X * of_inputs, True), strict=True):
+                assert_allclose(other / of_targets, one, rtol=1e-8)
+            bounds = there.predict_interval(X * of_inputs) / of_targets
+            assert_allclose(bounds, here.predict_interval(X), rtol=1e-8)
+
+    @pytest.mark.parametrize("constant", [0.0, 1 / 3, 1e200 / 3, 1e-200 / 3])
+    @pytest.mark.parametrize("alpha", [0.03, "auto"])
+    def test_constant_target_or_input(self, constant, alpha):
+        X, y = make_data()
+        model = small(max_iter=2, alpha=alpha).fit(X, np.full(len(y), constant))
+        assert_allclose(model.predict(X), constant, rtol=1e-12)
+        model = small(max_iter=2, alpha=alpha).fit(np.c_[X, np.full(len(y), constant)], y)
+        assert model.column_norms_[-1] == 0
+        if alpha == "auto":
+            assert np.all(model.predict(np.c_[X, np.full(len(y), constant)], return_std=True)[1] < np.std(y))
+
     @pytest.mark.parametrize("unit", [2.0**531, 2.0**-531])
     def test_chosen_ridge(self, unit):
         X, y = make_data()

@@ -12,7 +12,7 @@ from skimplicit.estimators.folds import check_fold_weights
 from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
 from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.targets import check_weights
-from skimplicit.rows import merge_duplicates
+from skimplicit.rows import in_own_units, merge_duplicates
 
 __all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
 
@@ -58,6 +58,8 @@ def fit_automatically(estimator, chosen, X, y, sample_weight, targets, params, b
     attributes : dict
         What the rows that members have not seen tell, for the rows as they were given.
     """
+    # Only shares of the weights matter, and their sum need not be a number.
+    targets = replace(targets, weights=_in_own_unit(targets.weights))
     random_state = check_random_state(estimator.random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
     if estimator.cv is None or isinstance(estimator.cv, Integral):
@@ -80,7 +82,7 @@ def fit_automatically(estimator, chosen, X, y, sample_weight, targets, params, b
     seen = np.isfinite(choice.predictions).all(axis=1)
     predictions = np.full((len(place), choice.predictions.shape[1]), np.nan)
     predictions[place >= 0] = choice.predictions[place[place >= 0]]
-    given = np.ones(len(place)) if sample_weight is None else check_weights(sample_weight, X)
+    given = np.ones(len(place)) if sample_weight is None else _in_own_unit(check_weights(sample_weight, X))
     weights = np.bincount(place[place >= 0], given[place >= 0], minlength=len(seen))
     if estimator.verbose:
         print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}" + (", without states" if choice.linear else ""))
@@ -104,6 +106,10 @@ def _n_members(estimator, n_folds):
     return 1 if estimator.column_budget is not None or estimator.constraints is not None else n_folds
 
 
+def _in_own_unit(weights):
+    return None if weights is None else in_own_units(weights[:, None])[0][:, 0]
+
+
 def _row_weights(targets):
     return np.ones(targets.Y.shape[0]) if targets.weights is None else targets.weights
 
@@ -113,7 +119,8 @@ def _residuals(fitted, targets):
     members, choice = fitted.choice.members, fitted.choice
     rules, residuals, weights = [], [], []
     seen = np.isfinite(choice.predictions).all(axis=1)
-    error = np.average((targets.Y - choice.predictions)[seen] ** 2, axis=0, weights=_row_weights(targets)[seen])
+    missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
+    error = np.average(missed**2, axis=0, weights=_row_weights(targets)[seen])
     # A member misses by more than the mean of all does, by the members' variance about it.
     share = np.divide(choice.spread, error, out=np.zeros_like(error), where=error > choice.spread)
     shrinkage = np.sqrt(1.0 - np.minimum(share, 1.0))

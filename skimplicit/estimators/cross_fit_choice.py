@@ -31,12 +31,17 @@ class CrossFit:
         Their rules at the best ridge.
     predictions : ndarray of shape (m, q)
         Held-out predictions, the mean where a row is held out by several members, NaN where by none.
+    unit : ndarray of shape (q,)
+        A power of two near the largest target, ones for classes: in these units no square overflows or vanishes.
     spread : ndarray of shape (q,)
-        Mean variance of the members' predictions about their mean; zero for a loss that is not the squared one.
+        Mean variance of the members' predictions about their mean, in squared units; zero for a loss that is not the
+        squared one.
     linear : bool
         Whether a rule without states has the least held-out loss.
     n_iter : int
         Iterations of all members.
+    interrupted : bool
+        Whether a KeyboardInterrupt came before all members were at the end of their paths.
     """
 
     alpha: float
@@ -46,9 +51,11 @@ class CrossFit:
     members: tuple
     points: tuple
     predictions: np.ndarray
-    spread: float
+    unit: np.ndarray
+    spread: np.ndarray
     linear: bool
     n_iter: int
+    interrupted: bool
 
 
 def cross_fit(members, n_jobs, bridge):
@@ -66,31 +73,55 @@ def cross_fit(members, n_jobs, bridge):
     Returns
     -------
     CrossFit
-        The choice.
+        The choice. After a KeyboardInterrupt that of the members so far: those at the end of their rise, or those on
+        their way.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If there is no rule yet.
     """
+    rung, interrupted = None, False
+    try:
+        rung = _follow_paths(members, n_jobs, bridge)
+    except KeyboardInterrupt:
+        begun = [member for member in members if member.path is not None]
+        members, interrupted = [member for member in begun if not member.interrupted] or begun, True
+        if not members:
+            raise
+    return _choose(members, rung, interrupted)
+
+
+def _follow_paths(members, n_jobs, bridge):
+    """Train every member at all ridges that may be the best; return the rung of the one that is, an int."""
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    paths = parallel(delayed(member.rise)(bridge) for member in members)
-    rungs, losses = _mean_losses(members, paths)
+    parallel(delayed(member.rise)(bridge) for member in members)
+    rungs, losses = _mean_losses(members)
     if np.argmin(losses) == 0:
         # The smallest ridge wins: the best one may be smaller still.
-        paths = parallel(delayed(m.fall)(path, bridge) for m, path in zip(members, paths, strict=True))
-        rungs, losses = _mean_losses(members, paths)
+        parallel(delayed(member.fall)(bridge) for member in members)
+        rungs, losses = _mean_losses(members)
 
     def all_to(rung):
-        short = [k for k, path in enumerate(paths) if rung not in path.rungs]
-        longer = parallel(delayed(members[k].go_to)(paths[k], rung, bridge) for k in short)
-        for k, path in zip(short, longer, strict=True):
-            paths[k] = path
-        return _mean_losses(members, paths)
+        parallel(delayed(member.go_to)(rung, bridge) for member in members if rung not in member.path.rungs)
+        return _mean_losses(members)
 
     while np.argmin(losses) == len(losses) - 1 and rungs[-1] < HIGHEST_RUNG:
         # The largest ridge that all have wins: those that stopped there go on.
         rungs, losses = all_to(rungs[-1] + STRIDE)
     best = rungs[_best(losses)]
     between = _halfway(rungs, losses, best)
-    if between is not None:
-        rungs, losses = all_to(between)
-    rung = min(best if between is None else between, best, key=lambda rung: losses[rungs.index(rung)])
+    if between is None:
+        return best
+    rungs, losses = all_to(between)
+    return min(between, best, key=lambda rung: losses[rungs.index(rung)])
+
+
+def _choose(members, rung, interrupted):
+    """Return the :class:`CrossFit` of members that have followed their paths, at a rung; None for the best one."""
+    paths = [member.path for member in members]
+    rungs, losses = _mean_losses(members)
+    rung = rungs[_best(losses)] if rung is None else rung
     alphas, alpha = np.array([ridge_of(rung) for rung in rungs]), ridge_of(rung)
     points, kept = map(list, zip(*(path.at(rung) for path in paths), strict=True))
     direct_ridge, points, kept, loss = _choose_direct_ridge(members, points, kept, alpha)
@@ -106,9 +137,11 @@ def cross_fit(members, n_jobs, bridge):
         tuple(members),
         tuple(points),
         _held_out(members, kept),
+        members[0].unit,
         _spread(members, kept),
         linear is not None and linear[-1] <= loss,
         sum(path.n_iter for path in paths),
+        interrupted,
     )
 
 
@@ -129,8 +162,9 @@ def _halfway(rungs, losses, best):
     return (best + neighbour) // 2 if abs(best - neighbour) > 1 else None
 
 
-def _mean_losses(members, paths):
+def _mean_losses(members):
     """Return the increasing rungs that all members have, and the held-out loss of their mean at each."""
+    paths = [member.path for member in members]
     rungs = sorted(set.intersection(*(set(path.rungs) for path in paths)))
     kept = [[path.at(rung)[1] for path in paths] for rung in rungs]
     return rungs, np.array([_mean_loss(members, predictions) for predictions in kept])
@@ -144,16 +178,17 @@ def _mean_loss(members, kept):
     """
     losses = [m.loss(predictions[m.fold.test], m.fold.test) for m, predictions in zip(members, kept, strict=True)]
     sizes = [m.fold_weight for m in members]
-    return float(np.average(losses, weights=sizes)) - 0.5 * float(
-        np.sum(_spread(members, kept) / members[0].task.objective.samples.Y_scale ** 2)
-    )
+    first = members[0]
+    per_scale = first.unit / first.task.objective.samples.Y_scale
+    return float(np.average(losses, weights=sizes) - 0.5 * np.sum(_spread(members, kept) * per_scale**2))
 
 
 def _spread(members, kept):
-    """Return the mean variance of predictions about their mean (q,); zeros for a loss that is not the squared one."""
+    """Return the mean variance of predictions about their mean (q,), in squared units; zeros for classes."""
     if len(members) == 1 or not members[0].targets.scale:
         return np.zeros(kept[0].shape[1])
-    return np.average(np.var(kept, axis=0), axis=0, weights=members[0].targets.weights)
+    scaled = np.asarray(kept) / members[0].unit
+    return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.weights)
 
 
 def _choose_direct_ridge(members, points, kept, alpha):

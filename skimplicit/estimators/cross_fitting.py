@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skimplicit.estimators.folds import row_counts
-from skimplicit.rows import InputRange
+from skimplicit.rows import InputRange, unit_of
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
@@ -132,6 +132,8 @@ class Member:
     def __init__(self, estimator, method, X, targets, fold):
         self.fold, self.method, self.targets = fold, method, targets
         self.max_iter = estimator.max_iter
+        #: Powers of two near the largest targets, (q,); ones for classes.
+        self.unit = unit_of(targets.Y) if targets.scale else np.ones(targets.Y.shape[1])
         counts = row_counts(fold.train, X.shape[0])
         self.task = estimator._make_task(X, targets.weighted(counts), direct_ridge=WAY_DIRECT_RIDGE)
         self.budget = estimator._make_budget(self.task.objective.samples)
@@ -142,6 +144,8 @@ class Member:
         self.n_hidden = estimator.n_hidden
         weights = targets.weights
         self.fold_weight = fold.test.size if weights is None else float(weights[fold.test].sum())
+        #: The FoldPath so far, and whether an interrupt has ended its way upwards; None before there is one.
+        self.path, self.interrupted = None, False
 
     def loss(self, predictions, rows):
         """Return the mean loss of predictions (k, q) of some rows, an ndarray of int of shape (k,), a float."""
@@ -157,7 +161,7 @@ class Member:
         return objective.samples.Y_mean + objective.samples.Y_scale * objective.predictions_at(point, _PREDICTION_TOL)
 
     def rise(self, bridge):
-        """Train along rising ridges until the held-out loss rises; return the :class:`FoldPath`."""
+        """Train along rising ridges until the held-out loss rises; an interrupt keeps the :class:`FoldPath` so far."""
         samples, constraints = self.task.objective.samples, self.task.constraints
         start = random_weights(self.n_hidden, samples, constraints, np.random.RandomState(self.fold.seed))
         n_iter, alpha = self._iterations()[0], ridge_of(_FIRST_RUNG)
@@ -165,23 +169,26 @@ class Member:
             schedule = [self._stage(_FIRST_RUNG, n_iter)]
         else:
             schedule = continuation(alpha, self.budget, n_iter, _STAGE_TOL)
-        return self._walk(schedule, start, range(_FIRST_RUNG, HIGHEST_RUNG + 1, STRIDE), bridge)
+        rungs = range(_FIRST_RUNG, HIGHEST_RUNG + 1, STRIDE)
+        self.path, self.interrupted = self._walk(schedule, start, rungs, bridge, keep_interrupted=True)
+        if self.interrupted:
+            raise KeyboardInterrupt
 
-    def fall(self, path, bridge):
-        """Train on from the first ridge of a path to smaller ones, as long as that helps; return the joined path."""
-        rungs = range(path.rungs[0] - STRIDE, _LOWEST_RUNG - 1, -STRIDE)
-        start = path.points[0]
-        below = self._walk([self._stage(rungs[0])], (start.W, start.b), rungs, bridge)
-        return path.joined(below.reversed())
+    def fall(self, bridge):
+        """Train on from the first ridge of the path to smaller ones, as long as that helps."""
+        rungs = range(self.path.rungs[0] - STRIDE, _LOWEST_RUNG - 1, -STRIDE)
+        start = self.path.points[0]
+        below, _ = self._walk([self._stage(rungs[0])], (start.W, start.b), rungs, bridge)
+        self.path = self.path.joined(below.reversed())
 
-    def go_to(self, path, rung, bridge):
-        """Train on to a rung from the one before it on a path; return the path with it."""
-        before, after = path.upto(max(known for known in path.rungs if known < rung))
+    def go_to(self, rung, bridge):
+        """Train on to a rung from the one before it on the path."""
+        before, after = self.path.upto(max(known for known in self.path.rungs if known < rung))
         start = before.points[-1]
         result = self.method.train(self.task, [self._stage(rung)], start.W, start.b, bridge.over(self.task.objective))
-        return after.joined(self._path((rung,), result.ends, [], result.n_iter).joined(before))
+        self.path = after.joined(self._path((rung,), result.ends, [], result.n_iter).joined(before))
 
-    def _walk(self, schedule, start, rungs, bridge):
+    def _walk(self, schedule, start, rungs, bridge, keep_interrupted=False):
         """Go from rung to rung, the first by ``schedule``, until the held-out loss gets worse."""
         losses, predictions, test = [], [], self.fold.test
 
@@ -192,10 +199,14 @@ class Member:
             worse = losses[-1] > _WORSE * min(losses) and not _FIRST_RUNG <= rung < _LEAST_RUNG
             return [] if worse or len(losses) == len(rungs) else [self._stage(rungs[len(losses)]), go_on]
 
-        result = self.method.train(self.task, [*schedule, go_on], *start, bridge.over(self.task.objective))
-        # Under a budget the first stages only lead to where the path begins.
-        n_rungs = len(losses) or 1  # none if a callback has stopped the first stage
-        return self._path(rungs[:n_rungs], result.ends[-n_rungs:], predictions, result.n_iter)
+        callback = bridge.over(self.task.objective)
+        result = self.method.train(self.task, [*schedule, go_on], *start, callback, keep_interrupted=keep_interrupted)
+        # A stage that was ended from outside has been judged too, when the run asked what would have come next. Under a
+        # budget the first stages only lead to where the path begins; if one of them was, the end of the run meets it.
+        ends, outside = result.ends[-len(losses) :], result.stopped or result.interrupted
+        if outside and self.budget is not None and len(losses) == 1:
+            ends, predictions = (result.evaluation,), []
+        return self._path(rungs[: len(losses)], ends, predictions, result.n_iter), result.interrupted
 
     def _stage(self, rung, n_iter=None):
         n_iter = self._iterations()[1] if n_iter is None else n_iter

@@ -5,10 +5,30 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-__all__ = ["HeldOutResiduals", "ReadoutCovariance"]
+__all__ = ["HeldOutResiduals", "ReadoutCovariance", "root_mean_square"]
 
 # Numbers in the table of candidates of an interval that are held at a time.
 _TABLE_SIZE = 1 << 22
+
+
+def root_mean_square(values, weights=None):
+    """Return ``sqrt(mean_i values_i^2)`` over the first axis, whatever the unit of the last one.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, ..., q)
+        Numbers of any size.
+    weights : ndarray of shape (m,) or None
+        Weights of the mean; None for equal ones.
+
+    Returns
+    -------
+    ndarray of shape (..., q)
+        The roots.
+    """
+    exponent = np.frexp(np.abs(values).max(axis=tuple(range(values.ndim - 1)), initial=0.0))[1]
+    scaled = np.ldexp(values, -exponent)  # exact, and no square overflows or vanishes
+    return np.ldexp(np.sqrt(np.average(scaled**2, axis=0, weights=weights)), exponent)
 
 
 @dataclass(frozen=True)
@@ -32,9 +52,9 @@ class HeldOutResiduals:
     residuals: tuple
     weights: tuple
 
-    def variance(self):
-        """Return the mean squared residual of each target, shape (q,)."""
-        return np.average(np.concatenate(self.residuals) ** 2, axis=0, weights=np.concatenate(self.weights))
+    def deviation(self):
+        """Return the root mean square of the residuals of each target, shape (q,)."""
+        return root_mean_square(np.concatenate(self.residuals), np.concatenate(self.weights))
 
     def interval(self, X, coverage):
         """Return the bounds of prediction intervals, shape (k, 2, q), for inputs X of shape (k, p).
@@ -79,7 +99,8 @@ class ReadoutCovariance:
     rule : ImplicitRule
         The rule whose readout it is.
     centre, scale : ndarray of shape (n + p,) or (n,)
-        Means and scales of the states, and of the inputs with a direct term.
+        Means and scales of the states, and of the inputs with a direct term; the scale of a constant input, which
+        carries nothing, is infinite.
     factor : tuple
         Cholesky factor of the regularised second moments.
     n_samples : float
@@ -101,8 +122,9 @@ class ReadoutCovariance:
         scale = np.ones(features.shape[1])
         if direct:
             inputs = slice(rule.n_hidden, None)
-            deviation = np.sqrt(weights @ spread[:, inputs] ** 2)
-            scale[inputs] = np.where(deviation > 0, deviation, 1.0)
+            deviation = root_mean_square(spread[:, inputs], weights)
+            rounding = 16 * np.finfo(float).eps * np.abs(features[:, inputs]).max(axis=0)
+            scale[inputs] = np.where(deviation > rounding, deviation, np.inf)
         spread = spread / scale
         gram = (spread * weights[:, None]).T @ spread
         ridge = np.full(len(gram), alpha)

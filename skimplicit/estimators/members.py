@@ -1,9 +1,11 @@
 """From cross-fitted members to the estimator's rule: the members trained on, on all rows, and averaged."""
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 from joblib import Parallel, delayed
+from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Fold, Member
@@ -113,17 +115,38 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge):
     task = estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
     budget = estimator._make_budget(task.objective.samples)
     n_inputs = task.objective.samples.n_inputs
+    if choice.interrupted:
+        _warn_interrupted(choice.n_iter)
     if choice.linear:
         n = estimator.n_hidden
-        end = task.objective.evaluate(np.zeros((n, n + n_inputs)), np.zeros(n), choice.alpha, tol=_FINAL_TOL)
-        rules = (task.objective.rule(end.point),)
-        return Averaged(rules, task, np.array([end.objective]), np.zeros(1, dtype=int), choice.n_iter, choice)
+        return _as_they_are(task, choice, [(np.zeros((n, n + n_inputs)), np.zeros(n))])
     n_iter = min(_MORE * method.path_iterations(estimator.n_hidden, n_inputs, task)[1], estimator.max_iter)
 
-    def train_on(member, point):
-        start = task.objective.weights_of(member.task.objective.rule(point))
+    def train_on(start):
         return method.train(task, [Stage(choice.alpha, budget, n_iter, _TOL)], *start, bridge.over(task.objective))
 
     pairs = list(zip(choice.members, choice.points, strict=True))[:n_members]
-    results = Parallel(n_jobs=estimator.n_jobs, prefer="threads")(delayed(train_on)(*pair) for pair in pairs)
+    starts = [task.objective.weights_of(member.task.objective.rule(point)) for member, point in pairs]
+    if choice.interrupted:
+        return _as_they_are(task, choice, starts)
+    try:
+        results = Parallel(n_jobs=estimator.n_jobs, prefer="threads")(delayed(train_on)(start) for start in starts)
+    except KeyboardInterrupt:
+        _warn_interrupted(choice.n_iter)
+        return _as_they_are(task, choice, starts)
     return averaged(task, results, choice)
+
+
+def _as_they_are(task, choice, weights):
+    """Return the :class:`Averaged` of members with states that stay as they are, and the best readout for all rows."""
+    ends = [task.objective.evaluate(W, b, choice.alpha, tol=_FINAL_TOL) for W, b in weights]
+    rules = tuple(task.objective.rule(end.point) for end in ends)
+    return Averaged(rules, task, np.array([end.objective for end in ends]), np.arange(len(ends)), choice.n_iter, choice)
+
+
+def _warn_interrupted(n_iter):
+    warnings.warn(
+        f"Training was interrupted after {n_iter} iterations of the members. The best rule so far is kept.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.estimators.intervals import root_mean_square
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.training import SquaredObjective
 
@@ -66,10 +67,11 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
         if not return_std:
             return Y.ravel() if self._flat_target else Y
         self._check_held_out("return_std=True")
-        noise = self._residuals.variance()
+        noise = self._residuals.deviation()
         readout = np.mean([covariance.variance(X) for covariance in self._covariances], axis=0)
-        members = [rule.predict(X) for rule in self.rules_] if len(self.rules_) > 1 else [Y]
-        std = np.sqrt(readout[:, None] * noise + np.var(members, axis=0) / len(members))
+        members = np.array([rule.predict(X) for rule in self.rules_])
+        spread = root_mean_square(members - members.mean(axis=0))
+        std = np.hypot(np.sqrt(readout)[:, None] * noise, spread / np.sqrt(len(members)))
         return (Y.ravel(), std.ravel()) if self._flat_target else (Y, std)
 
     def predict_interval(self, X, coverage=0.9):
@@ -117,7 +119,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
 
     def _held_out_score(self, choice, Y, seen, weights):
         """Return R2 of the mean of the members on new rows, averaged over the targets."""
-        error = np.average((Y - choice.predictions)[seen] ** 2, axis=0, weights=weights[seen])
+        Y, predictions = Y / choice.unit, choice.predictions / choice.unit
+        error = np.average((Y - predictions)[seen] ** 2, axis=0, weights=weights[seen])
         variance = np.average((Y - np.average(Y, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
         # The mean of the members has less error than each of them, by their variance about it.
         error = error - choice.spread

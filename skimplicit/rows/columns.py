@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-__all__ = ["canonical", "columns_times", "group_scales", "in_own_units", "shares", "sparse_variance"]
+__all__ = ["canonical", "columns_times", "group_scales", "in_own_units", "shares", "sparse_variance", "unit_of"]
 
 
 def canonical(U):
@@ -57,6 +57,23 @@ def in_own_units(M):
         data = np.ldexp(M.data, -exponent[M.indices])
         return sparse.csr_array((data, M.indices, M.indptr), shape=M.shape), unit
     return np.ldexp(M, -exponent), unit
+
+
+def unit_of(M):
+    """Return powers of two near the largest entries of columns, in which no square overflows or vanishes.
+
+    Parameters
+    ----------
+    M : ndarray of shape (m, p)
+        The columns.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        The units; 1 for a column of zeros.
+    """
+    unit = in_own_units(M)[1]
+    return np.where(unit > 0, unit, 1.0)
 
 
 def shares(weights):

@@ -125,7 +125,8 @@ class Samples:
         mean = self.weights @ Y if centre else np.zeros(q)
         spread = np.sqrt(self.weights @ (Y - mean) ** 2)
         constant = spread <= 16 * np.finfo(float).eps
-        return mean * unit, np.where(constant, 1.0, spread * unit)
+        # What is left of a constant target is rounding, of the size of its unit: it stays that in squares.
+        return mean * unit, np.where(constant, np.where(unit > 0, unit, 1.0), spread * unit)
 
     @property
     def per_unit(self):
