@@ -15,6 +15,8 @@ __all__ = ["Moments", "Samples"]
 _UNITS = ("centre", "constant", "U_mean", "U_scale", "U_std", "Y_mean", "Y_scale")
 # Decades between the units of an input and a target that a weight, a number between 1e-308 and 1e308, can bridge.
 _MOST_DECADES = 301
+# Least scale of a constant target, as a share of its size: what rounding leaves of it is then at most some 1e-6.
+_CONSTANT_SCALE = 1e-9
 # Inputs beyond this number have no second moment as a matrix, however many rows there are.
 _LARGEST_MATRIX = 4000
 
@@ -125,8 +127,8 @@ class Samples:
         mean = self.weights @ Y if centre else np.zeros(q)
         spread = np.sqrt(self.weights @ (Y - mean) ** 2)
         constant = spread <= 16 * np.finfo(float).eps
-        # What is left of a constant target is rounding, of the size of its unit: it stays that in squares.
-        return mean * unit, np.where(constant, np.where(unit > 0, unit, 1.0), spread * unit)
+        # A constant target keeps its unit, unless what rounding leaves of it would be much in that unit, or no number.
+        return mean * unit, np.where(constant, np.maximum(1.0, _CONSTANT_SCALE * unit), spread * unit)
 
     @property
     def per_unit(self):
