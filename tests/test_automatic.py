@@ -193,8 +193,20 @@ def test_classes(k):
     hits = model.classes_[model.heldout_prediction_.argmax(axis=1)] == y
     assert model.heldout_score_ == pytest.approx(hits.mean())
     assert np.all(model.heldout_scores_ <= 0)
+    assert model.is_linear_ or model.alpha_ == model.alphas_[model.heldout_scores_.argmax()]
     order = np.random.default_rng(0).permutation(60)
     np.testing.assert_allclose(clone(model).fit(X[order], y[order]).predict_proba(X), model.predict_proba(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_classes_without_an_error_do_not_make_certain(k):
+    rng = np.random.default_rng(4)
+    y = np.arange(60) % k
+    inputs = 8 * np.eye(k)[y] + rng.normal(size=(60, k))
+    model = ImplicitClassifier(**SMALL).fit(inputs, y)
+    assert model.heldout_score_ == 1
+    # Certain of each row by more than all 60 of them can tell: one in ten thousand.
+    assert model.alpha_ > 1e-4 and model.predict_proba(inputs).max(axis=1).mean() < 0.9999
 
 
 def test_the_accuracy_is_that_of_the_rows_whatever_the_classes_weigh():

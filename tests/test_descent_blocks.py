@@ -102,6 +102,17 @@ def test_auto_is_curvature_where_it_is_small_and_matching_under_a_budget():
         np.testing.assert_array_equal(auto.objectives, named.objectives)
 
 
+@pytest.mark.parametrize("loss", ["binary", "classes"])
+@pytest.mark.parametrize(("m", "block"), [(100, "matching"), (2501, "curvature")])
+def test_auto_is_curvature_for_classes_only_where_there_are_many_rows(loss, m, block):
+    objective = make_objective(0, loss=loss, m=m)
+    schedule = [Stage(1e-2, None, 2, 1e-5)]
+    chosen, other = (run(objective, name, schedule=schedule).objectives for name in ("auto", block))
+    np.testing.assert_array_equal(chosen, other)
+    unlike = "curvature" if block == "matching" else "matching"
+    assert not np.allclose(run(objective, unlike, schedule=schedule).objectives[0], chosen[0], rtol=1e-6)
+
+
 def test_cvxpy_takes_the_same_first_step_and_a_sound_way():
     schedule = [Stage(1e-2, None, 3, 1e-5)]
     own, reference = (run(make_objective(7), "curvature", schedule=schedule, solver=s) for s in ("auto", "cvxpy"))

@@ -59,3 +59,10 @@ def test_many_rows_hold_out_two_fifths_by_default():
     U, Y = rows(2600)
     assert [test.size for _, test in shuffled_folds(U, Y, None, None, 0)] == [520, 520]
     assert len(shuffled_folds(U, Y, None, 3, 0)) == 3
+
+
+def test_much_work_holds_out_two_fifths_by_default():
+    U, Y = rows(1000)
+    Y = np.tile(Y, 10)
+    assert [len(shuffled_folds(U, Y, None, None, 0, n)) for n in (50, 51)] == [5, 2]
+    assert len(shuffled_folds(U, Y, None, 3, 0, 51)) == 3

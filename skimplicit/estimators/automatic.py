@@ -66,7 +66,7 @@ def fit_automatically(estimator, chosen, X, y, sample_weight, targets, params, b
         # On distinct rows: equal rows never stand on both sides of a fold, and a weight of 2 is a row given twice.
         U, Y, weights, place = merge_duplicates(X, targets.Y, targets.weights, return_place=True)
         targets = replace(targets, Y=Y, weights=weights)
-        folds = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed)
+        folds = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden)
         if not folds:
             return None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
     else:

@@ -19,8 +19,10 @@ __all__ = ["HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "Fold", "FoldPath", "Me
 # path takes every other one; the one in between is trained where it may be the best (friedman1, concrete, autompg,
 # airfoil: all of them on the way took half as long again and were better by 0 to .002 R2).
 _FIRST_RUNG, _LOWEST_RUNG, HIGHEST_RUNG, STRIDE = -8, -16, 6, 2  # 1e-4, 1e-8 and 1e3
-# A path goes to this rung (0.1) in any case, for a loss can rise and fall again at small ridges, and ends where it has
-# then been this much above its least one.
+# The first one for classes, 1e-3: what overfits at a smaller one is not mended on the way up.
+_FIRST_RUNG_OF_CLASSES = -6
+# A path for numbers goes to this rung (0.1) in any case, for a loss can rise and fall again at small ridges, and every
+# path ends where it has then been this much above its least one.
 _LEAST_RUNG = -2
 _WORSE = 1.02
 # Relative decrease of J that ends a stage: it only has to lead the way.
@@ -131,6 +133,9 @@ class Member:
 
     def __init__(self, estimator, method, X, targets, fold):
         self.fold, self.method, self.targets = fold, method, targets
+        self.judged = targets.judged
+        self.first_rung = _FIRST_RUNG if targets.scale else _FIRST_RUNG_OF_CLASSES
+        self.least_rung = _LEAST_RUNG if targets.scale else _FIRST_RUNG_OF_CLASSES
         self.max_iter = estimator.max_iter
         #: Powers of two near the largest targets, (q,); ones for classes.
         self.unit = unit_of(targets.Y) if targets.scale else np.ones(targets.Y.shape[1])
@@ -147,11 +152,11 @@ class Member:
         #: The FoldPath so far, and whether an interrupt has ended its way upwards; None before there is one.
         self.path, self.interrupted = None, False
 
-    def loss(self, predictions, rows):
+    def loss(self, predictions, rows=slice(None)):
         """Return the mean loss of predictions (k, q) of some rows, an ndarray of int of shape (k,), a float."""
         objective = self.task.objective
         samples, weights = objective.samples, self.targets.weights
-        scaled = ((values - samples.Y_mean) / samples.Y_scale for values in (predictions, self.targets.Y[rows]))
+        scaled = ((values - samples.Y_mean) / samples.Y_scale for values in (predictions, self.judged[rows]))
         losses = objective.sample_loss.value(*scaled)
         return float(np.average(losses, weights=None if weights is None else weights[rows]))
 
@@ -164,12 +169,12 @@ class Member:
         """Train along rising ridges until the held-out loss rises; an interrupt keeps the :class:`FoldPath` so far."""
         samples, constraints = self.task.objective.samples, self.task.constraints
         start = random_weights(self.n_hidden, samples, constraints, np.random.RandomState(self.fold.seed))
-        n_iter, alpha = self._iterations()[0], ridge_of(_FIRST_RUNG)
+        n_iter, alpha = self._iterations()[0], ridge_of(self.first_rung)
         if self.budget is None:
-            schedule = [self._stage(_FIRST_RUNG, n_iter)]
+            schedule = [self._stage(self.first_rung, n_iter)]
         else:
             schedule = continuation(alpha, self.budget, n_iter, _STAGE_TOL)
-        rungs = range(_FIRST_RUNG, HIGHEST_RUNG + 1, STRIDE)
+        rungs = range(self.first_rung, HIGHEST_RUNG + 1, STRIDE)
         self.path, self.interrupted = self._walk(schedule, start, rungs, bridge, keep_interrupted=True)
         if self.interrupted:
             raise KeyboardInterrupt
@@ -196,7 +201,7 @@ class Member:
             predictions.append(self.predict(evaluation.point))
             losses.append(self.loss(predictions[-1][test], test))
             rung = rungs[len(losses) - 1]
-            worse = losses[-1] > _WORSE * min(losses) and not _FIRST_RUNG <= rung < _LEAST_RUNG
+            worse = losses[-1] > _WORSE * min(losses) and not self.first_rung <= rung < self.least_rung
             return [] if worse or len(losses) == len(rungs) else [self._stage(rungs[len(losses)]), go_on]
 
         callback = bridge.over(self.task.objective)
@@ -227,8 +232,11 @@ class Member:
         objective = self.task.objective.with_direct_ridge(direct_ridge)
         return objective.evaluate(point.W, point.b, alpha, tol=_READOUT_TOL).point
 
-    def without_states(self, alpha):
-        """Return the point whose prediction is linear, the readout the best one at a ridge."""
+    def without_states(self, alphas):
+        """Return the points whose prediction is linear, the readouts the best ones at some ridges, in a list."""
         objective = self.task.objective.with_direct_ridge(1.0)
         n, p = self.n_hidden, objective.samples.n_inputs
-        return objective.evaluate(np.zeros((n, n + p)), np.zeros(n), alpha, tol=_READOUT_TOL).point
+        W, b, ends = np.zeros((n, n + p)), np.zeros(n), []
+        for alpha in alphas:
+            ends.append(objective.evaluate(W, b, alpha, start=ends[-1] if ends else None, tol=_READOUT_TOL))
+        return [end.point for end in ends]

@@ -8,8 +8,9 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 __all__ = ["canonical_order", "shuffled_folds"]
 
-# Folds of the default. With many rows two of the five are held out: they tell enough, and the others cost as much.
-_N_FOLDS, _MANY_ROWS, _FEW_FOLDS = 5, 2500, 2
+# Folds of the default. With many rows two of the five are held out: they tell enough, and the others cost as much. So
+# with many rows times outputs times states, which is what an iteration costs.
+_N_FOLDS, _MANY_ROWS, _MUCH_WORK, _FEW_FOLDS = 5, 2500, 500_000, 2
 # Entries up to which a sparse matrix is made dense to order its rows.
 _DENSE_SIZE = 10**7
 
@@ -34,7 +35,7 @@ def canonical_order(U, Y):
     return np.lexsort(np.hstack([U, Y]).T[::-1])
 
 
-def shuffled_folds(U, Y, labels, n_folds, random_state):
+def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1):
     """Return folds of distinct rows, shuffled, and stratified where there are labels.
 
     Parameters
@@ -44,9 +45,12 @@ def shuffled_folds(U, Y, labels, n_folds, random_state):
     labels : ndarray of shape (m,) or None
         Classes.
     n_folds : int or None
-        Number of folds; None for five, of which two are used where there are more than 2,500 rows.
+        Number of folds; None for five, of which two are used where there are more than 2,500 rows, or where rows times
+        outputs times states exceed 500,000.
     random_state : int
         Seed.
+    n_hidden : int
+        Number of states of what is trained.
 
     Returns
     -------
@@ -57,7 +61,8 @@ def shuffled_folds(U, Y, labels, n_folds, random_state):
     if m < 4:
         return []
     order = canonical_order(U, Y)
-    used = _FEW_FOLDS if n_folds is None and m > _MANY_ROWS else n_folds
+    many = m > _MANY_ROWS or n_hidden * Y.size > _MUCH_WORK
+    used = _FEW_FOLDS if n_folds is None and many else n_folds
     n_folds = min(n_folds or _N_FOLDS, m // 2)
     splitter = (KFold if labels is None else StratifiedKFold)(n_folds, shuffle=True, random_state=random_state)
     with warnings.catch_warnings():

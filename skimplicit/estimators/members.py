@@ -13,7 +13,8 @@ from skimplicit.training import Stage
 
 __all__ = ["Averaged", "averaged", "fit_members"]
 
-# Most iterations of a member on all rows, as a multiple of those at a ridge, and relative decrease of J that ends it.
+# Most iterations of a member on all rows, as a multiple of those at a ridge (for classes, where what has not converged
+# predicts better, as many), and relative decrease of J that ends it.
 _MORE, _TOL = 2, 1e-4
 # Tolerance of the states of a rule that is stored.
 _FINAL_TOL = 1e-11
@@ -120,7 +121,8 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge):
     if choice.linear:
         n = estimator.n_hidden
         return _as_they_are(task, choice, [(np.zeros((n, n + n_inputs)), np.zeros(n))])
-    n_iter = min(_MORE * method.path_iterations(estimator.n_hidden, n_inputs, task)[1], estimator.max_iter)
+    more = _MORE if targets.scale else 1
+    n_iter = min(more * method.path_iterations(estimator.n_hidden, n_inputs, task)[1], estimator.max_iter)
 
     def train_on(start):
         return method.train(task, [Stage(choice.alpha, budget, n_iter, _TOL)], *start, bridge.over(task.objective))

@@ -97,8 +97,8 @@ RULE_PARAMETERS = {
         "auto",
         'int or "auto"',
         'Number of rules from different starts whose mean is the rule. Auto: with ``alpha="auto"`` one for each fold '
-        "(two of five with more than 2,500 rows), and one with a number for alpha, a column budget or custom "
-        "constraints.",
+        "(two of five with more than 2,500 rows, or where rows times outputs times states exceed 500,000), and one "
+        "with a number for alpha, a column budget or custom constraints.",
         [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     ),
     "cv": Parameter(

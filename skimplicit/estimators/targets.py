@@ -19,7 +19,7 @@ class EncodedTargets:
     weights : ndarray of shape (m,) or None
         Weights of the samples, at least 0; None for ones.
     scale : bool
-        Whether to centre and scale the targets.
+        Whether to centre and scale the targets: numbers, not indicators of classes.
     attributes : dict
         Attributes to store after the fit.
     """
@@ -32,6 +32,20 @@ class EncodedTargets:
     def weighted(self, counts):
         """Return the same targets with the weights multiplied by ``counts``, an ndarray of shape (m,)."""
         return replace(self, weights=counts if self.weights is None else self.weights * counts)
+
+    @property
+    def judged(self):
+        """What held-out predictions are judged by: Y; of classes, as if one more row were of another than its own.
+
+        Of m rows that are all right one may not conclude that no row ever goes wrong (Laplace's rule of succession).
+        Where classes can be separated, the cross-entropy alone would let certainty, and its price for a row on the
+        wrong side, grow without bound. The one row is spread evenly: over all rows and all classes but their own.
+        """
+        if self.scale:
+            return self.Y
+        m = self.Y.shape[0] if self.weights is None else np.count_nonzero(self.weights)
+        others = (1.0 - self.Y) / max(self.Y.shape[1] - 1, 1)
+        return self.Y + (others - self.Y) / (m + 1)
 
 
 def check_weights(sample_weight, X):

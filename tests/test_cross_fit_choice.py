@@ -1,0 +1,90 @@
+"""What held-out rows are judged by, and how the loss of a mean of members is told from that of each."""
+
+import numpy as np
+import pytest
+
+from skimplicit.estimators.cross_fit_choice import _mean_loss
+from skimplicit.estimators.cross_fitting import Fold
+from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.losses import CrossEntropyLoss, SquaredLoss
+
+M = 12
+
+
+class Judge:
+    """A member that only judges."""
+
+    def __init__(self, loss, Y, rows):
+        self.sample_loss, self.Y = loss, Y
+        self.fold = Fold(np.setdiff1d(np.arange(M), rows), rows, 0)
+        self.fold_weight = len(rows)
+
+    def loss(self, predictions, rows=slice(None)):
+        return self.sample_loss.value(predictions, self.Y[rows]).mean()
+
+
+def make(loss, q, seed):
+    rng = np.random.default_rng(seed)
+    if loss == "squared":
+        Y = rng.normal(size=(M, q))
+    else:
+        Y = rng.integers(0, 2, (M, 1)).astype(float) if q == 1 else np.eye(q)[rng.integers(0, q, M)]
+    sample_loss = SquaredLoss() if loss == "squared" else CrossEntropyLoss()
+    judges = [Judge(sample_loss, Y, rows) for rows in np.split(rng.permutation(M), 3)]
+    return judges, rng.normal(size=(3, M, q))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("q", [1, 3])
+@pytest.mark.parametrize("loss", ["squared", "classes"])
+def test_the_loss_of_a_mean_is_at_most_that_of_the_members(loss, q, seed):
+    judges, kept = make(loss, q, seed)
+    singles = np.mean([j.loss(z[j.fold.test], j.fold.test) for j, z in zip(judges, kept, strict=True)])
+    assert _mean_loss(judges, kept) < singles
+    same = np.stack([kept[0]] * 3)
+    assert _mean_loss(judges, same) == pytest.approx(judges[0].loss(kept[0]), rel=1e-12)
+    if loss == "squared":  # Krogh and Vedelsby
+        assert _mean_loss(judges, kept) == pytest.approx(singles - 0.5 * kept.var(axis=0).sum(axis=1).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_labels_are_does_not_change_the_disagreement(seed):
+    judges, kept = make("classes", 3, seed)
+    others = [Judge(j.sample_loss, np.roll(j.Y, 1, axis=1), j.fold.test) for j in judges]
+    gaps = []
+    for group in (judges, others):
+        singles = np.mean([j.loss(z[j.fold.test], j.fold.test) for j, z in zip(group, kept, strict=True)])
+        gaps.append(singles - _mean_loss(group, kept))
+    assert gaps[0] == pytest.approx(gaps[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("q", [1, 2, 3, 7])
+def test_one_more_row_is_of_another_class(q):
+    rng = np.random.default_rng(q)
+    Y = rng.integers(0, 2, (M, 1)).astype(float) if q == 1 else np.eye(q)[rng.integers(0, q, M)]
+    targets = EncodedTargets(Y, None, scale=False, attributes={})
+    judged = targets.judged
+    full = [np.hstack([1 - T, T]) if q == 1 else T for T in (Y, judged)]
+    np.testing.assert_allclose(full[1].sum(axis=1), 1)
+    # The share of wrong labels is one row of m + 1.
+    np.testing.assert_allclose((full[1] * (1 - full[0])).sum(axis=1), 1 / (M + 1))
+    # The best forecast of rows that are all right is as certain as that.
+    certain = np.log(M) if q == 1 else np.log(M * (q - 1))
+    logits = (2 * Y - 1 if q == 1 else Y) * certain
+    loss = CrossEntropyLoss()
+    best = loss.value(logits, judged).mean()
+    assert all(loss.value(size * logits, judged).mean() > best for size in (0.5, 0.9, 1.1, 2.0))
+
+
+def test_rows_without_weight_do_not_count_and_its_unit_does_not_matter():
+    Y = np.eye(3)[np.arange(M) % 3]
+    weights = np.arange(M) % 4
+    half = EncodedTargets(Y, weights, scale=False, attributes={}).judged
+    np.testing.assert_array_equal(half, EncodedTargets(Y, 10.0 * weights, scale=False, attributes={}).judged)
+    kept = weights > 0
+    np.testing.assert_array_equal(half[kept], EncodedTargets(Y[kept], None, scale=False, attributes={}).judged)
+
+
+def test_numbers_are_judged_as_they_are():
+    Y = np.random.default_rng(0).normal(size=(M, 2))
+    assert EncodedTargets(Y, None, scale=True, attributes={}).judged is Y
