@@ -79,8 +79,8 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         ),
         "heldout_scores_": replace(
             RULE_ATTRIBUTES["heldout_scores_"],
-            text="Log-likelihood of a label (the log-loss with a minus) at each of them, on rows that members have not "
-            "seen; None with a number for alpha.",
+            text="Log-likelihood of a label (the log-loss with a minus) at each of them, of the mean of the members on "
+            "rows that they have not seen, as if one more row were of another class; None with a number for alpha.",
         ),
         "heldout_score_": replace(
             RULE_ATTRIBUTES["heldout_score_"], text=RULE_ATTRIBUTES["heldout_score_"].text.replace("R2", "accuracy")
