@@ -301,13 +301,14 @@ class ImplicitRule:
         return f"ImplicitRule({shapes}, activation={self.activation.name!r})"
 
     def __getstate__(self):
-        """Leave out what can be computed again."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        """Leave out what can be computed again, and store sparse arrays as their parts."""
+        return {entry.name: _parts(getattr(self, entry.name)) for entry in fields(self)}
 
     def __setstate__(self, state):
-        """Restore a pickled rule; pickling forgets that arrays are read-only."""
+        """Restore a stored rule, checked like a new one: a file may be damaged or written by somebody else."""
         for name, value in state.items():
-            object.__setattr__(self, name, value if name == "activation" else _read_only(value))
+            object.__setattr__(self, name, sparse.csr_array(value[:3], value[3]) if type(value) is tuple else value)
+        self.__post_init__()
 
 
 def _array(value, name, ndim):
@@ -326,9 +327,15 @@ def _array(value, name, ndim):
     if ndim == 1:
         raise ValueError(f"{name} must be a dense vector.")
     array = sparse.csr_array(array)
+    array.check_format()  # indices out of range would be read outside of memory
     array.sum_duplicates()
     array.eliminate_zeros()
     return array
+
+
+def _parts(value):
+    """Return the arrays and the shape that a sparse array is made of, so that who loads it needs no other type."""
+    return (value.data, value.indices, value.indptr, value.shape) if sparse.issparse(value) else value
 
 
 def _read_only(array):

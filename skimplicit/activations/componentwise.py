@@ -114,6 +114,17 @@ class Activation(BaseActivation):
         """
         return self.function(Z, out=out)
 
+    def __getstate__(self):
+        """Store one that is known by its name as that name: files then hold no functions, and outlive their names."""
+        return {"name": self.name} if ACTIVATIONS.get(self.name) == self else vars(self).copy()
+
+    def __setstate__(self, state):
+        """Restore what was stored."""
+        if state.keys() == {"name"}:
+            state = vars(get_activation(state["name"]))
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
     def __repr__(self):
         """Show the name alone: functions have no readable form."""
         return f"Activation({self.name!r})"
