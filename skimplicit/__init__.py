@@ -1,6 +1,6 @@
 """Implicit deep learning for scikit-learn: ``y = C x + D u``, ``x = phi(A x + B u)``."""
 
-from skimplicit._version import __version__
+from skimplicit._version import __version__ as __version__
 from skimplicit.activations import Activation
 from skimplicit.estimators import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
 from skimplicit.rule import ImplicitRule

@@ -1,4 +1,4 @@
-"""What is stored is what comes back: pickle, joblib, cloudpickle, and skops, which trusts few types and runs nothing."""
+"""What is stored is what comes back: pickle, joblib, cloudpickle, and skops, which trusts few types."""
 
 import io
 import json

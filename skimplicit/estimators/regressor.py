@@ -48,8 +48,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
     def from_rule(cls, rule, **parameters):
         """Return a fitted regressor around a rule: ``predict`` is ``rule.predict``.
 
-        With ``warm_start=True``, ``fit`` goes on from the rule, at the ridge ``alpha`` (0.03 for ``"auto"``), as it does
-        from the last fit: where the inputs are as many and the activation is one for all states. A rule outside the
+        With ``warm_start=True``, ``fit`` goes on from the rule as it does from the last fit, at the ridge ``alpha``
+        (0.03 for ``"auto"``): where the inputs are as many and the activation is one for all states. A rule outside the
         bound kappa is rescaled into it first if that changes nothing, and projected otherwise.
 
         Parameters

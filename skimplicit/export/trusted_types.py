@@ -26,14 +26,18 @@ def _name(thing):
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
-_ESTIMATORS = (ImplicitRegressor, ImplicitRegressorCV, ImplicitClassifier, ImplicitClassifierCV, ImplicitFeatureSelector)
+_ESTIMATORS = (
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+    ImplicitClassifier,
+    ImplicitClassifierCV,
+    ImplicitFeatureSelector,
+)
 _RECORDS = (ImplicitRule, ImplicitPath, InputRange, Samples, HeldOutResiduals, ReadoutCovariance)
 _METHODS = (BlockCoordinateDescent, StochasticGradient, Lifted, *OPTIMISERS.values())
 _ACTIVATIONS = (Activation, BlockActivation, GroupActivation, Exponential)
 # Records that stand for a function with a parameter, and the two functions of groups.
-_PARAMETRIC = tuple(
-    type(part) for phi in (leaky_relu(0.5), hardtanh()) for part in (phi.function, phi.derivative)
-)
+_PARAMETRIC = tuple(type(part) for phi in (leaky_relu(0.5), hardtanh()) for part in (phi.function, phi.derivative))
 _OF_GROUPS = (max_pool(1).function, softmax(1).function)
 
 #: Names of all types, and two functions, of this package that a file of a rule or an estimator can hold; loading one of
