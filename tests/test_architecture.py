@@ -18,6 +18,7 @@ import skimplicit
 # a module or of a sub-package, whose modules share its floor. The package itself stands on top.
 FLOORS = {
     "_version": 1,
+    "versions": 2,
     "activations": 1,
     "linalg": 1,
     "losses": 1,

@@ -1,0 +1,70 @@
+"""The package as it is installed and imported: what `import skimplicit` is enough for, and what it prints of itself."""
+
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+import skimplicit
+
+SUBMODULES = ["activations", "composition", "distill", "export", "inspection", "lifted", "networks", "robustness"]
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_submodules_need_no_import_of_their_own():
+    names = ", ".join(f"skimplicit.{name}" for name in SUBMODULES)
+    result = run(f"import skimplicit; print({names}); import sys; print(sorted(sys.modules))")
+    assert result.returncode == 0, result.stderr
+    assert all(f"'skimplicit.{name}'" in result.stdout for name in SUBMODULES)
+
+
+@pytest.mark.slow
+def test_import_leaves_submodules_for_later():
+    result = run("import skimplicit, sys; print(sorted(name for name in sys.modules if 'skimplicit' in name))")
+    assert result.returncode == 0, result.stderr
+    for name in ("distill", "export", "inspection", "networks", "robustness"):
+        assert f"'skimplicit.{name}'" not in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", ["cvxpy", "matplotlib", "dask", "onnx", "torch", "pyarrow.dataset"])
+def test_predict_does_not_load(package):
+    result = run(
+        "import sys, numpy as np, pickle, skimplicit\n"
+        "rule = skimplicit.ImplicitRule([[0.5]], [[1.0]], [[1.0]])\n"
+        "model = pickle.loads(pickle.dumps(skimplicit.ImplicitRegressor.from_rule(rule)))\n"
+        f"model.predict(np.ones((2, 1))); print({package!r} in sys.modules)"
+    )
+    assert result.stdout == "False\n", result.stderr
+
+
+def test_dir_lists_what_is_lazy():
+    assert {"networks", "export", "ImplicitRegressor", "show_versions"} <= set(dir(skimplicit))
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="nonsense"):
+        skimplicit.nonsense  # noqa: B018
+
+
+def test_show_versions(capsys):
+    skimplicit.show_versions()
+    printed = capsys.readouterr().out
+    lines = dict(line.strip().split(": ", 1) for line in printed.splitlines() if ": " in line)
+    assert lines["skimplicit"] == skimplicit.__version__
+    for name in ("numpy", "scipy", "scikit-learn", "cvxpy", "onnx"):
+        try:
+            assert lines[name] == version(name)
+        except PackageNotFoundError:
+            assert lines[name] == "None"
+    assert "openblas" in lines or "mkl" in lines or "blis" in lines or "openmp" in lines
+
+
+def test_is_typed():
+    assert (Path(skimplicit.__file__).parent / "py.typed").is_file()
