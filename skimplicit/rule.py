@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array
 from skimplicit.activations import BaseActivation, get_activation
 from skimplicit.equilibrium import METHODS, Stopping, Substitution, describe, prepare_method
 from skimplicit.linalg import row_scaled
+from skimplicit.parameters import nearest
 from skimplicit.stacking import added, cascaded
 from skimplicit.wellposedness import inf_norm, perron_certificate, well_posedness
 
@@ -175,7 +176,8 @@ class ImplicitRule:
         U = self._check_inputs(U)
         if method not in ("auto", "direct"):
             if method not in METHODS:
-                raise ValueError(f"method must be one of {('auto', 'direct', *METHODS)}, got {method!r}.")
+                names = ("auto", "direct", *METHODS)
+                raise ValueError(f"method must be one of {names}, got {method!r}.{nearest(method, names)}")
             drive = U @ self.B.T
             drive = (drive.toarray() if sparse.issparse(drive) else drive) + self.b
             return self._prepared(method).solve(drive, stopping=stopping)

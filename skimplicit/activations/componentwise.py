@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, ndtr
 
+from skimplicit.parameters import nearest
+
 __all__ = ["ACTIVATIONS", "Activation", "BaseActivation", "get_activation"]
 
 
@@ -257,5 +259,8 @@ def get_activation(activation):
     if not isinstance(activation, str):
         raise TypeError(f"activation must be a name or an Activation, got {activation!r}.")
     if activation not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)} or an Activation, got {activation!r}.")
+        raise ValueError(
+            f"activation must be one of {sorted(ACTIVATIONS)} or an Activation, got {activation!r}."
+            + nearest(activation, ACTIVATIONS)
+        )
     return ACTIVATIONS[activation]

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,7 +16,7 @@ from skimplicit.estimators.incremental import takes_batches
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.targets import EncodedTargets
-from skimplicit.parameters import Attribute, Parameter
+from skimplicit.parameters import Attribute, Names, Parameter
 from skimplicit.training import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
@@ -69,7 +68,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
             'dict, "balanced" or None',
             'Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"``: every '
             "class weighs the same. None: 1.",
-            [dict, StrOptions({"balanced"}), None],
+            [dict, Names({"balanced"}), None],
         ),
     }
     _attributes = {
