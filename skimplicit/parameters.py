@@ -142,8 +142,8 @@ class Parametrised:
         name = next((name for name in values if message.startswith(f"The {name!r} parameter ")), None)
         if name is None:  # of a part of this estimator, which has said what it can
             return ""
-        advice = self._parameter_table[name].advice
-        sentence = advice and advice(values[name])
+        parameter = self._parameter_table.get(name)  # None for one that a subclass adds with an __init__ of its own
+        sentence = parameter and parameter.advice and parameter.advice(values[name])
         if sentence:
             return f" {sentence}"
         constraints = self._parameter_constraints[name]
