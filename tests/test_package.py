@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from email.message import Message
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 
 import skimplicit
+from skimplicit.estimators import documentation
 
 SUBMODULES = ["activations", "composition", "distill", "export", "inspection", "lifted", "networks", "robustness"]
 
@@ -64,6 +66,36 @@ def test_show_versions(capsys):
         except PackageNotFoundError:
             assert lines[name] == "None"
     assert "openblas" in lines or "mkl" in lines or "blis" in lines or "openmp" in lines
+
+
+ESTIMATORS = [thing for thing in map(vars(skimplicit).get, skimplicit.__all__) if hasattr(thing, "set_params")]
+
+
+@pytest.fixture
+def metadata(monkeypatch):
+    """Metadata of the package, as a test sets them."""
+    entries = Message()
+    monkeypatch.setattr(documentation, "metadata", lambda name: entries)
+    documentation._documentation_address.cache_clear()
+    yield entries
+    documentation._documentation_address.cache_clear()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_representation_links_to_the_page(estimator, metadata):
+    metadata["Project-URL"] = "Source, https://example.org/source"
+    metadata["Project-URL"] = "Documentation, https://example.org/doc/"
+    page = f"https://example.org/doc/generated/skimplicit.{estimator.__name__}.html"
+    assert estimator()._get_doc_link() == page
+    assert page in estimator()._repr_html_()
+    api = Path(__file__).parent.parent / "doc" / "api.md"
+    assert f"   {estimator.__name__}\n" in api.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_no_link_without_an_address(estimator, metadata):
+    assert estimator()._get_doc_link() == ""
+    assert 'sk-estimator-doc-link" rel' not in estimator()._repr_html_()
 
 
 def test_is_typed():

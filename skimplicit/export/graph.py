@@ -11,7 +11,18 @@ _MOST_BYTES = 2**31 - 2**20
 
 
 def import_onnx():
-    """Return the package ``onnx``, or say how to get it."""
+    """Return the package ``onnx``.
+
+    Returns
+    -------
+    module
+        The package.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed; the message says how to get it.
+    """
     try:
         import onnx
         import onnx.helper

@@ -152,7 +152,22 @@ def write_inputs(graph, model, X, dtype):
 
 
 def write_selection(graph, support, X):
-    """Add the columns of ``support``, booleans of shape (p,), and return their name."""
+    """Add the choice of some columns.
+
+    Parameters
+    ----------
+    graph : Graph
+        Where to add.
+    support : ndarray of bool of shape (p,)
+        Which columns.
+    X : str
+        All columns.
+
+    Returns
+    -------
+    str
+        The columns.
+    """
     return graph.node("Gather", X, graph.constant(np.flatnonzero(support).astype(np.int64)), axis=1)
 
 

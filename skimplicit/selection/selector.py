@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
 from skimplicit.estimators.side_by_side import data_of
@@ -33,7 +34,14 @@ _MOST_CLASSES = 20
 
 
 class ImplicitFeatureSelector(
-    FoldsMixin, RefittedRuleMixin, CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin, Parametrised, BaseEstimator
+    FoldsMixin,
+    RefittedRuleMixin,
+    CallbackSupportMixin,
+    SelectorMixin,
+    MetaEstimatorMixin,
+    Parametrised,
+    DocumentedMixin,
+    BaseEstimator,
 ):
     """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``, for falling k.
 
