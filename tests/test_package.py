@@ -95,7 +95,7 @@ def test_representation_links_to_the_page(estimator, metadata):
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_no_link_without_an_address(estimator, metadata):
     assert estimator()._get_doc_link() == ""
-    assert 'sk-estimator-doc-link" rel' not in estimator()._repr_html_()
+    assert '<a class="sk-estimator-doc-link' not in estimator()._repr_html_()
 
 
 def test_is_typed():
