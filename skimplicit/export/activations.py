@@ -107,7 +107,9 @@ def _softplus(graph, value):
 
 
 def _silu(graph, value):
-    return graph.node("Mul", value, graph.node("Sigmoid", value))
+    # As a product with the sigmoid, some versions of onnxruntime fuse it to what they have in single precision only.
+    exponential = graph.node("Exp", graph.node("Neg", value))
+    return graph.node("Div", value, graph.node("Add", exponential, graph.constant(1.0)))
 
 
 def _gelu(graph, value):
