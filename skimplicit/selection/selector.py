@@ -146,12 +146,7 @@ class ImplicitFeatureSelector(
             [None, Names(get_scorer_names()), callable],
         ),
         "cv": replace(CV, default=5),
-        "n_jobs": Parameter(
-            None,
-            "int or None",
-            "Folds and refits that run side by side.",
-            [None, Integral],
-        ),
+        "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", [None, Integral]),
         "random_state": Parameter(
             None,
             "int, RandomState instance or None",
