@@ -1,11 +1,13 @@
 """Implicit deep learning for scikit-learn: ``y = C x + D u``, ``x = phi(A x + B u)``."""
 
+from importlib import import_module
+
+from skimplicit._version import __version__ as __version__
 from skimplicit.activations import Activation
 from skimplicit.estimators import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
 from skimplicit.rule import ImplicitRule
 from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath, implicit_path
-
-__version__ = "0.1.0.dev0"
+from skimplicit.versions import show_versions
 
 __all__ = [
     "Activation",
@@ -17,4 +19,18 @@ __all__ = [
     "ImplicitRegressorCV",
     "ImplicitRule",
     "implicit_path",
+    "show_versions",
 ]
+
+# Imported when they are first asked for: `import skimplicit` is enough for `skimplicit.networks`.
+_LAZY = ("distill", "export", "inspection", "networks", "robustness")
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return import_module(f"skimplicit.{name}")
+    raise AttributeError(f"module 'skimplicit' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})

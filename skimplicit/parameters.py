@@ -2,9 +2,13 @@
 
 import inspect
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
-__all__ = ["Attribute", "Parameter", "Parametrised"]
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
+
+__all__ = ["Attribute", "Names", "Parameter", "Parametrised", "nearest"]
 
 # Stand for the sections in the docstring of a class.
 _PARAMETERS, _ATTRIBUTES = "    {parameters}\n", "    {attributes}\n"
@@ -28,6 +32,8 @@ class Parameter:
         What it may be, as scikit-learn's ``_parameter_constraints`` writes it.
     positional : bool
         Whether it can be given without its name too; such parameters come first.
+    advice : callable or None
+        ``advice(value)`` returns a sentence for somebody who gave a value that it may not be, or None.
     """
 
     default: object
@@ -35,6 +41,7 @@ class Parameter:
     text: str
     constraints: list
     positional: bool = False
+    advice: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,50 @@ class Attribute:
 
     type: str
     text: str
+
+
+def nearest(value, names):
+    """Return a sentence that asks whether the nearest name was meant, with a space before it.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    names : iterable of str
+        What it could have been.
+
+    Returns
+    -------
+    str
+        Empty if nothing is near.
+
+    Examples
+    --------
+    >>> from skimplicit.parameters import nearest
+    >>> nearest("rleu", ["tanh", "relu"])
+    " Did you mean 'relu'?"
+    """
+    found = (
+        get_close_matches(value, [name for name in names if isinstance(name, str)], 1) if isinstance(value, str) else []
+    )
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+class Names(StrOptions):
+    """One of some names, which messages have in alphabetical order.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The names.
+    """
+
+    def __init__(self, names):
+        super().__init__(set(names))
+
+    def __str__(self):
+        """Say what it may be."""
+        return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
 
 
 class Parametrised:
@@ -78,6 +129,26 @@ class Parametrised:
         cls._parameter_constraints = {name: parameter.constraints for name, parameter in table.items()}
         cls.__init__ = _constructor(cls, table)
 
+    def _validate_params(self):
+        """Validate as ``BaseEstimator`` does, and add to its message what could have been meant."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(f"{error}{self._advice(str(error))}") from None
+
+    def _advice(self, message):
+        """Return a sentence for the parameter that a message is about, with a space before it; or nothing."""
+        values = self.get_params(deep=False)
+        name = next((name for name in values if message.startswith(f"The {name!r} parameter ")), None)
+        if name is None:  # of a part of this estimator, which has said what it can
+            return ""
+        parameter = self._parameter_table.get(name)  # None for one that a subclass adds with an __init__ of its own
+        sentence = parameter and parameter.advice and parameter.advice(values[name])
+        if sentence:
+            return f" {sentence}"
+        constraints = self._parameter_constraints[name]
+        return nearest(values[name], [n for known in constraints if isinstance(known, Names) for n in known.options])
+
 
 def _constructor(cls, table):
     """Return an ``__init__`` with the signature that the table says."""
@@ -86,7 +157,9 @@ def _constructor(cls, table):
         try:
             bound = __init__.__signature__.bind(self, *args, **parameters)
         except TypeError as error:
-            raise TypeError(f"{type(self).__name__}: {error}; parameters are given by keyword.") from None
+            unknown = next((name for name in parameters if name not in table), None)
+            advice = nearest(unknown, table)
+            raise TypeError(f"{type(self).__name__}: {error}; parameters are given by keyword.{advice}") from None
         bound.apply_defaults()
         for name in table:
             setattr(self, name, bound.arguments[name])

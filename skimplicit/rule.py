@@ -3,15 +3,18 @@
 import warnings
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array
 
 from skimplicit.activations import BaseActivation, get_activation
 from skimplicit.equilibrium import METHODS, Stopping, Substitution, describe, prepare_method
-from skimplicit.linalg import row_scaled
+from skimplicit.linalg import checked_array, parts_of, read_only, row_scaled, same_values
+from skimplicit.parameters import nearest
 from skimplicit.stacking import added, cascaded
 from skimplicit.wellposedness import inf_norm, perron_certificate, well_posedness
 
@@ -68,14 +71,27 @@ class ImplicitRule:
     c: np.ndarray | None = None
     activation: BaseActivation = field(default="relu")
 
+    if TYPE_CHECKING:  # what is given need not have the type of what is stored
+
+        def __init__(  # noqa: D107
+            self,
+            A: ArrayLike | sparse.sparray,
+            B: ArrayLike | sparse.sparray,
+            C: ArrayLike | sparse.sparray,
+            D: ArrayLike | sparse.sparray | None = None,
+            b: ArrayLike | None = None,
+            c: ArrayLike | None = None,
+            activation: str | BaseActivation = "relu",
+        ) -> None: ...
+
     def __post_init__(self):
         """Check shapes and values once, and freeze the arrays."""
-        A, B, C = (_array(getattr(self, name), name, 2) for name in "ABC")
+        A, B, C = (checked_array(getattr(self, name), name, 2) for name in "ABC")
         n, p, q = A.shape[0], B.shape[1], C.shape[0]
         zeros = sparse.csr_array if sparse.issparse(B) or sparse.issparse(C) else np.zeros
-        D = _array(zeros((q, p)) if self.D is None else self.D, "D", 2)
-        b = np.zeros(n) if self.b is None else _array(self.b, "b", 1)
-        c = np.zeros(q) if self.c is None else _array(self.c, "c", 1)
+        D = checked_array(zeros((q, p)) if self.D is None else self.D, "D", 2)
+        b = np.zeros(n) if self.b is None else checked_array(self.b, "b", 1)
+        c = np.zeros(q) if self.c is None else checked_array(self.c, "c", 1)
         for name, array, shape in (
             ("A", A, (n, n)),
             ("B", B, (n, p)),
@@ -86,7 +102,7 @@ class ImplicitRule:
         ):
             if array.shape != shape:
                 raise ValueError(f"{name} must have shape {shape} to fit the other arrays, got {array.shape}.")
-            object.__setattr__(self, name, _read_only(array))
+            object.__setattr__(self, name, read_only(array))
         activation = get_activation(self.activation)
         if activation.size not in (None, n):
             raise ValueError(f"activation acts on {activation.size} states, but the rule has {n}.")
@@ -175,7 +191,8 @@ class ImplicitRule:
         U = self._check_inputs(U)
         if method not in ("auto", "direct"):
             if method not in METHODS:
-                raise ValueError(f"method must be one of {('auto', 'direct', *METHODS)}, got {method!r}.")
+                names = ("auto", "direct", *METHODS)
+                raise ValueError(f"method must be one of {names}, got {method!r}.{nearest(method, names)}")
             drive = U @ self.B.T
             drive = (drive.toarray() if sparse.issparse(drive) else drive) + self.b
             return self._prepared(method).solve(drive, stopping=stopping)
@@ -290,7 +307,7 @@ class ImplicitRule:
         """Compare all arrays and the activation."""
         if not isinstance(other, ImplicitRule):
             return NotImplemented
-        arrays = (_equal(getattr(self, name), getattr(other, name)) for name in "ABCDbc")
+        arrays = (same_values(getattr(self, name), getattr(other, name)) for name in "ABCDbc")
         return self.activation == other.activation and all(arrays)
 
     __hash__ = None
@@ -301,47 +318,15 @@ class ImplicitRule:
         return f"ImplicitRule({shapes}, activation={self.activation.name!r})"
 
     def __getstate__(self):
-        """Leave out what can be computed again."""
-        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        """Leave out what can be computed again, and store sparse arrays as their parts."""
+        return {entry.name: parts_of(getattr(self, entry.name)) for entry in fields(self)}
 
     def __setstate__(self, state):
-        """Restore a pickled rule; pickling forgets that arrays are read-only."""
+        """Restore a stored rule, checked like a new one: a file may be damaged or written by somebody else."""
         for name, value in state.items():
-            object.__setattr__(self, name, value if name == "activation" else _read_only(value))
-
-
-def _array(value, name, ndim):
-    """Return a finite float64 copy, in C order or CSR format."""
-    options = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "ensure_min_features": 0}
-    try:
-        array = check_array(
-            value, dtype=np.float64, order="C", copy=True, accept_sparse="csr", input_name=name, **options
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of finite numbers. {error}") from error
-    if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimension(s), got {array.ndim}.")
-    if not sparse.issparse(array):
-        return array
-    if ndim == 1:
-        raise ValueError(f"{name} must be a dense vector.")
-    array = sparse.csr_array(array)
-    array.sum_duplicates()
-    array.eliminate_zeros()
-    return array
-
-
-def _read_only(array):
-    for part in (array.data, array.indices, array.indptr) if sparse.issparse(array) else (array,):
-        part.flags.writeable = False
-    return array
-
-
-def _equal(first, second):
-    """Compare values, whether dense or sparse."""
-    if sparse.issparse(first) or sparse.issparse(second):
-        return first.shape == second.shape and abs(sparse.csr_array(first) - sparse.csr_array(second)).nnz == 0
-    return np.array_equal(first, second)
+            value = sparse.csr_array(value[:3], shape=value[3]) if type(value) is tuple else value
+            object.__setattr__(self, name, value)
+        self.__post_init__()
 
 
 def _warn_unless_converged(status_code):

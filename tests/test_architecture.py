@@ -17,6 +17,8 @@ import skimplicit
 # Who may import whom: a module imports from its own floor and from those below. The name is that of
 # a module or of a sub-package, whose modules share its floor. The package itself stands on top.
 FLOORS = {
+    "_version": 1,
+    "versions": 2,
     "activations": 1,
     "linalg": 1,
     "losses": 1,
@@ -37,6 +39,7 @@ FLOORS = {
     "selection": 8,
     "distill": 8,
     "inspection": 9,
+    "export": 9,
 }
 TOP = max(FLOORS.values()) + 1
 NAMES_WITHOUT_MEANING = {"utils", "helpers", "misc", "common"}

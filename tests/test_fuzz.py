@@ -216,12 +216,15 @@ def row_is_predicted_as_in_a_batch(case, model):
     batch = outputs(model, X)
     alone = np.vstack([outputs(model, X[i : i + 1]) for i in range(len(X))])
     # Products round by what they add up; a large offset of the inputs makes that more than the sum.
-    U, rule = np.abs(model._check_inputs(X)), model.rule_
+    rule, inputs = model.rule_, model._check_inputs(X)
+    U = np.abs(inputs)
     drive = U @ np.abs(rule.B).T + np.abs(rule.b)
     slope = max(rule.activation.lipschitz, 1.0)
     states = np.linalg.solve(np.eye(rule.n_hidden) - slope * np.abs(rule.A), slope * drive.T + 1.0).T
     rounding = states @ np.abs(rule.C).T + U @ np.abs(rule.D).T + np.abs(rule.c)
-    size = np.abs(batch).max(axis=0, initial=0.0)
+    # States are exact to 1e-10 of the largest one: of more than the prediction, where what is read of them cancels.
+    read = np.abs(rule.states(inputs)).max(axis=1, keepdims=True) * np.abs(rule.C).sum(axis=1)
+    size = np.maximum(np.abs(batch), read).max(axis=0, initial=0.0)
     assert np.all(np.abs(alone - batch) <= 1e-9 * size + (X.shape[1] + rule.n_hidden + 4) * EPS * rounding)
 
 

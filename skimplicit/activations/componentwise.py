@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, ndtr
 
+from skimplicit.parameters import nearest
+
 __all__ = ["ACTIVATIONS", "Activation", "BaseActivation", "get_activation"]
 
 
@@ -113,6 +115,17 @@ class Activation(BaseActivation):
             phi(Z), of the shape of Z.
         """
         return self.function(Z, out=out)
+
+    def __getstate__(self):
+        """Store one that is known by its name as that name: files then hold no functions, and outlive their names."""
+        return {"name": self.name} if ACTIVATIONS.get(self.name) == self else vars(self).copy()
+
+    def __setstate__(self, state):
+        """Restore what was stored."""
+        if state.keys() == {"name"}:
+            state = vars(get_activation(state["name"]))
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
 
     def __repr__(self):
         """Show the name alone: functions have no readable form."""
@@ -246,5 +259,8 @@ def get_activation(activation):
     if not isinstance(activation, str):
         raise TypeError(f"activation must be a name or an Activation, got {activation!r}.")
     if activation not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)} or an Activation, got {activation!r}.")
+        raise ValueError(
+            f"activation must be one of {sorted(ACTIVATIONS)} or an Activation, got {activation!r}."
+            + nearest(activation, ACTIVATIONS)
+        )
     return ACTIVATIONS[activation]

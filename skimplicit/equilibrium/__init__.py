@@ -5,11 +5,14 @@ from skimplicit.equilibrium.fixed_point import FixedPoint, Status, describe
 from skimplicit.equilibrium.loop import Stopping, Sweep
 from skimplicit.equilibrium.methods import METHODS, choose_method, equilibrium, prepare_method, solve_equilibrium
 from skimplicit.equilibrium.substitution import Substitution
-from skimplicit.equilibrium.sweeps import residual_amplification
+from skimplicit.equilibrium.sweeps import AveragedSweep, ForwardSweep, ResolventSweep, residual_amplification
 
 __all__ = [
+    "AveragedSweep",
     "FixedPoint",
+    "ForwardSweep",
     "METHODS",
+    "ResolventSweep",
     "Status",
     "Stopping",
     "Substitution",

@@ -8,6 +8,7 @@ from skimplicit.equilibrium.loop import Stopping
 from skimplicit.equilibrium.safeguarded import AndersonSteps, DiagonalNewtonSteps, NewtonSteps, Safeguarded
 from skimplicit.equilibrium.sweeps import AveragedSweep, ForwardSweep, ResolventSweep, is_increasing
 from skimplicit.linalg import row_scaled, without_diagonal
+from skimplicit.parameters import nearest
 from skimplicit.wellposedness import Condition, inf_norm, perron_certificate, well_posedness
 
 __all__ = ["METHODS", "choose_method", "equilibrium", "prepare_method", "solve_equilibrium"]
@@ -135,7 +136,8 @@ def prepare_method(A, activation, method="auto"):
     if method == "auto":
         method = choose_method(A, activation)
     if method not in METHODS:
-        raise ValueError(f"method must be one of {('auto', *METHODS)}, got {method!r}.")
+        names = ("auto", *METHODS)
+        raise ValueError(f"method must be one of {names}, got {method!r}.{nearest(method, names)}")
     if activation.groups is not None and method in ("diagonal_newton", "newton", "peaceman_rachford"):
         raise ValueError(f"method={method!r} needs a componentwise activation, {activation.name!r} is not.")
     if method == "peaceman_rachford" and not (

@@ -17,6 +17,7 @@ from skimplicit.estimators.callbacks import CallbackBridge
 from skimplicit.estimators.choices import Choices
 from skimplicit.estimators.clipping import clip_rule
 from skimplicit.estimators.custom_constraints import in_user_units
+from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
@@ -47,6 +48,7 @@ class ImplicitEstimator(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    DocumentedMixin,
     Parametrised,
     BaseEstimator,
 ):

@@ -5,24 +5,24 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.from_rule import FromRuleMixin, check_rule, rule_of_classes
 from skimplicit.estimators.incremental import takes_batches
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.targets import EncodedTargets
-from skimplicit.parameters import Attribute, Parameter
+from skimplicit.parameters import Attribute, Names, Parameter
 from skimplicit.training import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
 
 
-class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
+class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
     """Classification by an implicit rule: ``p = softmax(C x + D u + c)`` where ``x = phi(A x + B u + b)``.
 
     Trained, by default by block coordinate descent, on ::
@@ -68,7 +68,7 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
             'dict, "balanced" or None',
             'Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"``: every '
             "class weighs the same. None: 1.",
-            [dict, StrOptions({"balanced"}), None],
+            [dict, Names({"balanced"}), None],
         ),
     }
     _attributes = {
@@ -98,6 +98,45 @@ class ImplicitClassifier(ClassifierMixin, ImplicitEstimator):
         ),
     }
     _target_checks = {}
+
+    @classmethod
+    def from_rule(cls, rule, classes, **parameters):
+        """Return a fitted classifier around a rule whose outputs are logits.
+
+        As :meth:`ImplicitRegressor.from_rule <skimplicit.ImplicitRegressor.from_rule>`, which says what is None and how
+        ``warm_start=True`` goes on.
+
+        Parameters
+        ----------
+        rule : ImplicitRule
+            Any rule, with one logit for each class, or for two classes that of the second alone.
+        classes : array-like of shape (n_classes,)
+            Labels, in the order of the outputs.
+        **parameters
+            Parameters of the estimator, but for ``n_hidden`` and ``activation``.
+
+        Returns
+        -------
+        ImplicitClassifier
+            ``classes_`` are sorted, and the outputs of ``rule_`` with them; of two logits for two classes it has the
+            difference.
+
+        Raises
+        ------
+        TypeError
+            If it is not a rule, or ``n_hidden`` or ``activation`` are among the parameters.
+        ValueError
+            If labels repeat, or their number does not fit the outputs.
+
+        Examples
+        --------
+        >>> from skimplicit import ImplicitClassifier, ImplicitRule
+        >>> rule = ImplicitRule(A=[[0.5]], B=[[1.0]], C=[[2.0]], c=[-1.0])
+        >>> ImplicitClassifier.from_rule(rule, ["low", "high"]).predict([[3.0], [-1.0]])
+        array(['high', 'low'], dtype='<U4')
+        """
+        rule, classes = rule_of_classes(check_rule(rule), classes)
+        return cls._around(rule, {"classes_": classes}, parameters)
 
     @available_if(takes_batches)
     @_fit_context(prefer_skip_nested_validation=True)

@@ -7,6 +7,7 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.members import averaged
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
@@ -73,7 +74,7 @@ def _starts(estimator, task, method, random_state):
         for start in range(estimator.n_init):
             if start == 0 and member < len(known):
                 schedule = [Stage(alpha, budget, max_iter, tol)]
-                W_b = task.objective.weights_of(known[member])
+                W_b = task.objective.weights_of(to_start_from(known[member], task.constraints.kappa))
             else:
                 schedule = continuation(alpha, budget, max_iter, tol, method.raises_alpha)
                 W_b = random_weights(estimator.n_hidden, samples, task.constraints, random_state)

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skimplicit.estimators.automatic import FALLBACK_ALPHA, HELD_OUT_ATTRIBUTES
 from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.methods import METHODS
 from skimplicit.estimators.targets import check_weights
 from skimplicit.rows import InputRange, Samples, merge_duplicates
@@ -114,7 +115,10 @@ class IncrementalMixin:
 
 def pass_alpha(estimator):
     """Return the ridge of a pass: the given one, that of the last fit, or where there was none a fixed one, a float."""
-    return getattr(estimator, "alpha_", FALLBACK_ALPHA) if estimator.alpha == "auto" else estimator.alpha
+    if estimator.alpha != "auto":
+        return estimator.alpha
+    known = getattr(estimator, "alpha_", None)
+    return FALLBACK_ALPHA if known is None else known
 
 
 @dataclass(frozen=True)
@@ -183,21 +187,23 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     """
     chosen = estimator._check_choices()
     n, p, q = estimator.n_hidden, U.shape[1], Y.shape[1]
-    if rule is None:
+    if rule is not None and (rule.n_hidden, rule.n_outputs) != (n, q):
+        raise ValueError(
+            f"partial_fit goes on from a rule with n_hidden={rule.n_hidden} and {rule.n_outputs} outputs, got "
+            f"n_hidden={n} and y with {q} outputs."
+        )
+    units = getattr(estimator, "_units", None)  # a rule that was not trained here has none yet
+    if units is None:
         units = Samples(U, Y, weights, estimator.fit_intercept, scale_targets).open_units()
-    else:
-        units = estimator._units
-        if (rule.n_hidden, rule.n_outputs) != (n, q):
-            raise ValueError(
-                f"partial_fit goes on from a rule with n_hidden={rule.n_hidden} and {rule.n_outputs} outputs, got "
-                f"n_hidden={n} and y with {q} outputs."
-            )
     made_for, optimiser, random_state = memory
     objective = estimator._make_objective(units.like(U, Y, weights), chosen.activation, chosen.direct)
     constraints = estimator._make_constraints(chosen, units)
     stage = Stage(pass_alpha(estimator), estimator._make_budget(units), 1, estimator.tol)
     run = chosen.method.begin(TrainingTask(objective, constraints, random_state=random_state))
-    point = _random_point(n, objective, constraints, random_state) if rule is None else objective.point_of(rule)
+    if rule is None:
+        point = _random_point(n, objective, constraints, random_state)
+    else:
+        point = objective.point_of(to_start_from(rule, constraints.kappa))
     # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers.
     point = replace(point, W=run.problem(stage, n, n + p).project(point.W))
     wanted = (run.make_optimiser, chosen.direct, stage.column_budget is None)

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 
 from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.estimators.from_rule import FromRuleMixin, check_rule
 from skimplicit.estimators.intervals import root_mean_square
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.training import SquaredObjective
@@ -13,7 +14,7 @@ from skimplicit.training import SquaredObjective
 __all__ = ["ImplicitRegressor"]
 
 
-class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
+class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, ImplicitEstimator):
     """Regression by an implicit rule: ``y = C x + D u + c`` where ``x = phi(A x + B u + b)``.
 
     Trained, by default by block coordinate descent, on ::
@@ -42,6 +43,44 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, ImplicitEstimator):
     >>> bool(model.rule_.inf_norm <= model.kappa)
     True
     """
+
+    @classmethod
+    def from_rule(cls, rule, **parameters):
+        """Return a fitted regressor around a rule: ``predict`` is ``rule.predict``.
+
+        With ``warm_start=True``, ``fit`` goes on from the rule as it does from the last fit, at the ridge ``alpha``
+        (0.03 for ``"auto"``): where the inputs are as many and the activation is one for all states. A rule outside the
+        bound kappa is rescaled into it first if that changes nothing, and projected otherwise.
+
+        Parameters
+        ----------
+        rule : ImplicitRule
+            Any rule: trained, converted, distilled, composed. One output is predicted as a vector.
+        **parameters
+            Parameters of the estimator. ``n_hidden`` and ``activation`` are those of the rule, ``clip`` is False unless
+            given: the range of its training rows is not known, so inputs are cut only after a fit.
+
+        Returns
+        -------
+        ImplicitRegressor
+            What needs training rows is None: ``alpha_``, the scores and predictions of held-out rows, ``is_linear_``;
+            ``objective_history_`` is empty, ``n_iter_`` 0. ``feature_importances_`` are for inputs and targets of
+            deviation one. Like any estimator it is trained anew by ``clone`` and ``fit``, as in a cross-validation;
+            ``sklearn.frozen.FrozenEstimator`` keeps it.
+
+        Raises
+        ------
+        TypeError
+            If it is not a rule, or ``n_hidden`` or ``activation`` are among the parameters.
+
+        Examples
+        --------
+        >>> from skimplicit import ImplicitRegressor, ImplicitRule
+        >>> rule = ImplicitRule(A=[[0.5]], B=[[1.0]], C=[[2.0]], c=[1.0])
+        >>> ImplicitRegressor.from_rule(rule).predict([[3.0], [-1.0]])
+        array([13.,  1.])
+        """
+        return cls._around(check_rule(rule), {"_flat_target": rule.n_outputs == 1}, parameters)
 
     def predict(self, X, return_std=False):
         """Return ``C x + D u + c`` for every row u of X.

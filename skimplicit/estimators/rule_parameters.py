@@ -2,14 +2,22 @@
 
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from skimplicit.activations import ACTIVATIONS, Activation
 from skimplicit.estimators.methods import METHODS
-from skimplicit.parameters import Parameter
+from skimplicit.parameters import Names, Parameter
 from skimplicit.training import TrainingMethod
 
 __all__ = ["RULE_PARAMETERS"]
+
+
+def _layers(value):
+    """Return where layers go, for who gives their sizes as the number of states."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(size, Integral) for size in value):
+        return f"For layers of these sizes give structure={list(value)} and n_hidden={sum(value)}."
+    return None
+
 
 #: Name to :class:`~skimplicit.parameters.Parameter`, in the order of the signature. Estimators override what differs.
 RULE_PARAMETERS = {
@@ -18,6 +26,7 @@ RULE_PARAMETERS = {
         "int",
         "Number n of hidden features, the size of the state x.",
         [Interval(Integral, 1, None, closed="left")],
+        advice=_layers,
     ),
     "activation": Parameter(
         "relu",
@@ -25,7 +34,7 @@ RULE_PARAMETERS = {
         'phi: ``"relu"``, ``"leaky_relu"``, ``"tanh"``, ``"sigmoid"``, ``"identity"``, ``"elu"``, ``"softplus"``, '
         '``"silu"``, ``"gelu"``, or an :class:`~skimplicit.Activation`. If its slopes exceed 1, the bound on A is '
         "kappa divided by the largest.",
-        [StrOptions(set(ACTIVATIONS)), Activation],
+        [Names(ACTIVATIONS), Activation],
     ),
     "kappa": Parameter(
         0.95,
@@ -46,13 +55,13 @@ RULE_PARAMETERS = {
         "Ridge on A, B, C and D, not on the intercepts. Auto: chosen by the predictions of rows that the members were "
         "not trained on, along a rising schedule; the direct term has a ridge of its own there. A number: training "
         "starts at a small value and raises it in warm-started stages.",
-        [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        [Interval(Real, 0, None, closed="left"), Names({"auto"})],
     ),
     "direct": Parameter(
         "auto",
         'bool or "auto"',
         'Whether there is a direct term D u. ``"auto"``: yes without a budget, no with one.',
-        ["boolean", StrOptions({"auto"})],
+        ["boolean", Names({"auto"})],
     ),
     "fit_intercept": Parameter(True, "bool", "Whether there are intercepts b and c.", ["boolean"]),
     "clip": Parameter(
@@ -80,7 +89,7 @@ RULE_PARAMETERS = {
         '{"auto", "cvxpy", "projected"}',
         "Solver of the block of A and B, for the methods that have one: CVXPY, the reference, or accelerated projected "
         'gradient, which is faster; ``"auto"`` takes CVXPY for custom constraints only.',
-        [StrOptions({"auto", "cvxpy", "projected"})],
+        [Names({"auto", "cvxpy", "projected"})],
     ),
     "method": Parameter(
         "bcd",
@@ -91,7 +100,7 @@ RULE_PARAMETERS = {
         ":class:`~skimplicit.training.StochasticGradient`; or lifted (Fenchel) block coordinate descent, "
         ':class:`~skimplicit.lifted.Lifted`, which knows ``"relu"``, ``"leaky_relu"``, ``"identity"``, ``"tanh"`` '
         'and ``"sigmoid"``.',
-        [StrOptions(set(METHODS)), TrainingMethod],
+        [Names(METHODS), TrainingMethod],
     ),
     "n_members": Parameter(
         "auto",
@@ -99,7 +108,7 @@ RULE_PARAMETERS = {
         'Number of rules from different starts whose mean is the rule. Auto: with ``alpha="auto"`` one for each fold '
         "(two of five with more than 2,500 rows, or where rows times outputs times states exceed 500,000), and one "
         "with a number for alpha, a column budget or custom constraints.",
-        [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        [Interval(Integral, 1, None, closed="left"), Names({"auto"})],
     ),
     "cv": Parameter(
         None,

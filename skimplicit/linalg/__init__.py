@@ -3,6 +3,7 @@
 from skimplicit.linalg.block_triangular import StateBlock, block_triangular_order
 from skimplicit.linalg.gram import Gram, InputMatrix, InputRows
 from skimplicit.linalg.sparse_dense import multiply, row_scaled, to_dense, without_diagonal
+from skimplicit.linalg.stored_arrays import checked_array, parts_of, read_only, same_values
 
 __all__ = [
     "Gram",
@@ -10,8 +11,12 @@ __all__ = [
     "InputRows",
     "StateBlock",
     "block_triangular_order",
+    "checked_array",
     "multiply",
+    "parts_of",
+    "read_only",
     "row_scaled",
+    "same_values",
     "to_dense",
     "without_diagonal",
 ]

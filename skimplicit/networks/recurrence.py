@@ -5,6 +5,7 @@ from scipy import sparse
 
 from skimplicit.activations import join_activations
 from skimplicit.composition import cascade
+from skimplicit.parameters import nearest
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["deep_equilibrium", "neural_ode", "recurrent"]
@@ -119,7 +120,7 @@ def neural_ode(W1, b1, W2, b2, *, step, n_steps, scheme="rk4", activation="tanh"
     ``x + h sum_i w_i (W2 s_i + b2)``.
     """
     if scheme not in _TABLEAUS:
-        raise ValueError(f"scheme must be one of {sorted(_TABLEAUS)}, got {scheme!r}.")
+        raise ValueError(f"scheme must be one of {sorted(_TABLEAUS)}, got {scheme!r}.{nearest(scheme, _TABLEAUS)}")
     if n_steps < 1:
         raise ValueError(f"n_steps must be at least 1, got {n_steps!r}.")
     W1, b1, W2, b2 = (np.asarray(array, dtype=float) for array in (W1, b1, W2, b2))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skimplicit.linalg import to_dense
+from skimplicit.parameters import nearest
 from skimplicit.robustness.linear_program import LinearRelaxation
 from skimplicit.robustness.models import open_model
 from skimplicit.robustness.propagation import SOLVER_ERROR, Propagation, StateBox
@@ -115,7 +116,8 @@ def checked_method(method, rule):
     if method == "auto":
         return "mixed-monotone"
     if method not in METHODS:
-        raise ValueError(f"method must be one of {('auto', *METHODS)}, got {method!r}.")
+        names = ("auto", *METHODS)
+        raise ValueError(f"method must be one of {names}, got {method!r}.{nearest(method, names)}")
     if method == "sdp" and not is_piecewise_linear(rule.activation):
         raise ValueError(f"method='sdp' needs relu, leaky_relu or identity states, not {rule.activation.name!r}.")
     return method

@@ -168,9 +168,9 @@ class Samples:
             A copy of these rows.
         """
         weights = self.weights[index]
-        return self._alike(
-            self._U[index], self._shift, self.Y[index], weights * (self.n_samples / max(weights.size, 1))
-        )
+        # Without rows there is nothing to be sparse, and units are stored with estimators: as an array like the others.
+        U, shift = (self._U[index], self._shift) if index.size else (np.empty((0, self.n_inputs)), None)
+        return self._alike(U, shift, self.Y[index], weights * (self.n_samples / max(weights.size, 1)))
 
     def like(self, U, Y, weights):
         """Return other samples in the units of these.

@@ -15,10 +15,11 @@ from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.targets import check_weights
 from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
+from skimplicit.selection.groups import check_groups
 from skimplicit.training import BlockCoordinateDescent, Stage
 from skimplicit.training.continuation import alpha_schedule, last_budget, random_weights
 
-__all__ = ["ImplicitPath", "check_budgets", "check_estimator", "check_groups", "follow_path", "implicit_path"]
+__all__ = ["ImplicitPath", "check_budgets", "check_estimator", "follow_path", "implicit_path"]
 
 # Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for. This, and
 # where a path ends, is measured in ``benchmarks/README.md``, "Constants of a fit".
@@ -118,8 +119,9 @@ def implicit_path(
         down to where almost nothing of the targets is explained.
     alpha : float
         Ridge, positive. The budget acts together with it, through ``alpha / k^2``.
-    groups : array-like of shape (n_features,) or None
-        Labels; inputs with the same label (one-hot columns) share one place in the budget and live and die together.
+    groups : array-like of shape (n_features,), dict, list of lists, or None
+        Inputs that share one place in the budget and live and die together (one-hot columns): a label for each input,
+        or the names or positions of the columns of each group; see :class:`ImplicitFeatureSelector`.
     estimator : ImplicitRegressor, ImplicitClassifier or None
         Gives all other parameters of the rule and of training; None for ``ImplicitRegressor()``.
     sample_weight : array-like of shape (n_samples,) or None
@@ -151,7 +153,7 @@ def implicit_path(
     model._validate_params()
     column_budgets = check_budgets(column_budgets)
     X, y = model._validate_data(X, y)
-    groups = check_groups(groups, X.shape[1])
+    groups = check_groups(groups, X.shape[1], getattr(model, "feature_names_in_", None))
     sample_weight = check_weights(sample_weight, X)
     return follow_path(model, (X, y, sample_weight), model._encode_targets(y, sample_weight), column_budgets, groups)[0]
 
@@ -297,34 +299,6 @@ def check_budgets(column_budgets):
             f"column_budgets must be a number or a list of positive finite budgets, got {column_budgets!r}."
         )
     return np.sort(budgets)[::-1]
-
-
-def check_groups(groups, n_features):
-    """Return the groups numbered from 0 in the order of their labels.
-
-    Parameters
-    ----------
-    groups : array-like of shape (n_features,) or None
-        Labels.
-    n_features : int
-        Number of inputs.
-
-    Returns
-    -------
-    ndarray of int of shape (n_features,) or None
-        The groups.
-
-    Raises
-    ------
-    ValueError
-        If there is not one label for each input.
-    """
-    if groups is None:
-        return None
-    labels = np.asarray(groups)
-    if labels.shape != (n_features,):
-        raise ValueError(f"groups must have one label for each of the {n_features} inputs, got shape {labels.shape}.")
-    return np.unique(labels, return_inverse=True)[1].ravel()
 
 
 def _group_maxima(norms, groups):

@@ -10,17 +10,19 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.feature_selection import SelectorMixin
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import _safe_indexing, check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
 from skimplicit.estimators.side_by_side import data_of
 from skimplicit.estimators.targets import check_weights
-from skimplicit.parameters import Parameter, Parametrised
-from skimplicit.selection.budget_path import check_budgets, check_estimator, check_groups
+from skimplicit.parameters import Names, Parameter, Parametrised
+from skimplicit.selection.budget_path import check_budgets, check_estimator
+from skimplicit.selection.groups import check_groups
 from skimplicit.selection.held_out_score import HeldOutSkill, ScorerOnFolds, SelectionData, constant_score
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
 from skimplicit.selection.subset_search import SubsetSearch, choose_size, standard_error
@@ -32,7 +34,14 @@ _MOST_CLASSES = 20
 
 
 class ImplicitFeatureSelector(
-    FoldsMixin, RefittedRuleMixin, CallbackSupportMixin, SelectorMixin, MetaEstimatorMixin, Parametrised, BaseEstimator
+    FoldsMixin,
+    RefittedRuleMixin,
+    CallbackSupportMixin,
+    SelectorMixin,
+    MetaEstimatorMixin,
+    Parametrised,
+    DocumentedMixin,
+    BaseEstimator,
 ):
     """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``, for falling k.
 
@@ -120,9 +129,11 @@ class ImplicitFeatureSelector(
         ),
         "groups": Parameter(
             None,
-            "array-like of shape (n_features,) or None",
-            "Labels; inputs with the same label (one-hot columns) are selected together.",
-            [None, "array-like"],
+            "array-like of shape (n_features,), dict, list of lists, or None",
+            "Inputs that are selected together (one-hot columns): a label for each input; or the names or positions of "
+            'the columns of each group, as ``{"colour": ["red", "green"]}`` or ``[["red", "green"]]``. A column that '
+            "is in none is alone.",
+            [None, dict, "array-like"],
         ),
         "scoring": Parameter(
             None,
@@ -132,15 +143,10 @@ class ImplicitFeatureSelector(
             " of the held-out loss of a constant that the rule removes, the squared error or, for "
             "classes, the log-loss, with samples and classes weighed as in training; for numbers this is "
             "R2, pooled over the folds.",
-            [None, StrOptions(set(get_scorer_names())), callable],
+            [None, Names(get_scorer_names()), callable],
         ),
         "cv": replace(CV, default=5),
-        "n_jobs": Parameter(
-            None,
-            "int or None",
-            "Folds and refits that run side by side.",
-            [None, Integral],
-        ),
+        "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", [None, Integral]),
         "random_state": Parameter(
             None,
             "int, RandomState instance or None",
@@ -185,7 +191,7 @@ class ImplicitFeatureSelector(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         estimator = self._make_estimator(y, seed)
         data = self._validate_all(estimator, X, y, sample_weight)
-        groups = check_groups(self.groups, data.X.shape[1])
+        groups = check_groups(self.groups, data.X.shape[1], getattr(self, "feature_names_in_", None))
         search = SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self)
         chooses = self.n_features_to_select is None and search.n_units > 1 and _num_samples(data.X) > 2
         size, folds, rankings, scores = self._given_size(search.n_units), [], [], {}

@@ -1,9 +1,7 @@
 """Block coordinate descent: the method, with the choice of its equilibrium block."""
 
-from sklearn.utils._param_validation import StrOptions
-
 from skimplicit.losses import SquaredLoss
-from skimplicit.parameters import Parameter
+from skimplicit.parameters import Names, Parameter
 from skimplicit.training.base import TrainingMethod
 from skimplicit.training.curvature_descent import ENTRIES_PER_ROW, MOST_READOUT, MOST_VARIABLES, CurvatureRun, is_small
 from skimplicit.training.descent import DescentRun
@@ -45,7 +43,7 @@ class BlockCoordinateDescent(TrainingMethod):
             f"{MOST_VARIABLES} variables, n (p + 1) and up to {ENTRIES_PER_ROW} entries in each row of A, where the "
             f"readout has at most {MOST_READOUT} weights, and where there are neither a column budget nor custom "
             f"constraints; for classes, where there are more than {_MANY_ROWS} samples besides.",
-            [StrOptions({"auto", "curvature", "matching"})],
+            [Names({"auto", "curvature", "matching"})],
         )
     }
 

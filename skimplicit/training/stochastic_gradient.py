@@ -5,9 +5,9 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
-from skimplicit.parameters import Parameter
+from skimplicit.parameters import Names, Parameter
 from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems import Readout
 from skimplicit.training.base import TrainingMethod
@@ -56,13 +56,13 @@ class StochasticGradient(TrainingMethod):
             "adam",
             '{"adam", "sgd"}',
             "What makes a step of a gradient: Adam, or gradient descent with Nesterov's momentum.",
-            [StrOptions(set(OPTIMISERS))],
+            [Names(OPTIMISERS)],
         ),
         "batch_size": Parameter(
             "auto",
             'int or "auto"',
             f'Samples in a batch; ``"auto"``: at most {_AUTO_BATCH}.',
-            [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+            [Names({"auto"}), Interval(Integral, 1, None, closed="left")],
         ),
         "learning_rate_init": Parameter(
             0.01,

@@ -1,0 +1,153 @@
+"""Fitted estimators around a rule that was not trained here: converted, distilled, composed."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from skimplicit.activations import ACTIVATIONS
+from skimplicit.composition import affine
+from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES
+from skimplicit.estimators.importance import sensitivity
+from skimplicit.linalg import to_dense
+from skimplicit.rule import ImplicitRule
+from skimplicit.wellposedness import perron_certificate
+
+__all__ = ["FromRuleMixin", "check_rule", "rule_of_classes", "to_start_from"]
+
+# What only training can tell, beside what held-out rows tell.
+_OF_TRAINING = ("alpha_", "best_validation_score_", "validation_scores_", "_progress", "_units")
+
+
+class FromRuleMixin:
+    """An estimator that can be made around a rule; subclasses offer ``from_rule``."""
+
+    @classmethod
+    def _around(cls, rule, attributes, parameters):
+        """Return a fitted estimator with a rule, the attributes of its targets and parameters for its constructor."""
+        taken = sorted({"n_hidden", "activation"} & parameters.keys())
+        if taken:
+            raise TypeError(f"from_rule takes {' and '.join(taken)} from the rule; leave them out.")
+        known = ACTIVATIONS.get(rule.activation.name) == rule.activation
+        # Nothing says what range of inputs the rule was made for.
+        parameters = {"clip": False, **parameters}
+        # Without states there is nothing to go on from: a fit would start with the default number.
+        size = {"n_hidden": rule.n_hidden} if rule.n_hidden else {}
+        model = cls(**size, activation=rule.activation.name if known else rule.activation, **parameters)
+        untold = dict.fromkeys((*HELD_OUT_ATTRIBUTES, *_OF_TRAINING))
+        told = {
+            "rule_": rule,
+            "rules_": [rule],
+            "n_features_in_": rule.n_inputs,
+            "n_iter_": 0,
+            "objective_history_": np.empty(0),
+            "objective_stages_": np.empty(0, dtype=int),
+            "column_norms_": _largest_in_columns(rule.B),
+            "_n_features_out": rule.n_hidden,
+        }
+        vars(model).update({**untold, **told, **attributes})
+        return model
+
+    @cached_property
+    def feature_importances_(self):
+        """Mean over outputs of ``S_ij``: of a rule without training data, for inputs and targets of deviation one."""
+        rule = vars(self).get("rule_")
+        if rule is None:
+            raise AttributeError(f"This {type(self).__name__} has no feature_importances_ before it is fitted.")
+        return np.mean(sensitivity(rule), axis=0)
+
+
+def check_rule(rule):
+    """Return a rule.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule.
+
+    Returns
+    -------
+    ImplicitRule
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is something else; the message says how to get a rule.
+    """
+    if not isinstance(rule, ImplicitRule):
+        raise TypeError(
+            f"rule must be an ImplicitRule, got {type(rule).__name__}; skimplicit.networks.from_sklearn and from_torch "
+            "make rules of networks."
+        )
+    return rule
+
+
+def rule_of_classes(rule, classes):
+    """Return the rule with the logits of sorted classes, and these.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        One logit, of the second of two classes, or one for each class.
+    classes : array-like of shape (n_classes,)
+        Labels, in the order of the outputs.
+
+    Returns
+    -------
+    rule : ImplicitRule
+        The outputs in the order of the sorted labels; for two classes the one logit that the estimators have, the
+        difference of two.
+    classes : ndarray of shape (n_classes,)
+        Sorted labels.
+
+    Raises
+    ------
+    ValueError
+        If labels repeat, or their number does not fit the outputs.
+    """
+    classes, q = np.asarray(classes), rule.n_outputs
+    if classes.ndim != 1 or classes.size != max(q, 2) or np.unique(classes).size != classes.size:
+        raise ValueError(
+            f"classes must be {max(q, 2)} different labels, for the {q} output{'s' * (q != 1)} of the rule, "
+            f"got {classes.tolist()}."
+        )
+    order = np.argsort(classes)
+    if classes.size > 2:
+        G = None if np.array_equal(order, np.arange(q)) else np.eye(q)[order]
+    else:
+        sign = 1.0 if order[0] == 0 else -1.0
+        G = np.array([[-sign, sign]]) if q == 2 else None if sign > 0 else np.array([[-1.0]])
+    return (rule if G is None else affine(rule, G=G)), classes[order]
+
+
+def to_start_from(rule, kappa):
+    """Return a rule of dense matrices as training can start from it.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule.
+    kappa : float
+        Bound on the infinity norm of A.
+
+    Returns
+    -------
+    ImplicitRule
+        The same map, rescaled into the bound where its activation allows it and its A has it in it. Another rule stays
+        outside; training projects its weights.
+    """
+    rule = replace(rule, **{name: to_dense(getattr(rule, name)) for name in "ABCD"})
+    fits = rule.inf_norm <= kappa or kappa == 0 or not rule.activation.homogeneous
+    if fits or perron_certificate(rule.A, 1.0 / kappa, rule.activation.groups) is None:
+        return rule
+    return rule.rescaled(kappa)
+
+
+def _largest_in_columns(B):
+    """Return ``max_i |B_ij|`` of a dense or sparse matrix, zeros where it has no rows."""
+    if B.shape[0] == 0:
+        return np.zeros(B.shape[1])
+    largest = abs(B).max(axis=0)
+    return largest.toarray().ravel() if sparse.issparse(largest) else largest

@@ -1,0 +1,73 @@
+"""Groups of inputs that are selected together, as users give them."""
+
+from numbers import Integral
+
+import numpy as np
+
+from skimplicit.parameters import nearest
+
+__all__ = ["check_groups"]
+
+
+def check_groups(groups, n_features, names=None):
+    """Return the groups of the inputs, numbered from 0.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_features,), dict, list of lists, or None
+        A label for each input; or the columns of each group, by name or position, of which those that are in none are
+        alone.
+    n_features : int
+        Number of inputs.
+    names : ndarray of shape (n_features,) or None
+        Their names, when they have names.
+
+    Returns
+    -------
+    ndarray of int of shape (n_features,) or None
+        The groups, in the order of their labels, or of their first columns.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each input, or a column does not exist or is in two groups.
+    """
+    if groups is None:
+        return None
+    if isinstance(groups, dict):
+        return _numbered(groups, n_features, names)
+    if isinstance(groups, (list, tuple)) and any(isinstance(group, (list, tuple, np.ndarray)) for group in groups):
+        return _numbered({f"number {k}": group for k, group in enumerate(groups)}, n_features, names)
+    labels = np.asarray(groups)
+    if labels.shape != (n_features,):
+        raise ValueError(f"groups must have one label for each of the {n_features} inputs, got shape {labels.shape}.")
+    return np.unique(labels, return_inverse=True)[1].ravel()
+
+
+def _numbered(columns_of, n_features, names):
+    """Return the groups of columns that are listed group by group."""
+    # A column that is alone has a number of its own, those of a group have that of its first one.
+    first, owner = np.arange(n_features), {}
+    for group, columns in columns_of.items():
+        if not isinstance(columns, (list, tuple, np.ndarray)):
+            raise ValueError(f"groups must list the columns of each group, got {columns!r} for group {group!r}.")
+        positions = [_position(column, n_features, names) for column in columns]
+        for column, position in zip(columns, positions, strict=True):
+            if owner.setdefault(position, group) != group:
+                raise ValueError(f"groups has column {column!r} in two groups, {owner[position]!r} and {group!r}.")
+        first[positions] = min(positions, default=0)
+    return np.unique(first, return_inverse=True)[1].ravel()
+
+
+def _position(column, n_features, names):
+    """Return the position of a column that is given by name or position."""
+    if isinstance(column, Integral) and not isinstance(column, bool):
+        if 0 <= column < n_features:
+            return int(column)
+        raise ValueError(f"groups has column {column}, but there are {n_features} inputs.")
+    if names is None:
+        raise ValueError(f"groups has column {column!r}, but the inputs have no names: give X as a data frame.")
+    found = np.flatnonzero(np.asarray(names) == column) if isinstance(column, str) else np.empty(0)
+    if found.size == 0:
+        raise ValueError(f"groups has column {column!r}, which is not among the inputs.{nearest(column, names)}")
+    return int(found[0])

@@ -1,0 +1,143 @@
+"""Messages have names in one order, and the nearest of them."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+    ImplicitRule,
+    implicit_path,
+)
+from skimplicit.activations import get_activation
+from skimplicit.parameters import nearest
+from skimplicit.robustness import output_bounds
+from skimplicit.training import BlockCoordinateDescent, StochasticGradient
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, Y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 2
+SHORT = {"n_hidden": 2, "column_budgets": 2}
+RULE = ImplicitRule([[0.5]], [[1.0]], [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda: ImplicitRegressor(activation="rleu").fit(X, Y), "relu"),
+        (lambda: ImplicitClassifier(activation="sigmod").fit(X, Y), "sigmoid"),
+        (lambda: ImplicitRegressorCV(solver="cxvpy").fit(X, Y), "cvxpy"),
+        (lambda: ImplicitRegressor(method="gradiant").fit(X, Y), "gradient"),
+        (lambda: ImplicitClassifier(class_weight="balance").fit(X, Y), "balanced"),
+        (lambda: ImplicitRegressor(direct="atuo").fit(X, Y), "auto"),
+        (lambda: ImplicitRegressor(method=StochasticGradient(optimiser="adma")).fit(X, Y), "adam"),
+        (lambda: ImplicitRegressor(method=BlockCoordinateDescent(block="curvatur")).fit(X, Y), "curvature"),
+        (lambda: ImplicitFeatureSelector(scoring="acuracy").fit(X, Y), "accuracy"),
+        (lambda: ImplicitFeatureSelector(ImplicitRegressor(activation="tahn")).fit(X, Y), "tanh"),
+        (lambda: ImplicitRegressor(n_hiden=3), "n_hidden"),
+        (lambda: ImplicitRegressor(aplha=3), "alpha"),
+        (lambda: get_activation("sofplus"), "softplus"),
+        (lambda: RULE.solve([[1.0]], method="newtn"), "newton"),
+        (lambda: output_bounds(RULE, [[1.0]], 0.1, method="intervals"), "interval"),
+        (lambda: implicit_path(X, Y, activation="idenity"), "identity"),
+    ],
+)
+def test_nearest_name(call, meant):
+    with pytest.raises((ValueError, TypeError), match=f"Did you mean '{meant}'\\?$"):
+        call()
+
+
+def test_nothing_near_is_not_guessed():
+    with pytest.raises(ValueError, match="Got 'nonsense' instead.$"):
+        ImplicitRegressor(activation="nonsense").fit(X, Y)
+    assert nearest(3, ["three"]) == nearest("x", [1, None]) == ""
+
+
+@pytest.mark.parametrize("size", [(10, 10), [5, 3]])
+@pytest.mark.parametrize("kind", [ImplicitRegressor, ImplicitClassifier, ImplicitRegressorCV])
+def test_layers_belong_to_structure(size, kind):
+    with pytest.raises(ValueError, match=r"For layers .* structure=\[.*\] and n_hidden=(20|8)\.$"):
+        kind(n_hidden=size).fit(X, Y)
+
+
+@pytest.mark.slow
+def test_names_have_one_order():
+    code = (
+        "from skimplicit import ImplicitFeatureSelector, ImplicitRegressor\n"
+        "for model in (ImplicitRegressor(activation=3), ImplicitFeatureSelector(scoring='?')):\n"
+        "    try: model.fit([[0.0], [1.0]], [0.0, 1.0])\n"
+        "    except ValueError as error: print(error)\n"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1 and b"'elu', 'gelu', 'identity'" in next(iter(printed))
+
+
+class TestGroups:
+    """Groups of inputs by labels, and by the names or positions of their columns."""
+
+    frame = pd.DataFrame(X, columns=["red", "green", "blue", "size"])
+
+    @staticmethod
+    def groups_of(groups, X):
+        return implicit_path(X, X["size"] if isinstance(X, pd.DataFrame) else X[:, 3], groups=groups, **SHORT).groups
+
+    @pytest.mark.parametrize(
+        "groups",
+        [
+            [0, 0, 0, 1],
+            np.array(["colour", "colour", "colour", "x"]),
+            {"colour": ["red", "green", "blue"]},
+            {"colour": ["blue", "red", "green"], "size": ["size"]},
+            {"colour": [0, 1, 2]},
+            {0: ("red", 1, "blue")},
+            [["red", "green", "blue"]],
+            [["size"], ["red", "green", "blue"]],
+            (np.array([0, 1, 2]),),
+        ],
+    )
+    def test_same_groups(self, groups):
+        assert self.groups_of(groups, self.frame).tolist() in ([0, 0, 0, 1], [1, 1, 1, 0])
+
+    def test_selector_takes_names(self):
+        inner = ImplicitRegressor(n_hidden=2, alpha=0.1, max_iter=3)
+        groups = {"colour": ["red", "green", "blue"]}
+        selector = ImplicitFeatureSelector(inner, groups=groups, n_features_to_select=1, column_budgets=3)
+        selector.fit(self.frame, X[:, 0])
+        assert selector.get_feature_names_out().tolist() == ["red", "green", "blue"]
+
+    def test_columns_that_are_in_none_are_alone(self):
+        assert self.groups_of([["green", "size"]], self.frame).tolist() == [0, 1, 2, 1]
+        assert self.groups_of({}, X).tolist() == [0, 1, 2, 3]
+
+    @pytest.mark.parametrize(
+        ("groups", "message"),
+        [
+            ({"colour": ["red", "gren"]}, "column 'gren', which is not among the inputs. Did you mean 'green'"),
+            ({"a": ["red"], "b": ["red", "size"]}, "column 'red' in two groups, 'a' and 'b'"),
+            ([["red"], [0]], "column 0 in two groups"),
+            ({"a": [4]}, "column 4, but there are 4 inputs"),
+            ({"a": [-1]}, "column -1"),
+            ({"a": "red"}, "must list the columns of each group, got 'red'"),
+            ([["red"], "size"], "must list the columns of each group, got 'size'"),
+            ([0, 0, 1], "one label for each of the 4 inputs"),
+            ([[["red"]]], "groups has column"),
+        ],
+    )
+    def test_mistakes_are_named(self, groups, message):
+        with pytest.raises(ValueError, match=message):
+            self.groups_of(groups, self.frame)
+
+    def test_names_need_a_frame(self):
+        with pytest.raises(ValueError, match="the inputs have no names"):
+            self.groups_of({"colour": ["red"]}, X)

@@ -1,0 +1,102 @@
+"""The package as it is installed and imported: what `import skimplicit` is enough for, and what it prints of itself."""
+
+import subprocess
+import sys
+from email.message import Message
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+import skimplicit
+from skimplicit.estimators import documentation
+
+SUBMODULES = ["activations", "composition", "distill", "export", "inspection", "lifted", "networks", "robustness"]
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_submodules_need_no_import_of_their_own():
+    names = ", ".join(f"skimplicit.{name}" for name in SUBMODULES)
+    result = run(f"import skimplicit; print({names}); import sys; print(sorted(sys.modules))")
+    assert result.returncode == 0, result.stderr
+    assert all(f"'skimplicit.{name}'" in result.stdout for name in SUBMODULES)
+
+
+@pytest.mark.slow
+def test_import_leaves_submodules_for_later():
+    result = run("import skimplicit, sys; print(sorted(name for name in sys.modules if 'skimplicit' in name))")
+    assert result.returncode == 0, result.stderr
+    for name in ("distill", "export", "inspection", "networks", "robustness"):
+        assert f"'skimplicit.{name}'" not in result.stdout
+
+
+@pytest.mark.slow
+def test_predict_loads_nothing_that_is_optional():
+    result = run(
+        "import sys, numpy as np, pickle, skimplicit\n"
+        "rule = skimplicit.ImplicitRule([[0.5]], [[1.0]], [[1.0]])\n"
+        "model = pickle.loads(pickle.dumps(skimplicit.ImplicitRegressor.from_rule(rule)))\n"
+        "model.predict(np.ones((2, 1))); print(*sys.modules)"
+    )
+    assert result.returncode == 0, result.stderr
+    assert not {"cvxpy", "matplotlib", "dask", "onnx", "torch"} & set(result.stdout.split())
+
+
+def test_dir_lists_what_is_lazy():
+    assert {"networks", "export", "ImplicitRegressor", "show_versions"} <= set(dir(skimplicit))
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="nonsense"):
+        skimplicit.nonsense  # noqa: B018
+
+
+def test_show_versions(capsys):
+    skimplicit.show_versions()
+    printed = capsys.readouterr().out
+    lines = dict(line.strip().split(": ", 1) for line in printed.splitlines() if ": " in line)
+    assert lines["skimplicit"] == skimplicit.__version__
+    for name in ("numpy", "scipy", "scikit-learn", "cvxpy", "onnx"):
+        try:
+            assert lines[name] == version(name)
+        except PackageNotFoundError:
+            assert lines[name] == "None"
+    assert "openblas" in lines or "mkl" in lines or "blis" in lines or "openmp" in lines
+
+
+ESTIMATORS = [thing for thing in map(vars(skimplicit).get, skimplicit.__all__) if hasattr(thing, "set_params")]
+
+
+@pytest.fixture
+def metadata(monkeypatch):
+    """Metadata of the package, as a test sets them."""
+    entries = Message()
+    monkeypatch.setattr(documentation, "metadata", lambda name: entries)
+    documentation._documentation_address.cache_clear()
+    yield entries
+    documentation._documentation_address.cache_clear()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_representation_links_to_the_page(estimator, metadata):
+    metadata["Project-URL"] = "Source, https://example.org/source"
+    metadata["Project-URL"] = "Documentation, https://example.org/doc/"
+    page = f"https://example.org/doc/generated/skimplicit.{estimator.__name__}.html"
+    assert estimator()._get_doc_link() == page
+    assert page in estimator()._repr_html_()
+    api = Path(__file__).parent.parent / "doc" / "api.md"
+    assert f"   {estimator.__name__}\n" in api.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_no_link_without_an_address(estimator, metadata):
+    assert estimator()._get_doc_link() == ""
+    assert '<a class="sk-estimator-doc-link' not in estimator()._repr_html_()
+
+
+def test_is_typed():
+    assert (Path(skimplicit.__file__).parent / "py.typed").is_file()
