@@ -19,7 +19,7 @@ from skimplicit.inspection import RobustnessDisplay
 from skimplicit.networks import from_sklearn
 
 X, y = load_breast_cancer(return_X_y=True)
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=100, random_state=0, stratify=y)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=60, random_state=0, stratify=y)
 scale = X_train.std(axis=0)
 
 # %%
@@ -27,12 +27,12 @@ scale = X_train.std(axis=0)
 
 network = make_pipeline(StandardScaler(), MLPClassifier((20, 20), alpha=1.0, max_iter=300, random_state=0))
 network.fit(X_train, y_train)
-implicit = ImplicitClassifier(random_state=0, max_iter=60).fit(X_train, y_train)
+implicit = ImplicitClassifier(n_members=1, random_state=0).fit(X_train, y_train)
 
 # %%
 # Certified by the sensitivity matrix, by boxes, and by linear programs.
 
-radii = np.linspace(0, 0.3, 7)
+radii = np.linspace(0, 0.3, 5)
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
 for ax, title, model in zip(
     axes, ("MLPClassifier", "ImplicitClassifier"), (from_sklearn(network), implicit), strict=True

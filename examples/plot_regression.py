@@ -2,11 +2,11 @@
 Regression: nothing to tune, on linear and on curved data
 =========================================================
 
-442 patients, ten measurements each, and how far their diabetes has progressed a year later: noisy data on which a linear
-model is hard to beat. And 800 rows of Friedman's first function, where it is easy to beat. With its defaults,
-:class:`~skimplicit.ImplicitRegressor` is as good as :class:`~sklearn.linear_model.RidgeCV` on the first and better than
-a network and boosting on the second, since rows that its members have not seen choose its ridge, and whether there are
-states at all.
+442 patients, ten measurements each, and how far their diabetes has progressed a year later: noisy data on which a
+linear model is hard to beat. And 800 rows of Friedman's first function, where it is easy to beat. With its defaults,
+:class:`~skimplicit.ImplicitRegressor` is as good as :class:`~sklearn.linear_model.RidgeCV` on the first and better
+than a network and boosting on the second, since rows that its members have not seen choose its ridge, and whether
+there are states at all.
 """
 
 from pathlib import Path

@@ -14,6 +14,8 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.composition import average
 from skimplicit.training import StochasticGradient
 
+pytestmark = pytest.mark.slow
+
 SMALL = dict(n_hidden=3, max_iter=6, cv=3, random_state=0)
 
 

@@ -8,6 +8,8 @@ from scipy import sparse
 
 from skimplicit import ImplicitPath, ImplicitRegressor, ImplicitRule, implicit_path
 
+pytestmark = pytest.mark.slow
+
 # Budgets and bounds are obeyed up to the rounding of a projection.
 FEASIBILITY = 1e-9
 N_INPUTS = 8

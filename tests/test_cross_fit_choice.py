@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import PredefinedSplit
 
+from skimplicit import ImplicitClassifier
 from skimplicit.estimators.cross_fit_choice import _mean_loss
 from skimplicit.estimators.cross_fitting import Fold
 from skimplicit.estimators.targets import EncodedTargets
@@ -63,7 +66,7 @@ def test_one_more_row_is_of_another_class(q):
     rng = np.random.default_rng(q)
     Y = rng.integers(0, 2, (M, 1)).astype(float) if q == 1 else np.eye(q)[rng.integers(0, q, M)]
     targets = EncodedTargets(Y, None, scale=False, attributes={})
-    judged = targets.judged
+    judged = targets.judged(M)
     full = [np.hstack([1 - T, T]) if q == 1 else T for T in (Y, judged)]
     np.testing.assert_allclose(full[1].sum(axis=1), 1)
     # The share of wrong labels is one row of m + 1.
@@ -76,15 +79,20 @@ def test_one_more_row_is_of_another_class(q):
     assert all(loss.value(size * logits, judged).mean() > best for size in (0.5, 0.9, 1.1, 2.0))
 
 
-def test_rows_without_weight_do_not_count_and_its_unit_does_not_matter():
-    Y = np.eye(3)[np.arange(M) % 3]
-    weights = np.arange(M) % 4
-    half = EncodedTargets(Y, weights, scale=False, attributes={}).judged
-    np.testing.assert_array_equal(half, EncodedTargets(Y, 10.0 * weights, scale=False, attributes={}).judged)
-    kept = weights > 0
-    np.testing.assert_array_equal(half[kept], EncodedTargets(Y[kept], None, scale=False, attributes={}).judged)
+@pytest.mark.parametrize("explicit", [False, True])
+def test_rows_given_twice_judge_as_weights_do(explicit):
+    rng = np.random.default_rng(0)
+    X, y, weights = rng.normal(size=(M, 3)), np.arange(M) % 3, np.arange(M) % 4
+    times = np.repeat(np.arange(M), weights)
+    fold = np.arange(M) % 2
+    cv = {name: list(PredefinedSplit(f).split()) if explicit else 2 for name, f in (("w", fold), ("r", fold[times]))}
+    model = ImplicitClassifier(n_hidden=1, max_iter=2, random_state=0)
+    weighted = clone(model).set_params(cv=cv["w"]).fit(X, y, 10.0 * weights)
+    repeated = clone(model).set_params(cv=cv["r"]).fit(X[times], y[times])
+    np.testing.assert_allclose(weighted.heldout_scores_, repeated.heldout_scores_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-7)
 
 
 def test_numbers_are_judged_as_they_are():
     Y = np.random.default_rng(0).normal(size=(M, 2))
-    assert EncodedTargets(Y, None, scale=True, attributes={}).judged is Y
+    assert EncodedTargets(Y, None, scale=True, attributes={}).judged(M) is Y

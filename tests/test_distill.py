@@ -21,6 +21,8 @@ from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation,
 from skimplicit.distill import distill, drift_bound, from_states, teacher_states
 from skimplicit.networks import feedforward, from_sklearn
 
+pytestmark = pytest.mark.slow
+
 DIGITS, DIGIT = load_digits(return_X_y=True)
 DIGITS = DIGITS / 16
 every_activation = pytest.mark.parametrize("activation", sorted(ACTIVATIONS))

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
 from skimplicit.training import StochasticGradient
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 SMALL = {"random_state": 0, "max_iter": 30}
 
 

@@ -15,7 +15,7 @@ from skimplicit.subproblems import make_solver
 from skimplicit.training import Constraints, SquaredObjective, Stage, TrainingTask
 from skimplicit.training.continuation import random_weights
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 every_activation = pytest.mark.parametrize("name", [activation.name for activation in DIVERGENCES])
 
 

@@ -19,6 +19,8 @@ from skimplicit.linalg import InputMatrix
 from skimplicit.rows import Samples
 from skimplicit.subproblems import logistic_readout, ridge_readout
 
+pytestmark = pytest.mark.slow
+
 METHODS = ["bcd", "gradient", "lifted"]
 every_method = pytest.mark.parametrize("method", METHODS)
 

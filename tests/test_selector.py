@@ -19,7 +19,7 @@ from skimplicit.selection.subset_search import choose_size
 N_INPUTS = 8
 TRUE = [1, 4, 6]
 # The laws below do not need finished rules.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 SMALL = ImplicitRegressor(n_hidden=4, alpha=0.003, tol=1e-2)
 CHEAP = {"estimator": SMALL, "column_budgets": 6, "random_state": 0}
 

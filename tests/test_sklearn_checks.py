@@ -16,12 +16,11 @@ EARLY_STOPPING = StochasticGradient(early_stopping=True, validation_fraction=0.3
 QUICK = {"alpha": 0.03, "n_hidden": 2, "max_iter": 4}
 CHOSEN = {"n_hidden": 1, "cv": 2, "max_iter": 2}
 PATH = {"alphas": 2, "cv": 2, "n_hidden": 1, "max_iter": 2}
-SMALL = [
-    ImplicitRegressor(**QUICK),
+QUICKEST = [ImplicitRegressor(**QUICK), ImplicitClassifier(**QUICK)]
+OTHERS = [
     ImplicitRegressor(column_budget=1.0, **QUICK),
     ImplicitRegressor(n_members=2, clip=False, **QUICK),
     ImplicitRegressor(**CHOSEN),
-    ImplicitClassifier(**QUICK),
     ImplicitClassifier(column_budget=1.0, **QUICK),
     ImplicitClassifier(n_members=2, clip=False, **QUICK),
     ImplicitClassifier(**CHOSEN),
@@ -42,6 +41,12 @@ pytestmark = [
 ]
 
 
-@parametrize_with_checks(SMALL)
+@parametrize_with_checks(QUICKEST)
 def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(OTHERS)
+def test_scikit_learn_check_of_others(estimator, check):
     check(estimator)

@@ -133,7 +133,6 @@ class Member:
 
     def __init__(self, estimator, method, X, targets, fold):
         self.fold, self.method, self.targets = fold, method, targets
-        self.judged = targets.judged
         self.first_rung = _FIRST_RUNG if targets.scale else _FIRST_RUNG_OF_CLASSES
         self.least_rung = _LEAST_RUNG if targets.scale else _FIRST_RUNG_OF_CLASSES
         self.max_iter = estimator.max_iter
@@ -141,6 +140,7 @@ class Member:
         self.unit = unit_of(targets.Y) if targets.scale else np.ones(targets.Y.shape[1])
         counts = row_counts(fold.train, X.shape[0])
         self.task = estimator._make_task(X, targets.weighted(counts), direct_ridge=WAY_DIRECT_RIDGE)
+        self.judged = targets.judged(self.task.objective.samples.n_samples)
         self.budget = estimator._make_budget(self.task.objective.samples)
         self.range = InputRange.of(X[fold.train]) if estimator.clip else None
         inputs = X if self.range is None else self.range.cut(X)

@@ -33,19 +33,27 @@ class EncodedTargets:
         """Return the same targets with the weights multiplied by ``counts``, an ndarray of shape (m,)."""
         return replace(self, weights=counts if self.weights is None else self.weights * counts)
 
-    @property
-    def judged(self):
-        """What held-out predictions are judged by: Y; of classes, as if one more row were of another than its own.
+    def judged(self, n_rows):
+        """Return what held-out predictions are judged by: Y; of classes, as if one more row were of another.
 
         Of m rows that are all right one may not conclude that no row ever goes wrong (Laplace's rule of succession).
         Where classes can be separated, the cross-entropy alone would let certainty, and its price for a row on the
         wrong side, grow without bound. The one row is spread evenly: over all rows and all classes but their own.
+
+        Parameters
+        ----------
+        n_rows : int
+            Number m of distinct rows that there is to learn from: a row given twice says no more than a weight of 2.
+
+        Returns
+        -------
+        ndarray of shape (m, q)
+            Targets.
         """
         if self.scale:
             return self.Y
-        m = self.Y.shape[0] if self.weights is None else np.count_nonzero(self.weights)
         others = (1.0 - self.Y) / max(self.Y.shape[1] - 1, 1)
-        return self.Y + (others - self.Y) / (m + 1)
+        return self.Y + (others - self.Y) / (n_rows + 1)
 
 
 def check_weights(sample_weight, X):
