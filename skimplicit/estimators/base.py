@@ -21,7 +21,7 @@ from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
-from skimplicit.estimators.importance import input_importances
+from skimplicit.estimators.importance import bounded_sensitivity, input_importances
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
@@ -198,7 +198,8 @@ class ImplicitEstimator(
         self.objective_history_ = objectives
         self.objective_stages_ = stages
         self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
-        self.feature_importances_ = input_importances(self.rule_, samples.U_std, samples.Y_scale)
+        self.sensitivity_ = bounded_sensitivity(self.rule_, samples)
+        self.feature_importances_ = input_importances(self.rules_, samples, self.sensitivity_ > 0)
         self._units = samples.rows(np.arange(0))
         self._progress = progress
 

@@ -9,10 +9,9 @@ from scipy import sparse
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.composition import affine
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES
-from skimplicit.estimators.importance import sensitivity
 from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
-from skimplicit.wellposedness import perron_certificate
+from skimplicit.wellposedness import perron_certificate, sensitivity
 
 __all__ = ["FromRuleMixin", "check_rule", "rule_of_classes", "to_start_from"]
 
@@ -50,12 +49,21 @@ class FromRuleMixin:
         return model
 
     @cached_property
+    def sensitivity_(self):
+        """Bound S on all derivatives, of a rule that was not trained here; infinite where nothing is certified."""
+        return sensitivity(self._rule_for("sensitivity_"))
+
+    @cached_property
     def feature_importances_(self):
-        """Mean over outputs of ``S_ij``: of a rule without training data, for inputs and targets of deviation one."""
+        """Mean over outputs of ``S_ij``: without training rows, the bound, for inputs and targets of deviation one."""
+        self._rule_for("feature_importances_")
+        return np.mean(self.sensitivity_, axis=0)
+
+    def _rule_for(self, name):
         rule = vars(self).get("rule_")
         if rule is None:
-            raise AttributeError(f"This {type(self).__name__} has no feature_importances_ before it is fitted.")
-        return np.mean(sensitivity(rule), axis=0)
+            raise AttributeError(f"This {type(self).__name__} has no {name} before it is fitted.")
+        return rule
 
 
 def check_rule(rule):

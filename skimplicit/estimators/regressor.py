@@ -64,9 +64,9 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         -------
         ImplicitRegressor
             What needs training rows is None: ``alpha_``, the scores and predictions of held-out rows, ``is_linear_``;
-            ``objective_history_`` is empty, ``n_iter_`` 0. ``feature_importances_`` are for inputs and targets of
-            deviation one. Like any estimator it is trained anew by ``clone`` and ``fit``, as in a cross-validation;
-            ``sklearn.frozen.FrozenEstimator`` keeps it.
+            ``objective_history_`` is empty, ``n_iter_`` 0. ``feature_importances_`` are the mean over outputs of the
+            bound ``sensitivity_``, for inputs and targets of deviation one. Like any estimator it is trained anew by
+            ``clone`` and ``fit``, as in a cross-validation; ``sklearn.frozen.FrozenEstimator`` keeps it.
 
         Raises
         ------

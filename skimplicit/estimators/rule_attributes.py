@@ -47,8 +47,16 @@ RULE_ATTRIBUTES = {
     "column_norms_": Attribute("ndarray of shape (n_features,)", "``max_i |B_ij|`` of each input."),
     "feature_importances_": Attribute(
         "ndarray of shape (n_features,)",
-        "Mean over outputs of ``S_ij sd(input j) / sd(target i)`` with the sensitivity matrix "
-        "``S = |C| (I - |A|)^-1 |B| + |D|``; zero exactly when no path leads from the input to an output.",
+        "Mean over the training rows, weighted, and over outputs i of ``|dy_i/du_j| sd(input j) / sd(target i)``, the "
+        "derivative of ``rule_`` through its equilibrium; for classes of the logits, which are not divided. Exactly "
+        "zero when no path leads from the input to an output, or the input is constant. After ``partial_fit``, over "
+        "the rows of the last call.",
+    ),
+    "sensitivity_": Attribute(
+        "ndarray of shape (n_outputs, n_features)",
+        "The bound ``S = |C| (I - |A|)^-1 |B| + |D|`` (|A| times the largest slope of phi) on these derivatives at any "
+        "input, in the units of the data: ``|y(u) - y(v)| <= S |u - v|``. Zero exactly when no path leads from the "
+        "input to the output.",
     ),
     "n_features_in_": Attribute("int", "Number of inputs."),
     "feature_names_in_": Attribute("ndarray of shape (n_features,)", "Names of the inputs, when they have names."),
