@@ -28,6 +28,8 @@ class BaseActivation:
     #: None when every coordinate has its own phi (class CONE); otherwise an array (n,), the group of each coordinate,
     #: numbered from 0 without gaps, and ``lipschitz`` holds for the largest absolute value of a group (class BLIP).
     groups = None
+    #: Where the slope of a piecewise linear phi changes; None when it is not one, or not the same for all coordinates.
+    kinks = None
 
     def restricted(self, coordinates):
         """Return the activation of some of the coordinates.
@@ -63,6 +65,9 @@ class Activation(BaseActivation):
         ``max(abs(min_slope), abs(max_slope)) * ||A||_inf < 1`` the equilibrium exists and is unique.
     homogeneous : bool
         Whether ``phi(t z) = t phi(z)`` for every t > 0.
+    kinks : tuple of float or None
+        For a piecewise linear phi the increasing places where its slope changes, none for a linear one; None for any
+        other phi.
 
     Notes
     -----
@@ -85,14 +90,17 @@ class Activation(BaseActivation):
     min_slope: float
     max_slope: float
     homogeneous: bool = False
+    kinks: tuple | None = None
 
     def __post_init__(self):
-        """Refuse slopes that cannot be bounds."""
+        """Refuse slopes that cannot be bounds, and kinks out of order."""
         if not (np.isfinite(self.min_slope) and np.isfinite(self.max_slope) and self.min_slope <= self.max_slope):
             raise ValueError(
                 f"Activation {self.name!r}: min_slope and max_slope must be finite with min_slope <= max_slope, "
                 f"got {self.min_slope} and {self.max_slope}."
             )
+        if self.kinks is not None and not (np.isfinite(self.kinks).all() and np.all(np.diff(self.kinks) > 0)):
+            raise ValueError(f"Activation {self.name!r}: kinks must be finite and increasing, got {self.kinks!r}.")
 
     @property
     def lipschitz(self):
@@ -221,11 +229,11 @@ _GELU_SLOPES = (-0.1289042, 1.1289042)
 ACTIVATIONS = {
     activation.name: activation
     for activation in (
-        Activation("relu", _relu, _relu_derivative, 0.0, 1.0, homogeneous=True),
-        Activation("leaky_relu", _leaky_relu, _leaky_relu_derivative, _LEAK, 1.0, homogeneous=True),
+        Activation("relu", _relu, _relu_derivative, 0.0, 1.0, homogeneous=True, kinks=(0.0,)),
+        Activation("leaky_relu", _leaky_relu, _leaky_relu_derivative, _LEAK, 1.0, homogeneous=True, kinks=(0.0,)),
         Activation("tanh", _tanh, _tanh_derivative, 0.0, 1.0),
         Activation("sigmoid", _sigmoid, _sigmoid_derivative, 0.0, 0.25),
-        Activation("identity", _identity, _identity_derivative, 1.0, 1.0, homogeneous=True),
+        Activation("identity", _identity, _identity_derivative, 1.0, 1.0, homogeneous=True, kinks=()),
         Activation("elu", _elu, _elu_derivative, 0.0, 1.0),
         Activation("softplus", _softplus, _softplus_derivative, 0.0, 1.0),
         Activation("silu", _silu, _silu_derivative, *_SILU_SLOPES),

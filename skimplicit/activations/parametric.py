@@ -121,7 +121,7 @@ def leaky_relu(slope):
         return ACTIVATIONS[_BY_NAME[slope]]
     functions = _Leaky(slope), _LeakySlope(slope)
     # Below 0 a state does not have the sign of its pre-activation, which is what training takes from ``homogeneous``.
-    slopes = {"min_slope": min(slope, 1.0), "max_slope": max(slope, 1.0), "homogeneous": slope >= 0}
+    slopes = {"min_slope": min(slope, 1.0), "max_slope": max(slope, 1.0), "homogeneous": slope >= 0, "kinks": (0.0,)}
     return Activation(f"leaky_relu({slope:g})", *functions, **slopes)
 
 
@@ -154,4 +154,4 @@ def hardtanh(low=-1.0, high=1.0):
     if not low < high:
         raise ValueError(f"low must be below high, got {low} and {high}.")
     functions = _Clip(low, high), _ClipSlope(low, high)
-    return Activation(f"hardtanh({low:g}, {high:g})", *functions, 0.0, 1.0)
+    return Activation(f"hardtanh({low:g}, {high:g})", *functions, 0.0, 1.0, kinks=(low, high))

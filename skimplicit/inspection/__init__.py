@@ -1,13 +1,16 @@
-"""Pictures of paths, column norms and rules; matplotlib is imported when something is drawn."""
+"""Explanations of predictions, and pictures of paths, column norms and rules, which import matplotlib when drawn."""
 
 from skimplicit.inspection.column_norms import ColumnNormsDisplay
 from skimplicit.inspection.column_path import ColumnPathDisplay
+from skimplicit.inspection.explanations import Explanation, explain
 from skimplicit.inspection.robustness_curve import RobustnessDisplay
 from skimplicit.inspection.rule_pattern import RulePatternDisplay
 
 __all__ = [
     "ColumnNormsDisplay",
     "ColumnPathDisplay",
+    "Explanation",
     "RobustnessDisplay",
     "RulePatternDisplay",
+    "explain",
 ]

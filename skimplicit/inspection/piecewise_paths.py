@@ -1,0 +1,156 @@
+"""Derivatives along a straight path of inputs, where phi is piecewise linear: from one kink to the next, exactly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Pieces", "mean_adjoint_of_pieces", "pull_back"]
+
+# Two kinks closer than this, as a share of the path, are passed at once.
+_SAME = 1e-13
+# More pieces than this for each state are a path that does not get on.
+_MOST_PIECES = 200
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """``phi(z) = slope z + offset`` between edges, coordinate by coordinate.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n, k + 2)
+        ``-inf``, the kinks, ``inf``, and more of ``inf`` where a coordinate has fewer kinks than others.
+    slopes, offsets : ndarray of shape (n, k + 1)
+        The lines; piece j lies between the edges j and j + 1.
+    """
+
+    edges: np.ndarray
+    slopes: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, activation, n):
+        """Return the pieces of an activation of n coordinates, None if it is not piecewise linear."""
+        blocks = getattr(activation, "blocks", ((activation, n),))
+        if any(part.kinks is None for part, _ in blocks):
+            return None
+        most = max((len(part.kinks) for part, _ in blocks), default=0)
+        edges, slopes, offsets = [], [], []
+        for part, size in blocks:
+            lines = [_line(part, low, high) for low, high in _between(part.kinks)]
+            lines += lines[-1:] * (most + 1 - len(lines))
+            edge = [-np.inf, *part.kinks, *[np.inf] * (most + 1 - len(part.kinks))]
+            edges += [edge] * size
+            slopes += [[slope for slope, _ in lines]] * size
+            offsets += [[offset for _, offset in lines]] * size
+        return cls(np.reshape(edges, (n, most + 2)), np.reshape(slopes, (n, -1)), np.reshape(offsets, (n, -1)))
+
+
+def mean_adjoint_of_pieces(A, C, pieces, start, way, Z):
+    """Return the mean over t in [0, 1] of dy/dz at ``z = A x + start + t way``, ``x = phi(z)``, row by row.
+
+    Parameters
+    ----------
+    A, C : ndarray of shape (n, n), (q, n)
+        Weights of the states and of the outputs ``y = C x``.
+    pieces : Pieces
+        phi.
+    start, way : ndarray of shape (m, n)
+        Drives at the reference, and what is added to them on the way.
+    Z : ndarray of shape (m, n)
+        Pre-activations at the reference.
+
+    Returns
+    -------
+    ndarray of shape (m, q, n)
+        The means, exact up to rounding.
+
+    Raises
+    ------
+    RuntimeError
+        If a path has more than 200 pieces for each state.
+    """
+    return np.stack([_walk(A, C, pieces, *row) for row in zip(start, way, Z, strict=True)])
+
+
+def pull_back(A, C, slopes):
+    """Return ``C (I - S A)^-1 S``, the derivative of the outputs by the pre-activations, for rows of slopes S.
+
+    Parameters
+    ----------
+    A, C : ndarray of shape (n, n), (q, n)
+        Weights of the states and of the outputs.
+    slopes : ndarray of shape (..., n)
+        phi' of the states.
+
+    Returns
+    -------
+    ndarray of shape (..., q, n)
+        The derivatives.
+    """
+    system = np.eye(A.shape[0]) - A.T * slopes[..., None, :]
+    right = np.broadcast_to(C.T, (*slopes.shape[:-1], *C.T.shape))
+    return np.swapaxes(np.linalg.solve(system, right), -1, -2) * slopes[..., None, :]
+
+
+def _walk(A, C, pieces, start, way, z):
+    """Return what :func:`mean_adjoint_of_pieces` does, of one row."""
+    states, t = np.arange(start.size), 0.0
+    total = np.zeros(C.shape)
+    piece = np.sum(pieces.edges[:, 1:-1] < z[:, None], axis=1)
+    tolerance = 1e-12 * (1.0 + np.abs(z).max(initial=0.0))
+    # A state at a kink may be on either side of it: in the piece below the edge of this number, or above.
+    upper = pieces.edges[states, piece + 1]
+    edge = np.where(np.abs(upper - z) <= tolerance, piece + 1, -1)
+    lower = pieces.edges[states, piece]
+    edge = np.where((edge < 0) & (np.abs(z - lower) <= tolerance), piece, edge)
+    for _ in range(_MOST_PIECES * (start.size + 1)):
+        piece, moved = _sides(A, pieces, way, piece, edge)
+        slopes, offsets = pieces.slopes[states, piece], pieces.offsets[states, piece]
+        drive = start + t * way
+        x = np.linalg.solve(np.eye(states.size) - slopes[:, None] * A, slopes * drive + offsets)
+        z = A @ x + drive
+        goal = np.where(moved > 0, piece + 1, piece)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left = np.where(moved != 0, (pieces.edges[states, goal] - z) / moved, np.inf)
+        left = np.maximum(left, 0.0)
+        length = min(float(left.min(initial=np.inf)), 1.0 - t)
+        total += length * pull_back(A, C, slopes)
+        t += length
+        if t >= 1.0:
+            return total
+        edge = np.where(left <= length + _SAME, goal, -1)
+    raise RuntimeError(f"The path to a row has more than {_MOST_PIECES} pieces for each state.")
+
+
+def _sides(A, pieces, way, piece, edge):
+    """Return the piece that each state enters and dz/dt there.
+
+    Of the states at an edge, the first whose velocity leads out of its piece changes sides: Murty's rule, which ends
+    for a well-posed rule, whose ``I - S A`` have determinants of one sign.
+    """
+    states = np.arange(piece.size)
+    for _ in range(_MOST_PIECES * (piece.size + 1)):
+        slopes = pieces.slopes[states, piece]
+        moved = A @ np.linalg.solve(np.eye(piece.size) - slopes[:, None] * A, slopes * way) + way
+        wanted = np.where(edge < 0, piece, np.where(moved > 0, edge, np.where(moved < 0, edge - 1, piece)))
+        wrong = np.flatnonzero(wanted != piece)
+        if wrong.size == 0:
+            return piece, moved
+        piece = piece.copy()
+        piece[wrong[0]] = wanted[wrong[0]]
+    raise RuntimeError("No direction of the states was found at a kink: the rule is not well posed.")
+
+
+def _between(kinks):
+    ends = [-np.inf, *kinks, np.inf]
+    return list(zip(ends[:-1], ends[1:], strict=True))
+
+
+def _line(phi, low, high):
+    """Return slope and offset of phi between two neighbouring kinks."""
+    low, high = (low, high) if np.isfinite(low) else (high - 1.0 if np.isfinite(high) else 0.0, high)
+    high = high if np.isfinite(high) else low + 1.0
+    at = phi(np.array([low, high]))
+    slope = (at[1] - at[0]) / (high - low)
+    return slope, at[0] - slope * low

@@ -1,0 +1,168 @@
+"""explain: contributions sum to the prediction, and are those of a fine Riemann sum of gradients."""
+
+import warnings
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
+from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, hardtanh, leaky_relu, softmax
+from skimplicit.composition import average
+from skimplicit.inspection import explain
+from skimplicit.projections import project_rows_l1
+
+KINDS = {
+    **ACTIVATIONS,
+    "hardtanh": hardtanh(-0.5, 1.0),
+    "leaky": leaky_relu(-0.3),
+    "pieces": BlockActivation([("relu", 3), ("identity", 2), (hardtanh(), 2)]),
+    "mixed": BlockActivation([("relu", 3), ("tanh", 4)]),
+}
+
+
+def random_rule(rng, activation="relu", n=7, p=4, q=2):
+    A = project_rows_l1(2 * rng.normal(size=(n, n)), 0.8)
+    shapes = ((n, p), (q, n), (q, p), (n,), (q,))
+    return ImplicitRule(A, *(rng.normal(size=shape) for shape in shapes), activation=activation)
+
+
+def assert_complete(found, expected):
+    assert_allclose(found.predictions, expected, rtol=1e-9, atol=1e-9)
+    total = found.reference_value + found.contributions.sum(axis=1)
+    assert_allclose(total, found.predictions, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_complete(kind, seed):
+    rng = np.random.default_rng(seed)
+    rule = random_rule(rng, KINDS[kind])
+    X, reference = 3 * rng.normal(size=(8, 4)), rng.normal(size=4)
+    found = explain(rule, X, reference=reference)
+    assert found.contributions.shape == (8, 4, 2)
+    assert_complete(found, rule.predict(X))
+    assert_allclose(found.reference_value, rule.predict(reference[None])[0], atol=1e-9)
+    assert_array_equal(explain(rule, sparse.csr_matrix(X), reference=reference).contributions, found.contributions)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_integrated_gradients(kind):
+    rng = np.random.default_rng(5)
+    rule = random_rule(rng, KINDS[kind])
+    u, r = 2 * rng.normal(size=4), rng.normal(size=4)
+    steps = 4000
+    t = (np.arange(steps) + 0.5) / steps
+    path, expected, h = r + t[:, None] * (u - r), [], 1e-5
+    for e in np.eye(4):
+        expected.append(((rule.predict(path + h * e) - rule.predict(path - h * e)) / (2 * h)).mean(axis=0))
+    expected = np.array(expected) * (u - r)[:, None]
+    assert_allclose(explain(rule, u[None], reference=r).contributions[0], expected, atol=3e-3)
+
+
+def test_pieces_are_what_quadrature_finds():
+    rng = np.random.default_rng(6)
+    relu = ACTIVATIONS["relu"]
+    undeclared = Activation("undeclared", relu.function, relu.derivative, 0.0, 1.0)
+    for _ in range(5):
+        rule = random_rule(rng)
+        other = ImplicitRule(rule.A, rule.B, rule.C, rule.D, rule.b, rule.c, undeclared)
+        X = 3 * rng.normal(size=(4, 4))
+        assert_allclose(explain(rule, X).contributions, explain(other, X).contributions, atol=1e-8)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", hardtanh(0, 6)], ids=str)
+@pytest.mark.parametrize("seed", range(5))
+def test_all_states_at_a_kink(activation, seed):
+    rng = np.random.default_rng(seed)
+    A = project_rows_l1(2 * rng.normal(size=(9, 9)), 0.95)
+    A[4:] = A[3]  # states that cross together
+    B = rng.normal(size=(9, 3))
+    B[4:] = B[3]
+    rule = ImplicitRule(A, B, rng.normal(size=(2, 9)), activation=activation)
+    X = 4 * rng.normal(size=(6, 3))
+    assert_complete(explain(rule, X), rule.predict(X))  # the reference of zeros is the kink of every state
+    assert_complete(explain(rule, X, reference=-X[0]), rule.predict(X))  # the path runs through it
+
+
+@pytest.mark.parametrize("rule", [ImplicitRule([[0.5]], [[1.0, 3.0]], [[2.0]], [[0.0, 1.0]], activation="identity")])
+def test_linear_rules_give_coefficients(rule):
+    X, r = np.array([[1.0, 2.0], [-3.0, 4.0]]), np.array([0.5, 1.0])
+    assert_allclose(explain(rule, X, reference=r).contributions[..., 0], [4.0, 13.0] * (X - r), rtol=1e-12)
+
+
+def test_without_states():
+    rule = ImplicitRule(np.empty((0, 0)), np.empty((0, 2)), np.empty((1, 0)), [[2.0, -1.0]], c=[3.0])
+    assert_array_equal(explain(rule, [[1.0, 5.0]]).contributions[..., 0], [[2.0, -5.0]])
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_zero_without_a_path(activation):
+    rng = np.random.default_rng(7)
+    A = project_rows_l1(rng.normal(size=(6, 6)), 0.9)
+    A[:3, 3:] = 0.0  # the first three read nothing of the others, which no output reads
+    B, C = rng.normal(size=(6, 3)), rng.normal(size=(2, 6))
+    B[:3, 2], C[:, 3:] = 0.0, 0.0
+    contributions = explain(ImplicitRule(A, B, C, activation=activation), 3 * rng.normal(size=(9, 3))).contributions
+    assert_array_equal(contributions[:, 2], 0.0)
+    assert np.any(contributions[:, :2] != 0)
+
+
+def test_members_and_feedforward():
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(5, 4))
+    rule = average(*(random_rule(rng) for _ in range(3)))
+    assert_complete(explain(rule, X), rule.predict(X))
+    layered = ImplicitRule(5 * np.tril(rng.normal(size=(7, 7)), -1), rng.normal(size=(7, 4)), rng.normal(size=(1, 7)))
+    assert_complete(explain(layered, X), layered.predict(X))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_regressors(activation, outputs):
+    rng = np.random.default_rng(9)
+    X = rng.normal(size=(80, 3)) + 5
+    Y = np.abs(X[:, :outputs] - 5)
+    y = Y[:, 0] if outputs == 1 else Y
+    model = ImplicitRegressor(n_hidden=3, activation=activation, alpha=0.01, max_iter=5, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    new = 3 * X[:10] - 9  # far outside: inputs are cut
+    found = explain(model, new)
+    assert found.contributions.shape == (10, 3) if outputs == 1 else (10, 3, 2)
+    assert_complete(found, model.predict(new))
+    assert_allclose(found.reference, X.mean(axis=0))
+    assert_allclose(found.reference_value, model.predict(X.mean(axis=0)[None])[0], atol=1e-9)
+    with pytest.raises(FrozenInstanceError):
+        found.reference_value = 0.0
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classifiers_by_their_logits(n_classes):
+    rng = np.random.default_rng(10)
+    X = rng.normal(size=(90, 3))
+    y = np.digitize(np.abs(X[:, 0]), [0.5, 1.0][: n_classes - 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = ImplicitClassifier(n_hidden=3, alpha=0.01, max_iter=5, random_state=0).fit(X, y)
+    assert_complete(explain(model, X[:7]), model.decision_function(X[:7]))
+
+
+def test_bad_input_is_named():
+    rule = random_rule(np.random.default_rng(0))
+    with pytest.raises(ValueError, match="X has 3 columns"):
+        explain(rule, np.ones((2, 3)))
+    with pytest.raises(ValueError, match="reference must have shape"):
+        explain(rule, np.ones((2, 4)), reference=np.ones(3))
+    with pytest.raises(ValueError, match="reference contains NaN"):
+        explain(rule, np.ones((2, 4)), reference=[np.nan, 0, 0, 0])
+    with pytest.raises(TypeError, match="ImplicitRule"):
+        explain(object(), np.ones((2, 4)))
+    with pytest.raises(ValueError, match="kinks must be finite and increasing"):
+        Activation("two", np.abs, np.sign, -1.0, 1.0, kinks=(1.0, 0.0))
+    grouped = ImplicitRule(np.zeros((2, 2)), np.eye(2), np.eye(2), activation=BlockActivation([(softmax(2), 2)]))
+    with pytest.raises(TypeError, match="groups of states"):
+        explain(grouped, np.ones((2, 2)))
