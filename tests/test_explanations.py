@@ -11,7 +11,7 @@ from scipy import sparse
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, hardtanh, leaky_relu, softmax
 from skimplicit.composition import average
-from skimplicit.inspection import explain
+from skimplicit.inspection import ContributionsDisplay, explain
 from skimplicit.projections import project_rows_l1
 
 KINDS = {
@@ -166,3 +166,49 @@ def test_bad_input_is_named():
     grouped = ImplicitRule(np.zeros((2, 2)), np.eye(2), np.eye(2), activation=BlockActivation([(softmax(2), 2)]))
     with pytest.raises(TypeError, match="groups of states"):
         explain(grouped, np.ones((2, 2)))
+
+
+class TestDisplay:
+    @pytest.fixture(autouse=True)
+    def closed(self):
+        plt = pytest.importorskip("matplotlib.pyplot")
+        yield
+        plt.close("all")
+
+    def test_bars_of_one_row(self):
+        rule = random_rule(np.random.default_rng(11))
+        X = np.array([[1.0, -2.0, 0.5, 3.0]])
+        display = ContributionsDisplay.from_estimator(rule, X, output=1, feature_names=list("abcd"))
+        values = explain(rule, X).contributions[0, :, 1]
+        order = np.argsort(-np.abs(values))
+        assert_array_equal(display.order_, order)
+        assert_allclose([bar.get_width() for bar in display.ax_.patches], values[order])
+        assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["abcd"[j] for j in order]
+
+    def test_points_of_many_rows(self):
+        rng = np.random.default_rng(12)
+        rule, X = random_rule(rng), rng.normal(size=(30, 4))
+        X[:10] = X[0]
+        display = ContributionsDisplay.from_estimator(rule, X, max_inputs=3)
+        values = explain(rule, X).contributions[..., 0]
+        assert len(display.ax_.collections) == display.order_.size == 3
+        for place, (j, points) in enumerate(zip(display.order_, display.ax_.collections, strict=True)):
+            at = np.asarray(points.get_offsets())
+            assert_allclose(at[:, 0], values[:, j])
+            assert np.all(np.abs(at[:, 1] - place) <= 0.4)
+            assert len(np.unique(at, axis=0)) == 30  # equal rows lie side by side
+
+    def test_bad_input_is_named(self):
+        rule, X = random_rule(np.random.default_rng(0)), np.ones((1, 4))
+        with pytest.raises(ValueError, match="output must be from 0 to 1"):
+            ContributionsDisplay.from_estimator(rule, X, output=2)
+        with pytest.raises(TypeError, match="output must be an integer"):
+            ContributionsDisplay.from_estimator(rule, X, output="a")
+        with pytest.raises(ValueError, match="max_inputs must be"):
+            ContributionsDisplay.from_estimator(rule, X, max_inputs=0)
+        with pytest.raises(ValueError, match="feature_names"):
+            ContributionsDisplay.from_estimator(rule, X, feature_names=["a"])
+        with pytest.raises(ValueError, match="contributions must be rows"):
+            ContributionsDisplay(np.ones(3)).plot()
+        with pytest.raises(ValueError, match="inputs must have shape"):
+            ContributionsDisplay(np.ones((2, 3)), inputs=np.ones((3, 3))).plot()

@@ -2,6 +2,7 @@
 
 from skimplicit.inspection.column_norms import ColumnNormsDisplay
 from skimplicit.inspection.column_path import ColumnPathDisplay
+from skimplicit.inspection.contributions import ContributionsDisplay
 from skimplicit.inspection.explanations import Explanation, explain
 from skimplicit.inspection.robustness_curve import RobustnessDisplay
 from skimplicit.inspection.rule_pattern import RulePatternDisplay
@@ -9,6 +10,7 @@ from skimplicit.inspection.rule_pattern import RulePatternDisplay
 __all__ = [
     "ColumnNormsDisplay",
     "ColumnPathDisplay",
+    "ContributionsDisplay",
     "Explanation",
     "RobustnessDisplay",
     "RulePatternDisplay",

@@ -34,12 +34,15 @@ class Explanation:
         Predictions; the logits of a classifier.
     reference : ndarray of shape (p,)
         The reference.
+    inputs : ndarray of shape (m, p)
+        The inputs, dense, as they were given.
     """
 
     contributions: np.ndarray
     reference_value: np.ndarray
     predictions: np.ndarray
     reference: np.ndarray
+    inputs: np.ndarray
 
 
 def explain(model, X, *, reference=None):
@@ -104,7 +107,7 @@ def explain(model, X, *, reference=None):
     predictions, value = _outputs(rule, U), _outputs(rule, base)[0]
     if not isinstance(model, ImplicitRule) and _is_flat(model, X[:1]):
         contributions, predictions, value = contributions[..., 0], predictions[:, 0], float(value[0])
-    return Explanation(contributions, value, predictions, reference)
+    return Explanation(contributions, value, predictions, reference, X)
 
 
 def _checked_reference(model, reference, n_inputs):
