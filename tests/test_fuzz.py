@@ -176,7 +176,7 @@ def outputs(model, X):
 def numbers_are_finite(case, model):
     arrays = [getattr(rule, name) for rule in model.rules_ for name in ("A", "B", "C", "D", "b", "c")]
     arrays += [outputs(model, case.X), outputs(model, case.new_rows()), model.transform(case.X)]
-    arrays += [model.column_norms_, model.feature_importances_, model.objective_history_]
+    arrays += [model.column_norms_, model.feature_importances_, model.sensitivity_, model.objective_history_]
     if case.estimator.alpha == "auto" and model.heldout_score_ is not None:
         arrays += [model.heldout_scores_, model.heldout_score_]
         if case.kind != "classifier":
