@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.datasets import load_diabetes
+from sklearn.neural_network import MLPRegressor
+from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, hardtanh, leaky_relu, softmax
 from skimplicit.composition import average
 from skimplicit.inspection import ContributionsDisplay, explain
+from skimplicit.networks import from_sklearn
 from skimplicit.projections import project_rows_l1
 
 KINDS = {
@@ -149,6 +153,20 @@ def test_classifiers_by_their_logits(n_classes):
         warnings.simplefilter("ignore")
         model = ImplicitClassifier(n_hidden=3, alpha=0.01, max_iter=5, random_state=0).fit(X, y)
     assert_complete(explain(model, X[:7]), model.decision_function(X[:7]))
+
+
+def test_models_that_were_not_trained_here():
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = MLPRegressor(hidden_layer_sizes=(8, 5), max_iter=20, random_state=0).fit(X, y)
+    rule = from_sklearn(network)
+    stored = ImplicitRule(*(sparse.csr_array(getattr(rule, name)) for name in "ABCD"), rule.b, rule.c, rule.activation)
+    expected = explain(ImplicitRegressor.from_rule(rule), X[:6])
+    assert_complete(expected, network.predict(X[:6]))
+    assert_array_equal(expected.reference, np.zeros(10))
+    assert_allclose(explain(stored, X[:6]).contributions[..., 0], expected.contributions, atol=1e-9)
 
 
 def test_bad_input_is_named():

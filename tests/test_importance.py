@@ -105,6 +105,16 @@ def test_fitted(cls):
     assert set(np.argsort(rankdata(model.feature_importances_))[2:]) == {0, 1}
 
 
+def test_partial_fit_takes_the_last_rows():
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(80, 3))
+    y = np.abs(X[:, 0]) + X[:, 1]
+    model = ImplicitRegressor(n_hidden=3, alpha=0.01, method="gradient", random_state=0).partial_fit(X[:50], y[:50])
+    model.partial_fit(X[50:], y[50:])
+    mean = np.abs(by_differences(model.rule_, X[50:]))[:, 0].mean(axis=0)
+    np.testing.assert_allclose(model.feature_importances_, mean * X[:50].std(axis=0) / y[:50].std(), rtol=1e-4)
+
+
 def test_without_rows_the_bound_of_deviation_one():
     rule = random_rule(np.random.default_rng(5))
     model = ImplicitRegressor.from_rule(rule)
