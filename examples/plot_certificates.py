@@ -23,8 +23,8 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=60, random_s
 scale = X_train.std(axis=0)
 
 # %%
-# A perceptron is certified as the rule it is; the radius is in standard deviations of each input. The implicit rule has no
-# direct term here: with it, held-out rows choose a linear rule for these data, of which every bound is exact.
+# A perceptron is certified as the rule it is; the radius is in standard deviations of each input. The implicit rule
+# has no direct term here: with it, held-out rows choose a linear rule for these data, of which every bound is exact.
 
 network = make_pipeline(StandardScaler(), MLPClassifier((20, 20), alpha=1.0, max_iter=300, random_state=0))
 network.fit(X_train, y_train)
