@@ -1,5 +1,7 @@
 """Bounds hold for every input of the set, tighten from method to method, and refuse what they cannot prove."""
 
+from importlib.metadata import version
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -123,6 +125,8 @@ def test_linear_program_is_exact_where_every_state_is_settled():
 @pytest.mark.parametrize("phi", ["relu", "leaky_relu", BlockActivation([("relu", 2), ("identity", 2)])], ids=str)
 @pytest.mark.parametrize("n_changed", [None, 1])
 def test_semidefinite_program(phi, n_changed):
+    if tuple(map(int, version("clarabel").split(".")[:2])) < (0, 6):
+        pytest.skip("Clarabel 0.5 can panic in an eigenvalue decomposition of its own.")
     rng = np.random.default_rng(0)
     A = rng.normal(size=(4, 4))
     A *= 0.8 / np.abs(A).sum(axis=1).max()

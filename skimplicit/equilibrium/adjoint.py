@@ -3,7 +3,7 @@
 import numpy as np
 
 from skimplicit.equilibrium.loop import Stopping, Sweep
-from skimplicit.linalg import multiply, without_diagonal
+from skimplicit.linalg import multiply, row_scaled, without_diagonal
 from skimplicit.wellposedness import perron_certificate
 
 __all__ = ["adjoint"]
@@ -55,7 +55,7 @@ class AdjointSweep(Sweep):
         remaining = 1.0 - bounds * self.self_loops
         if np.all(remaining > 0):  # otherwise the gains have no bound
             largest = np.abs(bounds / remaining).max(axis=0)
-            certificate = perron_certificate(self.matrix * largest)
+            certificate = perron_certificate(row_scaled(self.matrix.T, largest).T)
             if certificate is not None:
                 self.amplification = float(certificate.max(initial=1.0))
 
