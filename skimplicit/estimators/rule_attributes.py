@@ -54,7 +54,7 @@ RULE_ATTRIBUTES = {
     ),
     "sensitivity_": Attribute(
         "ndarray of shape (n_outputs, n_features)",
-        "The bound ``S = |C| (I - |A|)^-1 |B| + |D|`` (|A| times the largest slope of phi) on these derivatives at any "
+        "The bound ``S = |C| (I - |A|)^-1 |B| + |D|`` (``|A|`` times the largest slope of phi) on these derivatives at any "
         "input, in the units of the data: ``|y(u) - y(v)| <= S |u - v|``. Zero exactly when no path leads from the "
         "input to the output.",
     ),
