@@ -1,6 +1,6 @@
 """The equilibrium of a rule: the loops that solve for it, the methods to choose from, and its adjoint."""
 
-from skimplicit.equilibrium.adjoint import adjoint
+from skimplicit.equilibrium.adjoint import adjoint, output_adjoints
 from skimplicit.equilibrium.fixed_point import FixedPoint, Status, describe
 from skimplicit.equilibrium.loop import Stopping, Sweep
 from skimplicit.equilibrium.methods import METHODS, choose_method, equilibrium, prepare_method, solve_equilibrium
@@ -21,6 +21,7 @@ __all__ = [
     "choose_method",
     "describe",
     "equilibrium",
+    "output_adjoints",
     "prepare_method",
     "residual_amplification",
     "solve_equilibrium",

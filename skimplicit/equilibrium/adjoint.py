@@ -6,7 +6,7 @@ from skimplicit.equilibrium.loop import Stopping, Sweep
 from skimplicit.linalg import multiply, row_scaled, without_diagonal
 from skimplicit.wellposedness import perron_certificate
 
-__all__ = ["adjoint"]
+__all__ = ["adjoint", "output_adjoints"]
 
 
 def adjoint(A, slopes, forcing, *, start=None, rtol=1e-10, atol=0.0, max_iter=10_000):
@@ -35,6 +35,33 @@ def adjoint(A, slopes, forcing, *, start=None, rtol=1e-10, atol=0.0, max_iter=10
     Source: El Ghaoui et al. (2021), section 6 (implicit gradient). The map contracts in the l1 norm.
     """
     return AdjointSweep(A, slopes).solve(slopes, forcing, start=start, stopping=Stopping(rtol, atol, max_iter))
+
+
+def output_adjoints(A, slopes, C, *, start=None, rtol=1e-10, atol=0.0):
+    """Return ``C (I - S A)^-1 S`` for every row, S = diag(phi'(z)): the derivatives of ``y = C x`` by z, by the loop.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array of shape (n, n)
+        Weights of the state.
+    slopes : ndarray of shape (m, n)
+        phi'(z) at the equilibrium.
+    C : ndarray of shape (q, n)
+        Weights of the outputs.
+    start : ndarray of shape (m, q, n) or None
+        Where to start; None as in :func:`adjoint`.
+    rtol, atol : float
+        As in :func:`adjoint`.
+
+    Returns
+    -------
+    ndarray of shape (m, q, n)
+        The derivatives.
+    """
+    (m, n), q = slopes.shape, C.shape[0]
+    start = None if start is None else start.reshape(m * q, n)
+    slopes = np.repeat(slopes, q, axis=0) if q > 1 else slopes
+    return adjoint(A, slopes, np.tile(C, (m, 1)), start=start, rtol=rtol, atol=atol).states.reshape(m, q, n)
 
 
 class AdjointSweep(Sweep):

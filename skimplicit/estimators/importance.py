@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skimplicit.equilibrium import adjoint, equilibrium
+from skimplicit.equilibrium import equilibrium, output_adjoints
 from skimplicit.linalg import to_dense
 from skimplicit.wellposedness import sensitivity
 
@@ -46,7 +46,8 @@ def input_importances(rules, samples, reachable):
         rows = slice(first, first + step)
         # Members may contradict one another: the derivative of their mean is not the mean of absolute values.
         derivatives = sum(
-            _pull_back(rule.A, own[rows], C) @ B for rule, own, C, B in zip(rules, slopes, readouts, fed, strict=True)
+            output_adjoints(rule.A, own[rows], C, rtol=_TOL) @ B
+            for rule, own, C, B in zip(rules, slopes, readouts, fed, strict=True)
         )
         total += np.einsum("m,mqp->qp", samples.weights[rows], np.abs(derivatives + direct))
     return np.where(reachable, total, 0.0).mean(axis=0)
@@ -82,10 +83,3 @@ def _slopes(rule, samples):
     drive = samples.inputs_times(B * samples.U_scale) + (B @ samples.U_mean + rule.b)
     X = equilibrium(rule.A, drive, rule.activation, rtol=_TOL).states
     return np.asarray(rule.activation.derivative(X @ rule.A.T + drive, X), dtype=float)
-
-
-def _pull_back(A, slopes, C):
-    """Return the derivatives of outputs by the pre-activations, (m, q, n)."""
-    (m, n), q = slopes.shape, C.shape[0]
-    forcing = np.tile(C, (m, 1))
-    return adjoint(A, np.repeat(slopes, q, axis=0), forcing, rtol=_TOL).states.reshape(m, q, n)

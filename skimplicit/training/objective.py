@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skimplicit.equilibrium import adjoint, equilibrium
+from skimplicit.equilibrium import adjoint, equilibrium, output_adjoints
 from skimplicit.rule import ImplicitRule
 from skimplicit.subproblems import Readout
 from skimplicit.training.evaluation import Evaluation, Gradient, JointGradient, Point
@@ -99,11 +99,11 @@ class ImplicitObjective:
         ``start`` has the same of a point nearby.
         """
         point, slopes = evaluation.point, self.slopes(evaluation)[rows]
-        (m, n), q = slopes.shape, point.readout.C.shape[0]
-        start = None if start is None else start.reshape(m * q, n)
-        slopes = np.repeat(slopes, q, axis=0) if q > 1 else slopes
-        S = self._pull_back(slopes, point, np.tile(point.readout.C, (m, 1)), start, 10 * evaluation.tol)
-        return S.reshape(m, q, n)
+        A, C = point.W[:, : slopes.shape[1]], point.readout.C
+        if not A.any():
+            return slopes[:, None] * C
+        tol, floor = 10 * evaluation.tol, float(np.mean(np.abs(C).sum(axis=1)))
+        return output_adjoints(A, slopes, C, start=start, rtol=tol, atol=tol * floor)
 
     def joint_gradient(self, point, start, adjoint, tol):
         """Return the :class:`JointGradient` of the loss at a :class:`Point`.
