@@ -16,7 +16,7 @@ MOST_READOUT = 600
 
 # Damping of the first step, the least and the largest factor after an accepted step, that after a refused one, and
 # its limits. With .3 after every step accepted at first try, a third of the programs were solved in vain (friedman1,
-# concrete; here 6 to 9 %).
+# concrete; here 5 to 13 %).
 _DAMPING, _LESS, _LARGER, _MORE = 1e-3, 0.1, 2.0, 5.0
 _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-7, 1e10
 # Tolerance of the states at the start of a stage: a loose readout of a warm start would hide that J rises.
