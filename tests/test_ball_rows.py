@@ -39,6 +39,7 @@ def values(H, r, X):
     return 0.5 * np.einsum("ij,ijk,ik->i", X, H, X) - np.sum(r * X, axis=1)
 
 
+@pytest.mark.slow_cases
 @every_seed
 @pytest.mark.parametrize("kind", KINDS)
 def test_minimum_of_cvxpy(seed, kind):
@@ -54,6 +55,7 @@ def test_minimum_of_cvxpy(seed, kind):
         assert value == pytest.approx(objective.value, rel=1e-6, abs=1e-10)
 
 
+@pytest.mark.slow_cases
 @every_seed
 @pytest.mark.parametrize("kind", KINDS)
 def test_optimality_conditions(seed, kind):

@@ -46,6 +46,7 @@ def assert_never_rises(result):
         assert np.all(np.diff(values) <= 0), np.diff(values).max()
 
 
+@pytest.mark.slow_cases
 @every_block
 @every_seed
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -62,6 +63,7 @@ def test_objective_never_rises_within_a_stage(seed, activation, block):
     assert exact.objective == pytest.approx(final.objective, rel=1e-8)
 
 
+@pytest.mark.slow_cases
 @every_block
 @pytest.mark.parametrize("centre", [True, False])
 @pytest.mark.parametrize("budget", [None, 2.0])
@@ -74,6 +76,7 @@ def test_training_trains(budget, centre, block):
     assert 2 * result.evaluation.loss < 0.35 * result.evaluation.point.readout.c.size  # of a variance of 1 each
 
 
+@pytest.mark.slow_cases
 @every_block
 @pytest.mark.parametrize("solver", ["projected", "cvxpy"])
 @pytest.mark.parametrize("budget", [None, 1.5])
@@ -99,6 +102,7 @@ def test_every_iterate_is_feasible(solver, budget, masked, block):
     assert_never_rises(result)
 
 
+@pytest.mark.slow_cases
 @every_block
 def test_custom_constraints_hold_at_every_iterate(block):
     seen = []
@@ -125,6 +129,7 @@ def test_callback_stops(stop_at):
     assert len(result.ends) == (1 if stop_at <= 5 else 2)
 
 
+@pytest.mark.slow
 def test_a_stage_ends_when_there_is_no_more_progress():
     objective = make_objective(0)
     loose = run(objective, schedule=[Stage(1e-2, None, 500, 1e-3)])
@@ -135,6 +140,7 @@ def test_a_stage_ends_when_there_is_no_more_progress():
     assert not few.converged and few.n_iter == 3
 
 
+@pytest.mark.slow
 def test_stages_start_where_the_last_one_ended():
     objective, stages = make_objective(0), [Stage(1e-3, None, 10, 1e-6), Stage(1e-2, None, 10, 1e-6)]
     result = run(objective, schedule=stages)
@@ -171,6 +177,7 @@ def test_smaller_budget_starts_at_the_same_rule(activation):
     assert result.evaluation.loss <= dense.loss * (1 + 1e-4)
 
 
+@pytest.mark.slow_cases
 @every_block
 @every_seed
 def test_record_is_put_right_when_a_closer_look_shows_a_higher_value(seed, block):
@@ -180,6 +187,7 @@ def test_record_is_put_right_when_a_closer_look_shows_a_higher_value(seed, block
     assert result.evaluation.objective == pytest.approx(result.objectives[-1], rel=1e-6)
 
 
+@pytest.mark.slow
 @every_seed
 def test_solvers_take_the_same_course(seed):
     # Rounding apart, they give the same minimiser, so that not even a landscape with kinks drives them apart.
@@ -195,6 +203,7 @@ def test_solvers_take_the_same_course(seed):
     np.testing.assert_allclose(courses[0], courses[1], rtol=1e-6)
 
 
+@pytest.mark.slow
 @every_seed
 def test_exact_solvers_take_the_same_course_under_a_budget(seed):
     objective = make_objective(seed, direct=False)
@@ -207,6 +216,7 @@ def test_exact_solvers_take_the_same_course_under_a_budget(seed):
     np.testing.assert_allclose(courses[0], courses[1], rtol=1e-4)
 
 
+@pytest.mark.slow_cases
 @every_block
 def test_same_start_same_course(block):
     courses = [run(make_objective(4), 4, block=block).objectives for _ in range(2)]

@@ -33,6 +33,7 @@ def moons():
     return make_moons(120, noise=0.2, random_state=0)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("data", ["iris", "moons"])
 @pytest.mark.parametrize("params", [{}, {"alpha": 0.1}, {"column_budget": 1.0}, {"activation": "tanh"}, {"kappa": 0.0}])
 def test_objective_never_rises_within_a_stage_and_A_stays_inside_its_bound(data, params, request):
@@ -45,6 +46,7 @@ def test_objective_never_rises_within_a_stage_and_A_stays_inside_its_bound(data,
         assert model.column_norms_.sum() <= model.column_budget * (1 + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["iris", "moons"])
 def test_objective_is_loss_plus_ridge_of_the_stored_rule(data, request):
     X, y = request.getfixturevalue(data)
@@ -58,6 +60,7 @@ def test_objective_is_loss_plus_ridge_of_the_stored_rule(data, request):
     assert expected <= model.objective_history_[-1] * (1 + 1e-6)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "labels",
     [
@@ -75,6 +78,7 @@ def test_any_labels(iris, labels):
     assert model.predict(X).dtype == labels.dtype
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("labels", [np.array([False, True]), np.array(["yes", "no"]), np.array([-1, 1])])
 def test_two_classes_have_one_logit(moons, labels):
     X, y = moons
@@ -86,6 +90,7 @@ def test_two_classes_have_one_logit(moons, labels):
     np.testing.assert_array_equal(model.predict(X) == model.classes_[1], logits > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["iris", "moons"])
 def test_probabilities(data, request):
     X, y = request.getfixturevalue(data)
@@ -107,6 +112,7 @@ def test_probabilities_have_the_shares_of_the_classes_on_average(iris):
     np.testing.assert_allclose(weights @ (P - np.eye(3)[y]) / weights.sum(), 0.0, atol=1e-6)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("data", ["iris", "moons"])
 def test_class_weight_is_sample_weight(data, request):
     X, y = request.getfixturevalue(data)
@@ -118,6 +124,7 @@ def test_class_weight_is_sample_weight(data, request):
     np.testing.assert_allclose(both.predict_proba(X), by_sample.predict_proba(X), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_balanced_classes_weigh_the_same(moons):
     X, y = moons
     kept = np.flatnonzero((y == 0) | (np.arange(len(y)) % 4 == 0))
@@ -128,6 +135,7 @@ def test_balanced_classes_weigh_the_same(moons):
     np.testing.assert_allclose(balanced.predict_proba(X), by_sample.predict_proba(X), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_weight_two_is_a_row_given_twice(iris):
     X, y = iris
     repeats = np.random.default_rng(0).integers(0, 3, len(y))
@@ -144,6 +152,7 @@ def test_units_of_the_inputs_do_not_matter(iris):
     )
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("direct", [False, True])
 def test_sparse_inputs(direct):
     X, y = make_classification(100, 8, n_informative=4, n_classes=3, random_state=0)
@@ -165,6 +174,7 @@ def test_one_class_after_the_weights_is_refused(moons):
         small().fit(X, y, sample_weight=(y == 1).astype(float))
 
 
+@pytest.mark.slow
 def test_a_class_without_weight_is_never_predicted(iris):
     X, y = iris
     model = small().fit(X, y, sample_weight=(y != 1).astype(float))
@@ -218,6 +228,7 @@ def test_no_ridge(moons):
     assert np.all(np.diff(model.objective_history_) <= 0)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("data", ["iris", "moons"])
 def test_states_are_features(data, request):
     X, y = request.getfixturevalue(data)
@@ -227,6 +238,7 @@ def test_states_are_features(data, request):
     assert list(model.get_feature_names_out()) == [f"implicitclassifier{i}" for i in range(4)]
 
 
+@pytest.mark.slow
 def test_pickle_clone_and_same_seed(iris):
     X, y = iris
     model = small().fit(X, y)
@@ -261,6 +273,7 @@ def test_warm_start_goes_on_from_the_last_rule(iris):
     assert again[0] <= first[-1] * (1 + 1e-3)
 
 
+@pytest.mark.slow
 def test_a_finished_fit_does_not_warn(iris):
     X, y = iris
     with warnings.catch_warnings():

@@ -34,6 +34,7 @@ def real(request):
     return StandardScaler().fit_transform(X[rows]), y[rows]
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", range(5))
 def test_on_real_data_the_objective_never_rises_and_A_stays_inside_its_bound(real, seed):
     model = small(n_hidden=8, max_iter=25, random_state=seed).fit(*real)
@@ -45,6 +46,7 @@ def test_on_real_data_the_objective_never_rises_and_A_stays_inside_its_bound(rea
     np.testing.assert_allclose(P.sum(axis=1), 1.0, rtol=1e-12)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "labels",
     [
@@ -132,6 +134,7 @@ def test_class_weights_that_leave_nothing_to_learn_are_refused(moons, class_weig
         small(class_weight=class_weight).fit(*moons)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("format", ["csr", "csc", "coo"])
 def test_sparse_formats_and_single_precision(moons, format):
     X, y = moons
@@ -145,6 +148,7 @@ def test_sparse_formats_and_single_precision(moons, format):
     np.testing.assert_allclose(model.predict_proba(compressed), dense.predict_proba(X.astype(np.float64)), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_warm_start_with_other_classes(iris):
     X, y = iris
     model = small(warm_start=True).fit(X, y)
@@ -166,6 +170,7 @@ def test_a_monitor_scores_probabilities(iris, n_classes):
     assert np.all(np.isfinite(scores)) and len(scores) > model.n_iter_ - 2
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_path_of_budgets(iris, n_classes):
     X, y = iris
@@ -180,6 +185,7 @@ def test_path_of_budgets(iris, n_classes):
     assert set(path.shares.argsort()[-2:]) == {2, 3}
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", [0, 1, 2, 59, 327])
 def test_few_samples_and_few_iterations_do_not_overflow(seed):
     # Newton's step of the readout where nearly all probabilities are 0 or 1; 327 overflowed. Warnings are errors.

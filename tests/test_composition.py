@@ -93,6 +93,7 @@ def test_activate(seed):
     assert_allclose(activate(rule, "sigmoid").predict(inputs(3)), 1 / (1 + np.exp(-rule.predict(inputs(3)))), **EXACT)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("direct", [True, False])
 def test_feedback_against_the_direct_loop(seed, direct):

@@ -44,6 +44,7 @@ def make(kind, **parameters):
     return estimator(**{"n_hidden": 3, "alpha": 0.1, "max_iter": 30, "random_state": 0, **parameters}), y
 
 
+@pytest.mark.slow_cases
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", ["regressor", "classifier"])
 @pytest.mark.parametrize("method", ["bcd", "gradient", "lifted"])
@@ -84,6 +85,7 @@ def test_interrupt_keeps_the_rule_so_far(kind, method, column_budget, count):
         assert max(model.column_norms_.sum(), stopped.column_norms_.sum()) <= column_budget * (1 + 1e-12)
 
 
+@pytest.mark.slow
 def test_interrupt_in_a_later_start_keeps_the_best_start():
     one, y = make("regressor", max_iter=100, tol=1e-3)
     one.fit(X, y)
@@ -110,6 +112,7 @@ def test_interrupt_before_there_is_a_rule_is_not_caught(fitted):
     assert vars(model) == before
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     ("kind", "method", "column_budget"),
     [

@@ -79,6 +79,7 @@ def test_one_more_row_is_of_another_class(q):
     assert all(loss.value(size * logits, judged).mean() > best for size in (0.5, 0.9, 1.1, 2.0))
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("explicit", [False, True])
 def test_rows_given_twice_judge_as_weights_do(explicit):
     rng = np.random.default_rng(0)

@@ -47,6 +47,7 @@ def assert_sound(result, kappa=KAPPA):
     assert np.isfinite(result.evaluation.objective)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("loss", ["squared", "binary", "classes"])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "silu"])
@@ -71,6 +72,7 @@ def test_structure_is_kept(block):
     assert not result.evaluation.point.W[:, :N][~structure].any()
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_stages_of_a_budget(block, activation):
@@ -83,6 +85,7 @@ def test_stages_of_a_budget(block, activation):
         assert end.stage.column_budget.norm(end.point.W[:, N:]) <= end.stage.column_budget.bound * (1 + 1e-9)
 
 
+@pytest.mark.slow
 def test_curvature_ends_no_higher_than_matching_at_as_many_iterations():
     schedule = [Stage(1e-2, None, 15, 0.0)]
     ends = {
@@ -92,6 +95,7 @@ def test_curvature_ends_no_higher_than_matching_at_as_many_iterations():
     assert ends["curvature"] <= ends["matching"]
 
 
+@pytest.mark.slow
 def test_auto_is_curvature_where_it_is_small_and_matching_under_a_budget():
     objective = make_objective(6)
     for schedule, block in (
@@ -102,6 +106,7 @@ def test_auto_is_curvature_where_it_is_small_and_matching_under_a_budget():
         np.testing.assert_array_equal(auto.objectives, named.objectives)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("loss", ["binary", "classes"])
 @pytest.mark.parametrize(("m", "block"), [(100, "matching"), (2501, "curvature")])
 def test_auto_is_curvature_for_classes_only_where_there_are_many_rows(loss, m, block):

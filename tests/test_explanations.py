@@ -39,6 +39,7 @@ def assert_complete(found, expected):
     assert_allclose(total, found.predictions, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(3))
 def test_complete(kind, seed):
@@ -52,6 +53,7 @@ def test_complete(kind, seed):
     assert_array_equal(explain(rule, sparse.csr_matrix(X), reference=reference).contributions, found.contributions)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("kind", KINDS)
 def test_integrated_gradients(kind):
     rng = np.random.default_rng(5)
@@ -66,6 +68,7 @@ def test_integrated_gradients(kind):
     assert_allclose(explain(rule, u[None], reference=r).contributions[0], expected, atol=3e-3)
 
 
+@pytest.mark.slow
 def test_pieces_are_what_quadrature_finds():
     rng = np.random.default_rng(6)
     relu = ACTIVATIONS["relu"]

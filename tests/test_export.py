@@ -136,6 +136,7 @@ class TestRules:
         rule = recurrent(*(rng.normal(size=s) / 2 for s in ((3, 3), (3, 2), (1, 3))), n_steps=4)
         check_rule(rule, rng.normal(size=(10, rule.n_inputs)))
 
+    @pytest.mark.slow
     def test_monotone_and_matrix_measure(self, U):
         S = np.random.default_rng(0).normal(size=(8, 8))
         B, C = np.ones((8, 4)) + S[:, :4], S[:2]
@@ -214,6 +215,7 @@ class TestEstimators:
         (Y,) = run(to_onnx(model), U.astype("float32"))
         np.testing.assert_allclose(Y, model.predict(U.astype("float32")), atol=1e-6 * np.abs(y).max())
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize(
         "labels",
         [
@@ -237,11 +239,13 @@ class TestEstimators:
             np.testing.assert_array_equal(label, model.predict(X.astype(dtype)))
             np.testing.assert_allclose(probabilities, model.predict_proba(X.astype(dtype)), atol=TOL[dtype])
 
+    @pytest.mark.slow
     def test_classifier_with_search(self, flowers):
         X, y = flowers
         model = ImplicitClassifierCV(alphas=2, cv=2, **SMALL).fit(X, y)
         np.testing.assert_array_equal(run(to_onnx(model), X.astype("float32"))[0], model.predict(X.astype("float32")))
 
+    @pytest.mark.slow
     def test_selector(self, flowers):
         X, y = flowers
         inner = ImplicitClassifier(alpha=0.1, **SMALL)
@@ -250,6 +254,7 @@ class TestEstimators:
         np.testing.assert_array_equal(label, model.predict(X))
         np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=1e-9)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
     def test_converted_networks(self, flowers, activation):
         X, y = flowers

@@ -87,6 +87,7 @@ def run(model, X):
     return session.run(None, {"X": X})
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_regressors(numbers, name):
     X, y, far = numbers
@@ -98,6 +99,7 @@ def test_regressors(numbers, name):
         np.testing.assert_allclose(Y, expected[:, None], atol=tol * np.abs(expected).max(), rtol=0)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize(
     "labels",
@@ -116,6 +118,7 @@ def test_classifiers(name, labels):
         np.testing.assert_allclose(probabilities, model.predict_proba(rows), atol=tol)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("model", [classifier(), selector(classifier()), scaled(selector(classifier()))])
 def test_dictionaries_of_probabilities(model):
     X, y = load_iris(return_X_y=True)
@@ -126,6 +129,7 @@ def test_dictionaries_of_probabilities(model):
     np.testing.assert_allclose(probabilities, model.predict_proba(rows), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_options_of_a_selector_reach_its_estimator():
     X, y = load_iris(return_X_y=True)
     model = selector(classifier()).fit(X, y)

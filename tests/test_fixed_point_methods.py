@@ -84,6 +84,7 @@ def test_rows_do_not_depend_on_one_another(method):
     assert_allclose(together[::299] / scale, alone / scale, atol=1e-9)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("method", ["anderson", "newton", "diagonal_newton"])
 def test_safeguarded_methods_converge_near_the_bound(seed, method):
@@ -148,6 +149,7 @@ def test_substitution_is_picard_where_states_need_one_another(seed):
     assert pickle.loads(pickle.dumps(rule)) == rule and rule.__getstate__().keys() == set("ABCDbc") | {"activation"}
 
 
+@pytest.mark.slow
 def test_never_a_silent_failure():
     rule = ImplicitRule([[0.0, 2.0], [-2.0, 0.0]], np.eye(2), np.eye(2), activation="gelu")
     bad = ImplicitRule([[1.0]], [[1.0]], [[1.0]])

@@ -174,6 +174,7 @@ class TestPlaces:
 class TestGoesOn:
     """``warm_start`` and ``partial_fit`` start at the rule."""
 
+    @pytest.mark.slow
     def test_fit_starts_at_the_rule(self, data):
         X, y = data
         model = ImplicitRegressor(n_hidden=6, alpha=1e-3, random_state=0).fit(X, y)
@@ -198,6 +199,7 @@ class TestGoesOn:
         model.fit(X, y)
         assert model.predict(100 * X).max() <= model.predict(np.clip(100 * X, X.min(axis=0), X.max(axis=0))).max()
 
+    @pytest.mark.slow
     def test_classes(self, data):
         X, y = load_iris(return_X_y=True)
         network = MLPClassifier(hidden_layer_sizes=(5,), max_iter=300, random_state=0).fit(X, y)
@@ -210,6 +212,7 @@ class TestGoesOn:
         rule = ImplicitRule(sparse.csr_array((2, 2)), sparse.csr_array(np.ones((2, 3))), np.ones((1, 2)))
         ImplicitRegressor.from_rule(rule, warm_start=True, alpha=0.1).fit(X, y)
 
+    @pytest.mark.slow
     def test_partial_fit(self, data):
         X, y = data
         options = {"n_hidden": 6, "alpha": 1e-3, "n_members": 1, "clip": False, "random_state": 0}

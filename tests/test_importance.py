@@ -88,6 +88,7 @@ def test_zero_without_a_path():
     assert found[2] == 0.0 < found[:2].min()
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("cls", [ImplicitRegressor, ImplicitClassifier])
 def test_fitted(cls):
     rng = np.random.default_rng(4)

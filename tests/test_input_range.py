@@ -66,6 +66,7 @@ def test_the_rule_of_a_range_cuts_as_the_range_does():
     np.testing.assert_allclose(clip_rule(limits).predict(V), limits.cut(V), atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.1, "auto"])
 def test_clipped_rule_predicts_as_the_estimator_far_outside(alpha):
     rng = np.random.default_rng(2)

@@ -64,6 +64,7 @@ def test_import_does_not_load_matplotlib():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
 def test_path_of_selector(selector):
     display = ColumnPathDisplay.from_estimator(selector)
     assert display.axes_.size == 2
@@ -81,6 +82,7 @@ def test_path_of_selector(selector):
     np.testing.assert_array_equal(scores.get_ydata(), selector.cv_results_["mean_test_score"])
 
 
+@pytest.mark.slow
 def test_lines_of_a_path_are_its_column_norms(path):
     display = ColumnPathDisplay.from_estimator(path)
     assert display.axes_.size == 1
@@ -105,6 +107,7 @@ def test_many_columns_have_no_legend(path):
     assert ColumnPathDisplay(path.column_budgets, many).plot().ax_.get_legend() is None
 
 
+@pytest.mark.slow
 def test_path_with_all_columns_dead_is_drawn(path):
     dead = replace(path, column_norms=np.zeros_like(path.column_norms))
     ColumnPathDisplay.from_estimator(dead).figure_.canvas.draw()
@@ -121,6 +124,7 @@ def test_path_into_given_axes(selector):
         ColumnPathDisplay.from_estimator(selector, ax=three)
 
 
+@pytest.mark.slow
 def test_selector_with_a_given_number_has_no_panel_of_scores(data):
     selector = ImplicitFeatureSelector(estimator=SMALL, n_features_to_select=2, column_budgets=3, random_state=0).fit(
         *data
@@ -211,6 +215,7 @@ def random_rule(n, p, q, form, activation="relu"):
     return ImplicitRule(*arrays, activation=activation)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize(
     ("n", "p", "q", "letters"),
@@ -243,6 +248,7 @@ def test_every_rule_has_pictures(form, n, p, q, letters):
     np.testing.assert_array_equal(norms, np.abs(to_dense(rule.B)).max(axis=0, initial=0.0))
 
 
+@pytest.mark.slow
 def test_pictures_of_converted_rules(data):
     mlp = MLPRegressor(hidden_layer_sizes=(5, 4), max_iter=500, tol=1e-1, random_state=0).fit(data[0], data[1])
     for model in (mlp, LinearRegression().fit(*data), PoissonRegressor().fit(data[0], np.abs(data[1]))):

@@ -21,6 +21,7 @@ X, Y = make_data(90, 0)
 FITTED = ImplicitRegressor(**SMALL).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_coverage_of_fresh_rows():
     shares = []
     for seed in range(5):
@@ -82,6 +83,7 @@ def test_a_given_ridge_has_no_residuals():
         model.predict(X, return_std=True)
 
 
+@pytest.mark.slow
 def test_standard_errors():
     prediction, std = FITTED.predict(X, return_std=True)
     np.testing.assert_array_equal(prediction, FITTED.predict(X))
@@ -92,6 +94,7 @@ def test_standard_errors():
     np.testing.assert_allclose(scaled.predict_interval(X), 1000 * FITTED.predict_interval(X), rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_standard_errors_of_a_linear_rule_are_those_of_ridge():
     rng = np.random.default_rng(3)
     inputs = rng.normal(size=(120, 3))

@@ -59,6 +59,7 @@ def states_problem(name="relu", kind="squared", kappa=0.4, n=4, k=2, m=5, seed=0
     return problem, divergence.activation(problem.drive)
 
 
+@pytest.mark.slow_cases
 @every_loss
 @every_activation
 @pytest.mark.parametrize("kappa", [0.0, 0.4, 0.95])

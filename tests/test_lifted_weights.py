@@ -48,6 +48,7 @@ def weights_problem(name="relu", budget=None, masked=False, custom=None, centre=
     return problem, matching.project(rng.normal(size=(n, n + p))), np.zeros(n)
 
 
+@pytest.mark.slow_cases
 @every_activation
 @pytest.mark.parametrize("budget", [None, 1.0])
 @pytest.mark.parametrize("masked", [False, True])
@@ -68,6 +69,7 @@ def _signs(A, B):
     return [B >= 0]
 
 
+@pytest.mark.slow
 def test_custom_constraints_through_cvxpy():
     problem, W, b = weights_problem(custom=_signs)
     W, b = solve_weights(problem, CvxpySolver(), np.abs(W), b, 1e-9, 300)

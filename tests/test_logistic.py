@@ -99,3 +99,16 @@ def test_separable_classes_without_a_ridge_end_at_a_small_loss(n_classes, alpha)
     readout, loss = logistic_readout(samples, states, samples.moments(states), alpha, True, tol=1e-6)
     assert np.all(np.isfinite(readout.D)) and np.all(np.isfinite(readout.c))
     assert loss < 1e-4
+
+
+@pytest.mark.parametrize("size", [1e9, 1e141])
+def test_state_that_is_the_same_in_every_row_is_no_signal(size):
+    rng = np.random.default_rng(0)
+    varying = rng.normal(size=(40, 1))
+    Y = (rng.random((40, 1)) < 0.4).astype(float)
+    samples = Samples(rng.normal(size=(40, 2)), Y)
+    states = np.hstack([np.full((40, 1), size / 3), varying])
+    readout, loss = logistic_readout(samples, states, samples.moments(states), 1e-3, False)
+    alone, least = logistic_readout(samples, varying, samples.moments(varying), 1e-3, False)
+    assert abs(loss - least) < 1e-9
+    np.testing.assert_allclose(readout.C[:, 1:], alone.C, rtol=1e-5)

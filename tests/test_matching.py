@@ -189,6 +189,7 @@ class TestReadings:
 class TestSolvers:
     """The two solvers agree, and what they return is feasible."""
 
+    @pytest.mark.slow_cases
     @every_size
     @every_gram
     @every_set
@@ -206,6 +207,7 @@ class TestSolvers:
         # Of a minimum of zero CVXPY's solvers, whose tolerance is 1e-8, leave up to 1e-11.
         assert problem.value(projected) == pytest.approx(problem.value(reference), rel=1e-6, abs=1e-10)
 
+    @pytest.mark.slow_cases
     @every_gram
     @every_set
     def test_variational_inequality(self, gram, options):

@@ -92,6 +92,7 @@ class TestGroups:
     def groups_of(groups, X):
         return implicit_path(X, X["size"] if isinstance(X, pd.DataFrame) else X[:, 3], groups=groups, **SHORT).groups
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize(
         "groups",
         [
@@ -116,6 +117,7 @@ class TestGroups:
         selector.fit(self.frame, X[:, 0])
         assert selector.get_feature_names_out().tolist() == ["red", "green", "blue"]
 
+    @pytest.mark.slow
     def test_columns_that_are_in_none_are_alone(self):
         assert self.groups_of([["green", "size"]], self.frame).tolist() == [0, 1, 2, 1]
         assert self.groups_of({}, X).tolist() == [0, 1, 2, 3]

@@ -36,6 +36,7 @@ def small(make, **parameters):
     return make(**{"n_hidden": 3, "max_iter": 6, "random_state": 0, **ridge, **parameters})
 
 
+@pytest.mark.slow_cases
 @every_estimator
 @pytest.mark.parametrize("name", OBJECTS)
 def test_a_name_stands_for_the_object_with_its_defaults(make, name):
@@ -46,6 +47,7 @@ def test_a_name_stands_for_the_object_with_its_defaults(make, name):
         np.testing.assert_array_equal(getattr(by_name.rule_, part), getattr(by_object.rule_, part))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [BlockCoordinateDescent(), Lifted(), StochasticGradient(batch_size=7)])
 def test_a_fit_leaves_the_method_as_it_was_and_it_serves_again(method):
     X, y = data(ImplicitRegressor)
@@ -79,6 +81,7 @@ def test_nested_parameters(make):
         model.set_params(method__no_such=1)
 
 
+@pytest.mark.slow
 def test_grid_search_over_nested_parameters_and_methods():
     X, y = data(ImplicitRegressor, 100)
     grid = [{"method__batch_size": [10, 50]}, {"method": [BlockCoordinateDescent(), "lifted"]}]
@@ -87,6 +90,7 @@ def test_grid_search_over_nested_parameters_and_methods():
     assert len(set(search.cv_results_["mean_test_score"])) == 4
 
 
+@pytest.mark.slow
 def test_options_reach_a_selector():
     X, y = data(ImplicitRegressor)
     estimator = small(ImplicitRegressor, method=StochasticGradient(batch_size=20))
@@ -95,6 +99,7 @@ def test_options_reach_a_selector():
     assert selector.estimator_.method.get_params()["learning_rate_init"] == 0.05
 
 
+@pytest.mark.slow
 def test_options_have_an_effect():
     X, y = data(ImplicitRegressor)
     rules = {

@@ -57,6 +57,7 @@ def test_mlp_regressor(activation, n_layers):
     assert rule.solve(DIABETES[:3]).n_iter.max() == n_layers
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("n_layers", range(1, 7))
 def test_mlp_classifier(activation, n_layers):
@@ -67,6 +68,7 @@ def test_mlp_classifier(activation, n_layers):
     assert_allclose(model.classes_[from_sklearn(model).predict(DIGITS).argmax(axis=1)], model.predict(DIGITS))
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", range(5))
 def test_mlp_with_two_targets_and_two_classes(seed):
     Y = np.column_stack([PROGRESSION, DIABETES[:, 0]])

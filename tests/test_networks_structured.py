@@ -149,6 +149,7 @@ def vector_field(seed):
     return rng.normal(size=(8, 3)), rng.normal(size=8), rng.normal(size=(3, 8)) / 4, rng.normal(size=3)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", SEEDS)
 def test_neural_ode_is_solve_ivp_at_the_same_step(seed):
     W1, b1, W2, b2 = vector_field(seed)

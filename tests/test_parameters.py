@@ -122,6 +122,7 @@ def test_every_parameter_is_documented_where_people_look(cls):
     assert pickle.loads(pickle.dumps(cls())).get_params() == cls().get_params()
 
 
+@pytest.mark.slow_cases
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize("chooses", [False, True])

@@ -140,6 +140,7 @@ def test_is_feasible_optimal_idempotent_and_on_the_boundary(kind, seed, share):
     assert np.all(P * X >= 0)
 
 
+@pytest.mark.slow_cases
 @every_ball
 @settings(max_examples=150, derandomize=True)
 @given(data=st.data())

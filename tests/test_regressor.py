@@ -67,6 +67,7 @@ class TestFit:
         model = Small(activation="identity", kappa=0.0, alpha=1e-6).fit(X, y)
         assert model.score(X, y) == pytest.approx(Ridge(alpha=1e-9).fit(X, y).score(X, y), abs=1e-4)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("flat", [True, False])
     def test_shapes_follow_the_targets(self, data, flat):
         X, y = data
@@ -75,6 +76,7 @@ class TestFit:
         assert model.predict(X).shape == y.shape
         assert model.transform(X).shape == (60, 4)
 
+    @pytest.mark.slow
     def test_several_outputs(self, multi):
         X, Y = multi
         model = Small(n_hidden=8).fit(X, Y)
@@ -82,6 +84,7 @@ class TestFit:
         assert model.score(X, Y) > 0.6
         assert (model.rule_.n_outputs, model.rule_.n_inputs, model.rule_.n_hidden) == (3, 5, 8)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("activation", [*ACTIVATIONS, "custom"])
     @pytest.mark.parametrize("budget", [None, 0.5])
     def test_bounds_hold_exactly(self, data, activation, budget):
@@ -115,6 +118,7 @@ class TestFit:
         norms = sum(np.sum(matrix**2) for matrix in (rule.A, rule.B * su, C, D))
         assert loss + 0.05 / 2 * norms == pytest.approx(model.objective_history_[-1], rel=1e-3)
 
+    @pytest.mark.slow
     def test_direct(self, data):
         assert Small().fit(*data).rule_.D.any()
         assert not Small(direct=False).fit(*data).rule_.D.any()
@@ -133,6 +137,7 @@ class TestFit:
         else:
             assert not A[~structure].any()
 
+    @pytest.mark.slow
     def test_small_budget_drops_inputs(self):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(200, 8))
@@ -167,6 +172,7 @@ def _steep_derivative(Z, X):
 class TestInvariance:
     """What may not change a fit or a prediction does not."""
 
+    @pytest.mark.slow
     def test_predictions_do_not_depend_on_the_batch(self, multi):
         X, Y = multi
         model = Small(n_hidden=8, kappa=0.99, clip=False).fit(X, Y)
@@ -176,6 +182,7 @@ class TestInvariance:
         np.testing.assert_allclose(alone, together, rtol=1e-9, atol=1e-9 * np.abs(together).mean())
         np.testing.assert_allclose(model.predict(X[::-1])[::-1], together, rtol=1e-9)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("budget", [None, 1.0])
     def test_integer_weights_are_repeated_rows(self, multi, budget):
         X, Y = multi
@@ -184,23 +191,27 @@ class TestInvariance:
         repeated = Small(column_budget=budget).fit(np.repeat(X, counts, axis=0), np.repeat(Y, counts, axis=0))
         np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-7)
 
+    @pytest.mark.slow
     def test_zero_weights_are_removed_rows(self, data):
         X, y = data
         keep = np.random.default_rng(0).random(60) < 0.7
         weighted, removed = Small().fit(X, y, sample_weight=keep), Small().fit(X[keep], y[keep])
         np.testing.assert_allclose(weighted.predict(X), removed.predict(X), rtol=1e-7)
 
+    @pytest.mark.slow
     def test_common_factor_of_the_weights(self, data):
         X, y = data
         weighted = Small().fit(X, y, sample_weight=np.full(60, 4.0))
         np.testing.assert_allclose(weighted.predict(X), Small().fit(X, y).predict(X), rtol=1e-7)
 
+    @pytest.mark.slow
     def test_order_of_the_rows(self, data):
         X, y = data
         order = np.random.default_rng(0).permutation(60)
         shuffled = Small().fit(X[order], y[order])
         np.testing.assert_allclose(shuffled.predict(X), Small().fit(X, y).predict(X), rtol=1e-9)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize(("factor", "shift"), [(4.0, 0.0), (-2.0, 64.0), (2.0**-20, 0.0)])
     def test_affine_change_of_the_target(self, data, factor, shift):
         # Powers of two change no bit but the exponent, so even a long chain of steps is the same.
@@ -212,6 +223,7 @@ class TestInvariance:
             np.testing.assert_allclose(there.predict(X), expected, rtol=1e-5, atol=1e-5 * factor)
         assert there.score(X, factor * y + shift) == pytest.approx(here.score(X, y), abs=0.01)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("unit", [2.0**10, 2.0**-10])
     def test_units_of_the_inputs(self, data, unit):
         X, y = data
@@ -219,6 +231,7 @@ class TestInvariance:
         model = Small().fit(X * units, y)
         np.testing.assert_allclose(model.predict(X * units), Small().fit(X, y).predict(X), rtol=1e-6)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("form", [sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.coo_array])
     @pytest.mark.parametrize("budget", [None, 1.0])
     def test_sparse_is_dense(self, data, form, budget):
@@ -237,17 +250,20 @@ class TestInvariance:
         for name in ("data", "indices", "indptr"):
             np.testing.assert_array_equal(getattr(X, name), getattr(kept, name))
 
+    @pytest.mark.slow
     def test_float32(self, data):
         X, y = data
         X, y = X.astype(np.float32), y.astype(np.float32)
         single, double = Small().fit(X, y), Small().fit(X.astype(float), y.astype(float))
         np.testing.assert_allclose(single.predict(X), double.predict(X.astype(float)), rtol=1e-5)
 
+    @pytest.mark.slow
     def test_layout_of_the_memory(self, data):
         X, y = data
         fortran, model = Small().fit(np.asfortranarray(X), y), Small().fit(X, y)
         np.testing.assert_allclose(fortran.predict(X), model.predict(X), rtol=1e-9)
 
+    @pytest.mark.slow
     def test_same_seed_same_fit_and_global_state_untouched(self, data):
         before = np.random.get_state()[1].copy()  # noqa: NPY002
         first, second = Small(n_init=2, max_iter=20).fit(*data), Small(n_init=2, max_iter=20).fit(*data)
@@ -260,6 +276,7 @@ class TestInvariance:
 class TestScikitLearn:
     """Frames, names, pipelines, searches, persistence, routing."""
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
     def test_frames(self, data, make):
         X, y = data
@@ -273,6 +290,7 @@ class TestScikitLearn:
         with pytest.raises(ValueError, match="feature names"):
             model.predict(swapped)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize(("container", "kind"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
     def test_set_output(self, data, container, kind):
         X, y = data
@@ -280,6 +298,7 @@ class TestScikitLearn:
         assert isinstance(states, kind)
         assert list(states.columns) == [f"implicitregressor{i}" for i in range(4)]
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("roundtrip", ["pickle", "joblib"])
     def test_persistence(self, data, tmp_path, roundtrip):
         X, y = data
@@ -300,6 +319,7 @@ class TestScikitLearn:
         with pytest.raises(TypeError):
             ImplicitRegressor(20)
 
+    @pytest.mark.slow
     def test_grid_search_in_a_pipeline(self, data):
         pipe = make_pipeline(StandardScaler(), Small(max_iter=50, tol=0.01))
         grid = {"implicitregressor__n_hidden": [1, 4], "implicitregressor__alpha": [0.1, 1e6]}
@@ -316,6 +336,7 @@ class TestScikitLearn:
         # Least squares on the same states explains no less than the rule's own, penalised readout.
         assert pipe.score(X, y) >= model.fit(X, y).score(X, y) - 1e-9
 
+    @pytest.mark.slow
     def test_routing_of_weights(self, data):
         X, y = data
         weights = np.r_[np.ones(30), np.zeros(30)]
@@ -363,12 +384,14 @@ class StopAfter:
 class TestCallbacks:
     """scikit-learn's callback protocol."""
 
+    @pytest.mark.slow
     def test_progress_bar(self, data, capsys):
         model = Small().set_callbacks(ProgressBar())
         model.fit(*data)
         assert model.rule_ == Small().fit(*data).rule_
         assert "ImplicitRegressor" in capsys.readouterr().out
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("flat", [True, False])
     def test_scoring_monitor(self, data, flat):
         X, y = data
@@ -415,6 +438,7 @@ class TestStarts:
         assert model.objective_history_[0] <= first * (1 + 1e-3)
         assert model.n_iter_ <= n_iter + 100 and np.unique(model.objective_stages_).size == 1
 
+    @pytest.mark.slow
     def test_warm_start_of_another_size_is_cold(self, data):
         X, y = data
         model = Small(warm_start=True).fit(X, y).set_params(n_hidden=3)
@@ -426,6 +450,7 @@ class TestStarts:
         model = Small(warm_start=True).fit(*data).set_params(kappa=0.1)
         assert np.abs(model.fit(*data).rule_.A).sum(axis=1).max() <= 0.1
 
+    @pytest.mark.slow
     def test_several_starts_keep_the_best(self, data):
         # The starts come one after the other from one generator.
         random_state = np.random.RandomState(0)
@@ -437,6 +462,7 @@ class TestStarts:
 class TestSolvers:
     """CVXPY and projected gradient lead to the same place; custom constraints go through CVXPY."""
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("seed", range(5))
     def test_same_course(self, data, seed):
         # Over many steps across the kinks of ReLU differences of rounding grow, and two courses can end in different
@@ -448,15 +474,18 @@ class TestSolvers:
             courses.append(model.fit(*data).objective_history_)
         np.testing.assert_allclose(courses[0], courses[1], rtol=1e-4)
 
+    @pytest.mark.slow
     def test_auto_is_projected(self, data):
         auto, projected = (Small(solver=solver).fit(*data) for solver in ("auto", "projected"))
         assert auto.rule_ == projected.rule_
 
+    @pytest.mark.slow
     def test_non_negative_inputs(self, data):
         model = Small(constraints=_non_negative, max_iter=30, tol=0.01, direct=False).fit(*data)
         assert model.rule_.B.min() >= -1e-6
         assert Small(direct=False).fit(*data).rule_.B.min() < -0.01
 
+    @pytest.mark.slow
     def test_constraints_speak_of_the_inputs_as_they_are(self, data):
         X, y = data
         units = np.array([1e-2, 1.0, 1e2, 1.0, 1.0])
@@ -575,6 +604,7 @@ class TestBadInput:
             with pytest.raises(ValueError, match="NaN"):
                 method(np.full((2, 5), np.nan))
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("fitted", [True, False])
     @pytest.mark.parametrize("reason", ["data", "parameter", "solver", "interrupt"])
     def test_failed_fit_leaves_no_trace(self, data, fitted, reason):
@@ -609,6 +639,7 @@ class TestHardButSane:
         model = Small(alpha=alpha).fit(X, np.full(60, value))
         np.testing.assert_allclose(model.predict(X), value, rtol=1e-9, atol=1e-9)
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("value", [0.0, 5.0, 1e8, 0.1])
     @pytest.mark.parametrize("budget", [None, 1.0])
     def test_constant_column_carries_nothing(self, data, value, budget):
@@ -626,6 +657,7 @@ class TestHardButSane:
         np.testing.assert_allclose(model.predict(X[:1]), y[:1], rtol=1e-9)
         assert np.isfinite(model.predict(X)).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("budget", [None, 1.0])
     def test_more_features_than_samples(self, budget):
         rng = np.random.default_rng(0)
@@ -635,6 +667,7 @@ class TestHardButSane:
         assert np.isfinite(model.predict(10 * X)).all()
         assert model.score(X, y) > 0.5
 
+    @pytest.mark.slow
     def test_collinear_columns(self, data):
         X, y = data
         twice = np.hstack([X, X, X[:, :1] + X[:, 1:2]])
@@ -643,6 +676,7 @@ class TestHardButSane:
             assert model.score(twice, y) >= 0.5
             assert np.isfinite(model.rule_.B).all()
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("scale", [1e8, 1e-8])
     @pytest.mark.parametrize("of", ["X", "y", "both"])
     def test_scale(self, data, scale, of):
@@ -651,6 +685,7 @@ class TestHardButSane:
         X, y = (X if of == "y" else X * scale), (y if of == "X" else y * scale)
         assert Small().fit(X, y).score(X, y) == pytest.approx(reference, abs=0.05)
 
+    @pytest.mark.slow
     def test_offset(self, data):
         X, y = data
         reference = Small().fit(X, y).score(X, y)

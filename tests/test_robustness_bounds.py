@@ -44,6 +44,7 @@ def outputs_in_set(rule, U, radius, n_changed, rng):
     return rule.predict(np.vstack(found)).reshape(len(found), U.shape[0], -1)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("kind, n_changed", [("full", None), ("reducible", 1), ("sparse", 2)])
 @pytest.mark.parametrize("phi", PHIS, ids=lambda phi: phi.name)
 def test_sound_and_ordered(phi, n_changed, kind):
@@ -58,6 +59,7 @@ def test_sound_and_ordered(phi, n_changed, kind):
         assert np.all(bounds[tight][0] >= bounds[loose][0]) and np.all(bounds[tight][1] <= bounds[loose][1])
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("rate", [0.3, 0.999])
 def test_negative_loops_far_outside_the_norm_ball(rate):
     for name in ("relu", "tanh", "softplus"):
@@ -122,6 +124,7 @@ def test_linear_program_is_exact_where_every_state_is_settled():
     assert np.allclose(rule.predict(U) - lower, 0.7 * np.abs(J).max(axis=1), rtol=1e-6)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("phi", ["relu", "leaky_relu", BlockActivation([("relu", 2), ("identity", 2)])], ids=str)
 @pytest.mark.parametrize("n_changed", [None, 1])
 def test_semidefinite_program(phi, n_changed):
@@ -150,6 +153,7 @@ def test_deep_network_with_norms_above_one():
         assert np.all(lower <= Y) and np.all(Y <= upper)
 
 
+@pytest.mark.slow
 def test_pipeline_estimator_and_rule_agree():
     X, y = make_classification(120, 6, random_state=0)
     network = make_pipeline(StandardScaler(), MLPClassifier((8,), alpha=1.0, max_iter=2000, random_state=0)).fit(X, y)
@@ -176,6 +180,7 @@ class Cutting:
         return self.rule_.predict(np.clip(U, 0.0, 1.0))
 
 
+@pytest.mark.slow
 def test_box_is_cut_where_the_model_cuts():
     model = Cutting(random_rule(ACTIVATIONS["relu"]))
     U = np.array([[0.5, -0.5, 3.0], [0.0, 1.0, 0.5]])

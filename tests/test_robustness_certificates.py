@@ -20,6 +20,7 @@ def random_rule(seed, q=3, activation="relu"):
     )
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("n_changed", [None, 1])
 @pytest.mark.parametrize("q", [1, 3])
 def test_no_certified_row_is_flipped_and_certificates_grow(q, n_changed):
@@ -57,6 +58,7 @@ def test_radius_without_a_path_is_infinite():
     assert np.array_equal(certified_radius(rule, [[0.0], [0.0]], [1, 0]), [np.inf, 0.0])
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("n_changed", [None, 2])
 def test_attack_stays_inside_and_repeats(n_changed):
     rule = random_rule(2)

@@ -304,6 +304,7 @@ class TestPrediction:
         assert np.isfinite(X).all()
         assert not rule.solve(U, max_iter=2).converged.any()
 
+    @pytest.mark.slow
     def test_rule_that_diverges_gives_the_warning_and_no_other(self):
         rule = ImplicitRule([[2.0]], [[1.0]], [[1.0]])
         with pytest.warns(ConvergenceWarning, match="2 of 3") as caught:

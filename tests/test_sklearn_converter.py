@@ -119,6 +119,7 @@ def unfitted(kind):
     return kind.__new__(kind)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.filterwarnings("ignore")
 @every("regressor")
 def test_every_regressor_is_converted_or_refused(kind):
@@ -129,6 +130,7 @@ def test_every_regressor_is_converted_or_refused(kind):
         from_sklearn(unfitted(kind))
 
 
+@pytest.mark.slow_cases
 @pytest.mark.filterwarnings("ignore")
 @every("classifier")
 def test_every_classifier_is_converted_or_refused(kind):
@@ -168,6 +170,7 @@ def shown(step):
     return re.sub(r" at 0x[0-9a-f]+", "", str(step))
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "model",
     [
@@ -242,6 +245,7 @@ def test_settings_of_steps(step):
         assert_same(model, np.vstack([U, 3 * U - 2 * U.mean(axis=0)]), rtol=1e-6)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "make",
     [
@@ -303,6 +307,7 @@ def test_searches():
 class TestOwnEstimators:
     """Estimators of this package, alone and in pipelines, as models and as steps."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("make", [ImplicitRegressor, lambda **options: ImplicitRegressorCV(alphas=2, **options)])
     def test_regressors(self, make):
         assert_same(make(**SMALL).fit(X, Y), X)
@@ -310,6 +315,7 @@ class TestOwnEstimators:
         assert_same(make_pipeline(StandardScaler(), make(**SMALL), Ridge()).fit(X, Y), X)
         assert_same(make_pipeline(StandardScaler(), make(**SMALL), PoissonRegressor()).fit(X, Y), X)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("make", [ImplicitClassifier, lambda **options: ImplicitClassifierCV(alphas=2, **options)])
     @pytest.mark.parametrize("classes", LABELS)
     def test_classifiers(self, make, classes):
@@ -318,6 +324,7 @@ class TestOwnEstimators:
         probability = from_sklearn(model, output="probability").predict(X)
         assert_allclose(probability, model.predict_proba(X)[:, -probability.shape[1] :], atol=1e-9)
 
+    @pytest.mark.slow
     def test_selector(self):
         selector = ImplicitFeatureSelector(
             estimator=ImplicitRegressor(**SMALL), n_features_to_select=2, column_budgets=3
@@ -325,6 +332,7 @@ class TestOwnEstimators:
         assert_same(selector.fit(X, Y), X)
         assert_same(make_pipeline(StandardScaler(), selector, Ridge()).fit(X, Y))
 
+    @pytest.mark.slow
     def test_whoever_else_has_a_rule_is_refused(self):
         class Estimator:
             rule_ = ImplicitRule([[0.5]], [[1.0]], [[1.0]])

@@ -102,6 +102,7 @@ def test_gradients_of_batches_add_up():
     np.testing.assert_allclose(total, whole.W, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow_cases
 @every_optimiser
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_objective_never_rises_within_a_stage(optimiser, activation):
@@ -115,6 +116,7 @@ def test_objective_never_rises_within_a_stage(optimiser, activation):
     assert result.objectives.size <= result.n_iter <= 30 and result.scores.size == 0
 
 
+@pytest.mark.slow_cases
 @every_optimiser
 @pytest.mark.parametrize("budget", [None, 1.5])
 @pytest.mark.parametrize("masked", [True, False])
@@ -139,6 +141,7 @@ def test_every_iterate_is_feasible(optimiser, budget, masked):
     assert seen == list(range(1, result.objectives.size + 1)) and len(seen) > 3
 
 
+@pytest.mark.slow
 @every_optimiser
 def test_end_is_a_stationary_point(optimiser):
     # A step of projected gradient on all samples leaves it where it is: Adam's metric must not move the fixed points.
@@ -155,6 +158,7 @@ def test_end_is_a_stationary_point(optimiser):
     np.testing.assert_allclose(gradient[:, 3:], 0.0, atol=2e-3)
 
 
+@pytest.mark.slow
 @every_optimiser
 @pytest.mark.parametrize("centre", [True, False])
 @pytest.mark.parametrize("budget", [None, 2.0])
@@ -180,6 +184,7 @@ def test_convex_case_reaches_the_minimum():
     assert result.evaluation.objective <= minimize(value, np.zeros(10)).fun * (1 + 1e-3)
 
 
+@pytest.mark.slow
 def test_steps_that_diverge_are_taken_back():
     objective = make_objective(0)
     result = run(objective, "sgd", learning_rate_init=1e4, schedule=[Stage(1e-2, None, 60, 1e-5)], n_iter_no_change=60)
@@ -188,6 +193,7 @@ def test_steps_that_diverge_are_taken_back():
     assert result.objectives.size > 0  # by then the rate is small enough
 
 
+@pytest.mark.slow
 def test_sparse_as_dense():
     rng = np.random.default_rng(0)
     U = rng.normal(size=(80, 5)) * (rng.random((80, 5)) < 0.5)
@@ -199,6 +205,7 @@ def test_sparse_as_dense():
     np.testing.assert_allclose(courses[0], courses[1], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_same_seed_same_course():
     courses = [run(make_objective(4), random_state=order).objectives for order in (0, 0, 1)]
     np.testing.assert_array_equal(courses[0], courses[1])
@@ -211,6 +218,7 @@ def test_callback_stops(stop_at):
     assert result.stopped and not result.converged and result.objectives.size == stop_at
 
 
+@pytest.mark.slow
 def test_a_stage_ends_when_there_is_no_more_progress():
     loose, tight = (
         run(make_objective(0), schedule=[Stage(1e-2, None, 2000, tol)], n_iter_no_change=3) for tol in (1e-2, 1e-4)
@@ -219,6 +227,7 @@ def test_a_stage_ends_when_there_is_no_more_progress():
     assert tight.evaluation.objective <= loose.evaluation.objective
 
 
+@pytest.mark.slow
 def test_rule_that_does_best_on_held_out_samples_is_kept():
     objective = make_objective(0, m=30, q=1)
     rng = np.random.default_rng(9)

@@ -47,6 +47,7 @@ def random_matrices(n_matrices, seed):
         yield A - np.diag(rng.uniform(0, 3, size=n) * rng.integers(0, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_certificates_never_accept_a_rule_without_a_unique_fixed_point(seed):
     seen = set()
@@ -71,6 +72,7 @@ def test_brute_force_finds_rules_without_and_with_two_fixed_points():
     assert not well_posedness(np.array([[2.0]])) and not is_well_posed_for_relu(np.array([[2.0]]))
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "leaky_relu", "gelu"])
 def test_error_shrinks_within_the_predicted_iterations(seed, activation):

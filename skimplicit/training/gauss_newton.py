@@ -134,11 +134,14 @@ class GaussNewton:
 def _eliminated(J, P, ridge):
     """Return the first P rows and columns of ``J J'``, the others, to which a ridge is added, eliminated."""
     gram = J @ J.T
-    rest = gram[P:, P:].copy()
-    # The intercepts of the classes pay no ridge and a common shift of them changes nothing: singular but for rounding,
-    # which in a sum of so many products and in a factorisation of this size reaches this much.
-    rounding = sum(J.shape) * np.finfo(float).eps * max(np.trace(rest), 1.0)
-    rest[np.diag_indices_from(rest)] += ridge + rounding
+    kept, rest = gram[:P, :P], gram[P:, P:].copy()
+    # What rounding reaches, relatively, in a sum of so many products and in a factorisation of this size.
+    rounding = sum(J.shape) * np.finfo(float).eps
+    # The intercepts of the classes pay no ridge and a common shift of them changes nothing: singular but for rounding.
+    rest[np.diag_indices_from(rest)] += ridge + rounding * max(np.trace(rest), 1.0)
     factor = cholesky(rest, lower=True, check_finite=False)
     half = solve_triangular(factor, gram[P:, :P], lower=True, check_finite=False)
-    return gram[:P, :P] - half.T @ half
+    result = kept - half.T @ half
+    # Without a ridge nearly all may cancel: what is left is to stay positive semidefinite.
+    result[np.diag_indices_from(result)] += rounding * kept.diagonal()
+    return result

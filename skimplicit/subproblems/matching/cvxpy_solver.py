@@ -15,6 +15,8 @@ SOLVERS = (
     (cp.OSQP, {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iter": 20_000}),
     (cp.CLARABEL, {}),
 )
+# Largest weight of a column in a budget of one; what is held only to the solver's accuracy is projected afterwards.
+_LARGEST_COLUMN_WEIGHT = 1e8
 # Most alternations between the custom constraints and the bounds: a solver's solution is next to both.
 _ALTERNATIONS = 5
 
@@ -79,8 +81,11 @@ class CvxpyProgram:
             self._l1.value = matching.l1
         if matching.column_budget is not None:
             budget = matching.column_budget
-            self._budget.value = budget.bound
-            self._weights.value = np.ones(self._weights.shape) if budget.weights is None else budget.weights
+            unit = budget.bound or 1.0
+            weights = np.ones(self._weights.shape) if budget.weights is None else budget.weights
+            self._budget.value = budget.bound / unit
+            # Columns in units so small that none of the budget could be seen in them: numbers that a solver can take.
+            self._weights.value = np.minimum(weights / unit, _LARGEST_COLUMN_WEIGHT)
 
     def held(self, matching, W):
         """Return a point near W of shape (n, N) that meets the custom constraints to rounding, the bounds exactly.

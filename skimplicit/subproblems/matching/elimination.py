@@ -29,6 +29,7 @@ class RowPrograms:
         self._inverse = _safe_inverse(h[:, None] * values + matching.ridge)
         self._R_B = R[:, n:] @ self._vectors
         self.kappa = matching.kappa
+        self._structure = matching.structure
         if self.kappa > 0:
             self._hessian, self._linear, self._metric = self._programs(matching)
 
@@ -80,6 +81,8 @@ class RowPrograms:
 
     def _solve(self, start, solve_bound_rows):
         A = _solve_each(self._hessian, self._linear) / self._metric
+        if self._structure is not None:
+            A[~self._structure] = 0.0  # the eigenvectors of a singular program mix in rounding
         bound = np.flatnonzero(np.abs(A).sum(axis=1) > self.kappa)
         if bound.size:
             weights = 1.0 / self._metric[bound]

@@ -24,6 +24,8 @@ _FORCING = 0.3
 _LEAST_DECREASE = np.finfo(float).eps
 # Damping of Newton's step, beside the typical curvature: where all probabilities are 0 or 1 it would have no bound.
 _DAMPING = 1e-8
+# Deviations of states beside their mean: those that products would drown in rounding, and those that are rounding.
+_NEGLIGIBLE, _ROUNDING = 1e-7, 1e-14
 # Share of the predicted decrease that a step has to bring, and the smallest step tried.
 _ARMIJO, _SHORTEST = 1e-4, 1e-10
 
@@ -110,8 +112,7 @@ class _Problem:
 
     def __init__(self, samples, states, moments, alpha, direct, direct_ridge):
         self.samples = samples
-        self.states = states
-        self.moments = moments
+        self.states, self.moments = _from_safe_origin(samples, states, moments)
         self.alpha = alpha
         self.direct = direct
         self.root = np.sqrt(direct_ridge)
@@ -195,3 +196,15 @@ class _Problem:
                 break
             direction = preconditioned.plus(direction, rho / previous)
         return gradient.plus(gradient, -1.0) if step is None else step
+
+
+def _from_safe_origin(samples, states, moments):
+    """Return states and their moments: from the mean on, where it dwarfs the deviations.
+
+    What cancels in a product would there be taken for a signal, of states that are the same in every row.
+    """
+    size, deviation = np.abs(moments.X_mean), np.sqrt(moments.XX.diagonal())
+    if not np.any(size * _NEGLIGIBLE > deviation):
+        return states, moments
+    states = np.where(deviation <= _ROUNDING * size, 0.0, states - moments.X_mean)
+    return states, samples.moments(states)
