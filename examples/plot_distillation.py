@@ -18,7 +18,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from skimplicit.distill import distill, prune
+from skimplicit.inspection import STYLE
 from skimplicit.networks import from_sklearn
+
+plt.style.use(STYLE)
 
 # %%
 # The teacher, 64-30-20-10. What it is distilled on are the inputs that trained it.

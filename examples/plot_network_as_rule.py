@@ -18,8 +18,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from skimplicit import ImplicitRule
+from skimplicit.inspection import STYLE
 from skimplicit.linalg import block_triangular_order
 from skimplicit.networks import from_sklearn
+
+plt.style.use(STYLE)
 
 # %%
 # The network, trained by scikit-learn, and its rule: the same outputs, to rounding.

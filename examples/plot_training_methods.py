@@ -23,6 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitRegressor
+from skimplicit.inspection import STYLE
+
+plt.style.use(STYLE)
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # most fits here are stopped early on purpose
 
@@ -31,7 +34,7 @@ SETS = {
     "diabetes (331 rows to train on)": (*load_diabetes(return_X_y=True), 0.1, 100.0),
     "Friedman 1 (750 rows to train on)": (*make_friedman1(1000, noise=1.0, random_state=0), 0.01, 10.0),
 }
-METHODS = {"bcd": "tab:blue", "gradient": "tab:orange", "lifted": "tab:green"}
+METHODS = {"bcd": "C0", "gradient": "C1", "lifted": "C2"}
 ITERATIONS = (10, 20, 40, 80, 160)
 
 

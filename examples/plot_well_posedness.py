@@ -14,7 +14,10 @@ from matplotlib.colors import ListedColormap
 
 from skimplicit.activations import get_activation
 from skimplicit.equilibrium import solve_equilibrium
+from skimplicit.inspection import STYLE
 from skimplicit.wellposedness import Condition, well_posedness
+
+plt.style.use(STYLE)
 
 # %%
 # A plane of matrices ``A = [[s, 0.6], [t, s]]``: s is the self-loop of both states, t closes the loop between them.
@@ -66,7 +69,7 @@ def errors(A, method, n_iterations=60):
     return [np.abs(run.states - exact).max() for run in runs]
 
 
-colors = ["#3b4cc0", "#6f92f3", "#9fc5e8", "#8fce9b", "#f6c667", "#d9d9d9"]
+colors = [*plt.get_cmap("viridis")(np.linspace(0.15, 1, 5)), (0.85, 0.85, 0.85, 1)]
 fig, (plane, *panels) = plt.subplots(1, 4, figsize=(13, 3.9), width_ratios=[1.7, 1, 1, 1], layout="constrained")
 plane.pcolormesh(S, T, regions, cmap=ListedColormap(colors), vmin=-0.5, vmax=5.5, rasterized=True)
 shown = [k for k in range(len(labels)) if np.any(regions == k)]
