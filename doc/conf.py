@@ -47,6 +47,7 @@ myst_heading_anchors = 3
 numpydoc_show_class_members = False  # _templates/autosummary/class.rst lists them
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc has the types
+toc_object_entries_show_parents = "hide"  # the names of methods fit beside the page
 
 plot_rcparams = STYLE
 plot_formats = [("png", 110)]

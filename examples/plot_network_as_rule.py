@@ -79,6 +79,7 @@ def draw(ax, rule, title, layers=()):
     for name, place in corners.items():
         ax.text(*place, f"${name}$", ha="center", va="center", fontsize=13)
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
     ax.set_title(title, pad=22)
 
 

@@ -73,5 +73,5 @@ for (title, (X, y, alpha, network_alpha)), (top, bottom) in zip(SETS.items(), ax
     bottom.margins(y=0.3)
 axes[0, 0].set_ylabel("true objective")
 axes[1, 0].set_ylabel("held-out $R^2$")
-axes[1, 1].legend(loc="lower right")
+axes[1, 1].legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()

@@ -75,7 +75,9 @@ plane.pcolormesh(S, T, regions, cmap=ListedColormap(colors), vmin=-0.5, vmax=5.5
 shown = [k for k in range(len(labels)) if np.any(regions == k)]
 handles = [plt.Rectangle((0, 0), 1, 1, fc=colors[k]) for k in shown]
 handles.append(plt.Rectangle((0, 0), 1, 1, fc="white", ec="0.7"))
-plane.legend(handles, [labels[k] for k in shown] + ["ill posed"], fontsize=7.5, loc="lower left")
+fig.legend(
+    handles, [labels[k] for k in shown] + ["ill posed"], fontsize=8, loc="outside lower left", ncols=len(handles)
+)
 plane.set(xlabel="self-loop $s$", ylabel="weight $t$", title=r"$A = [[s,\ 0.6],\ [t,\ s]]$")
 for number, (panel, (advised, A)) in enumerate(zip(panels, cases, strict=True), start=1):
     plane.plot(A[0, 0], A[1, 0], "ko", ms=4)

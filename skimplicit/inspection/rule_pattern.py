@@ -142,6 +142,7 @@ class RulePatternDisplay(Display):
         self.ax_.set_xticks(*_ticks(across))
         self.ax_.set_yticks(*_ticks(down), rotation=90, va="center")
         self.ax_.tick_params(length=0)
+        self.ax_.spines[:].set_visible(True)  # a matrix is closed on all sides, in any style
         self.ax_.tick_params(axis="x", pad=18)
 
 
