@@ -15,6 +15,7 @@ import warnings
 from time import process_time
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 from sklearn.datasets import load_diabetes, make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -70,6 +71,8 @@ for (title, (X, y, alpha, network_alpha)), (top, bottom) in zip(SETS.items(), ax
     print(f"{title}, MLPRegressor: R2 {score:.3f} after {took:.1f} s")
     top.set(title=title, xscale="log")
     bottom.set_xlabel("seconds of a fit")
+    bottom.xaxis.set_major_formatter("{x:g}")
+    bottom.xaxis.set_minor_formatter(NullFormatter())
     bottom.margins(y=0.3)
 axes[0, 0].set_ylabel("true objective")
 axes[1, 0].set_ylabel("held-out $R^2$")
