@@ -13,6 +13,9 @@ from sklearn.datasets import make_moons
 from sklearn.metrics import brier_score_loss
 
 from skimplicit import ImplicitClassifier
+from skimplicit.inspection import STYLE
+
+plt.style.use(STYLE)
 
 X_train, y_train = make_moons(150, noise=0.4, random_state=0)
 X_test, y_test = make_moons(4000, noise=0.4, random_state=1)

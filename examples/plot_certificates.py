@@ -15,8 +15,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier
-from skimplicit.inspection import RobustnessDisplay
+from skimplicit.inspection import STYLE, RobustnessDisplay
 from skimplicit.networks import from_sklearn
+
+plt.style.use(STYLE)
 
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=60, random_state=0, stratify=y)

@@ -12,7 +12,6 @@ classes apart better than those of the pixels.
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.datasets import load_digits, make_moons
 from sklearn.decomposition import PCA
 from sklearn.inspection import DecisionBoundaryDisplay
@@ -22,6 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier
+from skimplicit.inspection import STYLE
+
+plt.style.use(STYLE)
 
 # %%
 # Two moons, two hidden features, no direct term: only the bound on the feedback differs.
@@ -71,12 +73,10 @@ for ax, (name, (train, test)) in zip(axes, views.items(), strict=True):
     pca = PCA(2).fit(train)
     plane = pca.transform(test)
     near = KNeighborsClassifier(15).fit(pca.transform(train), y_train)
-    points = ax.scatter(*plane.T, c=y_test, cmap="tab10", s=12, vmin=-0.5, vmax=9.5)
     for digit in range(10):
-        ax.text(*np.median(plane[y_test == digit], axis=0), str(digit), fontsize=14, weight="bold", ha="center")
+        ax.scatter(*plane[y_test == digit].T, s=35, marker=f"${digit}$", color=f"C{digit % 7}", linewidth=0.3)
     accuracy = near.score(plane, y_test)
     ax.set_title(f"two components of the {name}\naccuracy of 15 neighbours in the plane: {accuracy:.2f}")
     ax.set(xticks=[], yticks=[])
-figure.colorbar(points, ax=axes, ticks=range(10), label="digit")
 figure.suptitle(f"Digits: test accuracy of the rule {model.score(X_test, y_test):.3f}")
 plt.show()

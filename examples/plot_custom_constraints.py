@@ -13,6 +13,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from skimplicit import ImplicitRegressor
+from skimplicit.inspection import STYLE
+
+plt.style.use(STYLE)
 
 CHANNELS = np.arange(40)
 BANDS = np.array([np.exp(-0.5 * ((CHANNELS - centre) / 2.5) ** 2) for centre in (11, 27)])

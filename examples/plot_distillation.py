@@ -18,7 +18,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from skimplicit.distill import distill, prune
+from skimplicit.inspection import STYLE
 from skimplicit.networks import from_sklearn
+
+plt.style.use(STYLE)
 
 # %%
 # The teacher, 64-30-20-10. What it is distilled on are the inputs that trained it.
@@ -78,7 +81,7 @@ ax.axhline(teacher.score(U_test, y_test), color="black", lw=0.8, ls="--", label=
 ax.set(
     xlabel="share of the entries of [A B] that are not zero", ylabel="test accuracy", ylim=(0.75, 0.98), xlim=(0, 0.45)
 )
-ax.legend(loc="lower right")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 ax.grid(alpha=0.3)
 
 
@@ -92,6 +95,7 @@ def draw(ax, rule, title):
     ax.set_xticks([9.5, 34.5, 81.5], ["layer 2", "layer 1", "inputs"])
     ax.set_yticks([9.5, 34.5], ["layer 2", "layer 1"], rotation=90, va="center")
     ax.tick_params(length=0)
+    ax.spines[:].set_visible(True)
     ax.set_title(title, fontsize=11)
 
 

@@ -20,7 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
-from skimplicit.inspection import ColumnPathDisplay
+from skimplicit.inspection import STYLE, ColumnPathDisplay
+
+plt.style.use(STYLE)
 
 X, y = make_friedman1(1000, n_features=50, noise=1.0, random_state=0)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)

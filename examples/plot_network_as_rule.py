@@ -18,8 +18,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from skimplicit import ImplicitRule
+from skimplicit.inspection import STYLE
 from skimplicit.linalg import block_triangular_order
 from skimplicit.networks import from_sklearn
+
+plt.style.use(STYLE)
 
 # %%
 # The network, trained by scikit-learn, and its rule: the same outputs, to rounding.
@@ -76,6 +79,7 @@ def draw(ax, rule, title, layers=()):
     for name, place in corners.items():
         ax.text(*place, f"${name}$", ha="center", va="center", fontsize=13)
     ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(True)
     ax.set_title(title, pad=22)
 
 

@@ -12,7 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule
-from skimplicit.inspection import ColumnNormsDisplay, ColumnPathDisplay
+from skimplicit.inspection import STYLE, ColumnNormsDisplay, ColumnPathDisplay
+
+plt.style.use(STYLE)
 
 # %%
 # The teacher: ``A`` has infinity norm 0.5, and only 10 columns of ``B`` are not zero.

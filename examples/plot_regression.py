@@ -23,6 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitRegressor
+from skimplicit.inspection import STYLE
+
+plt.style.use(STYLE)
 
 data = {
     "442 patients": load_diabetes(return_X_y=True),
@@ -85,7 +88,7 @@ middle.legend(frameon=False, loc="center left")
 inside = (band[:, 0] <= y_test) & (y_test <= band[:, 1])
 order = np.argsort(predictions)
 right.fill_between(np.arange(order.size), *band[order].T, color="C0", alpha=0.25, lw=0, label="90 % interval")
-for mask, colour, label in ((inside, "0.3", "inside"), (~inside, "C3", "outside")):
+for mask, colour, label in ((inside, "0.3", "inside"), (~inside, "C1", "outside")):
     right.plot(np.flatnonzero(mask[order]), y_test[order][mask[order]], ".", ms=4, color=colour, label=label)
 right.set(xlabel="new rows, by their prediction", ylabel="target", title=f"{inside.mean():.0%} of them inside")
 right.legend(frameon=False, loc="upper left")

@@ -15,6 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
+from skimplicit.inspection import STYLE
+
+plt.style.use(STYLE)
 
 data = load_diabetes()
 rng = np.random.default_rng(0)

@@ -15,6 +15,7 @@ import warnings
 from time import process_time
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 from sklearn.datasets import load_diabetes, make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -23,6 +24,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitRegressor
+from skimplicit.inspection import STYLE
+
+plt.style.use(STYLE)
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # most fits here are stopped early on purpose
 
@@ -31,7 +35,7 @@ SETS = {
     "diabetes (331 rows to train on)": (*load_diabetes(return_X_y=True), 0.1, 100.0),
     "Friedman 1 (750 rows to train on)": (*make_friedman1(1000, noise=1.0, random_state=0), 0.01, 10.0),
 }
-METHODS = {"bcd": "tab:blue", "gradient": "tab:orange", "lifted": "tab:green"}
+METHODS = {"bcd": "C0", "gradient": "C1", "lifted": "C2"}
 ITERATIONS = (10, 20, 40, 80, 160)
 
 
@@ -67,8 +71,10 @@ for (title, (X, y, alpha, network_alpha)), (top, bottom) in zip(SETS.items(), ax
     print(f"{title}, MLPRegressor: R2 {score:.3f} after {took:.1f} s")
     top.set(title=title, xscale="log")
     bottom.set_xlabel("seconds of a fit")
+    bottom.xaxis.set_major_formatter("{x:g}")
+    bottom.xaxis.set_minor_formatter(NullFormatter())
     bottom.margins(y=0.3)
 axes[0, 0].set_ylabel("true objective")
 axes[1, 0].set_ylabel("held-out $R^2$")
-axes[1, 1].legend(loc="lower right")
+axes[1, 1].legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()

@@ -14,7 +14,10 @@ from matplotlib.colors import ListedColormap
 
 from skimplicit.activations import get_activation
 from skimplicit.equilibrium import solve_equilibrium
+from skimplicit.inspection import STYLE
 from skimplicit.wellposedness import Condition, well_posedness
+
+plt.style.use(STYLE)
 
 # %%
 # A plane of matrices ``A = [[s, 0.6], [t, s]]``: s is the self-loop of both states, t closes the loop between them.
@@ -66,13 +69,15 @@ def errors(A, method, n_iterations=60):
     return [np.abs(run.states - exact).max() for run in runs]
 
 
-colors = ["#3b4cc0", "#6f92f3", "#9fc5e8", "#8fce9b", "#f6c667", "#d9d9d9"]
+colors = [*plt.get_cmap("viridis")(np.linspace(0.15, 1, 5)), (0.85, 0.85, 0.85, 1)]
 fig, (plane, *panels) = plt.subplots(1, 4, figsize=(13, 3.9), width_ratios=[1.7, 1, 1, 1], layout="constrained")
 plane.pcolormesh(S, T, regions, cmap=ListedColormap(colors), vmin=-0.5, vmax=5.5, rasterized=True)
 shown = [k for k in range(len(labels)) if np.any(regions == k)]
 handles = [plt.Rectangle((0, 0), 1, 1, fc=colors[k]) for k in shown]
 handles.append(plt.Rectangle((0, 0), 1, 1, fc="white", ec="0.7"))
-plane.legend(handles, [labels[k] for k in shown] + ["ill posed"], fontsize=7.5, loc="lower left")
+fig.legend(
+    handles, [labels[k] for k in shown] + ["ill posed"], fontsize=8, loc="outside lower left", ncols=len(handles)
+)
 plane.set(xlabel="self-loop $s$", ylabel="weight $t$", title=r"$A = [[s,\ 0.6],\ [t,\ s]]$")
 for number, (panel, (advised, A)) in enumerate(zip(panels, cases, strict=True), start=1):
     plane.plot(A[0, 0], A[1, 0], "ko", ms=4)

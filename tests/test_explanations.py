@@ -189,6 +189,20 @@ def test_bad_input_is_named():
         explain(grouped, np.ones((2, 2)))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("kind", [ImplicitRegressor, ImplicitClassifier])
+def test_frames_are_taken_with_their_names(kind, library):
+    frames = pytest.importorskip(library)
+    rng = np.random.default_rng(13)
+    X = rng.normal(size=(40, 3))
+    frame = frames.DataFrame(dict(zip("abc", X.T, strict=True)))
+    y = (X[:, 0] > 0).astype(int)
+    model = kind(n_hidden=2, alpha=0.1, tol=1e-1, random_state=0).fit(frame, y)
+    found = explain(model, frame)  # a warning about names is an error
+    of_rule = explain(model.rule_, X, reference=X.mean(axis=0))
+    assert_allclose(found.contributions, of_rule.contributions[..., 0], rtol=1e-9, atol=1e-12)
+
+
 class TestDisplay:
     @pytest.fixture(autouse=True)
     def closed(self):

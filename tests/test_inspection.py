@@ -1,5 +1,6 @@
 """Displays: what they show is what the estimator holds, and they are made in scikit-learn's manner."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -186,19 +187,46 @@ def test_norms_reject(regressor):
 def test_pattern_is_the_block_matrix(regressor, selector):
     rule = regressor.rule_
     display = RulePatternDisplay.from_estimator(regressor, percentile=100)
-    image = display.image_.get_array()
-    np.testing.assert_array_equal(image, np.block([[rule.A, rule.B], [rule.C, rule.D]]))
-    assert display.image_.get_clim() == (-np.abs(image).max(), np.abs(image).max())
-    assert [text.get_text() for text in display.ax_.texts] == list("ABCD")
+    assert display.limits_ == {name: np.abs(getattr(rule, name)).max() for name in "ABCD"}
+    np.testing.assert_array_equal(display.image_.get_array(), scaled_blocks(rule, display.limits_))
+    assert display.image_.get_clim() == (-1, 1)
+    assert letters_of(display) == "ABCD"
     assert display.figure_ is display.ax_.figure
     assert RulePatternDisplay.from_estimator(rule).rule is rule
     assert RulePatternDisplay.from_estimator(selector).rule is selector.estimator_.rule_
 
 
-def test_pattern_is_clipped_symmetrically_about_zero():
-    rule = ImplicitRule(A=np.zeros((2, 2)), B=np.tile([1.0, -1.0], (2, 50)), C=[[1000.0, 1.0]])
-    low, high = RulePatternDisplay.from_estimator(rule).image_.get_clim()
-    assert low == -high and high < 20
+def scaled_blocks(rule, limits):
+    A, B, C, D = (to_dense(getattr(rule, name)) / limits.get(name, 1.0) for name in "ABCD")
+    return np.block([[A, B], [C, D]])
+
+
+def letters_of(display):
+    """The letters of the blocks, after checking that each has its limit beside it."""
+    letters = ""
+    for text in display.ax_.texts:
+        letter, limit = re.fullmatch(r"\$\\mathbf\{(.)\}\$, limit (.*)", text.get_text()).groups()
+        assert float(limit) == pytest.approx(display.limits_[letter], rel=0.005)
+        letters += letter
+    return letters
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1.0, 1e9])
+def test_blocks_are_seen_in_every_unit_of_inputs_and_targets(factor):
+    one, other = random_rule(4, 3, 2, np.asarray), random_rule(4, 3, 2, np.asarray)
+    other = ImplicitRule(one.A, one.B * factor, one.C / factor, one.D, activation="relu")
+    images = [RulePatternDisplay.from_estimator(rule).image_.get_array() for rule in (one, other)]
+    np.testing.assert_allclose(images[1], images[0], rtol=1e-12)
+    assert all(
+        np.abs(images[1][rows, columns]).max() >= 1 for rows in (slice(4), slice(4, 6)) for columns in (slice(4),)
+    )
+
+
+def test_a_few_large_weights_do_not_hide_the_others_of_their_block():
+    rule = ImplicitRule(
+        A=np.zeros((2, 2)), B=np.hstack([np.tile([1.0, -1.0], (2, 50)), [[1000.0], [1.0]]]), C=[[1.0, 1.0]]
+    )
+    assert RulePatternDisplay.from_estimator(rule).limits_["B"] < 20
 
 
 def test_pattern_of_zeros_into_given_axes():
@@ -233,10 +261,10 @@ def random_rule(n, p, q, form, activation="relu"):
 def test_every_rule_has_pictures(form, n, p, q, letters):
     rule = random_rule(n, p, q, form)
     display = RulePatternDisplay.from_estimator(rule, percentile=100)
-    expected = np.block([[to_dense(rule.A), to_dense(rule.B)], [to_dense(rule.C), to_dense(rule.D)]])
+    expected = scaled_blocks(rule, display.limits_)
     if expected.size:
-        np.testing.assert_array_equal(display.image_.get_array(), expected)
-    assert "".join(text.get_text() for text in display.ax_.texts) == letters
+        np.testing.assert_allclose(display.image_.get_array(), expected, rtol=1e-14)
+    assert letters_of(display) == letters
     labels = [label.get_text() for label in display.ax_.get_xticklabels()]
     assert labels == [f"state $x$ ({n})"] * (n > 0) + [f"input $u$ ({p})"] * (p > 0)
     display.figure_.canvas.draw()
@@ -266,7 +294,8 @@ def test_large_sparse_rule_shows_the_largest_weight_of_a_cell():
     display = RulePatternDisplay.from_estimator(rule, percentile=100)
     image = display.image_.get_array()
     assert max(image.shape) <= 2000 and np.count_nonzero(image) == 2
-    assert image[0, 0] == -7.0 and image[(n - 1) // 26, 0] == 2.0
+    assert display.limits_["A"] == 7
+    assert image[0, 0] == -1 and image[(n - 1) // 26, 0] == 2 / 7
     assert display.ax_.get_xticks()[0] == (n - 1) / 2
 
 

@@ -1,5 +1,6 @@
 """The package as it is installed and imported: what `import skimplicit` is enough for, and what it prints of itself."""
 
+import re
 import subprocess
 import sys
 from email.message import Message
@@ -100,3 +101,11 @@ def test_no_link_without_an_address(estimator, metadata):
 
 def test_is_typed():
     assert (Path(skimplicit.__file__).parent / "py.typed").is_file()
+
+
+def test_files_that_the_readme_shows_are_there():
+    root = Path(__file__).parent.parent
+    links = re.findall(r"\]\(([^)#:]+)\)", (root / "README.md").read_text(encoding="utf-8"))
+    pictures = [link for link in links if link.endswith(".png")]
+    assert pictures and all((root / link).is_file() for link in links)
+    assert all((root / link).stat().st_size < 150_000 for link in pictures)

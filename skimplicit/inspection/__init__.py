@@ -1,5 +1,6 @@
 """Explanations of predictions, and pictures of paths, column norms and rules, which import matplotlib when drawn."""
 
+from skimplicit.inspection._figure import STYLE
 from skimplicit.inspection.column_norms import ColumnNormsDisplay
 from skimplicit.inspection.column_path import ColumnPathDisplay
 from skimplicit.inspection.contributions import ContributionsDisplay
@@ -14,5 +15,6 @@ __all__ = [
     "Explanation",
     "RobustnessDisplay",
     "RulePatternDisplay",
+    "STYLE",
     "explain",
 ]

@@ -1,4 +1,4 @@
-"""What the displays share: the axes they draw in, the rule they show and the names of its inputs."""
+"""What the displays share: their colours, the axes they draw in, the rule they show and the names of its inputs."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -6,9 +6,24 @@ from sklearn.utils.validation import check_is_fitted
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.rule import ImplicitRule
 
-__all__ = ["GREY", "Display", "checked_names", "rule_of", "seen_names"]
+__all__ = ["COLOURS", "DIVERGING", "GREY", "STYLE", "Display", "checked_names", "rule_of", "seen_names"]
 
+# Okabe and Ito's colours, which are told apart with any kind of colour vision; without yellow, faint on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# Blue to red through white: signs are told apart, and zero is not there.
+DIVERGING = "RdBu_r"
 GREY = "0.75"
+# What the examples are drawn in, as `plt.style.use(STYLE)`: the displays bring it with them.
+STYLE = {
+    "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": "medium",
+    "figure.dpi": 100,
+    "image.cmap": "viridis",
+    "legend.frameon": False,
+    "savefig.dpi": 110,
+}
 
 
 class Display:
@@ -18,6 +33,12 @@ class Display:
         """Keep the axes to draw in: ``n_panels``, or one when the caller gives one; ``layout`` is for a new figure."""
         self.axes_ = _new_axes(n_panels, **layout) if ax is None else _given_axes(ax, n_panels)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+
+    @staticmethod
+    def _legend(ax, *, beside, **options):
+        """Draw the legend beside the axes of a figure of ours; in those of a caller, where it covers least."""
+        place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False} if beside else {"loc": "best"}
+        ax.legend(fontsize="small", **place, **options)
 
 
 def _new_axes(n_panels, *, size, widths=(1, 1), sharey=False):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.inspection._figure import Display, checked_names, rule_of, seen_names
+from skimplicit.inspection._figure import COLOURS, Display, checked_names, rule_of, seen_names
 from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
 
@@ -98,19 +98,22 @@ class ColumnNormsDisplay(Display):
         if norms.size == 0:
             raise ValueError("column_norms is empty: a rule without inputs has no column norms to draw.")
         names = None if self.feature_names is None else checked_names(self.feature_names, norms.size)
-        drawn = [(norms, "learned", "C0o")]
+        drawn = [(norms, "learned", COLOURS[0], "o")]
         if self.true_norms is not None:
             true_norms = np.asarray(self.true_norms, dtype=float)
             if true_norms.shape != norms.shape:
                 raise ValueError(f"true_norms must have shape {norms.shape}, got {true_norms.shape}.")
-            drawn = [(_share_of_largest(norms), "learned", "C0o"), (_share_of_largest(true_norms), "true", "C1D")]
+            drawn = [
+                (_share_of_largest(norms), "learned", COLOURS[0], "o"),
+                (_share_of_largest(true_norms), "true", COLOURS[1], "D"),
+            ]
         self._open(ax, len(drawn), size=(4.8, 3.2), widths=(1, 1), sharey=True)
         self.stems_ = []
-        for axes, (values, label, style) in zip(np.resize(self.axes_, len(drawn)), drawn, strict=True):
-            stems = axes.stem(values, linefmt=f"{style[:2]}-", markerfmt=style, basefmt=" ", label=label)
+        for axes, (values, label, colour, marker) in zip(np.resize(self.axes_, len(drawn)), drawn, strict=True):
+            stems = axes.stem(values, linefmt="-", markerfmt=marker, basefmt=" ", label=label)
             # Inputs that are out show as dots on the axis.
-            stems.markerline.set(markersize=4, clip_on=False)
-            stems.stemlines.set_linewidth(1.4)
+            stems.markerline.set(markersize=4, clip_on=False, color=colour)
+            stems.stemlines.set(linewidth=1.4, color=colour)
             axes.set_xlim(-0.6, norms.size - 0.4)
             axes.set_ylim(bottom=0)
             self._label_inputs(axes, names, norms.size)
@@ -118,7 +121,7 @@ class ColumnNormsDisplay(Display):
         norm = r"$\max_i |B_{ij}|$"
         self.ax_.set_ylabel(f"column norm {norm}" + (" / largest" if len(drawn) == 2 else ""))
         if self.axes_.size == 2:
-            for axes, (_, label, _) in zip(self.axes_, drawn, strict=True):
+            for axes, (_, label, *_) in zip(self.axes_, drawn, strict=True):
                 axes.set_title(label)
         elif len(drawn) == 2:
             self.stems_[1].markerline.set(markersize=7, markerfacecolor="none", zorder=1.5)

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.inspection._figure import GREY, Display, checked_names, seen_names
+from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, seen_names
 from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath
 
 __all__ = ["ColumnPathDisplay"]
@@ -144,8 +144,8 @@ class ColumnPathDisplay(Display):
         for j in np.flatnonzero(~support):
             (self.lines_[j],) = ax.plot(self.column_budgets, shown[:, j], color=GREY, linewidth=0.9, zorder=1)
         # The legend has the order of the lines.
-        for j in coloured[np.argsort(-np.nansum(shown[:, coloured], axis=0), kind="stable")]:
-            style = {"label": names[j]} if few else {"color": "C0", "alpha": 0.7}
+        for place, j in enumerate(coloured[np.argsort(-np.nansum(shown[:, coloured], axis=0), kind="stable")]):
+            style = _line(place) | {"label": names[j]} if few else {"color": COLOURS[0], "alpha": 0.7}
             (self.lines_[j],) = ax.plot(self.column_budgets, shown[:, j], linewidth=1.6, zorder=2, **style)
         handles = [] if not few else [line for line in ax.get_lines() if line.get_label()[0] != "_"]
         if few and coloured.size < norms.shape[1]:
@@ -156,8 +156,7 @@ class ColumnPathDisplay(Display):
                 ax.axvline(self.best_budget, color="0.2", linestyle="--", linewidth=1, label="clearest budget")
             )
         if handles:
-            place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if legend_outside else {"loc": "lower left"}
-            ax.legend(handles=handles, fontsize="small", frameon=not legend_outside, **place)
+            self._legend(ax, beside=legend_outside, handles=handles)
         ax.set(
             xscale="log",
             yscale="log",
@@ -172,12 +171,19 @@ class ColumnPathDisplay(Display):
         sizes, mean = np.asarray(self.cv_results["n_features"]), np.asarray(self.cv_results["mean_test_score"])
         n_folds = sum(name.startswith("split") for name in self.cv_results)
         error = self.cv_results["std_test_score"] / np.sqrt(max(n_folds - 1, 1))
-        ax.errorbar(sizes, mean, error, color="C0", marker="o", markersize=4, capsize=2, label="mean, standard error")
+        style = {"color": COLOURS[0], "marker": "o", "markersize": 4, "capsize": 2}
+        ax.errorbar(sizes, mean, error, label="mean, standard error", **style)
         best = np.argmax(mean)
         ax.axhline(mean[best] - error[best], color=GREY, linewidth=1, label="best less one standard error", zorder=1)
         ax.axvline(chosen, color="0.2", linestyle="--", linewidth=1, label=f"{chosen} selected")
-        ax.legend(fontsize="small", loc="lower right")
+        ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False)
         ax.set(xscale="log", xlabel="number of inputs", ylabel="held-out score of the refitted rule")
         ax.set_xticks([t for e in range(9) for t in (10**e, 2 * 10**e, 5 * 10**e) if t <= sizes.max()])
         ax.xaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
+
+
+def _line(place):
+    """Return a style for each of ``_MOST_COLOURS`` lines: the colours, then the same dashed."""
+    round_, colour = divmod(place, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": ("-", "--")[round_]}

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skimplicit.inspection._figure import GREY, Display, checked_names, seen_names
+from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, seen_names
 from skimplicit.inspection.explanations import explain
 
 __all__ = ["ContributionsDisplay"]
@@ -118,11 +118,18 @@ class ContributionsDisplay(Display):
         self._open(ax, size=(4.8, 0.8 + 0.3 * max(self.order_.size, 4)))
         if values.shape[0] == 1:
             bars = values[0, self.order_]
-            self.ax_.barh(range(bars.size), bars, color=np.where(bars < 0, "C3", "C0"))
+            self.ax_.barh(range(bars.size), bars, color=np.where(bars < 0, COLOURS[0], COLOURS[1]))
         else:
             for place, j in enumerate(self.order_):
-                colours = {"color": "C0"} if inputs is None else {"c": _ranked(inputs[:, j]), "cmap": "coolwarm"}
-                self.ax_.scatter(values[:, j], place + _swarm(values[:, j]), s=8, linewidths=0, **colours)
+                colours = (
+                    {"color": COLOURS[0]}
+                    if inputs is None
+                    else {"c": _ranked(inputs[:, j]), "cmap": "cividis", "vmin": 0, "vmax": 1}
+                )
+                points = self.ax_.scatter(values[:, j], place + _swarm(values[:, j]), s=8, linewidths=0, **colours)
+            if inputs is not None:
+                bar = self.figure_.colorbar(points, ax=self.ax_, ticks=[0, 1], label="value of the input", aspect=30)
+                bar.ax.set_yticklabels(["least", "largest"])
         self.ax_.axvline(0.0, color=GREY, zorder=0)
         self.ax_.set_yticks(range(self.order_.size), [names[j] for j in self.order_])
         self.ax_.set_ylim(self.order_.size - 0.5, -0.5)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array, validate_data
 
 from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
@@ -98,14 +99,14 @@ def explain(model, X, *, reference=None):
         )
     if not isinstance(model, ImplicitRule):
         validate_data(model, X, reset=False, skip_check_array=True)
-    X = to_dense(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
+    given, X = X, to_dense(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
     if X.shape[1] != rule.n_inputs:
         raise ValueError(f"X has {X.shape[1]} columns, but the rule has {rule.n_inputs} inputs.")
     reference = _checked_reference(model, reference, rule.n_inputs)
     U, base = opened.cut(X), opened.cut(reference[None])
     contributions = _contributions(rule, base, U)
     predictions, value = _outputs(rule, U), _outputs(rule, base)[0]
-    if not isinstance(model, ImplicitRule) and _is_flat(model, X[:1]):
+    if not isinstance(model, ImplicitRule) and _is_flat(model, _safe_indexing(given, [0])):
         contributions, predictions, value = contributions[..., 0], predictions[:, 0], float(value[0])
     return Explanation(contributions, value, predictions, reference, X)
 
@@ -121,7 +122,7 @@ def _checked_reference(model, reference, n_inputs):
 
 
 def _is_flat(model, X):
-    """Tell whether an estimator predicts one number for a row."""
+    """Tell whether an estimator predicts one number for a row; X as it was given, with its names."""
     predict = model.decision_function if hasattr(model, "decision_function") else model.predict
     return np.ndim(predict(X)) == 1
 

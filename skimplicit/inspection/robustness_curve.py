@@ -119,5 +119,5 @@ class RobustnessDisplay(Display):
         self.ax_.fill_between(self.radii, self.certified, self.attacked, color=upper.get_color(), alpha=0.15, lw=0)
         self.lines_ = [upper, lower]
         self.ax_.set(xlabel="radius", ylabel="share of rows that keep their label", ylim=(0, 1.02))
-        self.ax_.legend()
+        self._legend(self.ax_, beside=ax is None)
         return self

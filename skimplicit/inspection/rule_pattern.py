@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.inspection._figure import Display, rule_of
+from skimplicit.inspection._figure import DIVERGING, Display, rule_of
 from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
 
@@ -17,10 +17,11 @@ _MOST_CELLS = 2000
 
 
 class RulePatternDisplay(Display):
-    """Heat map of the weights ``[[A, B], [C, D]]`` of a rule, dense or sparse.
+    """Heat map of the weights ``[[A, B], [C, D]]`` of a rule, dense or sparse, each block by a scale of its own.
 
-    Use :meth:`from_estimator` to make one. Beyond 2000 rows or columns a cell shows the weight of largest size of
-    several.
+    A and B are as large as the inputs make them, C and D as the targets do: colours therefore end at another weight in
+    each block, which is written at its edge. Use :meth:`from_estimator` to make one. Beyond 2000 rows or columns a cell
+    shows the weight of several that is largest in its scale.
 
     Parameters
     ----------
@@ -36,7 +37,9 @@ class RulePatternDisplay(Display):
     figure_ : matplotlib Figure
         The figure.
     image_ : matplotlib AxesImage
-        The heat map.
+        The heat map, of weights divided by the limit of their block.
+    limits_ : dict of str to float
+        The absolute weight at which colours end, for each of the blocks "A", "B", "C" and "D" that is not empty.
 
     Examples
     --------
@@ -51,7 +54,7 @@ class RulePatternDisplay(Display):
         self.rule = rule
 
     @classmethod
-    def from_estimator(cls, estimator, *, percentile=99, cmap="RdBu_r", ax=None):
+    def from_estimator(cls, estimator, *, percentile=99, cmap=DIVERGING, ax=None):
         """Draw the weights of a fitted estimator or of a rule.
 
         Parameters
@@ -75,7 +78,7 @@ class RulePatternDisplay(Display):
             estimator = estimator.estimator_
         return cls(rule_of(estimator)).plot(percentile=percentile, cmap=cmap, ax=ax)
 
-    def plot(self, ax=None, *, percentile=99, cmap="RdBu_r"):
+    def plot(self, ax=None, *, percentile=99, cmap=DIVERGING):
         """Draw the heat map.
 
         Parameters
@@ -96,22 +99,22 @@ class RulePatternDisplay(Display):
             raise ValueError(f"percentile must be in (0, 100], got {percentile!r}.")
         rule = self.rule
         rows, columns = rule.n_hidden + rule.n_outputs, rule.n_hidden + rule.n_inputs
-        weights = _cells(rule)
-        sizes = np.abs(weights[weights != 0])
-        limit = float(np.percentile(sizes, percentile)) if sizes.size else 1.0
-        self._open(ax, size=(6.0, 4.5))
+        blocks = {name: getattr(rule, name) for name in "ABCD"}
+        self.limits_ = {name: _limit(block, percentile) for name, block in blocks.items() if min(block.shape) > 0}
+        weights = _cells({name: block / self.limits_.get(name, 1.0) for name, block in blocks.items()})
+        self._open(ax, size=(6.0, 4.8))
         self.image_ = self.ax_.imshow(
             weights,
             cmap=cmap,
-            vmin=-limit,
-            vmax=limit,
+            vmin=-1.0,
+            vmax=1.0,
             aspect="auto",
             interpolation="nearest",
             # In units of the weights, whatever the cells; a rule without rows or columns is an empty picture.
             extent=(-0.5, max(columns, 1) - 0.5, max(rows, 1) - 0.5, -0.5),
         )
-        clipped = "both" if sizes.size and sizes.max() > limit else "neither"
-        self.figure_.colorbar(self.image_, ax=self.ax_, label="weight", extend=clipped)
+        clipped = "both" if np.abs(weights).max() > 1 else "neither"
+        self.figure_.colorbar(self.image_, ax=self.ax_, label="weight / limit of its block", extend=clipped)
         self._label_blocks(rows, columns)
         return self
 
@@ -125,19 +128,22 @@ class RulePatternDisplay(Display):
         for letter, ((top, bottom, _), (left, right, _)) in zip("ABCD", product(down, across), strict=True):
             if top == bottom or left == right:
                 continue
+            # Beside the data, since a readout may be a single row: those of A and B above, those of C and D below.
+            above = letter in "AB"
             self.ax_.annotate(
-                letter,
-                (left - 0.5, top - 0.5),
-                xytext=(3, -3),
+                rf"$\mathbf{{{letter}}}$, limit {self.limits_[letter]:.3g}",
+                ((left + right - 1) / 2, 1 if above else 0),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 4 if above else -4),
                 textcoords="offset points",
-                ha="left",
-                va="top",
-                fontweight="bold",
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
+                ha="center",
+                va="bottom" if above else "top",
             )
         self.ax_.set_xticks(*_ticks(across))
         self.ax_.set_yticks(*_ticks(down), rotation=90, va="center")
         self.ax_.tick_params(length=0)
+        self.ax_.spines[:].set_visible(True)  # a matrix is closed on all sides, in any style
+        self.ax_.tick_params(axis="x", pad=18)
 
 
 def _ticks(spans):
@@ -146,17 +152,23 @@ def _ticks(spans):
     return [(start + end - 1) / 2 for start, end, _ in spans], [f"{name} ({end - start})" for start, end, name in spans]
 
 
-def _cells(rule):
+def _limit(block, percentile):
+    """Return the percentile of the sizes of the weights that are not zero; 1 when all are."""
+    weights = block.data if sparse.issparse(block) else block
+    sizes = np.abs(weights[weights != 0])
+    return float(np.percentile(sizes, percentile)) if sizes.size else 1.0
+
+
+def _cells(blocks):
     """Return ``[[A, B], [C, D]]`` as an ndarray with at most ``_MOST_CELLS`` rows and columns, and at least one."""
-    shape = rule.n_hidden + rule.n_outputs, rule.n_hidden + rule.n_inputs
+    shape = tuple(sum(blocks[name].shape[axis] for name in names) for axis, names in enumerate(("AC", "AB")))
     if max(shape) <= _MOST_CELLS:
         weights = np.zeros(tuple(max(length, 1) for length in shape))
-        weights[: shape[0], : shape[1]] = np.block(
-            [[to_dense(rule.A), to_dense(rule.B)], [to_dense(rule.C), to_dense(rule.D)]]
-        )
+        A, B, C, D = map(to_dense, blocks.values())
+        weights[: shape[0], : shape[1]] = np.block([[A, B], [C, D]])
         return weights
-    parts = [[sparse.coo_array(M) for M in row] for row in ((rule.A, rule.B), (rule.C, rule.D))]
-    weights = sparse.coo_array(sparse.block_array(parts))
+    A, B, C, D = map(sparse.coo_array, blocks.values())
+    weights = sparse.coo_array(sparse.block_array([[A, B], [C, D]]))
     steps = [max(-(-length // _MOST_CELLS), 1) for length in shape]
     cells = np.zeros(tuple(max(-(-length // step), 1) for length, step in zip(shape, steps, strict=True)))
     order = np.argsort(np.abs(weights.data), kind="stable")  # the largest is written last
