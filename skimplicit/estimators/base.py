@@ -23,6 +23,7 @@ from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.importance import bounded_sensitivity, input_importances
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
+from skimplicit.estimators.lipschitz import lipschitz_balls
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.monotonic import check_monotonic_cst, monotone_signs
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
@@ -140,12 +141,22 @@ class ImplicitEstimator(
 
     def _make_sets(self, chosen, samples):
         """Return the :class:`RowSet` of ``[A B]`` and that of ``[C D]``, in the units of training, None for none."""
-        directions = self._directions(samples.n_inputs)
-        if directions is None:
+        directions, signs, weights = self._directions(samples.n_inputs), (None, None), (None, None)
+        if directions is not None:
+            if is_classifier(self) and samples.n_outputs > 1:
+                raise ValueError("monotonic_cst is for numbers and for two classes, got more classes.")
+            signs = monotone_signs(directions, self.n_hidden, samples.n_outputs, chosen.direct)
+        if self.lipschitz is not None:
+            slope = chosen.activation.lipschitz
+            kappa = self._kappa(chosen.activation)
+            weights = lipschitz_balls(self.lipschitz, kappa, slope, samples, self.n_hidden, chosen.direct)
+        if directions is None and self.lipschitz is None:
             return None, None
-        if is_classifier(self) and samples.n_outputs > 1:
-            raise ValueError("monotonic_cst is for numbers and for two classes, got more classes.")
-        return map(RowSet, monotone_signs(directions, self.n_hidden, samples.n_outputs, chosen.direct))
+        return map(RowSet, signs, weights)
+
+    def _kappa(self, activation):
+        """Return the bound on A that makes ``activation`` a contraction with kappa."""
+        return self.kappa / max(activation.lipschitz, 1.0)
 
     def _directions(self, n_inputs):
         """Return the directions of ``monotonic_cst``, an ndarray of shape (n_inputs,), or None."""
@@ -154,7 +165,7 @@ class ImplicitEstimator(
     def _make_constraints(self, chosen, samples, row_set):
         """Return the constraints in the units of training."""
         return Constraints(
-            kappa=self.kappa / max(chosen.activation.lipschitz, 1.0),
+            kappa=self._kappa(chosen.activation),
             structure=chosen.structure,
             custom=None if self.constraints is None else in_user_units(self.constraints, samples),
             row_set=row_set,
@@ -227,7 +238,7 @@ class ImplicitEstimator(
         """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""
         activation, method = get_activation(self.activation), get_method(self.method)
         method.check(activation)
-        for name in ("alpha", "tol", "column_budget"):
+        for name in ("alpha", "tol", "column_budget", "lipschitz"):
             if isinstance(getattr(self, name), Real) and not np.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
         if self.monotonic_cst is not None and np.min(activation.min_slope) < 0:

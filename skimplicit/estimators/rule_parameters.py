@@ -94,6 +94,15 @@ RULE_PARAMETERS = {
         "half fall, and weights have the signs that all paths of such an input need.",
         [None, "array-like", dict],
     ),
+    "lipschitz": Parameter(
+        None,
+        "float or None",
+        "Bound L on how far any output (of classes, any logit) moves when no input moves by more than 1, in the units "
+        "of the data: ``lipschitz_bound(rule_) <= L`` (:func:`skimplicit.robustness.lipschitz_bound`). Weighted l1 "
+        "balls of the rows of [A B] and [C D] imply it. Give inputs one scale, in which a change of 1 means as much in "
+        "each. None for no bound.",
+        [None, Interval(Real, 0, None, closed="neither")],
+    ),
     "solver": Parameter(
         "auto",
         '{"auto", "cvxpy", "projected"}',
