@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from test_matching import make_row_set
 
 from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
@@ -21,12 +22,21 @@ SETS = {
     "budget, weights": {"kappa": 0.3, "budget": 0.5, "weights": True},
     "budget, structure": {"kappa": 0.3, "budget": 0.5, "mask": True},
     "no move in A": {"kappa": 0.3, "none": True},
+    "signs": {"kappa": 0.6, "signs": True},
+    "signs, tight, structure": {"kappa": 0.05, "signs": True, "mask": True},
+    "signs, zero": {"kappa": 0.0, "signs": True},
+    "signs, budget": {"kappa": 0.3, "signs": True, "budget": 0.5},
+    "balls": {"kappa": 0.6, "balls": 0.5},
+    "balls, signs": {"kappa": 0.6, "balls": 0.1, "signs": True},
+    "balls, budget": {"kappa": 0.6, "balls": 0.5, "budget": 0.5},
 }
 every_set = pytest.mark.parametrize("name", SETS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
-def make_problem(shape, kappa, *, mask=False, budget=None, weights=False, none=False, seed=0, scale=1.0):
+def make_problem(
+    shape, kappa, *, mask=False, budget=None, weights=False, none=False, seed=0, scale=1.0, signs=False, balls=None
+):
     n, p = shape
     rng = np.random.default_rng(seed)
     moving = np.ones((n, n + p), dtype=bool)
@@ -48,6 +58,7 @@ def make_problem(shape, kappa, *, mask=False, budget=None, weights=False, none=F
         damping=0.01 * scale,
         kappa=kappa,
         budget=column_budget,
+        row_set=make_row_set(n, n + p, signs, balls, kappa, seed),
     )
     return replace(problem, V=problem.project(np.where(moving, rng.normal(size=(n, n + p)), 0.0)))
 
@@ -77,7 +88,7 @@ def test_both_solvers_find_the_same_minimum(shape, name):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
-@pytest.mark.parametrize("name", [name for name in SETS if "budget" not in name])
+@pytest.mark.parametrize("name", [name for name in SETS if not {"budget", "signs", "balls"} & set(name.split(", "))])
 def test_the_minimiser_meets_the_optimality_conditions_in_any_unit(name, scale, seed):
     problem = make_problem((6, 4), **SETS[name], seed=seed, scale=scale)
     W, lift = WorkingSetSolver().solve(problem)
@@ -105,6 +116,11 @@ def test_the_minimiser_is_exactly_feasible(shape, name):
         W, lift = solver.solve(problem)
         assert np.isfinite(W).all() and np.isfinite(lift).all()
         assert np.abs(W[:, :n]).sum(axis=1).max() <= problem.kappa * (1 + 1e-12)
+        assert (
+            problem.row_set is None
+            or problem.row_set.contains(problem.row_set.shrunk(W))
+            and np.allclose(problem.row_set.shrunk(W), W, rtol=1e-11, atol=0)
+        )
         if problem.budget is not None:
             assert problem.budget.norm(W[:, n:]) <= problem.budget.bound * (1 + 1e-12)
         np.testing.assert_array_equal(W[~problem.moving], problem.V[~problem.moving])

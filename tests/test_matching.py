@@ -12,7 +12,7 @@ import pytest
 
 from skimplicit.linalg import Gram
 from skimplicit.projections import ColumnBudget
-from skimplicit.subproblems import MatchingProblem, ProjectedSolver, make_solver
+from skimplicit.subproblems import MatchingProblem, ProjectedSolver, RowSet, make_solver
 from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver, SubproblemError
 from skimplicit.subproblems.matching.lasso_rows import soft_threshold
 
@@ -35,6 +35,13 @@ SETS = {
     "l1, inputs masked": {"l1": 0.1, "mask": True, "input_mask": True},
     "l1, budget, mask": {"l1": 0.1, "budget": 0.3, "mask": True},
     "l1, budget, groups": {"l1": 0.1, "budget": 0.3, "weights": True, "groups": True},
+    "signs": {"signs": True},
+    "signs, zero": {"signs": True, "kappa": 0.0},
+    "signs, tight, mask": {"signs": True, "kappa": 0.05, "mask": True},
+    "signs, budget": {"signs": True, "budget": 0.3},
+    "balls": {"balls": 0.3},
+    "small balls, signs, mask": {"balls": 0.05, "signs": True, "mask": True},
+    "balls, l1": {"balls": 0.3, "l1": 0.05},
 }
 # States, inputs, ridge.
 SIZES = [(1, 1, 0.0), (3, 9, 0.03), (8, 3, 0.0)]
@@ -54,6 +61,8 @@ def make_problem(
     groups=False,
     ridge=0.0,
     l1=None,
+    signs=False,
+    balls=None,
 ):
     """Draw a problem as training poses it: R comes from targets, so the objective is bounded from below.
 
@@ -85,7 +94,19 @@ def make_problem(
         column_budget=None if budget is None else ColumnBudget(budget * free, weights, groups),
         structure=rng.random((n, N if input_mask else n)) < 0.6 if mask else None,
         l1=None if l1 is None else l1 * np.abs(T.T @ F).max() / m * rng.uniform(0.5, 2.0, size=(n, N)),
+        row_set=make_row_set(n, N, signs, balls, kappa, seed),
     )
+
+
+def make_row_set(n, N, signs, balls, kappa, seed):
+    """Signs of two thirds of the entries; balls that imply the bound on A."""
+    if not signs and balls is None:
+        return None
+    rng = np.random.default_rng(seed + 100)
+    signs = rng.integers(-1, 2, size=(n, N)) if signs else None
+    if balls is None:
+        return RowSet(signs)
+    return RowSet(signs, np.hstack([np.full((n, n), 1 / kappa), rng.uniform(0.3, 3.0, size=(n, N - n)) / balls]))
 
 
 def random_point(problem, seed, scale=1.0):

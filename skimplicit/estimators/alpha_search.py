@@ -90,6 +90,8 @@ class RidgePathMixin(FoldsMixin):
         model = self._with_alpha(alphas[0], seed)
         model._check_choices()
         X, y = self._validate_data(X, y)
+        directions = self._directions(X.shape[1])
+        model.set_params(monotonic_cst=directions)
         sample_weight = check_weights(sample_weight, X)
         encoded = model._encode_targets(y, sample_weight)
         # Targets in a unit near their size, a power of two: no square overflows or vanishes where alpha is chosen.
@@ -102,7 +104,7 @@ class RidgePathMixin(FoldsMixin):
         path = self._follow_folds(model, (X, y, sample_weight, encoded, exponent), folds, alphas, context)
         # A ridge that a stopped fold did not come to has no loss; every fold has come to the first one.
         alpha = float(alphas[np.nanargmin(path.mean(axis=1))])
-        best = self._with_alpha(alpha, seed)
+        best = self._with_alpha(alpha, seed).set_params(monotonic_cst=directions)
         if self.warm_start and hasattr(self, "rules_"):
             best.rules_ = self.rules_
         task = context.subcontext(task_name="fit at the chosen alpha")

@@ -4,7 +4,7 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import _raise_for_params
@@ -23,7 +23,9 @@ from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.importance import bounded_sensitivity, input_importances
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
+from skimplicit.estimators.lipschitz import lipschitz_balls
 from skimplicit.estimators.methods import get_method
+from skimplicit.estimators.monotonic import check_monotonic_cst, monotone_signs
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
@@ -32,7 +34,7 @@ from skimplicit.estimators.validation_split import validation_split
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, Samples, merge_duplicates
-from skimplicit.subproblems import make_curvature_solver, make_solver
+from skimplicit.subproblems import RowSet, make_curvature_solver, make_solver
 from skimplicit.training import Constraints, TrainingTask
 
 __all__ = ["ImplicitEstimator"]
@@ -62,7 +64,7 @@ class ImplicitEstimator(
     # What ``validate_data`` is told of y.
     _target_checks = {"multi_output": True, "y_numeric": True}
 
-    def _make_objective(self, samples, activation, direct, direct_ridge=1.0):
+    def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None):
         """Return the training objective over samples."""
         raise NotImplementedError
 
@@ -127,21 +129,46 @@ class ImplicitEstimator(
         samples = Samples(U, Y, weights, self.fit_intercept, targets.scale, groups)
         if chosen.method.takes_batches:
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        row_set, readout_set = self._make_sets(chosen, samples)
         return TrainingTask(
-            objective=self._make_objective(samples, chosen.activation, chosen.direct, direct_ridge),
-            constraints=self._make_constraints(chosen, samples),
+            objective=self._make_objective(samples, chosen.activation, chosen.direct, direct_ridge, readout_set),
+            constraints=self._make_constraints(chosen, samples, row_set),
             solver=chosen.solver,
             curvature_solver=chosen.solver and make_curvature_solver(self.solver, self.constraints is not None),
             held_out=None if held_out is None else samples.like(*held_out),
             random_state=seed,
         )
 
-    def _make_constraints(self, chosen, samples):
+    def _make_sets(self, chosen, samples):
+        """Return the :class:`RowSet` of ``[A B]`` and that of ``[C D]``, in the units of training, None for none."""
+        directions, signs, weights = self._directions(samples.n_inputs), (None, None), (None, None)
+        if directions is not None:
+            if is_classifier(self) and samples.n_outputs > 1:
+                raise ValueError("monotonic_cst is for numbers and for two classes, got more classes.")
+            signs = monotone_signs(directions, self.n_hidden, samples.n_outputs, chosen.direct)
+        if self.lipschitz is not None:
+            slope = chosen.activation.lipschitz
+            kappa = self._kappa(chosen.activation)
+            weights = lipschitz_balls(self.lipschitz, kappa, slope, samples, self.n_hidden, chosen.direct)
+        if directions is None and self.lipschitz is None:
+            return None, None
+        return map(RowSet, signs, weights)
+
+    def _kappa(self, activation):
+        """Return the bound on A that makes ``activation`` a contraction with kappa."""
+        return self.kappa / max(activation.lipschitz, 1.0)
+
+    def _directions(self, n_inputs):
+        """Return the directions of ``monotonic_cst``, an ndarray of shape (n_inputs,), or None."""
+        return check_monotonic_cst(self.monotonic_cst, n_inputs, getattr(self, "feature_names_in_", None))
+
+    def _make_constraints(self, chosen, samples, row_set):
         """Return the constraints in the units of training."""
         return Constraints(
-            kappa=self.kappa / max(chosen.activation.lipschitz, 1.0),
+            kappa=self._kappa(chosen.activation),
             structure=chosen.structure,
             custom=None if self.constraints is None else in_user_units(self.constraints, samples),
+            row_set=row_set,
         )
 
     def _make_budget(self, samples):
@@ -211,9 +238,11 @@ class ImplicitEstimator(
         """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""
         activation, method = get_activation(self.activation), get_method(self.method)
         method.check(activation)
-        for name in ("alpha", "tol", "column_budget"):
+        for name in ("alpha", "tol", "column_budget", "lipschitz"):
             if isinstance(getattr(self, name), Real) and not np.isfinite(getattr(self, name)):
                 raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
+        if self.monotonic_cst is not None and np.min(activation.min_slope) < 0:
+            raise ValueError(f"monotonic_cst needs an activation that never falls, got activation={self.activation!r}.")
         mask = check_structure(self.structure, self.n_hidden)
         direct = self.column_budget is None if self.direct == "auto" else bool(self.direct)
         if self.column_budget is not None and direct:

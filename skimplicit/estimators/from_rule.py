@@ -9,6 +9,7 @@ from scipy import sparse
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.composition import affine
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES
+from skimplicit.estimators.monotonic import in_place
 from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import perron_certificate, sensitivity
@@ -130,15 +131,15 @@ def rule_of_classes(rule, classes):
     return (rule if G is None else affine(rule, G=G)), classes[order]
 
 
-def to_start_from(rule, kappa):
+def to_start_from(rule, constraints):
     """Return a rule of dense matrices as training can start from it.
 
     Parameters
     ----------
     rule : ImplicitRule
         The rule.
-    kappa : float
-        Bound on the infinity norm of A.
+    constraints : Constraints
+        The bound kappa on the infinity norm of A, and signs of weights, for which states can change places.
 
     Returns
     -------
@@ -146,7 +147,9 @@ def to_start_from(rule, kappa):
         The same map, rescaled into the bound where its activation allows it and its A has it in it. Another rule stays
         outside; training projects its weights.
     """
-    rule = replace(rule, **{name: to_dense(getattr(rule, name)) for name in "ABCD"})
+    rule, kappa = replace(rule, **{name: to_dense(getattr(rule, name)) for name in "ABCD"}), constraints.kappa
+    if constraints.row_set is not None and constraints.row_set.signs is not None and constraints.structure is None:
+        rule = in_place(rule)
     fits = rule.inf_norm <= kappa or kappa == 0 or not rule.activation.homogeneous
     if fits or perron_certificate(rule.A, 1.0 / kappa, rule.activation.groups) is None:
         return rule

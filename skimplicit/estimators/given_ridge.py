@@ -74,7 +74,7 @@ def _starts(estimator, task, method, random_state):
         for start in range(estimator.n_init):
             if start == 0 and member < len(known):
                 schedule = [Stage(alpha, budget, max_iter, tol)]
-                W_b = task.objective.weights_of(to_start_from(known[member], task.constraints.kappa))
+                W_b = task.objective.weights_of(to_start_from(known[member], task.constraints))
             else:
                 schedule = continuation(alpha, budget, max_iter, tol, method.raises_alpha)
                 W_b = random_weights(estimator.n_hidden, samples, task.constraints, random_state)

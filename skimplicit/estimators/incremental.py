@@ -196,16 +196,19 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     if units is None:
         units = Samples(U, Y, weights, estimator.fit_intercept, scale_targets).open_units()
     made_for, optimiser, random_state = memory
-    objective = estimator._make_objective(units.like(U, Y, weights), chosen.activation, chosen.direct)
-    constraints = estimator._make_constraints(chosen, units)
+    row_set, readout_set = estimator._make_sets(chosen, units)
+    samples = units.like(U, Y, weights)
+    objective = estimator._make_objective(samples, chosen.activation, chosen.direct, readout_set=readout_set)
+    constraints = estimator._make_constraints(chosen, units, row_set)
     stage = Stage(pass_alpha(estimator), estimator._make_budget(units), 1, estimator.tol)
     run = chosen.method.begin(TrainingTask(objective, constraints, random_state=random_state))
     if rule is None:
         point = _random_point(n, objective, constraints, random_state)
     else:
-        point = objective.point_of(to_start_from(rule, constraints.kappa))
+        point = objective.point_of(to_start_from(rule, constraints))
     # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers.
-    point = replace(point, W=run.problem(stage, n, n + p).project(point.W))
+    W = run.problem(stage, n, n + p).project(point.W)
+    point = replace(point, W=W, readout=objective.admitted(point.readout))
     wanted = (run.make_optimiser, chosen.direct, stage.column_budget is None)
     optimiser = optimiser if made_for == wanted else run.optimiser(stage)
     near = np.zeros((2, objective.samples.n_samples, n))

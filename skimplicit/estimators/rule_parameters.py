@@ -84,6 +84,25 @@ RULE_PARAMETERS = {
         '(n, p); forces ``solver="cvxpy"``.',
         [None, callable],
     ),
+    "monotonic_cst": Parameter(
+        None,
+        "None, array-like of int of shape (n_features,), or dict of str to int",
+        "Directions of inputs, as for scikit-learn's HistGradientBoosting: 1 for an input with which the prediction "
+        "must not fall, -1 for one with which it must not rise, 0 for others; a dict has them by the names of the "
+        "columns. They hold everywhere, not only on the data (:func:`skimplicit.robustness.is_monotone` proves it from "
+        "``rule_``), for all targets, or for the probability of the second of two classes. Half of the states rise and "
+        "half fall, and weights have the signs that all paths of such an input need.",
+        [None, "array-like", dict],
+    ),
+    "lipschitz": Parameter(
+        None,
+        "float or None",
+        "Bound L on how far any output (of classes, any logit) moves when no input moves by more than 1, in the units "
+        "of the data: ``lipschitz_bound(rule_) <= L`` (:func:`skimplicit.robustness.lipschitz_bound`). Weighted l1 "
+        "balls of the rows of [A B] and [C D] imply it. Give inputs one scale, in which a change of 1 means as much in "
+        "each. None for no bound.",
+        [None, Interval(Real, 0, None, closed="neither")],
+    ),
     "solver": Parameter(
         "auto",
         '{"auto", "cvxpy", "projected"}',

@@ -18,6 +18,7 @@ from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
+from skimplicit.estimators.monotonic import check_monotonic_cst
 from skimplicit.estimators.side_by_side import data_of
 from skimplicit.estimators.targets import check_weights
 from skimplicit.parameters import Names, Parameter, Parametrised
@@ -231,6 +232,8 @@ class ImplicitFeatureSelector(
         checks = {"accept_sparse": "csr", "dtype": np.float64, "order": "C"}
         X, y = validate_data(self, X, y, multi_output=not of_classes, y_numeric=not of_classes, **checks)
         weights = check_weights(sample_weight, X)
+        names = getattr(self, "feature_names_in_", None)
+        estimator.set_params(monotonic_cst=check_monotonic_cst(estimator.monotonic_cst, X.shape[1], names))
         return SelectionData(X, y, weights, estimator._encode_targets(y, weights))
 
     def _cross_validate(self, search, folds, gaps, context):

@@ -154,6 +154,8 @@ class SubsetSearch:
         model = clone(self.estimator)
         if model.constraints is not None:
             model.set_params(constraints=SelectedConstraints(model.constraints, support))
+        if model.monotonic_cst is not None:
+            model.set_params(monotonic_cst=np.asarray(model.monotonic_cst)[support])
         return model
 
     def cross_validate(self, folds, judge, gaps, context):

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
+from skimplicit.subproblems import RowSet
 from skimplicit.training.evaluation import Evaluation, Point
 from skimplicit.training.objective import ImplicitObjective
 from skimplicit.training.threads import one_blas_thread
@@ -36,11 +37,14 @@ class Constraints:
         Entries of A that may be non-zero.
     custom : callable or None
         Further CVXPY constraints ``custom(A, B)``.
+    row_set : RowSet or None
+        Signs and balls of the rows of W; None for none.
     """
 
     kappa: float
     structure: np.ndarray | None = None
     custom: Callable | None = None
+    row_set: RowSet | None = None
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def random_weights(n_hidden, samples, constraints, random_state):
     samples : Samples
         The training set: its number p of inputs, and whether the rule has intercepts.
     constraints : Constraints
-        Bound on the row sums of A, of which the draw uses half, and entries that may be non-zero.
+        Bound on the row sums of A, of which the draw uses half, entries that may be non-zero, signs and balls of rows.
     random_state : numpy.random.RandomState
         Source of randomness.
 
@@ -130,8 +130,11 @@ def random_weights(n_hidden, samples, constraints, random_state):
         A = np.where(constraints.structure, A, 0.0)
     A = project_rows_l1(A, _START_A * constraints.kappa)
     B = random_state.standard_normal((n_hidden, n_inputs)) * (_START_B / np.sqrt(max(n_inputs, 1)))
+    W = np.hstack([A, B])
+    if constraints.row_set is not None:
+        W = constraints.row_set.project(constraints.row_set.turned(W))
     b = _START_INTERCEPT * random_state.standard_normal(n_hidden)
-    return np.hstack([A, B]), b if samples.centre else np.zeros_like(b)
+    return W, b if samples.centre else np.zeros_like(b)
 
 
 def alpha_schedule(alpha, max_iter, tol):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skimplicit.losses import CrossEntropyLoss, cross_entropy, prior_logits
-from skimplicit.subproblems import logistic_readout
+from skimplicit.subproblems import constrained_logistic_readout, logistic_readout
 from skimplicit.training.objective import ImplicitObjective
 
 __all__ = ["CrossEntropyObjective"]
@@ -32,6 +32,8 @@ class CrossEntropyObjective(ImplicitObjective):
         Whether there is a direct term D.
     direct_ridge : float
         Ridge of D as a multiple of alpha.
+    readout_set : RowSet or None
+        Signs and balls of the rows of ``[C D]``; None for none.
     """
 
     sample_loss = CrossEntropyLoss()
@@ -50,4 +52,7 @@ class CrossEntropyObjective(ImplicitObjective):
             readout = start.point.readout
             near = replace(readout, c=readout.c + readout.C @ (moments.X_mean - start.point.X_mean))
         tol = _READOUT_TOL * tol
-        return logistic_readout(self.samples, states, moments, alpha, self.direct, near, tol, self.direct_ridge)
+        problem = self.samples, states, moments, alpha, self.direct, near, tol, self.direct_ridge
+        if self.readout_set is None:
+            return logistic_readout(*problem)
+        return constrained_logistic_readout(*problem, self.readout_set)

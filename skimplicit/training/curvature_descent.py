@@ -101,7 +101,9 @@ class CurvatureRun(DescentRun):
         point, n = current.point, current.point.b.size
         A = point.W[:, :n]
         slope = gradient.W[:, :n] + stage.alpha * A
-        moving = working_set(A, slope, self.constraints.kappa, self.constraints.structure)
+        row_set = self.constraints.row_set
+        signs = None if row_set is None or row_set.signs is None else row_set.signs[:, :n]
+        moving = working_set(A, slope, self.constraints.kappa, self.constraints.structure, signs)
         problem = CurvatureProblem(
             V=point.W,
             moving=np.hstack([moving, np.ones(point.W[:, n:].shape, dtype=bool)]),
@@ -112,6 +114,7 @@ class CurvatureRun(DescentRun):
             kappa=self.constraints.kappa,
             budget=stage.column_budget,
             constraints=self.constraints.custom,
+            row_set=row_set,
         )
         here = problem.value(point.W, np.zeros(n))
         while True:

@@ -13,7 +13,7 @@ _MAX_ROWS = 2000
 _ENTERING = 2
 
 
-def working_set(A, slope, kappa, structure=None):
+def working_set(A, slope, kappa, structure=None, signs=None):
     """Return which entries of A take part in a step: those in use, and the few that would lower the objective most.
 
     Parameters
@@ -26,6 +26,8 @@ def working_set(A, slope, kappa, structure=None):
         Radius of the balls.
     structure : ndarray of bool of shape (n, n) or None
         Entries that may be non-zero.
+    signs : ndarray of shape (n, n) or None
+        1 or -1 for entries of one sign, 0 for others.
 
     Returns
     -------
@@ -42,6 +44,8 @@ def working_set(A, slope, kappa, structure=None):
     gain = np.where(used, 0.0, magnitude - multiplier[:, None])
     if structure is not None:
         gain = np.where(structure, gain, 0.0)
+    if signs is not None:
+        gain = np.where(slope * signs > 0, 0.0, gain)
     k = min(_ENTERING, A.shape[0])
     strongest = np.argpartition(-gain, k - 1, axis=1)[:, :k]
     rows = np.arange(A.shape[0])[:, None]
@@ -56,6 +60,8 @@ class GaussNewton:
     The prediction of sample i depends on row k of ``[A B]`` through ``s_ik [x_i u_i]``, with s_i the adjoint whose
     forcing is C: one adjoint for each output. Whitened means multiplied by a root of the loss's second derivative
     (the identity for the squared loss), so that ``J'J`` is the curvature of any loss.
+
+    What the set of the readout holds at zero is not eliminated, for it does not move.
 
     Parameters
     ----------
@@ -122,7 +128,19 @@ class GaussNewton:
         whitened = (roots * self._root_weights[:, None, None]).transpose(1, 2, 0)
         np.multiply(whitened[:, None], readout[:, None], out=J[P:].reshape(q, len(readout), r, m))
         J = J.reshape(len(J), -1)
-        return _eliminated(J, P, np.tile(objective.readout_ridge(evaluation.alpha, len(readout), n), q))
+        ridge = np.tile(objective.readout_ridge(evaluation.alpha, len(readout), n), q)
+        held = self._held_weights(evaluation.point.readout, q, len(readout))
+        return _eliminated(np.delete(J, P + held, axis=0), P, np.delete(ridge, held))
+
+    def _held_weights(self, readout, q, size):
+        """Return the positions of the readout's weights that signs hold at zero, an ndarray of int."""
+        set_ = self.objective.readout_set
+        if set_ is None or set_.signs is None:
+            return np.empty(0, dtype=int)
+        V = readout.C if readout.D is None else np.hstack([readout.C, readout.D])
+        held = np.zeros((q, size), dtype=bool)
+        held[:, : V.shape[1]] = (V == 0) & (set_.signs != 0)
+        return np.flatnonzero(held)
 
     def _roots(self, evaluation):
         """Return the roots of the second derivatives of the loss, shape (m, q, r)."""

@@ -1,5 +1,7 @@
 """The true training objective, with the states at equilibrium: what every loss shares."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skimplicit.equilibrium import adjoint, equilibrium, output_adjoints
@@ -27,16 +29,19 @@ class ImplicitObjective:
         Whether there is a direct term D.
     direct_ridge : float
         Ridge of D as a multiple of alpha.
+    readout_set : RowSet or None
+        Signs and balls of the rows of ``[C D]``; None for none.
     """
 
     #: The loss of one sample as a function of its prediction.
     sample_loss = None
 
-    def __init__(self, samples, activation, direct, direct_ridge=1.0):
+    def __init__(self, samples, activation, direct, direct_ridge=1.0, readout_set=None):
         self.samples = samples
         self.activation = activation
         self.direct = direct
         self.direct_ridge = direct_ridge
+        self.readout_set = readout_set
 
     def _read_out(self, states, moments, alpha, start, tol):
         """Return the readout for the states and its loss; ``start`` is the evaluation of a point nearby or None."""
@@ -49,11 +54,11 @@ class ImplicitObjective:
 
     def over(self, samples):
         """Return the same objective over other :class:`Samples`."""
-        return type(self)(samples, self.activation, self.direct, self.direct_ridge)
+        return type(self)(samples, self.activation, self.direct, self.direct_ridge, self.readout_set)
 
     def with_direct_ridge(self, direct_ridge):
         """Return the same objective with another ridge of the direct term, a multiple of alpha."""
-        return type(self)(self.samples, self.activation, self.direct, direct_ridge)
+        return type(self)(self.samples, self.activation, self.direct, direct_ridge, self.readout_set)
 
     def evaluate(self, W, b, alpha, *, start=None, tol):
         """Return the :class:`Evaluation` at W of shape (n, n + p) and b of shape (n,), to the tolerance ``tol``.
@@ -168,6 +173,14 @@ class ImplicitObjective:
     def predictions(self, evaluation):
         """Return the predictions at an evaluation, shape (m, q), for scaled targets."""
         return self._predictions(evaluation.states, evaluation.point.X_mean, evaluation.point.readout)
+
+    def admitted(self, readout):
+        """Return the :class:`Readout` inside the set of readouts that is nearest to one."""
+        if self.readout_set is None:
+            return readout
+        n = readout.C.shape[1]
+        V = self.readout_set.project(readout.C if readout.D is None else np.hstack([readout.C, readout.D]))
+        return replace(readout, C=V[:, :n], D=None if readout.D is None else V[:, n:])
 
     def readout_ridge(self, alpha, size, n):
         """Return the ridges of the ``size`` readout weights of an output: of n states, inputs, intercept."""

@@ -163,6 +163,7 @@ class TrainingRun(ABC):
             column_budget=stage.column_budget,
             structure=c.structure,
             constraints=c.custom,
+            row_set=c.row_set,
         )
 
     def record(self, position, evaluation):

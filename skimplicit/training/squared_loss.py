@@ -3,7 +3,7 @@
 import numpy as np
 
 from skimplicit.losses import SquaredLoss
-from skimplicit.subproblems import ridge_readout
+from skimplicit.subproblems import constrained_ridge_readout, ridge_readout
 from skimplicit.training.objective import ImplicitObjective
 
 __all__ = ["SquaredObjective"]
@@ -25,6 +25,8 @@ class SquaredObjective(ImplicitObjective):
         Whether there is a direct term D.
     direct_ridge : float
         Ridge of D as a multiple of alpha.
+    readout_set : RowSet or None
+        Signs and balls of the rows of ``[C D]``; None for none.
     """
 
     sample_loss = SquaredLoss()
@@ -36,7 +38,11 @@ class SquaredObjective(ImplicitObjective):
 
     def _read_out(self, states, moments, alpha, start, tol):
         near = None if start is None else start.point.readout
-        readout = ridge_readout(moments, alpha, self.direct, self.direct_ridge, near)
+        problem = moments, alpha, self.direct, self.direct_ridge, near
+        if self.readout_set is None:
+            readout = ridge_readout(*problem)
+        else:
+            readout = constrained_ridge_readout(*problem, self.readout_set)
         return readout, self._loss(states, moments, readout)
 
     def _loss(self, states, moments, readout):

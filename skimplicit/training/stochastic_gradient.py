@@ -224,7 +224,7 @@ class GradientRun(TrainingRun):
             batch = self.objective.over(self.objective.samples.rows(rows))
             gradient = batch.joint_gradient(point, states[rows], adjoint[rows], tol)
             states[rows], adjoint[rows] = gradient.states, gradient.adjoint
-            point = _move(problem, point, gradient, stage.alpha, rate, optimiser)
+            point = _move(problem, self.objective, point, gradient, stage.alpha, rate, optimiser)
             if point is None:
                 return None
         return point
@@ -246,7 +246,7 @@ class GradientRun(TrainingRun):
         return 1.0 - self.held_out.loss_at(evaluation.point, evaluation.tol) / null
 
 
-def _move(problem, point, gradient, alpha, rate, optimiser):
+def _move(problem, objective, point, gradient, alpha, rate, optimiser):
     """Return the feasible point after a step, None if it diverged."""
     n, readout = point.b.size, point.readout
     A, B = point.W[:, :n], point.W[:, n:]
@@ -269,12 +269,15 @@ def _move(problem, point, gradient, alpha, rate, optimiser):
     W = problem.project(W)
     # The intercept moves along, so that the pre-activation at the mean state is as the step wants it.
     b = moved[2] - (W[:, :n] - A) @ point.X_mean
-    return Point(W, b, Readout(moved[3], moved[5] if direct else None, moved[4]), point.X_mean)
+    return Point(W, b, objective.admitted(Readout(moved[3], moved[5] if direct else None, moved[4])), point.X_mean)
 
 
 def _nearest_rows(problem, A, metric):
     """Return the nearest matrix in the metric with the wanted pattern and rows in the l1 ball."""
+    n = problem.n_hidden
     if problem.structure is not None:
         A = np.where(problem.structure, A, 0.0)
+    if problem.row_set is not None:
+        A = np.where(problem.balls()[2][:, :n] * A < 0, 0.0, A)
     root = np.sqrt(metric)
     return project_rows_l1(A * root, problem.kappa, weights=1.0 / root) / root

@@ -32,6 +32,8 @@ class CurvatureProgram:
             norms = group_norms(B, problem.budget.groups)
             weights = np.ones(norms.shape) if problem.budget.weights is None else problem.budget.weights
             bounds.append(weights @ norms <= problem.budget.bound)
+        if problem.row_set is not None:
+            bounds += problem.row_set.to_cvxpy(self.W)
         self.custom = None
         if problem.constraints is not None:
             self.custom = CustomConstraints(problem.constraints, self.W)
@@ -73,7 +75,11 @@ class CvxpyCurvatureSolver:
                 W = np.where(problem.moving, program.W.value, problem.V)
                 if program.custom is None:
                     return problem.project(W), program.lift.value
-                return self._inside(problem, program.custom.hold(W, problem.moving)), program.lift.value
+                free = problem.moving
+                if problem.row_set is not None:
+                    W = problem.row_set.clipped(W)
+                    free = free & ((W != 0) | (problem.signs == 0))
+                return self._inside(problem, program.custom.hold(W, free)), program.lift.value
             statuses.append(f"{solver}: {status}")
         raise SubproblemError(f"The curvature block (A, B, b) could not be solved by CVXPY ({'; '.join(statuses)}).")
 
@@ -84,6 +90,7 @@ class CvxpyCurvatureSolver:
         while share > 0:
             inside = problem.V + share * (W - problem.V)
             fits = problem.budget is None or problem.budget.norm(inside[:, n:]) <= problem.budget.bound
+            fits = fits and (problem.row_set is None or problem.row_set.contains(inside))
             if fits and np.abs(inside[:, :n]).sum(axis=1).max(initial=0.0) <= problem.kappa:
                 return inside
             share = share * (1 - 1e-9) if share > 1 - 1e-6 else 0.5 * share

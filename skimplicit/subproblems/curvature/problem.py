@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skimplicit.projections import ColumnBudget, project_rows_l1
+from skimplicit.projections import ColumnBudget
+from skimplicit.subproblems.row_sets import RowSet, project_weights
 
 __all__ = ["CurvatureProblem"]
 
@@ -37,6 +38,8 @@ class CurvatureProblem:
         Bound on the columns of B.
     constraints : callable or None
         ``constraints(A, B)`` returns further CVXPY constraints.
+    row_set : RowSet or None
+        Signs and balls of the rows of W.
     """
 
     V: np.ndarray
@@ -48,6 +51,7 @@ class CurvatureProblem:
     kappa: float
     budget: ColumnBudget | None = None
     constraints: Callable | None = None
+    row_set: RowSet | None = None
 
     @property
     def n_hidden(self):
@@ -85,9 +89,36 @@ class CurvatureProblem:
 
     def project(self, W):
         """Return the point of the set nearest to W, shape (n, n + p); not for custom constraints."""
-        n = self.n_hidden
-        B = W[:, n:] if self.budget is None else self.budget.project(W[:, n:])
-        return np.hstack([project_rows_l1(W[:, :n], self.kappa), B])
+        return project_weights(W, self.kappa, self.budget, self.row_set)
+
+    @property
+    def signs(self):
+        """Signs of the entries of W, shape (n, n + p), 0 for an entry of either sign."""
+        known = self.row_set is not None and self.row_set.signs is not None
+        return self.row_set.signs if known else np.zeros(self.V.shape, dtype=int)
+
+    def balls(self, rows, columns):
+        """Return what :class:`~skimplicit.subproblems.faces.FaceProgram` needs to know of some entries of W.
+
+        Parameters
+        ----------
+        rows, columns : ndarray of int of shape (k,)
+            The entries.
+
+        Returns
+        -------
+        rows : ndarray of int of shape (k,)
+            Ball of each entry: those of A are in that of their row, and those of B too where the set has balls.
+        radii : ndarray of shape (n + 1,)
+            Radii of the balls; the last is infinite, for entries that are in none.
+        weights, signs : ndarray of shape (k,) or None
+            Weights in the balls, and signs.
+        """
+        n, set_ = self.n_hidden, self.row_set or RowSet()
+        signs = None if set_.signs is None else set_.signs[rows, columns]
+        if set_.weights is None:
+            return np.where(columns < n, rows, n), np.append(np.full(n, self.kappa), np.inf), None, signs
+        return rows, np.append(np.full(n, set_.radius), np.inf), set_.weights[rows, columns], signs
 
     def system(self):
         """Return Q (P, P) and l (P,) of the same objective as ``1/2 d'Q d + l'd``, up to a constant."""

@@ -1,25 +1,21 @@
 """The own solver of the curvature block: what is free is eliminated, the rows of A are solved by their active sets."""
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from scipy.linalg import cholesky, solve_triangular
 
-from skimplicit.projections import project_rows_l1
+from skimplicit.subproblems.faces import FaceProgram, minimise_on_faces
 
 __all__ = ["WorkingSetSolver"]
-
-# Rounds of the active-set iteration; it settles in three to six or cycles, and then the splitting takes over.
-_ROUNDS = 20
-# Slack in the optimality conditions that an exact minimiser must meet, relative to the slopes at zero.
-_SLACK = 1e-9
 
 
 class WorkingSetSolver:
     """Solve curvature problems without custom constraints.
 
-    Without a budget, B and b are free: they are eliminated by a Schur complement. What is left is a program in the
-    moving entries of A, whose rows are in l1 balls. An active-set iteration finds which balls bind and which entries
-    are zero; its end is the exact minimiser, for its optimality conditions have been verified. Where it cycles, and
-    under a budget, alternating directions (ADMM) with one factorisation give a feasible point near the minimiser.
+    Without a budget or a row set, B and b are free: they are eliminated by a Schur complement. What is left is a
+    program in the moving entries of A, whose rows are in l1 balls. An active-set iteration finds which balls bind and
+    which entries are zero; its end is the exact minimiser, for its optimality conditions have been verified. Where it
+    cycles, and under a budget, alternating directions (ADMM) with one factorisation give a feasible point near the
+    minimiser.
 
     Parameters
     ----------
@@ -60,10 +56,12 @@ class WorkingSetSolver:
         eliminated = _Eliminated(Q, linear, bounded)
         rows, columns = (index[:bounded] for index in problem.entries)
         start = problem.V[rows, columns]
+        found = None
         if problem.budget is None:
-            found = _active_sets(eliminated, start, rows, problem)
-        else:
-            found = None
+            # In the entries themselves, not in their moves.
+            linear = eliminated.linear - eliminated.Q @ start
+            faces = FaceProgram(eliminated.Q, linear, *problem.balls(rows, columns))
+            found = minimise_on_faces(faces, start)
         if found is None:
             found = self._split(eliminated, start, rows, columns, problem)
         W, lift = problem.at(eliminated.complete(found - start))
@@ -74,7 +72,8 @@ class WorkingSetSolver:
         """Return how many of the first variables are subject to bounds."""
         n = problem.n_hidden
         in_A = int(np.count_nonzero(problem.moving[:, :n]))
-        return in_A if problem.budget is None else in_A + int(np.count_nonzero(problem.moving[:, n:]))
+        only_A = problem.budget is None and problem.row_set is None
+        return in_A if only_A else in_A + int(np.count_nonzero(problem.moving[:, n:]))
 
     def _split(self, eliminated, start, rows, columns, problem):
         """Minimise over the bounded entries by ADMM; return them, a feasible ndarray."""
@@ -125,85 +124,3 @@ class _Eliminated:
         target = -(self._half[:, -1] + self._half[:, :-1] @ d)
         rest = solve_triangular(self._factor, target, lower=True, trans="T", check_finite=False)
         return np.concatenate([d, rest])
-
-
-def _active_sets(eliminated, start, rows, problem):
-    """Return the exact minimiser over the entries of A, or None where the iteration does not settle.
-
-    Parameters
-    ----------
-    eliminated : _Eliminated
-        ``1/2 d'Q d + linear'd``, d the moves of the entries.
-    start : ndarray of shape (k,)
-        Entries before the move.
-    rows : ndarray of int of shape (k,)
-        Row of each entry.
-    problem : CurvatureProblem
-        The problem; gives the bound.
-    """
-    n, kappa, k = problem.n_hidden, problem.kappa, start.size
-    if k == 0 or kappa == 0:
-        return np.zeros(k)
-    Q, linear = eliminated.Q, eliminated.linear - eliminated.Q @ start  # in the entries themselves
-    size = np.abs(linear).max()  # slopes are small or large with the unit of the objective
-    try:
-        free = -cho_solve((cholesky(Q, lower=True, check_finite=False), True), linear, check_finite=False)
-    except LinAlgError:
-        return None
-    binding = np.bincount(rows, np.abs(free), minlength=n) > kappa
-    if not binding.any():
-        return free
-    # A row that binds starts from the zeros it has, or else from those of the projection of its free minimiser.
-    was_binding = np.bincount(rows, np.abs(start), minlength=n) >= kappa * (1 - 1e-9)
-    shrunk = _projected(free, rows, n, kappa)
-    signs = np.where(binding[rows], np.sign(np.where(was_binding[rows], start, shrunk)), np.nan)
-    for _ in range(_ROUNDS):
-        point, multiplier = _on_face(Q, linear, rows, signs, binding, kappa)
-        if point is None:
-            return None
-        slope = Q @ point + linear
-        scale = _SLACK * (size + np.abs(multiplier))
-        bound_entry = binding[rows]
-        total = np.bincount(rows, np.abs(point), minlength=n)
-        newly = ~binding & (total > kappa * (1 + 1e-12))
-        released = binding & (multiplier < -scale)
-        flipped = bound_entry & (signs != 0) & (signs * point < 0)
-        entering = bound_entry & (signs == 0) & (np.abs(slope) > multiplier[rows] + scale[rows])
-        if not (newly.any() or released.any() or flipped.any() or entering.any()):
-            return point
-        signs = np.where(flipped, 0.0, signs)
-        signs = np.where(entering, -np.sign(slope), signs)
-        binding = (binding | newly) & ~released
-        if newly.any():
-            fresh = newly[rows]
-            signs[fresh] = np.sign(_projected(point, rows, n, kappa)[fresh])
-        signs[released[rows]] = np.nan
-    return None
-
-
-def _on_face(Q, linear, rows, signs, binding, kappa):
-    """Minimise with the signs held: ``sum_j sign_j a_j = kappa`` in every row that binds, zeros where the sign is 0."""
-    free = np.flatnonzero(signs != 0)  # NaN, an entry of a row that does not bind, is free too
-    active = np.flatnonzero(binding)
-    face = np.where((rows[free][:, None] == active) & binding[rows[free]][:, None], signs[free][:, None], 0.0)
-    multiplier = np.zeros(binding.size)
-    try:
-        factor = cholesky(Q[np.ix_(free, free)], lower=True, check_finite=False)
-        half = solve_triangular(factor, np.column_stack([face, linear[free]]), lower=True, check_finite=False)
-        cross, constant = half[:, :-1], half[:, -1]
-        multiplier[active] = np.linalg.solve(cross.T @ cross, -kappa - cross.T @ constant)
-    except (LinAlgError, np.linalg.LinAlgError):
-        return None, multiplier
-    inside = -(constant + cross @ multiplier[active])
-    point = np.zeros(signs.size)
-    point[free] = solve_triangular(factor, inside, lower=True, trans="T", check_finite=False)
-    return (point if np.isfinite(point).all() else None), multiplier
-
-
-def _projected(entries, rows, n, kappa):
-    """Return the entries of the rows projected on their l1 balls."""
-    counts = np.bincount(rows, minlength=n)
-    place = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    padded = np.zeros((n, counts.max(initial=1)))
-    padded[rows, place] = entries
-    return project_rows_l1(padded, kappa)[rows, place]

@@ -53,6 +53,8 @@ class CvxpyProgram:
             self._budget = cp.Parameter(nonneg=True)
             self._weights = cp.Parameter(matching.column_budget.n_groups(N - n), nonneg=True)
             bounds.append(self._weights @ group_norms(B, matching.column_budget.groups) <= self._budget)
+        if matching.row_set is not None:
+            bounds += matching.row_set.to_cvxpy(self.W)
         if matching.constraints is not None:
             self._custom = CustomConstraints(matching.constraints, self.W)
             bounds += self._custom.bounds
@@ -103,6 +105,8 @@ class CvxpyProgram:
             The point.
         """
         free = matching.masked(np.ones_like(W)) != 0
+        if matching.row_set is not None:
+            free &= (matching.balls()[2] == 0) | (W != 0)
         for _ in range(_ALTERNATIONS):
             moved = self._custom.hold(W, free)
             W = _inside(matching, moved)
@@ -152,6 +156,7 @@ class CvxpySolver:
             None if budget is None or budget.groups is None else budget.groups.tobytes(),
             matching.constraints,
             matching.l1 is None,
+            matching.row_set,
         )
         if signature != self._signature:
             self._program, self._signature = matching.to_cvxpy(), signature
@@ -201,6 +206,8 @@ def _inside(matching, W):
     # A projection could leave the custom set; a tiny common shrinking of A or B is the least that can be done.
     n = matching.n_hidden
     W = matching.masked(W)
+    if matching.row_set is not None:
+        W = matching.row_set.shrunk(W)
     A, B = W[:, :n].copy(), W[:, n:].copy()
     norm = np.abs(A).sum(axis=1).max()
     if norm > matching.kappa:

@@ -1,4 +1,4 @@
-"""The rows of a matching program with a penalty or a pattern on all of ``[A B]``: a lasso each, A in its l1 ball.
+"""The rows of a matching program with a penalty, a pattern or a row set on all of ``[A B]``: a lasso each, in a ball.
 
 Accelerated proximal gradient, over all rows at once, finds which entries are not zero; one small linear system for each
 row, of the size of its support, then gives its exact minimiser.
@@ -66,7 +66,8 @@ def minimise_lasso_rows(matching, metric, step, start, tol, max_iter):
     -----
     With S the support and s the signs of a row w, and theta >= 0 the multiplier of the bound on its part a in A,
     ``(h G + ridge I)_SS w_S = r_S - s (l1 + theta [in A])_S`` and ``theta = 0`` or ``||a||_1 = kappa``: that is
-    linear. Tsai, Gao and El Ghaoui (2025), algorithm 1, search theta by bisection over lasso programs instead.
+    linear. Balls of a row set take the place of that bound.
+    Tsai, Gao and El Ghaoui (2025), algorithm 1, search theta by bisection over lasso programs instead.
     """
     allowed = matching.masked(np.ones_like(start)) != 0
     allowed[:, : matching.n_hidden] &= matching.kappa > 0
@@ -95,6 +96,8 @@ class _Rows:
         self.h, self.R = matching.curvature[rows, None], matching.R[rows]
         self.l1 = np.zeros_like(metric) if matching.l1 is None else matching.l1[rows]
         self.level = step * self.l1 / metric
+        weights, self.radius, signs = matching.balls()
+        self.weights, self.signs = weights[rows], signs[rows]
 
     def gradient(self, X):
         W = X / self.metric
@@ -102,35 +105,38 @@ class _Rows:
 
     def prox(self, V, rows=slice(None)):
         """Soft-threshold, then project on the ball: together they are the proximal operator of penalty and bound."""
-        n = self.matching.n_hidden
         X = np.where(self.allowed[rows], soft_threshold(V, self.level[rows]), 0.0)
-        X[:, :n] = project_rows_l1(X[:, :n], self.matching.kappa, 1.0 / self.metric[rows, :n])
+        X = np.where(self.signs[rows] * X < 0, 0.0, X)
+        k = self.matching.n_in_balls
+        X[:, :k] = project_rows_l1(X[:, :k], self.radius, self.weights[rows, :k] / self.metric[rows, :k])
         return X
 
     def finish(self, k, x):
         """Return the exact minimiser of row k, from a guess x of its support and signs in the metric, or None."""
-        matching, h, r, l1, n = self.matching, self.h[k, 0], self.R[k], self.l1[k], self.matching.n_hidden
+        matching, h, r, l1 = self.matching, self.h[k, 0], self.R[k], self.l1[k]
+        weights, signs = self.weights[k], self.signs[k]
         smallest, fewest = _SLACK * np.abs(r).max(initial=0.0), np.inf
         for _ in range(_GUESSES):
             support = np.flatnonzero(x)
             sign = np.sign(x[support])
             hessian = h * matching.G.principal(support)
             hessian[np.diag_indices(support.size)] += matching.ridge
-            normal = np.where(support < n, sign, 0.0)
+            normal = weights[support] * sign
             try:
                 factor = linalg.cho_factor(hessian, check_finite=False)
             except linalg.LinAlgError:
                 return None
             targets = np.column_stack([r[support] - l1[support] * sign, normal])
             free, response = linalg.cho_solve(factor, targets, check_finite=False).T
-            theta = max(normal @ free - matching.kappa, 0.0) / (normal @ response) if normal.any() else 0.0
+            theta = max(normal @ free - self.radius, 0.0) / (normal @ response) if normal.any() else 0.0
             w = np.zeros_like(x)
             w[support] = free - theta * response
             slope = h * (w[None] @ matching.G)[0] + matching.ridge * w - r
-            most = l1.copy()
-            most[:n] += theta
-            wrong = (np.abs(slope) > most * (1 + _SLACK) + smallest) & self.allowed[k]
-            n_wrong = np.count_nonzero(wrong) + np.count_nonzero(w[support] * sign < 0)
+            most = (l1 + theta * weights) * (1 + _SLACK) + smallest
+            wrong = (np.where(signs == 0, np.abs(slope), -slope * signs) > most) & self.allowed[k] & (w == 0)
+            wrong[support] |= np.abs(slope[support] + (l1 + theta * weights)[support] * sign) > most[support]
+            held = ((l1 + weights)[support] > 0) | (signs[support] != 0)
+            n_wrong = np.count_nonzero(wrong) + np.count_nonzero(held & (w[support] * sign < 0))
             if n_wrong == 0:
                 return w
             if n_wrong >= fewest:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skimplicit.linalg import Gram
-from skimplicit.projections import ColumnBudget, project_rows_l1
+from skimplicit.projections import ColumnBudget
+from skimplicit.subproblems.row_sets import RowSet, project_weights
 
 __all__ = ["MatchingProblem"]
 
@@ -39,6 +40,8 @@ class MatchingProblem:
         ``constraints(A, B)`` returns further CVXPY constraints, for CVXPY expressions A and B.
     l1 : ndarray of shape (n, N) or None
         Weights, at least 0, of the absolute values of W, which make it sparse; None for zeros.
+    row_set : RowSet or None
+        Signs and balls of the rows of W; None for none.
     """
 
     G: Gram | None
@@ -50,6 +53,7 @@ class MatchingProblem:
     structure: np.ndarray | None = None
     constraints: Callable | None = None
     l1: np.ndarray | None = None
+    row_set: RowSet | None = None
 
     @property
     def n_hidden(self):
@@ -80,13 +84,7 @@ class MatchingProblem:
 
     def project(self, W):
         """Return the point of the set nearest to W (Euclidean), shape (n, N); not for custom constraints."""
-        n = self.n_hidden
-        W = self.masked(W)
-        A, B = W[:, :n], W[:, n:]
-        A = project_rows_l1(A, self.kappa)
-        if self.column_budget is not None:
-            B = self.column_budget.project(B)
-        return np.hstack([A, B])
+        return project_weights(self.masked(W), self.kappa, self.column_budget, self.row_set)
 
     def masked(self, W):
         """Return W with zeros where ``structure`` wants them, shape (n, N)."""
@@ -97,9 +95,32 @@ class MatchingProblem:
 
     @property
     def splits_off_inputs(self):
-        """Whether B is free, without a bound, a penalty or a pattern of its own, so that it can be eliminated."""
-        free = self.structure is None or self.structure.shape[1] == self.n_hidden
+        """Whether B is free, without a bound, a penalty, signs or a pattern, so that it can be eliminated."""
+        free = self.row_set is None and (self.structure is None or self.structure.shape[1] == self.n_hidden)
         return free and self.l1 is None and self.column_budget is None
+
+    @property
+    def n_in_balls(self):
+        """How many of the first entries of each row are in its ball: those of A, or all where the row set has balls."""
+        return self.n_hidden if self.row_set is None or self.row_set.weights is None else self.R.shape[1]
+
+    def balls(self):
+        """Return the ball of each row, ``sum_j w_ij |W_ij| <= radius``, and the signs of the entries.
+
+        Returns
+        -------
+        weights : ndarray of shape (n, N)
+            Zeros beside A where only that is bounded.
+        radius : float
+            The radius.
+        signs : ndarray of shape (n, N)
+            1, -1, or 0 for an entry of either sign.
+        """
+        set_ = self.row_set or RowSet()
+        signs = np.zeros(self.R.shape, dtype=int) if set_.signs is None else set_.signs
+        if set_.weights is not None:
+            return set_.weights, set_.radius, signs
+        return np.where(np.arange(self.R.shape[1]) < self.n_hidden, np.ones(self.R.shape), 0.0), self.kappa, signs
 
     def is_feasible(self, W, tol=1e-9):
         """Tell whether W meets the bounds on A and B up to ``tol``, custom constraints aside."""

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems.fista import fista
 from skimplicit.subproblems.matching.elimination import RowPrograms, positive_scales
 from skimplicit.subproblems.matching.lasso_rows import minimise_lasso_rows, soft_threshold
+from skimplicit.subproblems.row_sets import project_weights
 
 __all__ = ["ProjectedSolver"]
 
@@ -85,7 +85,6 @@ class ProjectedSolver:
         metric_A = positive_scales(np.sqrt(h[:, None] * np.maximum(diagonal[:n], 0.0) + matching.ridge))
         metric_B = positive_scales(np.sqrt(h.max() * np.maximum(diagonal[n:], 0.0) + matching.ridge))
         metric = np.hstack([metric_A, np.tile(metric_B, (n, 1))])
-        weights_A = 1.0 / metric[:, :n]
         budget, caps = matching.column_budget, metric[0, n:]
         if budget.groups is not None:
             # Within a group one scale must serve all columns.
@@ -103,9 +102,7 @@ class ProjectedSolver:
         def project(X):
             # Soft-thresholding before the projection is the proximal operator of the penalty within the set.
             X = matching.masked(X if level is None else soft_threshold(X, level))
-            A, B = X[:, :n], X[:, n:]
-            A = project_rows_l1(A, matching.kappa, weights_A)
-            return np.hstack([A, budget.project(B)])
+            return project_weights(X, matching.kappa, budget, matching.row_set, metric)
 
         X = project(start * metric)
         before = matching.value(X / metric)

@@ -1,0 +1,221 @@
+"""The readout block inside a row set: signs of C and D, and balls of their rows.
+
+For the squared loss every output is a quadratic program of its own, solved exactly by its active sets. Cross-entropy is
+lowered by such programs that lie above it near the last point, with a line search.
+"""
+
+import numpy as np
+
+from skimplicit.losses import cross_entropy, prior_logits
+from skimplicit.subproblems.faces import FaceProgram, minimise_on_faces
+from skimplicit.subproblems.fista import fista
+from skimplicit.subproblems.readout.ridge import Readout
+
+__all__ = ["constrained_logistic_readout", "constrained_ridge_readout"]
+
+# Weights of an output up to which its program is solved by factorisations; beyond, by projected gradient.
+_MOST_FACTORED = 1500
+# Relative accuracy and most iterations of projected gradient.
+_TOL, _MAX_ITER = 1e-10, 3000
+# Ridge beside the largest square that makes a singular system definite: what rounding adds anyway.
+_LEAST_RIDGE = 1e-13
+# Most steps for classes, the share of the promised descent that a step has to bring, the shortest step, and the least
+# decrease in nats that is worth one.
+_MAX_STEPS, _ARMIJO, _SHORTEST, _LEAST_DECREASE = 200, 1e-4, 1e-10, np.finfo(float).eps
+
+
+def constrained_ridge_readout(moments, alpha, direct, direct_ridge, start, row_set):
+    """Minimise ``1/2m ||Y - Xc C' - Uc D'||_F^2 + alpha/2 (||C||_F^2 + direct_ridge ||D||_F^2)``, ``[C D]`` in a set.
+
+    Parameters
+    ----------
+    moments : Moments
+        Second moments of states, inputs and targets.
+    alpha, direct, direct_ridge, start : float, bool, float, Readout or None
+        As for :func:`ridge_readout`.
+    row_set : RowSet
+        The set, for ``[C D]`` of shape (q, n + p), or for C without a direct term.
+
+    Returns
+    -------
+    Readout
+        The minimiser, inside the set.
+    """
+    n = moments.XX.shape[0]
+    T = np.hstack([moments.XY.T, moments.UY.T]) if direct else moments.XY.T
+    ridge = _ridge(alpha, direct_ridge, n, T.shape[1])
+    V = _stacked(start, T.shape)
+    if T.shape[1] > _MOST_FACTORED:
+        V = _by_projected_gradient(moments.gram, ridge, T, row_set, V)
+    else:
+        gram = np.eye(T.shape[1]) @ moments.gram if direct else moments.XX
+        V = _each_output(gram + np.diag(ridge), T, row_set, V)
+    return _readout(V, n, direct, moments.Y_mean)
+
+
+def constrained_logistic_readout(samples, states, moments, alpha, direct, start, tol, direct_ridge, row_set):
+    """Minimise ``sum_i w_i cross_entropy(Yhat_i, Y_i) + ridge`` over C, D, c with ``[C D]`` in a set.
+
+    Parameters
+    ----------
+    samples, states, moments, alpha, direct, start, tol, direct_ridge : object
+        As for :func:`logistic_readout`.
+    row_set : RowSet
+        The set, for ``[C D]``.
+
+    Returns
+    -------
+    readout : Readout
+        The readout, inside the set.
+    loss : float
+        Its cross-entropy.
+    """
+    problem = _Classes(samples, states, moments, alpha, direct, direct_ridge)
+    n = states.shape[1]
+    V = row_set.project(_stacked(start, (samples.n_outputs, problem.ridge.size)))
+    c = prior_logits(samples.mean(samples.Y), samples.centre) if start is None else start.c
+    logits = problem.product(V, c)
+    (loss, P), norm = problem.loss(logits), problem.penalty(V, V)
+    for _ in range(_MAX_STEPS):
+        gradient, slope_c = problem.gradient(P, V)
+        new, step_c = problem.step(P, gradient, slope_c, V, row_set)
+        move = new - V
+        slope = float(np.sum(gradient * move) + slope_c @ step_c)
+        # A step along a quadratic model brings half its slope where the model is right.
+        if not -0.5 * slope > max(tol * (loss + 0.5 * norm), _LEAST_DECREASE):
+            break
+        step, cross, square = problem.product(move, step_c), problem.penalty(V, move), problem.penalty(move, move)
+        length = 1.0
+        while length > _SHORTEST:
+            new_logits = logits + length * step
+            new_loss, new_P = problem.loss(new_logits)
+            new_norm = norm + length * (2.0 * cross + length * square)
+            if new_loss - loss + 0.5 * (new_norm - norm) <= _ARMIJO * length * slope:
+                break
+            length *= 0.5
+        else:
+            break
+        V = new if length == 1.0 else row_set.project(V + length * move)
+        c = c + length * step_c
+        logits, loss, P, norm = new_logits, new_loss, new_P, new_norm
+    return _readout(V, n, direct, c), loss
+
+
+class _Classes:
+    """Cross-entropy over the rows ``[Xc Uc 1]``, its gradient and a quadratic that lies above it nearby."""
+
+    def __init__(self, samples, states, moments, alpha, direct, direct_ridge):
+        self.samples, self.X, self.X_mean, self.direct = samples, states, moments.X_mean, direct
+        n = states.shape[1]
+        self.ridge = _ridge(alpha, direct_ridge, n, n + (samples.n_inputs if direct else 0))
+        self.factored = self.ridge.size <= _MOST_FACTORED
+        if self.factored:
+            columns = [states - self.X_mean]
+            if direct:
+                columns.append(samples.inputs_times(np.eye(samples.n_inputs)))
+            self._rows = np.hstack(columns)
+        else:
+            squares = np.diag(moments.XX)
+            self._squares = np.concatenate([squares, moments.inputs.diagonal()]) if direct else squares
+
+    def product(self, V, c):
+        """Return the logits, shape (m, q)."""
+        n = self.X.shape[1]
+        logits = self.X @ V[:, :n].T + (c - V[:, :n] @ self.X_mean)
+        return logits + self.samples.inputs_times(V[:, n:]) if self.direct else logits
+
+    def loss(self, logits):
+        losses, P = cross_entropy(logits, self.samples.Y)
+        return float(self.samples.mean(losses)), P
+
+    def penalty(self, V, W):
+        return float(np.sum(self.ridge * V * W))
+
+    def gradient(self, P, V):
+        """Return the derivatives by V, with the ridge, and by c."""
+        samples, S = self.samples, P - self.samples.Y
+        gradient = samples.times_states(S, self.X, self.X_mean)
+        if self.direct:
+            gradient = np.hstack([gradient, samples.times_inputs(S)])
+        return gradient + self.ridge * V, samples.mean(S) if samples.centre else np.zeros(S.shape[1])
+
+    def step(self, P, gradient, slope_c, V, row_set):
+        """Return V at the minimum of the quadratic inside the set, and the move of c.
+
+        ``diag(p) - p p' <= 2 diag(p (1 - p))``: with twice the curvature of each logit alone the outputs come apart.
+        """
+        weights = P * (1.0 - P) * (2.0 if P.shape[1] > 1 else 1.0)
+        new, step_c = np.empty_like(V), np.zeros(P.shape[1])
+        for k in range(P.shape[1]):
+            own = np.maximum(weights[:, k], np.finfo(float).eps) * self.samples.weights
+            total = own.sum()
+            one = row_set.at(slice(k, k + 1))
+            if not self.factored:
+                H = self._squares * own.max() * self.samples.n_samples * len(self.ridge) ** 0.5 + self.ridge
+                root = np.sqrt(np.maximum(H, _LEAST_RIDGE * H.max(initial=1.0)))
+                new[k] = one.project(((V[k] - gradient[k] / root**2) * root)[None], root)[0] / root
+                step_c[k] = -slope_c[k] / total
+                continue
+            mean = own @ self._rows / total if self.samples.centre else np.zeros(self.ridge.size)
+            centred = self._rows - mean
+            H = (centred * own[:, None]).T @ centred + np.diag(self.ridge)
+            linear = H @ V[k] - (gradient[k] - slope_c[k] * mean)
+            new[k] = _each_output(H, linear[None], one, V[k : k + 1])[0]
+            if self.samples.centre:  # c is eliminated
+                step_c[k] = -slope_c[k] / total - mean @ (new[k] - V[k])
+        return new, step_c
+
+
+def _each_output(H, T, row_set, start):
+    """Minimise ``1/2 v' H v - t v`` over every row v of V, inside the set; exactly, where its faces can be found."""
+    H = H + _LEAST_RIDGE * np.diag(H).max(initial=1e-300) * np.eye(len(H))
+    V = np.empty_like(T)
+    for k in range(len(T)):
+        one = row_set.at(slice(k, k + 1))
+        signs, weights = (None if part is None else part[0] for part in (one.signs, one.weights))
+        radii = np.array([np.inf if weights is None else one.radius])
+        program = FaceProgram(H, -T[k], np.zeros(len(H), dtype=int), radii, weights, signs)
+        exact = minimise_on_faces(program, start[k])
+        if exact is None:
+            near = _by_projected_gradient(H, 0.0, T[k : k + 1], one, start[k : k + 1])[0]
+            exact = minimise_on_faces(program, near)
+            exact = near if exact is None else exact
+        V[k] = exact
+    return row_set.project(V)
+
+
+def _by_projected_gradient(gram, ridge, T, row_set, start):
+    """Minimise ``1/2 tr(V gram V') + 1/2 ridge V^2 - <T, V>`` inside the set, in the metric of the diagonal."""
+    diagonal = np.diag(gram) if isinstance(gram, np.ndarray) else gram.diagonal()
+    root = np.sqrt(np.maximum(diagonal + ridge, _LEAST_RIDGE * np.max(diagonal + ridge, initial=1e-300)))
+    if isinstance(gram, np.ndarray):
+        largest = np.linalg.eigvalsh(gram / root / root[:, None])[-1]
+    else:
+        largest = gram.largest_eigenvalue(root)
+    step = 1.0 / (largest + np.max(ridge / root**2))
+
+    def gradient(X):
+        V = X / root
+        return (V @ gram + ridge * V - T) / root
+
+    def project(X):
+        return row_set.project(X, root)
+
+    return fista(gradient, project, step, project(start * root), _TOL, _MAX_ITER) / root
+
+
+def _ridge(alpha, direct_ridge, n, size):
+    ridge = np.full(size, alpha * direct_ridge)
+    ridge[:n] = alpha
+    return ridge
+
+
+def _stacked(readout, shape):
+    """Return ``[C D]`` of a readout, zeros for none."""
+    if readout is None:
+        return np.zeros(shape)
+    return readout.C if readout.D is None else np.hstack([readout.C, readout.D])
+
+
+def _readout(V, n, direct, c):
+    return Readout(V[:, :n], V[:, n:] if direct else None, c)
