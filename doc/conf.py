@@ -77,6 +77,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skimplicit",),
     "inspect_global_variables": True,
     "show_memory": False,
+    "write_computation_times": False,
     "remove_config_comments": True,
 }
 

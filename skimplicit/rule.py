@@ -47,6 +47,12 @@ class ImplicitRule:
     ValueError
         If an array is not finite or the shapes do not fit; the message names the array.
 
+    See Also
+    --------
+    ImplicitRegressor.from_rule : An estimator around a rule.
+    skimplicit.networks.from_sklearn : A fitted model as a rule.
+    skimplicit.networks.cascade : Rules in a row.
+
     Notes
     -----
     Arrays are copied as float64 and made read-only; sparse ones stay sparse, in CSR format. Source:

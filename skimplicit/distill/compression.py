@@ -95,6 +95,11 @@ def prune(rule, U=None, *, box=None, threshold=None, tolerance=None):
     ValueError
         If not exactly one of U and box, and one of threshold and tolerance, is given; or if the rule is not certified.
 
+    See Also
+    --------
+    low_rank : Fewer dimensions in place of fewer weights.
+    distill : Fit a sparse rule anew.
+
     Notes
     -----
     Source: El Ghaoui et al. (2021), theorem 5.1, corrected (see :func:`~skimplicit.distill.drift_bound`) and, as E is
@@ -166,6 +171,10 @@ def low_rank(rule, U=None, *, box=None, rank=None, tolerance=None):
     ValueError
         If not exactly one of U and box, and one of rank and tolerance, is given; or if the rule, or the rule of low
         rank, is not certified (which cannot happen when ``Gamma ||A||_inf < 1``).
+
+    See Also
+    --------
+    prune : Fewer weights in place of fewer dimensions.
 
     Notes
     -----

@@ -139,6 +139,10 @@ def from_states(
     ValueError
         If an argument is not finite, has the wrong shape or is outside its range; the message names it.
 
+    See Also
+    --------
+    distill : With a network in place of its states.
+
     Notes
     -----
     - Why no self-loops: ``x_i = phi(z_i)`` is an excellent regressor of ``z_i``, so that ``A_ii`` near kappa replaces

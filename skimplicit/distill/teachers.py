@@ -101,6 +101,12 @@ def distill(
     ValueError
         If an argument is not finite, has the wrong shape or is outside its range; the message names it.
 
+    See Also
+    --------
+    from_states : With states in place of a network.
+    prune : Fewer weights, with a certified change.
+    skimplicit.networks.from_sklearn : The network itself as a rule.
+
     Notes
     -----
     The scale of the states is free when phi is positively homogeneous. It is then chosen so that the teacher's own

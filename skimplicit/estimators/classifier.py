@@ -38,6 +38,14 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
 
     {attributes}
 
+    See Also
+    --------
+    ImplicitRegressor : Regression, alpha chosen by held-out rows.
+    ImplicitClassifierCV : The same for classes.
+    ImplicitFeatureSelector : Select the inputs that a rule needs.
+    skimplicit.inspection.explain : Contributions of the inputs to predictions.
+    sklearn.neural_network.MLPClassifier : Layers in place of an equilibrium.
+
     References
     ----------
     L. El Ghaoui, F. Gu, B. Travacca, A. Askari, A. Tsai (2021). Implicit Deep Learning. SIAM Journal on Mathematics of

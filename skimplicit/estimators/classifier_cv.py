@@ -23,6 +23,11 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
 
     {attributes}
 
+    See Also
+    --------
+    ImplicitClassifier : Alpha chosen by the rows that its members have not seen.
+    sklearn.linear_model.LogisticRegressionCV : The same for a linear model.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

@@ -29,6 +29,14 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
 
     {attributes}
 
+    See Also
+    --------
+    ImplicitClassifier : Classes.
+    ImplicitRegressorCV : Alpha by cross-validation over a grid, for one rule.
+    ImplicitFeatureSelector : Select the inputs that a rule needs.
+    skimplicit.inspection.explain : Contributions of the inputs to predictions.
+    sklearn.neural_network.MLPRegressor : Layers in place of an equilibrium.
+
     References
     ----------
     L. El Ghaoui, F. Gu, B. Travacca, A. Askari, A. Tsai (2021). Implicit Deep Learning. SIAM Journal on Mathematics of

@@ -22,6 +22,11 @@ class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
 
     {attributes}
 
+    See Also
+    --------
+    ImplicitRegressor : Alpha chosen by the rows that its members have not seen.
+    sklearn.linear_model.RidgeCV : The same for a linear model.
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes

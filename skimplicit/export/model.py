@@ -60,6 +60,10 @@ def to_onnx(model, *, dtype="float32", arithmetic="float64", rtol=1e-10, max_ite
         If an activation has no ONNX form (it is named), no test certifies that an iteration finds the states, labels
         are neither integers nor strings, the matrices take over 2 GB, or an argument is out of range.
 
+    See Also
+    --------
+    register_onnx_converters : For pipelines, by ``skl2onnx.to_onnx``.
+
     Notes
     -----
     Every row of a batch goes through as many passes as the slowest one, so that a prediction depends on the other rows

@@ -38,6 +38,11 @@ class ColumnNormsDisplay(Display):
     stems_ : list of matplotlib StemContainer
         The stems of the column norms and of the true ones.
 
+    See Also
+    --------
+    ColumnPathDisplay : The norms along a path of budgets.
+    RulePatternDisplay : All weights of a rule.
+
     Examples
     --------
     >>> from skimplicit import ImplicitRule

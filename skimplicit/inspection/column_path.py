@@ -45,6 +45,11 @@ class ColumnPathDisplay(Display):
     lines_ : list of matplotlib Line2D
         One line for each input.
 
+    See Also
+    --------
+    ColumnNormsDisplay : The norms of one rule.
+    skimplicit.implicit_path : The path.
+
     Examples
     --------
     >>> from sklearn.datasets import make_friedman1

@@ -40,6 +40,10 @@ class ContributionsDisplay(Display):
     order_ : ndarray of int
         The inputs that were drawn, the largest first.
 
+    See Also
+    --------
+    explain : The contributions.
+
     Examples
     --------
     >>> from skimplicit import ImplicitRule

@@ -76,6 +76,11 @@ def explain(model, X, *, reference=None):
         If the states have no direction at a kink, or the path to a row has more than 200 pieces for each state: the
         rule is not well posed there.
 
+    See Also
+    --------
+    ContributionsDisplay : Draws the contributions.
+    skimplicit.robustness.output_bounds : How far predictions can move when inputs do.
+
     Notes
     -----
     Integrated gradients (Sundararajan et al., 2017), with the derivative through the equilibrium. Where phi is

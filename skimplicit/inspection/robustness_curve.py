@@ -35,6 +35,11 @@ class RobustnessDisplay(Display):
     lines_ : list of matplotlib Line2D
         Attacked and certified accuracy.
 
+    See Also
+    --------
+    skimplicit.robustness.certify : What is proved.
+    skimplicit.robustness.attack : What is found.
+
     Examples
     --------
     >>> from skimplicit import ImplicitRule

@@ -41,6 +41,10 @@ class RulePatternDisplay(Display):
     limits_ : dict of str to float
         The absolute weight at which colours end, for each of the blocks "A", "B", "C" and "D" that is not empty.
 
+    See Also
+    --------
+    ColumnNormsDisplay : The columns of B, each by one number.
+
     Examples
     --------
     >>> from skimplicit import ImplicitRule

@@ -39,6 +39,12 @@ def from_sklearn(model, *, output="decision"):
         If it is not fitted, its settings are not among those below, it gives no such output, or the rule differs from
         the model on sample points.
 
+    See Also
+    --------
+    from_torch : The same for torch.
+    skimplicit.ImplicitRegressor.from_rule : Back to an estimator.
+    skimplicit.distill.distill : A sparse rule with the states of a network.
+
     Notes
     -----
     What can be converted, by exact type, for a subclass may compute anything:

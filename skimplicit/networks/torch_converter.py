@@ -46,6 +46,11 @@ def from_torch(module, *, input_shape=None):
         If shapes do not fit, ``input_shape`` is needed, a layer has hooks or a ``forward`` set on it, or the rule
         differs from the network on sample points.
 
+    See Also
+    --------
+    from_sklearn : The same for scikit-learn.
+    skimplicit.distill.distill : A sparse rule with the states of a network.
+
     Notes
     -----
     Batch normalisation uses the running statistics and Dropout does nothing, whatever mode the module is in; neither

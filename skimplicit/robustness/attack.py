@@ -78,6 +78,11 @@ def attack(
     TypeError
         If the model has no rule.
 
+    See Also
+    --------
+    certify : Prove that a label stays.
+    output_bounds : Bounds that no attack can leave.
+
     Notes
     -----
     Where phi acts on groups of states (max pooling, softmax), which have no componentwise derivative, the gradient is

@@ -63,6 +63,12 @@ def output_bounds(model, U, radius, *, norm="inf", n_changed=None, method="auto"
     TypeError
         If the model has no rule.
 
+    See Also
+    --------
+    certify : Labels that stay.
+    lipschitz_bound : One number for all inputs.
+    attack : How far outputs are known to move.
+
     Notes
     -----
     Sources: El Ghaoui et al. (2021), section 4 (theorem 5.1 is not used; as printed it fails), Jafarpour et al. (2022)

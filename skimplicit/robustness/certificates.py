@@ -50,6 +50,12 @@ def certify(classifier, X, y, radius, *, n_changed=None, method="auto", classes=
     TypeError
         If the model is not a classifier.
 
+    See Also
+    --------
+    certified_radius : How far inputs may be off.
+    attack : Look for inputs that change a label.
+    output_bounds : Bounds of the outputs.
+
     Examples
     --------
     >>> import numpy as np
@@ -95,6 +101,10 @@ def certified_radius(
     ------
     ValueError
         As :func:`certify`; if ``start`` or ``rtol`` is not positive.
+
+    See Also
+    --------
+    certify : The same for one radius.
 
     Examples
     --------
