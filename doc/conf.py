@@ -64,6 +64,7 @@ EXAMPLES = [
     "recover_inputs",
     "custom_constraints",
     "certificates",
+    "robust_training",
     "network_as_rule",
     "distillation",
     "training_methods",

@@ -28,7 +28,7 @@ scale = X_train.std(axis=0)
 # A perceptron is certified as the rule it is; the radius is in standard deviations of each input. The implicit rule
 # has no direct term here: with it, held-out rows choose a linear rule for these data, of which every bound is exact.
 
-network = make_pipeline(StandardScaler(), MLPClassifier((20, 20), alpha=1.0, max_iter=300, random_state=0))
+network = make_pipeline(StandardScaler(), MLPClassifier((20, 20), alpha=1.0, max_iter=1000, random_state=0))
 network.fit(X_train, y_train)
 implicit = ImplicitClassifier(n_members=1, direct=False, random_state=0).fit(X_train, y_train)
 

@@ -10,13 +10,20 @@ Here the bound is set on breast cancer data (30 measurements, scaled to deviatio
 pixels from 0 to 1).
 """
 
+import warnings
+
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier
+from skimplicit.inspection import STYLE
 from skimplicit.robustness import certify, lipschitz_bound
+
+plt.style.use(STYLE)
+warnings.simplefilter("ignore", ConvergenceWarning)  # 30 iterations on purpose
 
 # %%
 # Two sets, each with and without a bound. For pixels between 0 and 1 a change of .02 is 5 levels of grey of 256.
@@ -40,7 +47,7 @@ def certified_shares(X, y, L, radii):
     return shares
 
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
 for ax, (name, (X, y, bounds, radii)) in zip(axes, sets.items(), strict=True):
     print(name, "at radii", radii)
     results = {L: certified_shares(X, y, L, radii) for L in bounds}
@@ -51,5 +58,4 @@ for ax, (name, (X, y, bounds, radii)) in zip(axes, sets.items(), strict=True):
     # With the tighter bound more rows are certified at the largest radius than without one.
     assert results[bounds[-1]][-1] > results[None][-1]
 axes[0].set_ylabel("accuracy that is certified")
-plt.tight_layout()
 plt.show()
