@@ -16,7 +16,7 @@ from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES, fit_automatical
 from skimplicit.estimators.callbacks import CallbackBridge
 from skimplicit.estimators.choices import Choices
 from skimplicit.estimators.clipping import clip_rule
-from skimplicit.estimators.custom_constraints import in_user_units
+from skimplicit.estimators.custom_constraints import of_readout, of_states
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
@@ -150,9 +150,16 @@ class ImplicitEstimator(
             slope = chosen.activation.lipschitz
             kappa = self._kappa(chosen.activation)
             weights = lipschitz_balls(self.lipschitz, kappa, slope, samples, self.n_hidden, chosen.direct)
-        if directions is None and self.lipschitz is None:
-            return None, None
-        return map(RowSet, signs, weights)
+        row_set, readout_set = (
+            None if own_signs is None and own_weights is None else RowSet(own_signs, own_weights)
+            for own_signs, own_weights in zip(signs, weights, strict=True)
+        )
+        custom = self.constraints and of_readout(self.constraints, samples, chosen.direct, self.n_hidden)
+        if custom is not None:
+            from skimplicit.subproblems.readout.custom import CustomRowSet
+
+            readout_set = CustomRowSet(signs[1], weights[1], custom=custom, n_states=self.n_hidden)
+        return row_set, readout_set
 
     def _kappa(self, activation):
         """Return the bound on A that makes ``activation`` a contraction with kappa."""
@@ -167,7 +174,7 @@ class ImplicitEstimator(
         return Constraints(
             kappa=self._kappa(chosen.activation),
             structure=chosen.structure,
-            custom=None if self.constraints is None else in_user_units(self.constraints, samples),
+            custom=None if self.constraints is None else of_states(self.constraints, samples, chosen.direct),
             row_set=row_set,
         )
 

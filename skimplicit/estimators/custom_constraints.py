@@ -1,34 +1,116 @@
-"""The ``constraints`` parameter of the estimators: from the units of the data to those of training."""
+"""The ``constraints`` parameter of the estimators: from the units of the data to those of training, block by block."""
+
+import inspect
 
 import numpy as np
 
-__all__ = ["in_user_units"]
+__all__ = ["of_readout", "of_states", "takes_readout"]
 
 
-def in_user_units(constraints, samples):
-    """Let the user's constraints speak of B for the inputs as they are.
+def takes_readout(constraints):
+    """Tell whether a callable is ``constraints(A, B, C, D)``, on the readout as well, and not ``constraints(A, B)``.
 
     Parameters
     ----------
     constraints : callable
-        ``constraints(A, B)`` in the units of the data.
+        The user's constraints.
+
+    Returns
+    -------
+    bool
+        Whether it has four positional parameters without a default.
+    """
+    known = getattr(constraints, "takes_readout", None)
+    if known is not None:
+        return known
+    parameters = inspect.signature(constraints).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in kinds and p.default is p.empty for p in parameters) == 4
+
+
+def of_states(constraints, samples, direct):
+    """Return the constraints on A and B, for the inputs as they are, as a callable in the units of training.
+
+    Parameters
+    ----------
+    constraints : callable
+        ``constraints(A, B)`` or ``constraints(A, B, C, D)`` in the units of the data.
     samples : Samples
         The samples, which know the units of training.
+    direct : bool
+        Whether there is a direct term; without one D is a constant, zero.
 
     Returns
     -------
     callable
-        The same in the units of training.
+        ``(A, B)`` to a list of constraints.
     """
-    return _UserUnits(constraints, samples.per_unit)
+    return _StatesPart(constraints, samples, direct)
 
 
-class _UserUnits:
-    def __init__(self, constraints, per_unit):
-        self.constraints = constraints
-        self.per_unit = per_unit
+def of_readout(constraints, samples, direct, n_hidden):
+    """Return the constraints on C and D, for inputs and targets as they are, in the units of training.
 
+    Parameters
+    ----------
+    constraints, samples, direct : object
+        As for :func:`of_states`.
+    n_hidden : int
+        Number n of states.
+
+    Returns
+    -------
+    callable or None
+        ``(C, D)`` to a list of constraints; D has no columns without a direct term. None where the constraints are on
+        A and B alone.
+    """
+    return _ReadoutPart(constraints, samples, direct, n_hidden) if takes_readout(constraints) else None
+
+
+class _Part:
+    def __init__(self, constraints, samples, direct):
+        self.constraints, self.direct = constraints, direct
+        self.per_unit, self.Y_scale = samples.per_unit, samples.Y_scale
+
+    def _split(self, A, B, C, D):
+        """Return the constraints on A and B, and those on C and D."""
+        found = self.constraints(A, B, C, D)
+        found = list(found) if isinstance(found, list | tuple) else [found]
+        inner, outer = ({v.id for v in first.variables() + second.variables()} for first, second in ((A, B), (C, D)))
+        parts = [], []
+        for constraint in found:
+            # What is no constraint is named where constraints are checked.
+            ids = {v.id for v in getattr(constraint, "variables", list)()}
+            if ids & inner and ids & outer:
+                raise ValueError(
+                    f"constraints(A, B, C, D) returned one that ties A or B to C or D: {constraint}. Each must be on A "
+                    "and B or on C and D, for these are found in turn."
+                )
+            parts[bool(ids & outer)].append(constraint)
+        return parts
+
+
+class _StatesPart(_Part):
     def __call__(self, A, B):
         import cvxpy as cp
 
-        return self.constraints(A, cp.multiply(np.broadcast_to(self.per_unit, B.shape), B))
+        B = cp.multiply(np.broadcast_to(self.per_unit, B.shape), B)
+        if not takes_readout(self.constraints):
+            return self.constraints(A, B)
+        q, (n, p) = self.Y_scale.size, B.shape
+        D = cp.Variable((q, p)) if self.direct else cp.Constant(np.zeros((q, p)))
+        return self._split(A, B, cp.Variable((q, n)), D)[0]
+
+
+class _ReadoutPart(_Part):
+    def __init__(self, constraints, samples, direct, n_hidden):
+        super().__init__(constraints, samples, direct)
+        self.n_hidden = n_hidden
+
+    def __call__(self, C, D):
+        import cvxpy as cp
+
+        n, p, q = self.n_hidden, self.per_unit.size, self.Y_scale.size
+        C = cp.multiply(np.broadcast_to(self.Y_scale[:, None], C.shape), C)
+        D = cp.multiply(np.outer(self.Y_scale, self.per_unit), D) if self.direct else cp.Constant(np.zeros((q, p)))
+        return self._split(cp.Variable((n, n)), cp.Variable((n, p)), C, D)[1]

@@ -81,7 +81,9 @@ RULE_PARAMETERS = {
         None,
         "callable or None",
         "``constraints(A, B)`` returns a list of convex CVXPY constraints on the CVXPY expressions A (n, n) and B "
-        '(n, p); forces ``solver="cvxpy"``.',
+        "(n, p), in the units of the data; ``constraints(A, B, C, D)``, a function of four parameters, has some on C "
+        "(q, n) and D (q, p) as well, each on A and B or on C and D. Forces "
+        '``solver="cvxpy"``.',
         [None, callable],
     ),
     "monotonic_cst": Parameter(

@@ -3,16 +3,20 @@
 import numpy as np
 from scipy import sparse
 
+from skimplicit.estimators.custom_constraints import takes_readout
+
 __all__ = ["SelectedConstraints"]
 
 
 class SelectedConstraints:
     """``constraints(A, B E)`` for a rule of selected inputs: its B (n, k) with columns of zeros for the other inputs.
 
+    Constraints on the readout as well are ``constraints(A, B E, C, D E)``.
+
     Parameters
     ----------
     constraints : callable
-        ``constraints(A, B)`` for B of all inputs, shape (n, p).
+        ``constraints(A, B)`` for B of all inputs, shape (n, p), or ``constraints(A, B, C, D)``.
     support : ndarray of bool of shape (p,)
         The k selected inputs.
     """
@@ -21,8 +25,18 @@ class SelectedConstraints:
         self.constraints = constraints
         self.support = support
 
-    def __call__(self, A, B):
-        """Return the constraints on A and the columns of the selected inputs."""
+    @property
+    def takes_readout(self):
+        """Whether the constraints are on the readout as well."""
+        return takes_readout(self.constraints)
+
+    def __call__(self, A, B, *readout):
+        """Return the constraints on A and the columns of the selected inputs, of D too where there is a readout."""
         columns = np.flatnonzero(self.support)
-        E = (np.ones(columns.size), (np.arange(columns.size), columns))
-        return self.constraints(A, B @ sparse.csr_array(E, shape=(columns.size, self.support.size)))
+        E = sparse.csr_array(
+            (np.ones(columns.size), (np.arange(columns.size), columns)), shape=(columns.size, self.support.size)
+        )
+        if not readout:
+            return self.constraints(A, B @ E)
+        C, D = readout
+        return self.constraints(A, B @ E, C, D @ E)

@@ -37,6 +37,9 @@ class RowSet:
     weights: np.ndarray | None = None
     radius: float = 1.0
 
+    #: Whether there are constraints of the user's own besides.
+    is_custom = False
+
     def clipped(self, V):
         """Return V of shape (k, N) with zeros where an entry has the wrong sign."""
         return V if self.signs is None else np.where(V * self.signs < 0, 0.0, V)

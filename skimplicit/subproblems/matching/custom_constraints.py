@@ -30,6 +30,8 @@ class CustomConstraints:
         ``constraints(A, B)`` returns CVXPY constraints.
     W : cvxpy.Variable of shape (n, n + p)
         The variable.
+    n_first : int or None
+        Columns of the first of the two matrices that the callable gets; None for n.
 
     Attributes
     ----------
@@ -42,8 +44,8 @@ class CustomConstraints:
         If the callable returns something else than constraints, or one that is not convex.
     """
 
-    def __init__(self, constraints, W):
-        n = W.shape[0]
+    def __init__(self, constraints, W, n_first=None):
+        n = W.shape[0] if n_first is None else n_first
         self._groups, self.bounds = [], []
         for constraint in _checked(constraints(W[:, :n], W[:, n:])):
             scaled = _Scaled.of(constraint, W)
@@ -160,8 +162,8 @@ def _checked(extra):
     for constraint in extra:
         if not isinstance(constraint, cp.Constraint):
             raise TypeError(
-                f"constraints(A, B) must return CVXPY constraints, got {type(constraint).__name__}: {constraint!r}."
+                f"constraints must return CVXPY constraints, got {type(constraint).__name__}: {constraint!r}."
             )
         if not constraint.is_dcp():
-            raise ValueError(f"constraints(A, B) returned a constraint that is not convex (DCP): {constraint}.")
+            raise ValueError(f"constraints returned a constraint that is not convex (DCP): {constraint}.")
     return extra

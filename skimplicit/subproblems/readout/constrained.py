@@ -45,11 +45,11 @@ def constrained_ridge_readout(moments, alpha, direct, direct_ridge, start, row_s
     T = np.hstack([moments.XY.T, moments.UY.T]) if direct else moments.XY.T
     ridge = _ridge(alpha, direct_ridge, n, T.shape[1])
     V = _stacked(start, T.shape)
-    if T.shape[1] > _MOST_FACTORED:
+    if T.shape[1] > _MOST_FACTORED and not row_set.is_custom:
         V = _by_projected_gradient(moments.gram, ridge, T, row_set, V)
     else:
         gram = np.eye(T.shape[1]) @ moments.gram if direct else moments.XX
-        V = _each_output(gram + np.diag(ridge), T, row_set, V)
+        V = _minimise([gram + np.diag(ridge)] * len(T), T, row_set, V)
     return _readout(V, n, direct, moments.Y_mean)
 
 
@@ -70,7 +70,7 @@ def constrained_logistic_readout(samples, states, moments, alpha, direct, start,
     loss : float
         Its cross-entropy.
     """
-    problem = _Classes(samples, states, moments, alpha, direct, direct_ridge)
+    problem = _Classes(samples, states, moments, alpha, direct, direct_ridge, row_set)
     n = states.shape[1]
     V = row_set.project(_stacked(start, (samples.n_outputs, problem.ridge.size)))
     c = prior_logits(samples.mean(samples.Y), samples.centre) if start is None else start.c
@@ -78,7 +78,7 @@ def constrained_logistic_readout(samples, states, moments, alpha, direct, start,
     (loss, P), norm = problem.loss(logits), problem.penalty(V, V)
     for _ in range(_MAX_STEPS):
         gradient, slope_c = problem.gradient(P, V)
-        new, step_c = problem.step(P, gradient, slope_c, V, row_set)
+        new, step_c = problem.step(P, gradient, slope_c, V)
         move = new - V
         slope = float(np.sum(gradient * move) + slope_c @ step_c)
         # A step along a quadratic model brings half its slope where the model is right.
@@ -95,7 +95,7 @@ def constrained_logistic_readout(samples, states, moments, alpha, direct, start,
             length *= 0.5
         else:
             break
-        V = new if length == 1.0 else row_set.project(V + length * move)
+        V = new if length == 1.0 else row_set.shrunk(V + length * move)
         c = c + length * step_c
         logits, loss, P, norm = new_logits, new_loss, new_P, new_norm
     return _readout(V, n, direct, c), loss
@@ -104,11 +104,12 @@ def constrained_logistic_readout(samples, states, moments, alpha, direct, start,
 class _Classes:
     """Cross-entropy over the rows ``[Xc Uc 1]``, its gradient and a quadratic that lies above it nearby."""
 
-    def __init__(self, samples, states, moments, alpha, direct, direct_ridge):
+    def __init__(self, samples, states, moments, alpha, direct, direct_ridge, row_set):
         self.samples, self.X, self.X_mean, self.direct = samples, states, moments.X_mean, direct
+        self.row_set = row_set
         n = states.shape[1]
         self.ridge = _ridge(alpha, direct_ridge, n, n + (samples.n_inputs if direct else 0))
-        self.factored = self.ridge.size <= _MOST_FACTORED
+        self.factored = self.ridge.size <= _MOST_FACTORED or row_set.is_custom
         if self.factored:
             columns = [states - self.X_mean]
             if direct:
@@ -139,49 +140,55 @@ class _Classes:
             gradient = np.hstack([gradient, samples.times_inputs(S)])
         return gradient + self.ridge * V, samples.mean(S) if samples.centre else np.zeros(S.shape[1])
 
-    def step(self, P, gradient, slope_c, V, row_set):
+    def step(self, P, gradient, slope_c, V):
         """Return V at the minimum of the quadratic inside the set, and the move of c.
 
         ``diag(p) - p p' <= 2 diag(p (1 - p))``: with twice the curvature of each logit alone the outputs come apart.
         """
-        weights = P * (1.0 - P) * (2.0 if P.shape[1] > 1 else 1.0)
-        new, step_c = np.empty_like(V), np.zeros(P.shape[1])
-        for k in range(P.shape[1]):
-            own = np.maximum(weights[:, k], np.finfo(float).eps) * self.samples.weights
-            total = own.sum()
-            one = row_set.at(slice(k, k + 1))
-            if not self.factored:
-                H = self._squares * own.max() * self.samples.n_samples * len(self.ridge) ** 0.5 + self.ridge
-                root = np.sqrt(np.maximum(H, _LEAST_RIDGE * H.max(initial=1.0)))
-                new[k] = one.project(((V[k] - gradient[k] / root**2) * root)[None], root)[0] / root
-                step_c[k] = -slope_c[k] / total
-                continue
-            mean = own @ self._rows / total if self.samples.centre else np.zeros(self.ridge.size)
-            centred = self._rows - mean
-            H = (centred * own[:, None]).T @ centred + np.diag(self.ridge)
-            linear = H @ V[k] - (gradient[k] - slope_c[k] * mean)
-            new[k] = _each_output(H, linear[None], one, V[k : k + 1])[0]
-            if self.samples.centre:  # c is eliminated
-                step_c[k] = -slope_c[k] / total - mean @ (new[k] - V[k])
-        return new, step_c
+        weights = np.maximum(P * (1.0 - P), np.finfo(float).eps) * self.samples.weights[:, None]
+        weights = weights if P.shape[1] == 1 else 2.0 * weights
+        total = weights.sum(axis=0)
+        centre = self.samples.centre
+        if not self.factored:
+            H = self._squares * (weights.max() * self.samples.n_samples * np.sqrt(self.ridge.size)) + self.ridge
+            root = np.sqrt(np.maximum(H, _LEAST_RIDGE * H.max(initial=1.0)))
+            new = self.row_set.project((V - gradient / root**2) * root, root) / root
+            return new, -slope_c / total
+        means = weights.T @ self._rows / total[:, None] if centre else np.zeros_like(V)
+        hessians, T = [], np.empty_like(V)
+        for k in range(len(V)):
+            centred = self._rows - means[k]
+            hessians.append((centred * weights[:, [k]]).T @ centred + np.diag(self.ridge))
+            T[k] = hessians[k] @ V[k] - (gradient[k] - slope_c[k] * means[k])
+        new = _minimise(hessians, T, self.row_set, V)
+        # c is eliminated.
+        return new, -slope_c / total - np.sum(means * (new - V), axis=1)
 
 
-def _each_output(H, T, row_set, start):
-    """Minimise ``1/2 v' H v - t v`` over every row v of V, inside the set; exactly, where its faces can be found."""
-    H = H + _LEAST_RIDGE * np.diag(H).max(initial=1e-300) * np.eye(len(H))
-    V = np.empty_like(T)
-    for k in range(len(T)):
-        one = row_set.at(slice(k, k + 1))
-        signs, weights = (None if part is None else part[0] for part in (one.signs, one.weights))
-        radii = np.array([np.inf if weights is None else one.radius])
-        program = FaceProgram(H, -T[k], np.zeros(len(H), dtype=int), radii, weights, signs)
-        exact = minimise_on_faces(program, start[k])
-        if exact is None:
-            near = _by_projected_gradient(H, 0.0, T[k : k + 1], one, start[k : k + 1])[0]
-            exact = minimise_on_faces(program, near)
-            exact = near if exact is None else exact
-        V[k] = exact
-    return row_set.project(V)
+def _minimise(hessians, T, row_set, start):
+    """Minimise ``sum_k 1/2 v_k' H_k v_k - t_k v_k`` inside the set."""
+    if not row_set.is_custom:
+        each = [_one_output(H, T, row_set, start, k) for k, H in enumerate(hessians)]
+        return row_set.project(np.array(each).reshape(T.shape))
+    return row_set.minimise(np.array([_definite(H) for H in hessians]), T)
+
+
+def _definite(H):
+    return H + _LEAST_RIDGE * np.diag(H).max(initial=1e-300) * np.eye(len(H))
+
+
+def _one_output(H, T, row_set, start, k):
+    """Minimise ``1/2 v' H v - t v`` over row k of V; exactly, where its face can be found."""
+    H, one = _definite(H), row_set.at(slice(k, k + 1))
+    signs, weights = (None if part is None else part[0] for part in (one.signs, one.weights))
+    radii = np.array([np.inf if weights is None else one.radius])
+    program = FaceProgram(H, -T[k], np.zeros(len(H), dtype=int), radii, weights, signs)
+    exact = minimise_on_faces(program, start[k])
+    if exact is not None:
+        return exact
+    near = _by_projected_gradient(H, 0.0, T[k : k + 1], one, start[k : k + 1])[0]
+    exact = minimise_on_faces(program, near)
+    return near if exact is None else exact
 
 
 def _by_projected_gradient(gram, ridge, T, row_set, start):

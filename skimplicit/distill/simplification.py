@@ -1,0 +1,304 @@
+"""Smaller rules from a fitted estimator: what can go while rows that were held out are predicted as well."""
+
+from dataclasses import dataclass, field, replace
+from numbers import Real
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skimplicit.distill.architecture import ArchitectureReport
+from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators.automatic import FALLBACK_ALPHA
+from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.rule import ImplicitRule
+from skimplicit.training import BlockCoordinateDescent, Stage
+
+__all__ = ["Simplification", "SimplificationStep", "simplify"]
+
+# Share of the weights that a step takes away, at first; it is halved where that was too much, down to the least one.
+_FIRST_SHARE, _LEAST_SHARE = 0.4, 0.05
+# Iterations and relative decrease of J after each step, and at the end, on all rows.
+_ITER, _LAST_ITER, _TOL = 20, 40, 1e-4
+
+
+@dataclass(frozen=True)
+class SimplificationStep:
+    """One attempt on the way to a smaller rule.
+
+    Parameters
+    ----------
+    what : str
+        What was taken away.
+    report : ArchitectureReport
+        What was left.
+    score : float
+        Its score on the held-out rows.
+    accepted : bool
+        Whether the score was within the tolerance, so that the way went on from there.
+    """
+
+    what: str
+    report: ArchitectureReport
+    score: float
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class Simplification:
+    """A smaller rule, and the way there.
+
+    Parameters
+    ----------
+    estimator : ImplicitRegressor or ImplicitClassifier
+        Fitted around the rule.
+    before, after : ArchitectureReport
+        The rule that was simplified, and what came of it.
+    score_before, score : float
+        Scores on the held-out rows of both, trained on the other rows alone.
+    steps : tuple of SimplificationStep
+        All attempts, in their order.
+    """
+
+    estimator: object
+    before: ArchitectureReport
+    after: ArchitectureReport
+    score_before: float
+    score: float
+    steps: tuple = field(repr=False)
+
+    @property
+    def rule(self):
+        """The rule, trained on all rows."""
+        return self.estimator.rule_
+
+
+def simplify(estimator, X, y, *, tolerance=0.003, test_size=0.25, random_state=None):
+    """Take weights, states, feedback and layers away as long as held-out rows are predicted as well.
+
+    A part of the rows is held out, and the estimator is fitted on the others. Then are tried, in this order: a rule
+    without states; one without weights between states; and ever fewer weights, those with the least effect
+    ``|W_ij| sd(source_j)`` times what their state can do to the outputs going first, and with their last way to an
+    output the states. After each attempt A, B and b are trained on with the pattern that is left, the readout with
+    them; what is worse by more than the tolerance is taken back. At the end the smallest rule is trained on all rows.
+
+    Parameters
+    ----------
+    estimator : ImplicitRegressor or ImplicitClassifier
+        Fitted; its rule, ridge and units are where the way starts from.
+    X : array-like of shape (n_samples, n_features)
+        Inputs.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    tolerance : float
+        How much of the held-out score, R2 or accuracy, may be lost.
+    test_size : float
+        Share of the rows to hold out, in (0, 1).
+    random_state : int, RandomState instance or None
+        Source of the rows that are held out.
+
+    Returns
+    -------
+    Simplification
+        The smaller rule, in a fitted estimator, and the record of the way.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is of another type.
+    ValueError
+        If an argument is not as above, or the estimator has parameters that the way would not heed: ``structure``,
+        ``constraints``, ``monotonic_cst``, ``lipschitz`` or ``column_budget``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimplicit import ImplicitRegressor
+    >>> from skimplicit.distill import simplify
+    >>> X = np.random.default_rng(0).normal(size=(80, 2))
+    >>> model = ImplicitRegressor(n_hidden=4, alpha=0.001, random_state=0).fit(X, X @ [1.0, -2.0])
+    >>> str(simplify(model, X, X @ [1.0, -2.0], random_state=0).after)
+    'a linear rule of 2 weights'
+    """
+    _check(estimator, tolerance, test_size)
+    rows = np.arange(len(y))
+    source = check_random_state(random_state)
+    train, test = train_test_split(
+        rows, test_size=test_size, random_state=source, stratify=np.asarray(y) if is_classifier(estimator) else None
+    )
+    part, held_out = ((_safe_indexing(X, index), _safe_indexing(y, index)) for index in (train, test))
+    model = clone(estimator).set_params(verbose=0).fit(*part)
+    way = _Way(model, part, held_out, tolerance)
+    start = way.trained(model.rule_, way.pattern(model.rule_), _ITER)
+    way.begin(start)
+    if way.try_rule("states", _without_states(start)):
+        return _finished(way, estimator, X, y)
+    no_feedback = way.pattern(start)
+    no_feedback[:, : start.n_hidden] = False
+    if start.n_hidden and np.any(start.A):
+        way.try_pattern("weights between states", no_feedback)
+    share = _FIRST_SHARE
+    while share >= _LEAST_SHARE and way.rule.n_hidden:
+        kept = way.strongest(share)
+        if not way.try_pattern(f"{share:.0%} of the weights", kept):
+            share /= 2
+    return _finished(way, estimator, X, y)
+
+
+def _check(estimator, tolerance, test_size):
+    if type(estimator) not in (ImplicitRegressor, ImplicitClassifier):
+        raise TypeError(
+            f"estimator must be an ImplicitRegressor or ImplicitClassifier, got {type(estimator).__name__}."
+        )
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError as error:
+        raise ValueError("estimator must be fitted.") from error
+    unheeded = ("structure", "constraints", "monotonic_cst", "lipschitz", "column_budget")
+    given = [name for name in unheeded if getattr(estimator, name) is not None]
+    if given:
+        raise ValueError(f"simplify does not heed {', '.join(given)}; fit an estimator without.")
+    if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not 0 <= tolerance < np.inf:
+        raise ValueError(f"tolerance must be a finite number of at least 0, got {tolerance!r}.")
+    if isinstance(test_size, bool) or not isinstance(test_size, Real) or not 0 < test_size < 1:
+        raise ValueError(f"test_size must be a number in (0, 1), got {test_size!r}.")
+
+
+class _Way:
+    """The rule so far, how it is trained and judged, and the record."""
+
+    def __init__(self, model: ImplicitEstimator, part, held_out, tolerance):
+        self.model, self.held_out, self.tolerance = model, held_out, tolerance
+        self.alpha = FALLBACK_ALPHA if model.alpha_ is None else model.alpha_
+        self.rule, self.steps, self.best = None, [], -np.inf
+        self._use(part)
+
+    def _use(self, data):
+        X, y = self.model._validate_data(*data, reset=False)
+        self.inputs = X if self.model._input_range is None else self.model._input_range.cut(X)
+        self.targets = self.model._encode_targets(y, None)
+        self.task = self.model._make_task(self.inputs, self.targets)
+
+    def begin(self, rule):
+        self.rule, self.score_before = rule, self.score(rule)
+        self.before = ArchitectureReport.of(rule)
+        self.score_now = self.score_before
+
+    def estimator(self, rule):
+        """Return a fitted estimator around a rule, which cuts its inputs as the model does."""
+        classes = [self.model.classes_] if is_classifier(self.model) else []
+        taken = ("n_hidden", "activation")
+        parameters = {k: v for k, v in self.model.get_params(deep=False).items() if k not in taken}
+        found = type(self.model).from_rule(rule, *classes, **parameters)
+        found._input_range, found.alpha_ = self.model._input_range, self.alpha
+        if not classes:
+            found._flat_target = self.model._flat_target
+        if hasattr(self.model, "feature_names_in_"):
+            found.feature_names_in_ = self.model.feature_names_in_
+        return found
+
+    def score(self, rule):
+        return float(self.estimator(rule).score(*self.held_out))
+
+    @staticmethod
+    def pattern(rule):
+        return np.hstack([rule.A, rule.B]) != 0
+
+    def trained(self, rule, pattern, n_iter):
+        """Return a rule trained on with the entries of ``[A B]`` that are left, states without use dropped."""
+        if rule.n_hidden == 0:
+            return self.linear()
+        objective = self.task.objective
+        W, b = objective.weights_of(rule)
+        constraints = replace(self.task.constraints, structure=pattern)
+        task = replace(self.task, constraints=constraints)
+        stage = Stage(self.alpha, None, n_iter, _TOL)
+        method = BlockCoordinateDescent(block="matching")
+        result = method.train(task, [stage], np.where(pattern, W, 0.0), b)
+        return _without_idle(objective.rule(result.evaluation.point))
+
+    def linear(self):
+        """Return the best rule without states."""
+        objective = self.task.objective
+        p = objective.samples.n_inputs
+        point = objective.evaluate(np.zeros((1, 1 + p)), np.zeros(1), self.alpha, tol=1e-9).point
+        return _without_states(objective.rule(point))
+
+    def strongest(self, share):
+        """Return the pattern without the share of its weights that has the least effect."""
+        rule = self.rule
+        A, B = np.abs(rule.A), np.abs(rule.B)
+        states = rule.states(self.inputs)
+        samples = self.task.objective.samples
+        gain = np.linalg.solve(np.eye(rule.n_hidden) - A.T, (np.abs(rule.C) / samples.Y_scale[:, None]).max(axis=0))
+        effect = np.hstack([A * states.std(axis=0), B * samples.U_std]) * gain[:, None]
+        used = np.flatnonzero(self.pattern(rule))
+        order = used[np.argsort(effect.ravel()[used], kind="stable")]
+        kept = self.pattern(rule).ravel()
+        kept[order[: max(int(share * order.size), 1)]] = False
+        return kept.reshape(effect.shape)
+
+    def try_pattern(self, what, pattern):
+        return self._judge(what, self.trained(self.rule, pattern, _ITER))
+
+    def try_rule(self, what, rule):
+        return self._judge(what, self.trained(rule, None, _ITER))
+
+    def _judge(self, what, rule):
+        score = self.score(rule)
+        accepted = score >= self.score_before - self.tolerance
+        self.steps.append(SimplificationStep(what, ArchitectureReport.of(rule), score, accepted))
+        if accepted:
+            self.rule, self.score_now = rule, score
+        return accepted
+
+
+def _finished(way, estimator, X, y):
+    """Return the :class:`Simplification`: the pattern that was found, trained on all rows."""
+    way.model = estimator
+    way._use((X, y))
+    rule = way.trained(way.rule, way.pattern(way.rule), _LAST_ITER)
+    fitted = way.estimator(rule)
+    return Simplification(
+        fitted, way.before, ArchitectureReport.of(rule), way.score_before, way.score_now, tuple(way.steps)
+    )
+
+
+def _without_states(rule):
+    n, p, q = rule.n_hidden, rule.n_inputs, rule.n_outputs
+    return (
+        _selected(rule, np.zeros(n, dtype=bool))
+        if n
+        else ImplicitRule(
+            np.zeros((0, 0)),
+            np.zeros((0, p)),
+            np.zeros((q, 0)),
+            rule.D,
+            np.zeros(0),
+            rule.c,
+            activation=rule.activation,
+        )
+    )
+
+
+def _without_idle(rule):
+    """Drop states that reach no output, and put into the intercepts what states of no input and no other state are."""
+    while rule.n_hidden:
+        fed = np.any(rule.A != 0, axis=1) | np.any(rule.B != 0, axis=1)
+        value = rule.activation(np.where(fed, 0.0, rule.b)[None])[0] * ~fed
+        rule = replace(rule, b=rule.b + rule.A @ value, c=rule.c + rule.C @ value)
+        reaching = np.any(rule.C != 0, axis=0)
+        for _ in range(rule.n_hidden):
+            reaching = reaching | np.any(rule.A[reaching] != 0, axis=0)
+        kept = fed & reaching
+        if kept.all():
+            return rule
+        rule = _selected(rule, kept)
+    return rule
+
+
+def _selected(rule, kept):
+    return replace(rule, A=rule.A[kept][:, kept], B=rule.B[kept], C=rule.C[:, kept], b=rule.b[kept])

@@ -1,0 +1,102 @@
+"""``constraints(A, B, C, D)``: constraints of one's own reach the readout, in the units of the data."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from test_monotonic_cst import make_data, quietly
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators.custom_constraints import takes_readout
+from skimplicit.selection import ImplicitFeatureSelector
+from skimplicit.subproblems.matching.cvxpy_solver import SubproblemError
+
+UNIT = np.array([1.0, 1e3, 1e-3, 1.0])
+
+
+def fit(constraints, make=ImplicitRegressor, unit=1.0, **options):
+    U, y = make_data()
+    y = 1e3 * y if make is ImplicitRegressor else np.digitize(y, [-1, 0])
+    model = make(**{"n_hidden": 3, "alpha": 0.01, "max_iter": 4, "random_state": 0, **options}, constraints=constraints)
+    return quietly(model, U * unit, y)
+
+
+@pytest.mark.parametrize("make", [ImplicitRegressor, ImplicitClassifier])
+@pytest.mark.parametrize("method", ["bcd", "lifted"])
+def test_signs_of_all_matrices(make, method):
+    model = fit(lambda A, B, C, D: [B >= 0, C >= 0, D <= 0], make, UNIT, method=method)
+    rule = model.rule_
+    assert rule.B.min() >= 0 and rule.C.min() >= 0 and rule.D.max() <= 0
+    assert rule.C.max() > 0  # what is left is used
+
+
+def test_the_units_are_those_of_the_data():
+    rule = fit(lambda A, B, C, D: [D[0, 1] == 0.5, cp.sum(C) == 20.0], unit=UNIT).rule_
+    assert rule.D[0, 1] == pytest.approx(0.5, rel=1e-9)
+    assert rule.C.sum() == pytest.approx(20.0, rel=1e-9)
+
+
+def test_rows_can_be_tied():
+    rule = fit(lambda A, B, C, D: [cp.sum(C, axis=0) == 0, cp.sum(D, axis=0) == 0], ImplicitClassifier).rule_
+    np.testing.assert_allclose(rule.C.sum(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(rule.D.sum(axis=0), 0, atol=1e-9)
+
+
+def test_without_a_direct_term_d_is_zero():
+    rule = fit(lambda A, B, C, D: [C >= 0, D >= 0], direct=False).rule_
+    assert rule.C.min() >= 0 and not rule.D.any()
+
+
+def test_with_other_parameters():
+    model = fit(lambda A, B, C, D: [C[0, 0] == 0, B[:, 3] == 0], lipschitz=500.0, monotonic_cst=[1, -1, 0, 0])
+    assert model.rule_.C[0, 0] == 0 and not model.rule_.B[:, 3].any()
+    assert model.rule_.D[0, 0] >= 0 >= model.rule_.D[0, 1]
+
+
+def test_a_constraint_that_binds_nothing_changes_nothing():
+    two, four = (
+        fit(constraints, max_iter=3).rule_
+        for constraints in (lambda A, B: [B >= -1e6], lambda A, B, C, D: [B >= -1e6, C >= -1e9])
+    )
+    U = make_data()[0]
+    np.testing.assert_allclose(two.predict(U), four.predict(U), rtol=1e-3, atol=1.0)
+
+
+def test_in_a_selection():
+    U, y = make_data(80)
+    model = ImplicitRegressor(
+        n_hidden=3, alpha=0.01, direct=True, max_iter=3, constraints=lambda A, B, C, D: [D[:, 0] == 0, C >= 0]
+    )
+    selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=3, random_state=0)
+    rule = quietly(selector, U, y).estimator_.rule_
+    assert rule.C.min() >= 0
+    selected = np.flatnonzero(selector.support_)
+    assert 0 not in selected or not rule.D[:, list(selected).index(0)].any()
+
+
+@pytest.mark.parametrize(
+    ("constraints", "expected"),
+    [
+        (lambda A, B: [], False),
+        (lambda A, B, C, D: [], True),
+        (lambda A, B, size=1, most=2: [], False),
+        (lambda *matrices: [], False),
+    ],
+)
+def test_which_form_it_is(constraints, expected):
+    assert takes_readout(constraints) is expected
+
+
+def test_blocks_must_not_be_tied():
+    with pytest.raises(ValueError, match="ties A or B to C or D"):
+        fit(lambda A, B, C, D: [A[0, 0] + C[0, 0] <= 1])
+
+
+def test_contradictions_name_the_block():
+    with pytest.raises(SubproblemError, match=r"readout block \(C, D\)"):
+        fit(lambda A, B, C, D: [C >= 1, C <= 0])
+
+
+@pytest.mark.parametrize("answer", [None, 1.0, [True]], ids=str)
+def test_other_answers_are_refused(answer):
+    with pytest.raises(TypeError, match="must return CVXPY constraints"):
+        fit(lambda A, B, C, D: answer)

@@ -1,0 +1,130 @@
+"""``simplify``: smaller rules that predict held-out rows as well; ``ArchitectureReport``: what a rule looks like."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris, make_friedman1
+from test_monotonic_cst import quietly
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV, ImplicitRule
+from skimplicit.distill import ArchitectureReport, simplify
+from skimplicit.distill.simplification import _without_idle
+from skimplicit.linalg import to_dense
+from skimplicit.networks import feedforward
+
+
+def random_layers(sizes, seed=0):
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(size=(after, before)) for before, after in zip(sizes, sizes[1:], strict=False)]
+    return feedforward(weights, [rng.normal(size=w.shape[0]) for w in weights])
+
+
+class TestReport:
+    """The report says of known graphs what they are."""
+
+    @pytest.mark.parametrize("sizes", [(3, 5, 1), (2, 4, 3, 2), (2, 3, 3, 3, 1)], ids=str)
+    def test_feedforward_networks(self, sizes):
+        report = ArchitectureReport.of(random_layers(sizes))
+        assert report.is_feedforward and report.layers == sizes[1:-1] and not report.has_skips
+        assert report.depth == len(sizes) - 2 and report.components == ()
+        assert report.n_weights == sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+        assert report.n_edges == sum(a * b for a, b in zip(sizes[1:-1], sizes[2:-1], strict=False))
+        assert "layers " + "-".join(map(str, sizes[1:-1])) in str(report) and "skip" not in str(report)
+
+    @pytest.mark.parametrize("place", ["state", "input", "output", "direct"])
+    def test_skips(self, place):
+        rule = random_layers((2, 3, 3, 3, 1))
+        A, B, C, D = (np.array(to_dense(M)) for M in (rule.A, rule.B, rule.C, rule.D))
+        layers = [np.flatnonzero(np.any(B, axis=1))]
+        while len(layers) < 3:
+            layers.append(np.flatnonzero(np.any(A[:, layers[-1]], axis=1)))
+        if place == "state":
+            A[layers[2][0], layers[0][0]] = 1.0
+        elif place == "input":
+            B[layers[1][0], 0] = 1.0
+        elif place == "output":
+            C[0, layers[0][0]] = 1.0
+        else:
+            D[0, 0] = 1.0
+        report = ArchitectureReport.of(ImplicitRule(A, B, C, D))
+        assert report.layers == (3, 3, 3) and report.has_skips and "skip" in str(report)
+
+    def test_loops(self):
+        A = np.zeros((6, 6))
+        A[0, 1] = A[1, 2] = A[2, 0] = 0.5  # a loop of three
+        A[3, 3] = 0.5  # a loop of one
+        A[4, 3] = A[5, 4] = 0.5
+        report = ArchitectureReport.of(ImplicitRule(A, np.ones((6, 1)), np.ones((1, 6))))
+        assert report.components == (3, 1) and not report.is_feedforward and report.layers is None
+        assert report.n_edges == 6 and "loops of 3, 1 states" in str(report)
+
+    def test_without_states(self):
+        report = ArchitectureReport.of(ImplicitRule(np.zeros((0, 0)), np.zeros((0, 2)), np.zeros((1, 0)), [[1.0, 0.0]]))
+        assert (report.n_states, report.depth, report.n_weights, report.has_skips) == (0, 0, 1, False)
+        assert str(report) == "a linear rule of 1 weights"
+
+
+def test_idle_states_are_dropped_without_changing_the_rule():
+    rng = np.random.default_rng(0)
+    A, B, C, b = 0.2 * rng.normal(size=(5, 5)), rng.normal(size=(5, 2)), rng.normal(size=(1, 5)), rng.normal(size=5)
+    A[1], B[1], b[1] = 0.0, 0.0, 2.0  # a constant
+    A[:, 2], C[0, 2] = 0.0, 0.0  # no way to the output
+    rule = ImplicitRule(A, B, C, b=b)
+    smaller, U = _without_idle(rule), rng.normal(size=(30, 2))
+    assert smaller.n_hidden == 3
+    np.testing.assert_allclose(smaller.predict(U), rule.predict(U), rtol=1e-9)
+
+
+def test_half_of_the_weights_of_a_rule_can_go():
+    X, y = make_friedman1(400, noise=1.0, random_state=0)
+    X_test, y_test = make_friedman1(1000, random_state=1)
+    model = quietly(ImplicitRegressor(n_hidden=10, alpha=0.03, random_state=0), X, y)
+    result = simplify(model, X, y, random_state=0)
+    assert result.after.n_weights <= 0.5 * result.before.n_weights
+    assert result.score >= result.score_before - 0.003
+    assert result.estimator.score(X_test, y_test) >= model.score(X_test, y_test) - 0.01
+    assert result.after == ArchitectureReport.of(result.rule)
+    # The record: what was accepted gets smaller and smaller, what was not lost too much.
+    sizes = [step.report.n_weights for step in result.steps if step.accepted]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(step.accepted == (step.score >= result.score_before - 0.003) for step in result.steps)
+    again = simplify(model, X, y, random_state=0)
+    assert again.rule == result.rule and again.steps == result.steps
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_linear_data_end_without_states(n_outputs):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    Y = X @ rng.normal(size=(3, n_outputs)) + 0.1 * rng.normal(size=(200, n_outputs))
+    model = quietly(ImplicitRegressor(n_hidden=5, alpha=0.003, random_state=0), X, Y if n_outputs > 1 else Y.ravel())
+    result = simplify(model, X, Y if n_outputs > 1 else Y.ravel(), random_state=0)
+    assert result.after.n_states == 0 and result.rule.n_hidden == 0
+    assert result.estimator.predict(X).shape == model.predict(X).shape
+    assert result.estimator.score(X, Y) > 0.98
+
+
+def test_classes():
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    y = y.map(dict(enumerate(["a", "b", "c"])))
+    model = quietly(ImplicitClassifier(n_hidden=4, alpha=0.01, random_state=0), X, y)
+    result = simplify(model, X, y, tolerance=0.05, random_state=0)
+    assert result.score >= result.score_before - 0.05
+    assert result.after.n_weights < result.before.n_weights
+    assert result.estimator.score(X, y) > 0.9 and set(result.estimator.predict(X)) <= set("abc")
+
+
+def test_other_estimators_and_values_are_refused():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 2))
+    y = X[:, 0]
+    model = ImplicitRegressor(n_hidden=2, alpha=0.01)
+    with pytest.raises(TypeError, match="estimator must be an ImplicitRegressor or ImplicitClassifier"):
+        simplify(ImplicitRegressorCV(), X, y)
+    with pytest.raises(ValueError, match="must be fitted"):
+        simplify(model, X, y)
+    quietly(model, X, y)
+    for name, value in {"tolerance": -1.0, "test_size": 1.5}.items():
+        with pytest.raises(ValueError, match=name):
+            simplify(model, X, y, **{name: value})
+    with pytest.raises(ValueError, match="does not heed monotonic_cst"):
+        simplify(quietly(model.set_params(monotonic_cst=[1, 0]), X, y), X, y)
