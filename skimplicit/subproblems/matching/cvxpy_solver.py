@@ -10,10 +10,12 @@ from skimplicit.subproblems.matching.elimination import RowPrograms
 
 __all__ = ["CvxpyProgram", "CvxpySolver", "SubproblemError"]
 
-# OSQP is fast and warm-starts, Clarabel is accurate and slower: the second takes over where the first gives up.
+# OSQP is fast and warm-starts, Clarabel is accurate and slower: the second takes over where the first gives up. With
+# a stronger regularisation of its linear systems it gets through programs whose numbers are many decades apart.
 SOLVERS = (
     (cp.OSQP, {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iter": 20_000}),
     (cp.CLARABEL, {}),
+    (cp.CLARABEL, {"static_regularization_constant": 1e-7}),
 )
 # Largest weight of a column in a budget of one; what is held only to the solver's accuracy is projected afterwards.
 _LARGEST_COLUMN_WEIGHT = 1e8
