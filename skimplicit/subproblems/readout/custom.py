@@ -69,8 +69,8 @@ class CustomRowSet(RowSet):
         objective = sum(terms) - cp.sum(cp.multiply(T / size.max(), V))
         problem = cp.Problem(cp.Minimize(objective), [*self.to_cvxpy(V), *custom.bounds])
         statuses = []
-        # The readout is asked for to full accuracy: the accurate solver comes first.
-        for solver, options in reversed(SOLVERS):
+        # The readout is asked for to full accuracy: the fast solver comes last.
+        for solver, options in (*SOLVERS[1:], SOLVERS[0]):
             status = status_of(problem, solver, options)
             if status == cp.OPTIMAL:
                 inside = self.shrunk(V.value)
