@@ -5,7 +5,6 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
@@ -29,6 +28,7 @@ from skimplicit.estimators.lazy_rows import open_lazy_rows, predict_lazily
 from skimplicit.estimators.lipschitz import lipschitz_balls
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.monotonic import check_monotonic_cst, monotone_signs
+from skimplicit.estimators.predicting import by_rows
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
@@ -37,7 +37,7 @@ from skimplicit.estimators.training_rows import open_rows
 from skimplicit.estimators.validation_split import validation_split
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
-from skimplicit.rows import InputRange, Samples, block_size, is_lazy, merge_duplicates, release_rows
+from skimplicit.rows import InputRange, Samples, is_lazy, merge_duplicates
 from skimplicit.subproblems import RowSet, make_curvature_solver, make_solver
 from skimplicit.training import Constraints, TrainingTask
 
@@ -46,8 +46,6 @@ __all__ = ["ImplicitEstimator"]
 
 # A smaller budget, of inputs divided by their deviations, would put the squares of states out of the range of numbers.
 _LEAST_BUDGET = 1e-60
-# Blocks of rows that are predicted at a time: a rule takes them in chunks of its own.
-_PREDICTED_BLOCKS = 4
 
 
 class ImplicitEstimator(
@@ -306,18 +304,7 @@ class ImplicitEstimator(
         return self._input_range.cut(X) if cut and self._input_range is not None else X
 
     def _by_rows(self, X, function):
-        """Return ``function`` of inputs, validated and cut, where there are many rows some of them at a time."""
-        size = _PREDICTED_BLOCKS * block_size(np.shape(X)[1]) if np.ndim(X) == 2 else np.inf
-        if not (isinstance(X, np.ndarray) or sparse.issparse(X)) or X.shape[0] <= size:
-            return function(self._check_inputs(X))
-        out = None
-        for first in range(0, X.shape[0], size):
-            # A memory map stays one: its rows are converted, checked and cut as they are needed.
-            part = function(self._check_inputs(X[first : first + size]))
-            out = np.empty((X.shape[0], *part.shape[1:]), part.dtype) if out is None else out
-            out[first : first + size] = part
-            release_rows(X, slice(first, first + size))
-        return out
+        return by_rows(self._check_inputs, X, function)
 
     def transform(self, X):
         """Return the states ``x = phi(A x + B u + b)``, the features the rule has learned.

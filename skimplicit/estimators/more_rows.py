@@ -57,7 +57,18 @@ def train_on_more(estimator, method, stages, rule, alpha, chosen, bridge, keep_i
 
 
 def joined(before, after):
-    """Return a TrainingResult with the course of another one in front of its own."""
+    """Return a result of training with the course of another one in front of its own.
+
+    Parameters
+    ----------
+    before, after : TrainingResult
+        The results.
+
+    Returns
+    -------
+    TrainingResult
+        The end of the second, and the course of both.
+    """
     return replace(
         after,
         objectives=np.append(before.objectives, after.objectives),

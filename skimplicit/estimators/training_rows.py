@@ -207,12 +207,34 @@ def _range(U, Y, weights):
 
 
 def has_free_folds(estimator):
-    """Tell whether folds, if there are any, are drawn here, so that they can be drawn from a few of the rows."""
+    """Tell whether folds, if there are any, are drawn here, so that they can be drawn from a few of the rows.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+
+    Returns
+    -------
+    bool
+        Whether they are.
+    """
     return estimator.alpha != "auto" or estimator.cv is None or isinstance(estimator.cv, Integral)
 
 
 def bounds_classes(estimator):
-    """Tell whether the readout of classes is constrained: its program takes the states of all rows at once."""
+    """Tell whether the readout of classes is constrained: its program takes the states of all rows at once.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
     bounds = estimator.constraints, estimator.lipschitz, estimator.monotonic_cst
     return is_classifier(estimator) and any(bound is not None for bound in bounds)
 

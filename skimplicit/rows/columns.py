@@ -42,7 +42,18 @@ def canonical(U):
 
 
 def largest_entries(M):
-    """Return the largest absolute entry of each column, shape (p,), of an ndarray or CSR array of shape (m, p)."""
+    """Return the largest absolute entry of each column.
+
+    Parameters
+    ----------
+    M : ndarray or CSR array of shape (m, p)
+        The columns.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        The entries; 0 without rows.
+    """
     if not sparse.issparse(M):
         # Without a matrix of absolute values: the largest and the least entry tell.
         return np.maximum(M.max(axis=0, initial=0.0), -M.min(axis=0, initial=0.0))
@@ -52,7 +63,18 @@ def largest_entries(M):
 
 
 def unit_exponents(largest):
-    """Return the exponents of the powers of two at or below some numbers of at least 0, an ndarray of int."""
+    """Return the exponents of the powers of two at or below some numbers.
+
+    Parameters
+    ----------
+    largest : ndarray of shape (p,)
+        Numbers of at least 0.
+
+    Returns
+    -------
+    ndarray of int of shape (p,)
+        The exponents; -1 for 0.
+    """
     return np.frexp(largest)[1] - 1
 
 

@@ -13,7 +13,13 @@ _KEPT_BYTES = 1 << 31
 
 
 def active_client():
-    """Return the ``distributed.Client`` that is active, None if there is none."""
+    """Return the client of Dask's distributed scheduler that is active.
+
+    Returns
+    -------
+    distributed.Client or None
+        The client; None if there is none.
+    """
     try:
         from distributed import default_client
     except ImportError:
@@ -25,7 +31,18 @@ def active_client():
 
 
 def is_lazy(X):
-    """Tell whether an object is a Dask collection, without importing Dask."""
+    """Tell whether an object is a Dask collection, without importing Dask.
+
+    Parameters
+    ----------
+    X : object
+        The object.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
     return type(X).__module__.partition(".")[0] in ("dask", "dask_expr")
 
 

@@ -20,7 +20,18 @@ _BLOCK_ENTRIES, _MOST_ROWS, _LEAST_ROWS = 1 << 21, 1 << 14, 1 << 9
 
 
 def block_size(entries):
-    """Return the rows of a block, an int, for rows of that many entries, a float; it depends on nothing else."""
+    """Return how many rows a block has; it depends on nothing but the size of a row.
+
+    Parameters
+    ----------
+    entries : float
+        Entries of a row that are stored.
+
+    Returns
+    -------
+    int
+        Rows.
+    """
     return int(min(max(_BLOCK_ENTRIES // max(entries, 1), _LEAST_ROWS), _MOST_ROWS))
 
 
@@ -53,14 +64,33 @@ def positive_rows(U, Y, weights):
 
 
 def stacked_rows(parts):
-    """Return rows put together, from a list of tuples of U, Y and weights."""
+    """Return rows put together.
+
+    Parameters
+    ----------
+    parts : list of tuple
+        U, Y and weights of each part.
+
+    Returns
+    -------
+    tuple
+        U, Y and weights of all.
+    """
     U, Y, weights = zip(*parts, strict=True)
     stack = sparse.vstack if sparse.issparse(U[0]) else np.concatenate
     return stack(U), np.concatenate(Y), np.concatenate(weights)
 
 
 def release_rows(U, rows):
-    """Give the pages of rows, a slice, of a memory map or of a CSR matrix of memory maps back to the system."""
+    """Give the pages of rows of a memory map, or of a CSR matrix of memory maps, back to the system.
+
+    Parameters
+    ----------
+    U : ndarray or CSR matrix of shape (m, p)
+        The matrix; nothing is done with one in memory.
+    rows : slice
+        Consecutive rows.
+    """
     if sparse.issparse(U):
         entries = slice(U.indptr[rows.start], U.indptr[min(rows.stop, U.shape[0])])
         release(U.data[entries])
