@@ -31,7 +31,7 @@ HELD_OUT_ATTRIBUTES = (
 )
 
 
-def fit_automatically(estimator, chosen, X, y, sample_weight, targets, params, bridge):
+def fit_automatically(estimator, chosen, rows, params, bridge):
     """Fit cross-fitted members at the ridge that held-out predictions choose.
 
     Parameters
@@ -40,12 +40,8 @@ def fit_automatically(estimator, chosen, X, y, sample_weight, targets, params, b
         The estimator.
     chosen : Choices
         What its parameters stand for.
-    X, y : array-like
-        Validated data.
-    sample_weight : array-like of shape (m,) or None
-        Weights of the samples as given: those of the score, in which classes have no weights of their own.
-    targets : EncodedTargets
-        The encoded targets and weights.
+    rows : TrainingRows
+        The rows; their ``sample_weight`` is that of the score, in which classes have no weights of their own.
     params : dict
         Metadata for the splitter ``cv``.
     bridge : CallbackBridge
@@ -58,8 +54,9 @@ def fit_automatically(estimator, chosen, X, y, sample_weight, targets, params, b
     attributes : dict
         What the rows that members have not seen tell, for the rows as they were given.
     """
+    X, y, sample_weight = rows.X, rows.y, rows.sample_weight
     # Only shares of the weights matter, and their sum need not be a number.
-    targets = replace(targets, weights=_in_own_unit(targets.weights))
+    targets = replace(rows.targets, weights=_in_own_unit(rows.targets.weights))
     random_state = check_random_state(estimator.random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
     if estimator.cv is None or isinstance(estimator.cv, Integral):
@@ -77,24 +74,25 @@ def fit_automatically(estimator, chosen, X, y, sample_weight, targets, params, b
             folds = [tuple(rows[targets.weights[rows] > 0] for rows in fold) for fold in folds]
     n_members = _n_members(estimator, len(folds))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=max(n_members, len(folds)))
-    fitted = fit_members(estimator, chosen.method, U, targets, folds, n_members, seeds, bridge)
+    fitted = fit_members(estimator, chosen.method, U, targets, folds, n_members, seeds, bridge, rows)
     choice = fitted.choice
     seen = np.isfinite(choice.predictions).all(axis=1)
     predictions = np.full((len(place), choice.predictions.shape[1]), np.nan)
     predictions[place >= 0] = choice.predictions[place[place >= 0]]
     given = np.ones(len(place)) if sample_weight is None else _in_own_unit(check_weights(sample_weight, X))
     weights = np.bincount(place[place >= 0], given[place >= 0], minlength=len(seen))
+    spread = rows.spread(predictions)
     if estimator.verbose:
         print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}" + (", without states" if choice.linear else ""))
     attributes = {
-        "alpha_": choice.alpha,
+        "alpha_": fitted.alpha,
         "alphas_": choice.alphas,
         "heldout_scores_": estimator._path_scores(choice),
         "heldout_score_": estimator._held_out_score(choice, targets.Y, seen, weights),
-        "heldout_prediction_": estimator._as_predictions(predictions, targets),
+        "heldout_prediction_": spread if spread is None else estimator._as_predictions(spread, targets),
         "is_linear_": choice.linear,
         "_residuals": _residuals(fitted, targets),
-        "_covariances": _covariances(fitted, U, chosen),
+        "_covariances": _covariances(fitted, U, chosen, rows),
     }
     return fitted, attributes
 
@@ -132,12 +130,14 @@ def _residuals(fitted, targets):
     return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights))
 
 
-def _covariances(fitted, U, chosen):
-    """Return the :class:`ReadoutCovariance` of each rule."""
+def _covariances(fitted, U, chosen, rows):
+    """Return the :class:`ReadoutCovariance` of each rule, of moments over U, and of a variance by all rows."""
     choice = fitted.choice
     weights = _row_weights(choice.members[0].targets)
     weights = weights / weights.sum()
-    return tuple(
-        ReadoutCovariance.of(rule, U, weights, choice.alpha, chosen.direct, choice.direct_ridge)
+    more = 1.0 if rows.store is None else rows.n_rows / U.shape[0]
+    covariances = (
+        ReadoutCovariance.of(rule, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge)
         for rule in fitted.rules
     )
+    return tuple(replace(covariance, n_samples=covariance.n_samples * more) for covariance in covariances)

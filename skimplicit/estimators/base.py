@@ -1,5 +1,6 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
+from dataclasses import replace
 from functools import partial
 from numbers import Real
 
@@ -23,17 +24,20 @@ from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.importance import bounded_sensitivity, input_importances
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
+from skimplicit.estimators.lazy_rows import open_lazy_rows, predict_lazily
 from skimplicit.estimators.lipschitz import lipschitz_balls
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.monotonic import check_monotonic_cst, monotone_signs
+from skimplicit.estimators.predicting import by_rows
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
+from skimplicit.estimators.training_rows import open_rows
 from skimplicit.estimators.validation_split import validation_split
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
-from skimplicit.rows import InputRange, Samples, merge_duplicates
+from skimplicit.rows import InputRange, Samples, is_lazy, merge_duplicates
 from skimplicit.subproblems import RowSet, make_curvature_solver, make_solver
 from skimplicit.training import Constraints, TrainingTask
 
@@ -87,8 +91,9 @@ class ImplicitEstimator(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Inputs. Computation is in float64; CSR matrices are not made dense.
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+            Inputs. Computation is in float64; CSR matrices are not made dense. Memory maps are not copied, and a
+            Dask array or data frame of many rows stays on the workers of the active client.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,) or None
@@ -129,14 +134,18 @@ class ImplicitEstimator(
         samples = Samples(U, Y, weights, self.fit_intercept, targets.scale, groups)
         if chosen.method.takes_batches:
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        held_out = None if held_out is None else samples.like(*held_out)
+        return replace(self._task_over(samples, direct_ridge), held_out=held_out, random_state=seed)
+
+    def _task_over(self, samples, direct_ridge=1.0):
+        """Return the :class:`TrainingTask` over scaled samples."""
+        chosen = self._check_choices()
         row_set, readout_set = self._make_sets(chosen, samples)
         return TrainingTask(
             objective=self._make_objective(samples, chosen.activation, chosen.direct, direct_ridge, readout_set),
             constraints=self._make_constraints(chosen, samples, row_set),
             solver=chosen.solver,
             curvature_solver=chosen.solver and make_curvature_solver(self.solver, self.constraints is not None),
-            held_out=None if held_out is None else samples.like(*held_out),
-            random_state=seed,
         )
 
     def _make_sets(self, chosen, samples):
@@ -191,21 +200,21 @@ class ImplicitEstimator(
 
     def _fit(self, X, y, sample_weight, params):
         chosen = self._check_choices()
-        X, y = self._validate_data(X, y)
-        targets = self._encode(X, y, sample_weight)
-        limits = self._limits(X, targets)
-        bridge = self._open_bridge(targets, (X, y, sample_weight), None, limits, self.verbose)
+        rows = (open_lazy_rows if is_lazy(X) else open_rows)(self, chosen, X, y, sample_weight)
+        targets, limits = rows.targets, rows.limits
+        bridge = self._open_bridge(targets, rows.given, None, limits, self.verbose)
         fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
-        if self.alpha == "auto" and not self._can_warm_start(X.shape[1]):
-            fitted, held_out = fit_automatically(self, chosen, X, y, sample_weight, targets, params, bridge)
+        if self.alpha == "auto" and not self._can_warm_start(rows.X.shape[1]):
+            fitted, held_out = fit_automatically(self, chosen, rows, params, bridge)
         if fitted is None:
             self.alpha_ = pass_alpha(self)
-            fitted = fit_at_given_ridge(self, chosen, X, targets, bridge)
+            fitted = fit_at_given_ridge(self, chosen, rows, bridge)
         bridge.close(fitted.rules)
         self.validation_scores_ = fitted.scores if chosen.method.holds_out else None
         self.best_validation_score_ = float(fitted.scores.max()) if fitted.scores.size else None
         attributes = {**held_out, **self._fitted_attributes(targets, limits, fitted.rules)}
-        self._store(fitted.task.objective.samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
+        samples = rows.judged(fitted.task.objective.samples)
+        self._store(samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
         return self
 
     def _fitted_attributes(self, targets, limits, rules):
@@ -280,30 +289,40 @@ class ImplicitEstimator(
             )
         return None
 
-    def _validate_data(self, X, y, reset=True):
-        checks = dict(accept_sparse="csr", dtype=np.float64, order="C", **self._target_checks)
-        return validate_data(self, X, y, reset=reset, **checks)
+    def _validate_data(self, X, y, reset=True, as_it_is=False):
+        # What goes by blocks is converted and looked through by blocks: a memory map stays one, of whatever numbers.
+        form = (
+            dict(dtype="numeric", order=None, ensure_all_finite=False)
+            if as_it_is
+            else dict(dtype=np.float64, order="C")
+        )
+        return validate_data(self, X, y, reset=reset, accept_sparse="csr", **form, **self._target_checks)
 
     def _check_inputs(self, X, cut=True):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return self._input_range.cut(X) if cut and self._input_range is not None else X
 
+    def _by_rows(self, X, function):
+        return by_rows(self._check_inputs, X, function)
+
     def transform(self, X):
         """Return the states ``x = phi(A x + B u + b)``, the features the rule has learned.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
             Inputs.
 
         Returns
         -------
         ndarray of shape (n_samples, n_members * n_hidden)
-            States, member by member.
+            States, member by member; of a Dask collection a lazy Dask array.
         """
-        X = self._check_inputs(X)
-        return self.rule_.states(X)
+        check_is_fitted(self)
+        if is_lazy(X):
+            return predict_lazily(self, "transform", X, self._n_features_out)
+        return self._by_rows(X, self.rule_.states)
 
     def clipped_rule(self):
         """Return the rule that cuts its inputs itself, ``u -> rule_(min(max(u, lower), upper))``.

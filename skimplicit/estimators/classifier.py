@@ -8,15 +8,18 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import FromRuleMixin, check_rule, rule_of_classes
 from skimplicit.estimators.incremental import takes_batches
+from skimplicit.estimators.lazy_rows import predict_lazily
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.parameters import Attribute, Names, Parameter
+from skimplicit.rows import is_lazy
 from skimplicit.training import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
@@ -191,16 +194,19 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Inputs.
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+            Inputs; for a Dask collection the result is a lazy Dask array.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             Logits of the classes; for two classes that of the second, positive where it is predicted.
         """
-        X = self._check_inputs(X)
-        logits = self.rule_.predict(X)
+        check_is_fitted(self)
+        if is_lazy(X):
+            n_classes = len(self.classes_)
+            return predict_lazily(self, "decision_function", X, None if n_classes == 2 else n_classes)
+        logits = self._by_rows(X, self.rule_.predict)
         return logits.ravel() if len(self.classes_) == 2 else logits
 
     def predict(self, X):
@@ -208,14 +214,17 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Inputs.
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+            Inputs; for a Dask collection the result is a lazy Dask array.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             Labels.
         """
+        check_is_fitted(self)
+        if is_lazy(X):
+            return predict_lazily(self, "predict", X, None, self.classes_.dtype)
         logits = self.decision_function(X)
         return self.classes_[(logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)]
 
@@ -224,14 +233,17 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Inputs.
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+            Inputs; for a Dask collection the result is a lazy Dask array.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of ``classes_``.
         """
+        check_is_fitted(self)
+        if is_lazy(X):
+            return predict_lazily(self, "predict_proba", X, len(self.classes_))
         return softmax(self._all_logits(X), axis=1)
 
     def predict_log_proba(self, X):
@@ -239,14 +251,17 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Inputs.
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+            Inputs; for a Dask collection the result is a lazy Dask array.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
             Logarithms, finite also where a probability rounds to zero.
         """
+        check_is_fitted(self)
+        if is_lazy(X):
+            return predict_lazily(self, "predict_log_proba", X, len(self.classes_))
         return log_softmax(self._all_logits(X), axis=1)
 
     def _all_logits(self, X):
@@ -291,6 +306,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
 
     def _indicators(self, y, codes, classes, sample_weight):
         """Return the :class:`EncodedTargets` of labels with these codes."""
+        per_class = None
         if self.class_weight is not None:
             weights = np.ones(len(y)) if sample_weight is None else sample_weight
             # Balanced weights are those of the classes that count: the share of another is zero.
@@ -306,7 +322,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
             Y = codes[:, None].astype(np.float64)
         else:
             Y = np.eye(classes.size)[codes]
-        return EncodedTargets(Y, sample_weight, scale=False, attributes={"classes_": classes})
+        return EncodedTargets(Y, sample_weight, False, {"classes_": classes}, per_class)
 
     def _check_present(self, classes, codes, weights, name):
         """Refuse less than two classes that have a sample of positive weight; ``name`` is to blame."""

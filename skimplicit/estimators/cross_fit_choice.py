@@ -94,7 +94,7 @@ def cross_fit(members, n_jobs, bridge):
 
 def _follow_paths(members, n_jobs, bridge):
     """Train every member at all ridges that may be the best; return the rung of the one that is, an int."""
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
     parallel(delayed(member.rise)(bridge) for member in members)
     rungs, losses = _mean_losses(members)
     if np.argmin(losses) == 0:

@@ -9,6 +9,8 @@ from sklearn.utils import check_random_state
 
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.members import averaged
+from skimplicit.estimators.more_rows import joined, train_on_more
+from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
@@ -18,7 +20,7 @@ __all__ = ["fit_at_given_ridge"]
 _RECENT, _UNFINISHED = 10, 0.02
 
 
-def fit_at_given_ridge(estimator, chosen, X, targets, bridge):
+def fit_at_given_ridge(estimator, chosen, rows, bridge):
     """Train members from different starts; warn where they need more iterations, or were interrupted.
 
     Parameters
@@ -27,10 +29,8 @@ def fit_at_given_ridge(estimator, chosen, X, targets, bridge):
         The estimator.
     chosen : Choices
         What its parameters stand for.
-    X : ndarray or CSR matrix of shape (m, p)
-        The rows.
-    targets : EncodedTargets
-        Their targets and weights.
+    rows : TrainingRows
+        The rows; where there are few of them to look at first, members are trained on these, and then on all.
     bridge : CallbackBridge
         Reports every iteration.
 
@@ -39,35 +39,62 @@ def fit_at_given_ridge(estimator, chosen, X, targets, bridge):
     Averaged
         The members.
     """
-    task = estimator._make_task(X, targets)
-    starts = _starts(estimator, task, chosen.method, check_random_state(estimator.random_state))
-    results = Parallel(n_jobs=estimator.n_jobs, prefer="threads")(
+    warm = estimator._can_warm_start(rows.X.shape[1])
+    few_first = rows.store is not None and not warm
+    later_iter = min(LATER_ITER, max(estimator.max_iter // 2, 1)) if few_first else 0
+    task = estimator._make_task(rows.X, rows.targets) if few_first else rows.task(estimator)
+    random_state = check_random_state(estimator.random_state)
+    starts = _starts(estimator, task, chosen.method, random_state, max(estimator.max_iter - later_iter, 1))
+    # With many rows it is the blocks that run side by side, unless few rows come first.
+    n_jobs = estimator.n_jobs if few_first or rows.store is None else 1
+    results = Parallel(n_jobs=n_jobs, require="sharedmem")(
         delayed(_train)(chosen.method, task, some, bridge) for some in starts
     )
+    if few_first:
+        few, stages = task.objective, rows.later_stages(estimator, later_iter)
+        results = [_train_on_more(estimator, chosen.method, few, stages, some, bridge) for some in results]
+        task = stages[-1].task
+    _warn(estimator, results)
+    return averaged(task, results)
+
+
+def _train_on_more(estimator, method, few, stages, result, bridge):
+    """Return the :class:`TrainingResult` of going on from one on few rows, on all of them in the end."""
+    if result.stopped or result.interrupted:
+        stages = [replace(stages[-1], max_iter=0)]
+    rule = few.rule(result.evaluation.point)
+    last = train_on_more(
+        estimator, method, stages, rule, estimator.alpha_, chosen=False, bridge=bridge, keep_interrupted=True
+    )
+    # Whether more iterations would have helped, those on the few rows tell.
+    return replace(joined(result, last), converged=result.converged or not _still_falling(result))
+
+
+def _warn(estimator, results):
+    """Warn where training was interrupted, or needs more iterations."""
     result = results[0]
     if any(result.interrupted for result in results):
         warnings.warn(
             f"Training was interrupted after {result.n_iter} iterations of a start. The best rule so far is kept.",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     elif not (result.converged or result.stopped) and _still_falling(result):
         warnings.warn(
             f"Training stopped after max_iter={estimator.max_iter} iterations while the objective was still falling by "
             f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter.",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return averaged(task, results)
 
 
-def _starts(estimator, task, method, random_state):
+def _starts(estimator, task, method, random_state, max_iter):
     """Return for each member where to start from, and by which schedule: the best of them is kept."""
     samples = task.objective.samples
     budget = estimator._make_budget(samples)
     known = estimator.rules_ if estimator._can_warm_start(samples.n_inputs) else []
     n_members = estimator.n_members if estimator.n_members != "auto" else max(len(known), 1)
-    alpha, max_iter, tol = estimator.alpha_, estimator.max_iter, estimator.tol
+    alpha, tol = estimator.alpha_, estimator.tol
     starts = []
     for member in range(n_members):
         some = []

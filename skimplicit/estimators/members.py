@@ -9,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Fold, Member
+from skimplicit.estimators.more_rows import train_on_more
+from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 
 __all__ = ["Averaged", "averaged", "fit_members"]
@@ -37,6 +39,8 @@ class Averaged:
         Iterations.
     choice : CrossFit or None
         What came of cross-fitting; None at a given ridge.
+    alpha : float or None
+        The ridge that was chosen; None at a given one.
     scores : ndarray
         Scores of the first member on samples that its method has held out; empty without any.
     """
@@ -47,10 +51,11 @@ class Averaged:
     stages: np.ndarray
     n_iter: int
     choice: object = None
+    alpha: float | None = None
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
-def averaged(task, results, choice=None):
+def averaged(task, results, choice=None, alpha=None):
     """Return the :class:`Averaged` of training results.
 
     Parameters
@@ -61,6 +66,8 @@ def averaged(task, results, choice=None):
         The results, one for each member.
     choice : CrossFit or None
         What came of cross-fitting.
+    alpha : float or None
+        The ridge that was chosen.
 
     Returns
     -------
@@ -78,11 +85,12 @@ def averaged(task, results, choice=None):
         stages=np.concatenate(stages),
         n_iter=sum(result.n_iter for result in results) + (0 if choice is None else choice.n_iter),
         choice=choice,
+        alpha=alpha,
         scores=results[0].scores,
     )
 
 
-def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge):
+def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, rows):
     """Cross-fit members, choose the ridge and train the members on, on all rows.
 
     Parameters
@@ -103,6 +111,8 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge):
         Seeds of the starting weights.
     bridge : CallbackBridge
         Reports every iteration.
+    rows : TrainingRows
+        Where all rows are, if X has only those to look at first.
 
     Returns
     -------
@@ -113,37 +123,52 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge):
         Member(estimator, method, X, targets, Fold(*folds[k % len(folds)], int(seed))) for k, seed in enumerate(seeds)
     ]
     choice = cross_fit(members, estimator.n_jobs, bridge)
-    task = estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
-    budget = estimator._make_budget(task.objective.samples)
-    n_inputs = task.objective.samples.n_inputs
+    later = (
+        rows.later_stages(estimator, min(LATER_ITER, estimator.max_iter), choice.direct_ridge) if rows.store else None
+    )
+    task = later[-1].task if later else estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
     if choice.interrupted:
         _warn_interrupted(choice.n_iter)
+    n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
-        n = estimator.n_hidden
-        return _as_they_are(task, choice, [(np.zeros((n, n + n_inputs)), np.zeros(n))])
-    more = _MORE if targets.scale else 1
-    n_iter = min(more * method.path_iterations(estimator.n_hidden, n_inputs, task)[1], estimator.max_iter)
+        return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))])
+    budget, more = estimator._make_budget(task.objective.samples), _MORE if targets.scale else 1
+    n_iter = min(more * method.path_iterations(n, p, task)[1], estimator.max_iter)
 
-    def train_on(start):
-        return method.train(task, [Stage(choice.alpha, budget, n_iter, _TOL)], *start, bridge.over(task.objective))
+    def train_on(rule):
+        if later:
+            return train_on_more(estimator, method, later, rule, choice.alpha, chosen=True, bridge=bridge)
+        start, stage = task.objective.weights_of(rule), Stage(choice.alpha, budget, n_iter, _TOL)
+        return method.train(task, [stage], *start, bridge.over(task.objective))
 
     pairs = list(zip(choice.members, choice.points, strict=True))[:n_members]
-    starts = [task.objective.weights_of(member.task.objective.rule(point)) for member, point in pairs]
+    members = [member.task.objective.rule(point) for member, point in pairs]
+    starts = [task.objective.weights_of(rule) for rule in members]
     if choice.interrupted:
         return _as_they_are(task, choice, starts)
     try:
-        results = Parallel(n_jobs=estimator.n_jobs, prefer="threads")(delayed(train_on)(start) for start in starts)
+        # With many rows it is the blocks that run side by side: states of one member are enough to hold.
+        n_jobs = 1 if later else estimator.n_jobs
+        results = Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(train_on)(rule) for rule in members)
     except KeyboardInterrupt:
         _warn_interrupted(choice.n_iter)
         return _as_they_are(task, choice, starts)
-    return averaged(task, results, choice)
+    return averaged(task, results, choice, results[0].evaluation.alpha)
 
 
 def _as_they_are(task, choice, weights):
     """Return the :class:`Averaged` of members with states that stay as they are, and the best readout for all rows."""
     ends = [task.objective.evaluate(W, b, choice.alpha, tol=_FINAL_TOL) for W, b in weights]
     rules = tuple(task.objective.rule(end.point) for end in ends)
-    return Averaged(rules, task, np.array([end.objective for end in ends]), np.arange(len(ends)), choice.n_iter, choice)
+    return Averaged(
+        rules,
+        task,
+        np.array([end.objective for end in ends]),
+        np.arange(len(ends)),
+        choice.n_iter,
+        choice,
+        choice.alpha,
+    )
 
 
 def _warn_interrupted(n_iter):

@@ -4,11 +4,14 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.from_rule import FromRuleMixin, check_rule
 from skimplicit.estimators.intervals import root_mean_square
+from skimplicit.estimators.lazy_rows import predict_lazily
 from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.rows import is_lazy
 from skimplicit.training import SquaredObjective
 
 __all__ = ["ImplicitRegressor"]
@@ -95,7 +98,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
             Inputs.
         return_std : bool, default=False
             Whether to return the standard error of each prediction too. It has two parts: that of the readout, by the
@@ -105,14 +108,20 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, of the dimension of the targets in ``fit``.
+            Predictions, of the dimension of the targets in ``fit``; for a Dask collection a lazy Dask array.
         std : ndarray of the same shape
             With ``return_std`` only.
         """
+        check_is_fitted(self)
+        if is_lazy(X):
+            if return_std:
+                raise ValueError("return_std=True has two results, which a lazy Dask array has not; compute X.")
+            return predict_lazily(self, "predict", X, None if self._flat_target else self.rule_.n_outputs)
+        if not return_std:
+            Y = self._by_rows(X, self.rule_.predict)
+            return Y.ravel() if self._flat_target else Y
         X = self._check_inputs(X)
         Y = self.rule_.predict(X)
-        if not return_std:
-            return Y.ravel() if self._flat_target else Y
         self._check_held_out("return_std=True")
         noise = self._residuals.deviation()
         readout = np.mean([covariance.variance(X) for covariance in self._covariances], axis=0)

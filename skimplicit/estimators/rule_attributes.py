@@ -24,8 +24,9 @@ RULE_ATTRIBUTES = {
     ),
     "heldout_prediction_": Attribute(
         "ndarray of shape (n_samples,) or (n_samples, n_outputs), or None",
-        "Prediction of each row by members that have not seen it, NaN where there are none. None with a number for "
-        "alpha.",
+        "Prediction of each row by members that have not seen it, NaN where there are none, as for the rows beyond "
+        "those that the ridge is chosen on where there are more than 40,000. None with a number for alpha, and for "
+        "such a Dask collection.",
     ),
     "is_linear_": Attribute(
         "bool or None",
@@ -35,7 +36,8 @@ RULE_ATTRIBUTES = {
     "objective_history_": Attribute(
         "ndarray",
         "True objective after each accepted iteration: to 1e-3 on the way, and to 1e-6 in the last value, that of "
-        "``rule_`` (unless ``early_stopping`` goes back to an earlier rule). It never rises within a stage.",
+        "``rule_`` (unless ``early_stopping`` goes back to an earlier rule; to 1e-5 with more than 40,000 rows, over "
+        "which the last stage of each member is, those before over some of them). It never rises within a stage.",
     ),
     "objective_stages_": Attribute("ndarray of int", "Stage of the schedule that each value belongs to."),
     "validation_scores_": Attribute(
@@ -50,7 +52,7 @@ RULE_ATTRIBUTES = {
         "Mean over the training rows, weighted, and over outputs i of ``|dy_i/du_j| sd(input j) / sd(target i)``, the "
         "derivative of ``rule_`` through its equilibrium; for classes of the logits, which are not divided. Exactly "
         "zero when no path leads from the input to an output, or the input is constant. After ``partial_fit``, over "
-        "the rows of the last call, with the deviations of the first.",
+        "the rows of the last call, with the deviations of the first; with more than 40,000 rows, over 4,000 of them.",
     ),
     "sensitivity_": Attribute(
         "ndarray of shape (n_outputs, n_features)",

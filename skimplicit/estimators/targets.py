@@ -22,12 +22,26 @@ class EncodedTargets:
         Whether to centre and scale the targets: numbers, not indicators of classes.
     attributes : dict
         Attributes to store after the fit.
+    class_weights : ndarray of shape (n_classes,) or None
+        Weights of the classes, by which those of the samples have been multiplied; None for none.
     """
 
     Y: np.ndarray
     weights: np.ndarray | None
     scale: bool
     attributes: dict
+    class_weights: np.ndarray | None = None
+
+    def unweighted(self):
+        """Return the weights of the samples without those of their classes, (m,), None for ones."""
+        if self.weights is None or self.class_weights is None:
+            return self.weights
+        own = self.class_weights[self.codes()]
+        return np.divide(self.weights, own, out=np.zeros_like(own), where=own > 0)
+
+    def codes(self):
+        """Return the number of each sample's class, shape (m,), from indicators."""
+        return self.Y[:, 0].astype(np.intp) if self.Y.shape[1] == 1 else self.Y.argmax(axis=1)
 
     def weighted(self, counts):
         """Return the same targets with the weights multiplied by ``counts``, an ndarray of shape (m,)."""

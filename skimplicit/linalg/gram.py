@@ -84,7 +84,7 @@ class InputRows(_Inputs):
 
     def products(self, B):
         """Return ``B UU``, shape (k, p), for B of shape (k, p)."""
-        return self._samples.times_inputs(self._samples.inputs_times(B))
+        return self._samples.inputs_squared_times(B)
 
     def diagonal(self):
         """Return the diagonal of UU, shape (p,)."""

@@ -1,15 +1,30 @@
-"""The training set as rows: scaling, moments, and every sum over samples."""
+"""The training set as rows: scaling, moments, and every sum over samples, in memory or in blocks anywhere."""
 
+from skimplicit.rows.blocks import RowBlocks
 from skimplicit.rows.columns import in_own_units, unit_of
+from skimplicit.rows.dask_store import blocks_of_chunk, is_lazy, open_store
 from skimplicit.rows.duplicates import merge_duplicates
 from skimplicit.rows.input_range import InputRange
-from skimplicit.rows.samples import Moments, Samples
+from skimplicit.rows.moments import Moments
+from skimplicit.rows.samples import Samples
+from skimplicit.rows.stores import ArrayStore, block_size, release_rows
+from skimplicit.rows.subsample import draw_rows
+from skimplicit.rows.sums import Sums
 
 __all__ = [
+    "ArrayStore",
     "InputRange",
     "Moments",
+    "RowBlocks",
     "Samples",
+    "Sums",
+    "block_size",
+    "blocks_of_chunk",
+    "draw_rows",
     "in_own_units",
+    "is_lazy",
     "merge_duplicates",
+    "open_store",
+    "release_rows",
     "unit_of",
 ]

@@ -3,7 +3,17 @@
 import numpy as np
 from scipy import sparse
 
-__all__ = ["canonical", "columns_times", "group_scales", "in_own_units", "shares", "sparse_variance", "unit_of"]
+__all__ = [
+    "canonical",
+    "columns_times",
+    "group_scales",
+    "in_own_units",
+    "largest_entries",
+    "shares",
+    "sparse_variance",
+    "unit_exponents",
+    "unit_of",
+]
 
 
 def canonical(U):
@@ -31,6 +41,43 @@ def canonical(U):
     return U
 
 
+def largest_entries(M):
+    """Return the largest absolute entry of each column.
+
+    Parameters
+    ----------
+    M : ndarray or CSR array of shape (m, p)
+        The columns.
+
+    Returns
+    -------
+    ndarray of shape (p,)
+        The entries; 0 without rows.
+    """
+    if not sparse.issparse(M):
+        # Without a matrix of absolute values: the largest and the least entry tell.
+        return np.maximum(M.max(axis=0, initial=0.0), -M.min(axis=0, initial=0.0))
+    largest = np.zeros(M.shape[1])
+    np.maximum.at(largest, M.indices, np.abs(M.data))
+    return largest
+
+
+def unit_exponents(largest):
+    """Return the exponents of the powers of two at or below some numbers.
+
+    Parameters
+    ----------
+    largest : ndarray of shape (p,)
+        Numbers of at least 0.
+
+    Returns
+    -------
+    ndarray of int of shape (p,)
+        The exponents; -1 for 0.
+    """
+    return np.frexp(largest)[1] - 1
+
+
 def in_own_units(M):
     """Divide columns by powers of two near their largest entries: exact, and then no square overflows or vanishes.
 
@@ -46,12 +93,8 @@ def in_own_units(M):
     unit : ndarray of shape (p,)
         What the columns have been divided by; 0 for a column of zeros.
     """
-    if sparse.issparse(M):
-        largest = np.zeros(M.shape[1])
-        np.maximum.at(largest, M.indices, np.abs(M.data))
-    else:
-        largest = np.abs(M).max(axis=0, initial=0.0)
-    exponent = np.frexp(largest)[1] - 1
+    largest = largest_entries(M)
+    exponent = unit_exponents(largest)
     unit = np.where(largest > 0, np.ldexp(1.0, exponent), 0.0)
     if sparse.issparse(M):
         data = np.ldexp(M.data, -exponent[M.indices])

@@ -116,7 +116,7 @@ class TrainingResult:
     ----------
     evaluation : Evaluation
         The final point, its states to full accuracy; feasible for the last stage, also when the run was stopped on the
-        way there.
+        way there. States in blocks are not kept.
     objectives : ndarray of shape (n_iter,)
         The objective after each accepted iteration, for states and readout as accurate as the iteration needed them;
         the last value, unless the final point is an earlier one, to full accuracy.
@@ -188,6 +188,9 @@ class TrainingMethod(Parametrised, BaseEstimator):
     has_equilibrium_block = True
     #: Whether the method goes through the samples in batches, so that a rule can be trained part by part.
     takes_batches = False
+
+    #: Whether the method goes through the samples in passes alone, so that they can be in blocks.
+    takes_blocks = False
 
     def path_iterations(self, n_hidden, n_inputs, task):
         """Return the most iterations at the first and at every later ridge of a path.

@@ -47,6 +47,8 @@ class BlockCoordinateDescent(TrainingMethod):
         )
     }
 
+    takes_blocks = True
+
     def begin(self, task, callback=None):
         """See :meth:`TrainingMethod.begin <skimplicit.training.TrainingMethod.begin>`."""
         if self.block == "matching" or (self.block == "auto" and _has_few_rows(task)):

@@ -1,6 +1,7 @@
 """The training objective for classes: cross-entropy, with a readout by logistic regression."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -42,8 +43,8 @@ class CrossEntropyObjective(ImplicitObjective):
     def null_loss(self):
         """Entropy of the shares of the classes, a float (of equal shares, without intercepts)."""
         samples = self.samples
-        logits = np.tile(prior_logits(samples.mean(samples.Y), samples.centre), (samples.n_samples, 1))
-        return float(samples.mean(cross_entropy(logits, samples.Y)[0]))
+        logits = prior_logits(samples.Y_sum, samples.centre)
+        return samples.run(partial(_constant_loss, logits))[1]
 
     def _read_out(self, states, moments, alpha, start, tol):
         near = None
@@ -56,3 +57,9 @@ class CrossEntropyObjective(ImplicitObjective):
         if self.readout_set is None:
             return logistic_readout(*problem)
         return constrained_logistic_readout(*problem, self.readout_set)
+
+
+def _constant_loss(logits, samples):
+    """Return the sum of the losses of the same logits for every sample."""
+    logits = np.tile(logits, (samples.n_samples, 1))
+    return None, float(samples.mean(cross_entropy(logits, samples.Y)[0]))

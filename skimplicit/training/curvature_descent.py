@@ -71,7 +71,7 @@ class CurvatureRun(DescentRun):
         adjoint = sensitivities = None
         for _ in range(stage.max_iter):
             self.n_iter += 1
-            sensitivities = self.objective.sensitivities(current, sensitivities, self.curvature.rows)
+            sensitivities = self.curvature.sensitivities(current, sensitivities)
             shared = sensitivities if self.curvature.needs_all_rows else None
             gradient = self.objective.gradient(current, adjoint, shared)
             adjoint = gradient.adjoint

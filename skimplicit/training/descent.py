@@ -1,7 +1,6 @@
 """A run of block coordinate descent with the matching block: fixed point, readout and equilibrium block in turn."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 
@@ -63,7 +62,7 @@ class DescentRun(TrainingRun):
                     continue
                 return current, True
             decrease = (current.objective - new.objective) / abs(current.objective) if current.objective else 0.0
-            previous, current = current, new
+            previous, current = current.behind(), new
             momentum = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
             tol = min(tol, max(TOL_SHARE * decrease, TIGHT))
             self.record(position, current)
@@ -81,8 +80,7 @@ class DescentRun(TrainingRun):
         W = here.W + weight * (here.W - before.W)
         W = self.problem(stage, *W.shape).project(W)
         b = here.b + weight * (here.b - before.b)
-        # The states move with the weights: start where they would be if they moved in proportion.
-        near = replace(current, states=current.states + weight * (current.states - previous.states))
+        near = current.ahead(previous, weight)
         point = self.objective.evaluate(W, b, stage.alpha, start=near, tol=tol)
         return point if point.objective <= current.objective else current
 

@@ -43,8 +43,8 @@ class Evaluation:
     ----------
     point : Point
         W, b and a readout that is optimal, or as near to it as ``tol`` asks for.
-    states : ndarray of shape (m, n)
-        Equilibrium states.
+    states : ndarray of shape (m, n), or in blocks
+        Equilibrium states, where the rows are.
     moments : Moments
         Their moments.
     loss, objective : float
@@ -72,6 +72,19 @@ class Evaluation:
         point = replace(self.point, readout=replace(self.point.readout, C=C), X_mean=self.point.X_mean * scale)
         return replace(self, point=point, states=self.states * scale)
 
+    def ahead(self, previous, weight):
+        """Return what to start from when the weights go on from those of a previous evaluation by ``weight`` times.
+
+        The states move with the weights. Those in blocks start where they are: two sets of them are not held for it.
+        """
+        if not isinstance(self.states, np.ndarray):
+            return self
+        return replace(self, states=self.states + weight * (self.states - previous.states))
+
+    def behind(self):
+        """Return what is kept of this one when it is no longer the current one: no states in blocks, which are many."""
+        return self if isinstance(self.states, np.ndarray) else replace(self, states=None)
+
 
 @dataclass(frozen=True)
 class Gradient:
@@ -85,7 +98,7 @@ class Gradient:
         Derivative with respect to b.
     curvature : ndarray of shape (n,)
         Estimate of the loss's curvature along each state's pre-activation, positive.
-    adjoint : ndarray of shape (m, n)
+    adjoint : ndarray of shape (m, n), or in blocks
         The rows S.
     """
 

@@ -80,16 +80,42 @@ class GaussNewton:
         self._index = np.arange(samples.n_samples)
         if samples.n_samples > most:
             self._index = np.unique(np.linspace(0, samples.n_samples - 1, most).astype(int))
-        part = samples.rows(self._index)
-        #: Rows whose sensitivities are needed: all, where the gradient is as cheap to have from them.
-        self.rows = slice(None) if samples.n_outputs == 1 or samples.n_samples <= most else self._index
+        self._part = objective.over(samples.rows(self._index))
+        self._looked = None, None
+        part = self._part.samples
+        #: Whether the sensitivities that are needed are those of all rows, which give the gradient at no further cost.
+        self.needs_all_rows = not samples.in_blocks and (samples.n_outputs == 1 or samples.n_samples <= most)
         self._inputs = np.ascontiguousarray(part.inputs_times(np.eye(samples.n_inputs)).T)
         self._root_weights = np.sqrt(part.weights / part.weights.sum())
 
-    @property
-    def needs_all_rows(self):
-        """Whether the sensitivities that are needed give the gradient too."""
-        return isinstance(self.rows, slice)
+    def sensitivities(self, evaluation, start=None):
+        """Return :meth:`those <ImplicitObjective.sensitivities>` that the matrix needs, or of all rows.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+            The point.
+        start : ndarray of shape (k, q, n) or None
+            The same at a point nearby.
+
+        Returns
+        -------
+        ndarray of shape (k, q, n)
+            The derivatives.
+        """
+        if self.needs_all_rows:
+            return self.objective.sensitivities(evaluation, start)
+        return self._part.sensitivities(self._on_rows(evaluation), start)
+
+    def _on_rows(self, evaluation):
+        """Return an evaluation with the states of the rows that the matrix is made of."""
+        before, found = self._looked
+        if evaluation is not before:
+            # Where rows are in blocks, the states of a few of them are sooner found again than fetched.
+            near = found.states if found is not None and self.objective.samples.in_blocks else None
+            found = self._part.on_rows(evaluation, self._index, near)
+            self._looked = evaluation, found
+        return found
 
     def __call__(self, evaluation, moving, sensitivities):
         """Return H, shape (P, P), for the moving entries of A, then B, then the lift of b.
@@ -101,7 +127,7 @@ class GaussNewton:
         moving : ndarray of bool of shape (n, n)
             Moving entries of A; all of B moves.
         sensitivities : ndarray of shape (k, q, n)
-            :meth:`Those <ImplicitObjective.sensitivities>` of ``rows`` at that point.
+            :meth:`Those <sensitivities>` at that point.
 
         Returns
         -------
@@ -109,9 +135,10 @@ class GaussNewton:
             The matrix.
         """
         objective, samples = self.objective, self.objective.samples
-        X = evaluation.states[self._index]
+        on_rows = self._on_rows(evaluation)
+        X = on_rows.states
         centred = np.ascontiguousarray((X - evaluation.point.X_mean).T)
-        roots = self._roots(evaluation)
+        roots = self._roots(on_rows)
         T = sensitivities[self._index] if self.needs_all_rows else sensitivities
         S = np.einsum("mqr,mqn->nrm", roots * self._root_weights[:, None, None], T)
         n, p, (m, q, r) = X.shape[1], samples.n_inputs, roots.shape
@@ -142,11 +169,9 @@ class GaussNewton:
         held[:, : V.shape[1]] = (V == 0) & (set_.signs != 0)
         return np.flatnonzero(held)
 
-    def _roots(self, evaluation):
+    def _roots(self, on_rows):
         """Return the roots of the second derivatives of the loss, shape (m, q, r)."""
-        part, objective = self._index, self.objective
-        predictions = objective.predictions(evaluation)[part]
-        return objective.sample_loss.curvature_root(predictions, objective.samples.Y[part])
+        return self._part.sample_loss.curvature_root(self._part.predictions(on_rows), self._part.samples.Y)
 
 
 def _eliminated(J, P, ridge):

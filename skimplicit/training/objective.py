@@ -1,15 +1,43 @@
 """The true training objective, with the states at equilibrium: what every loss shares."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skimplicit.equilibrium import adjoint, equilibrium, output_adjoints
+from skimplicit.rows import Sums
 from skimplicit.rule import ImplicitRule
 from skimplicit.subproblems import Readout
 from skimplicit.training.evaluation import Evaluation, Gradient, JointGradient, Point
 
 __all__ = ["ImplicitObjective"]
+
+
+@dataclass(frozen=True)
+class _OverBlock:
+    """A method of an objective, to be called as that of the objective over a block of rows."""
+
+    objective: object
+    name: str
+    numbers: dict
+
+    def __call__(self, samples, *arrays):
+        return getattr(self.objective.over(samples), self.name)(*arrays, **self.numbers)
+
+
+@dataclass(frozen=True)
+class AdjointSums(Sums):
+    """Weighted sums over rows of the adjoint S: with states about their mean and with inputs, alone and squared.
+
+    ``noise`` and ``stiffness`` are those of the squared first, and of the second derivatives of the loss.
+    """
+
+    states: np.ndarray
+    inputs: np.ndarray
+    mean: np.ndarray
+    squares: np.ndarray
+    noise: np.ndarray
+    stiffness: np.ndarray | float
 
 
 class ImplicitObjective:
@@ -47,10 +75,20 @@ class ImplicitObjective:
         """Return the readout for the states and its loss; ``start`` is the evaluation of a point nearby or None."""
         raise NotImplementedError
 
-    def _loss_derivatives(self, predictions):
-        """Return the derivative of every sample's loss by its predictions (m, q), and the mean second derivative."""
-        slopes, second = self.sample_loss.derivatives(predictions, self.samples.Y)
-        return slopes, float(np.mean(self.samples.mean(second))) if np.ndim(second) else second
+    def _sweep(self, name, *arrays, **numbers):
+        """Run a method over every block of rows: what stays with the rows, and the sums over them.
+
+        The method is called as that of the objective over the block alone, with the arrays' rows of that block and with
+        the numbers, and returns a pair of what stays and sums.
+        """
+        return self.samples.run(_OverBlock(self.over(None), name, numbers), *arrays)
+
+    def _find_states(self, near, *, W, b, tol):
+        """Return the equilibrium states, started at others, and their :class:`MomentSums`."""
+        # A sample whose states are far below the typical size contributes as little to the objective.
+        floor = 1.0 if near is None else float(np.sqrt(np.mean(near**2)))
+        states = self._equilibrium(W, self._drive(W, b), near, tol, floor)
+        return states, self.samples.moment_sums(states)
 
     def over(self, samples):
         """Return the same objective over other :class:`Samples`."""
@@ -66,10 +104,8 @@ class ImplicitObjective:
         ``start`` is the evaluation of a point nearby.
         """
         near = None if start is None else start.states
-        # A sample whose states are far below the typical size contributes as little to the objective.
-        floor = 1.0 if near is None else float(np.sqrt(np.mean(near**2)))
-        states = self._equilibrium(W, self._drive(W, b), near, tol, floor)
-        moments = self.samples.moments(states)
+        states, sums = self._sweep("_find_states", near, W=W, b=b, tol=tol)
+        moments = sums.moments(self.samples)
         readout, loss = self._read_out(states, moments, alpha, start, tol)
         ridge = 0.5 * alpha * (np.sum(W**2) + readout.squared_norm(self.direct_ridge))
         point = Point(W, b, readout, moments.X_mean)
@@ -81,29 +117,55 @@ class ImplicitObjective:
         ``start`` is the adjoint of a point nearby; neither it nor another loop is needed where the
         :meth:`sensitivities` of all rows are given.
         """
-        point, states = evaluation.point, evaluation.states
-        residual, stiffness = self._loss_derivatives(self._predictions(states, point.X_mean, point.readout))
-        if sensitivities is None:
-            S = self._pull_back(self.slopes(evaluation), point, residual @ point.readout.C, start, 10 * evaluation.tol)
-        else:
-            S = np.einsum("mq,mqn->mn", residual, sensitivities)
+        point = evaluation.point
+        numbers = dict(point=point, tol=10 * evaluation.tol)
+        S, total = self._sweep("_send_back", evaluation.states, start, sensitivities, **numbers)
         # S is the residual sent back through the rule; the curvature is the loss's own, sent back on the same way.
-        noise = float(np.mean(self.samples.mean(residual**2)))
-        curvature = self.samples.mean(S**2) * (stiffness / noise) if noise > 0 else np.ones(S.shape[1])
+        noise, stiffness = float(np.mean(total.noise)), float(np.mean(total.stiffness))
+        curvature = total.squares * (stiffness / noise) if noise > 0 else np.ones(point.b.size)
         curvature = np.maximum(curvature, 1e-3 * curvature.mean())
         return Gradient(
-            W=np.hstack([self.samples.times_states(S, states, point.X_mean), self.samples.times_inputs(S)]),
-            b=self._intercept_gradient(S),
+            W=np.hstack([total.states, total.inputs]),
+            b=total.mean if self.samples.centre else np.zeros_like(total.mean),
             curvature=np.where(curvature > 0, curvature, 1.0),
             adjoint=S,
         )
 
-    def sensitivities(self, evaluation, start=None, rows=slice(None)):
-        """Return the derivatives of some rows' predictions by their pre-activations, shape (k, q, n).
+    def _send_back(self, states, start, sensitivities, *, point, tol):
+        """Return the residuals sent back to the pre-activations, and their :class:`AdjointSums`."""
+        samples = self.samples
+        predictions = self._predictions(states, point.X_mean, point.readout)
+        residual, second = self.sample_loss.derivatives(predictions, samples.Y)
+        if sensitivities is None:
+            drive = None if self.activation.homogeneous else self._drive(point.W, point.b)
+            S = self._pull_back(self._slopes(point, states, drive), point, residual @ point.readout.C, start, tol)
+        else:
+            S = np.einsum("mq,mqn->mn", residual, sensitivities)
+        return S, AdjointSums(
+            samples.times_states(S, states, point.X_mean),
+            samples.times_inputs(S),
+            samples.mean(S),
+            samples.mean(S**2),
+            samples.mean(residual**2),
+            samples.mean(second) if np.ndim(second) else second * samples.weights.sum(),
+        )
+
+    def on_rows(self, evaluation, index, near=None):
+        """Return an evaluation with the states of some rows, those that this objective is over.
+
+        ``index`` says where they are; where the states are in blocks they are found again, started at ``near``.
+        """
+        if isinstance(evaluation.states, np.ndarray):
+            return replace(evaluation, states=evaluation.states[index])
+        point = evaluation.point
+        return replace(evaluation, states=self._find_states(near, W=point.W, b=point.b, tol=evaluation.tol)[0])
+
+    def sensitivities(self, evaluation, start=None):
+        """Return the derivatives of the predictions by their pre-activations, shape (m, q, n).
 
         ``start`` has the same of a point nearby.
         """
-        point, slopes = evaluation.point, self.slopes(evaluation)[rows]
+        point, slopes = evaluation.point, self.slopes(evaluation)
         A, C = point.W[:, : slopes.shape[1]], point.readout.C
         if not A.any():
             return slopes[:, None] * C
@@ -118,7 +180,7 @@ class ImplicitObjective:
         samples, X_mean, direct = self.samples, point.X_mean, point.readout.D is not None
         drive = self._drive(point.W, point.b)
         states = self._equilibrium(point.W, drive, start, tol, 1.0)
-        residual, _ = self._loss_derivatives(self._predictions(states, X_mean, point.readout))
+        residual, _ = self.sample_loss.derivatives(self._predictions(states, X_mean, point.readout), samples.Y)
         S = self._pull_back(self._slopes(point, states, drive), point, residual @ point.readout.C, adjoint, tol)
         return JointGradient(
             W=np.hstack([samples.times_states(S, states, X_mean), samples.times_inputs(S)]),
@@ -189,6 +251,10 @@ class ImplicitObjective:
         if self.samples.centre:
             ridge[-1] = 0.0
         return ridge
+
+    def _sum_losses(self, states, *, X_mean, readout):
+        """Return the sum of the losses of a readout for states."""
+        return None, self._mean_loss(self._predictions(states, X_mean, readout))
 
     def _mean_loss(self, predictions):
         return float(self.samples.mean(self.sample_loss.value(predictions, self.samples.Y)))

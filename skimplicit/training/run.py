@@ -11,8 +11,9 @@ from skimplicit.training.base import Iteration, StageEnd, TrainingResult
 
 __all__ = ["TrainingRun"]
 
-# Tolerance of the states of the rule that is stored.
-_FINAL_TOL = 1e-11
+# Tolerance of the states of the rule that is stored; where rows are so many that they are in blocks, what it would
+# change in the readout is far below what a few rows more or less do.
+_FINAL_TOL, _FINAL_TOL_OF_BLOCKS = 1e-11, 1e-5
 
 
 class TrainingRun(ABC):
@@ -98,7 +99,7 @@ class TrainingRun(ABC):
         if not pending:
             ends[-1] = _end(ends[-1].stage, final)
         return TrainingResult(
-            evaluation=final,
+            evaluation=final.behind(),
             objectives=np.array(self.objectives),
             stages=np.array(self.stages, dtype=int),
             n_iter=self.n_iter,
@@ -118,7 +119,10 @@ class TrainingRun(ABC):
             if stages:
                 W, b, scale = self._enter(stages[-1], W, b)
                 alpha = stages[-1].alpha
-        return self.objective.evaluate(W, b, alpha, start=evaluation.scaled(scale), tol=_FINAL_TOL)
+        tol = _FINAL_TOL_OF_BLOCKS if self.objective.samples.in_blocks else _FINAL_TOL
+        if not pending and evaluation.tol <= tol:
+            return evaluation
+        return self.objective.evaluate(W, b, alpha, start=evaluation.scaled(scale), tol=tol)
 
     def _enter(self, stage, W, b):
         """Make a point feasible for a stage; shrink (B, b) to a smaller budget exactly if the activation allows."""

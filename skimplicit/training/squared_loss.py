@@ -55,4 +55,4 @@ class SquaredObjective(ImplicitObjective):
             fitted -= np.sum(moments.inputs.products(D) * D)
         if total - fitted > _SMALL_LOSS * total:
             return 0.5 * (total - fitted)
-        return self._mean_loss(self._predictions(states, moments.X_mean, readout))
+        return self._sweep("_sum_losses", states, X_mean=moments.X_mean, readout=readout)[1]

@@ -8,10 +8,12 @@ training step needs little, the stored rule everything.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from skimplicit.losses import cross_entropy, prior_logits
+from skimplicit.rows import Sums
 from skimplicit.subproblems.readout.ridge import Readout, readout_preconditioner
 
 __all__ = ["logistic_readout"]
@@ -62,32 +64,29 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     """
     problem = _Problem(samples, states, moments, alpha, direct, direct_ridge)
     point = problem.prior() if start is None else problem.point_of(start)
-    logits = problem.product(point)
-    (loss, P), norm = problem.loss(logits), point.dot(point, ridge=True)
+    here, norm = problem.look(point), point.dot(point, ridge=True)
     for _ in range(_MAX_NEWTON):
-        gradient = problem.adjoint(P - samples.Y).plus(point.without_intercept(), alpha)
-        step = problem.newton_step(P, gradient, max(tol * (loss + 0.5 * alpha * norm), _LEAST_DECREASE))
+        gradient = here.slope.plus(point.without_intercept(), alpha)
+        step = problem.newton_step(here, gradient, max(tol * (here.loss + 0.5 * alpha * norm), _LEAST_DECREASE))
         if step is None:
             break
         slope = gradient.dot(step)
-        step_logits = problem.product(step)
         cross, square = point.dot(step, ridge=True), step.dot(step, ridge=True)
         length = 1.0
         while length > _SHORTEST:
-            new_logits = logits + length * step_logits
-            new_loss, new_P = problem.loss(new_logits)
+            there = problem.look(point.plus(step, length))
             new_norm = norm + length * (2.0 * cross + length * square)
-            if new_loss - loss + 0.5 * alpha * (new_norm - norm) <= _ARMIJO * length * slope:
+            if there.loss - here.loss + 0.5 * alpha * (new_norm - norm) <= _ARMIJO * length * slope:
                 break
             length *= 0.5
         else:
             break
-        point, logits, loss, P, norm = point.plus(step, length), new_logits, new_loss, new_P, new_norm
-    return problem.readout_of(point), loss
+        point, here, norm = point.plus(step, length), there, new_norm
+    return problem.readout_of(point), here.loss
 
 
 @dataclass(frozen=True)
-class _Point:
+class _Point(Sums):
     """A readout as a vector."""
 
     C: np.ndarray
@@ -107,8 +106,79 @@ class _Point:
         return _Point(self.C, self.D, np.zeros_like(self.c))
 
 
+@dataclass(frozen=True)
+class _LookSums(Sums):
+    """Sums over rows of losses, slopes, uncertainties and squared residuals."""
+
+    loss: float
+    slope: _Point
+    uncertainty: np.ndarray
+    squares: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The loss at a point, with what Newton's method asks of the rows there.
+
+    Parameters
+    ----------
+    loss : float
+        Mean cross-entropy.
+    slope : _Point
+        Its derivative.
+    typical : float
+        Curvature of a typical sample.
+    probabilities : ndarray of shape (m, q), or in blocks
+        Of the classes for each sample.
+    """
+
+    loss: float
+    slope: _Point
+    typical: float
+    probabilities: object
+
+
+@dataclass(frozen=True)
+class _Features:
+    """The products with ``[Xc Uc 1]`` over a block of rows; a point has D times the root of its own ridge."""
+
+    X_mean: np.ndarray
+    direct: bool
+    root: float
+
+    def product(self, samples, states, point):
+        """Return ``Xc C' + Uc D' + c``, shape (m, q)."""
+        logits = states @ point.C.T
+        logits += point.c - point.C @ self.X_mean
+        if point.D is not None:
+            logits += samples.inputs_times(point.D / self.root)
+        return logits
+
+    def adjoint(self, samples, states, S):
+        """Return ``S' diag(weights) [Xc Uc 1]`` for S of shape (m, q)."""
+        return _Point(
+            samples.times_states(S, states, self.X_mean),
+            samples.times_inputs(S) / self.root if self.direct else None,
+            samples.mean(S) if samples.centre else np.zeros(S.shape[1]),
+        )
+
+    def look(self, point, samples, states):
+        """Return probabilities and :class:`_LookSums`."""
+        losses, P = cross_entropy(self.product(samples, states, point), samples.Y)
+        slope = self.adjoint(samples, states, P - samples.Y)
+        uncertainty, squares = samples.mean(P * (1.0 - P)), samples.mean((P - samples.Y) ** 2)
+        return P, _LookSums(float(samples.mean(losses)), slope, uncertainty, squares)
+
+    def hessian_times(self, point, samples, states, P):
+        """Return the product of the Hessian of the loss with a point."""
+        V = self.product(samples, states, point)
+        V *= P
+        V -= P * V.sum(axis=1, keepdims=True)
+        return None, self.adjoint(samples, states, V)
+
+
 class _Problem:
-    """The products with ``[Xc Uc 1]`` that Newton's method needs; a point has D times the root of its own ridge."""
+    """Newton's method on the readout, over rows in whatever blocks they are."""
 
     def __init__(self, samples, states, moments, alpha, direct, direct_ridge):
         self.samples = samples
@@ -116,6 +186,7 @@ class _Problem:
         self.alpha = alpha
         self.direct = direct
         self.root = np.sqrt(direct_ridge)
+        self.features = _Features(moments.X_mean, direct, self.root)
 
     def point_of(self, readout):
         """Return the vector of a :class:`Readout`."""
@@ -128,40 +199,21 @@ class _Problem:
     def prior(self):
         """Return the readout that gives every sample the shares of the classes."""
         samples = self.samples
-        q, n, p = samples.n_outputs, self.states.shape[1], samples.n_inputs
-        c = prior_logits(samples.mean(samples.Y), samples.centre)
+        q, (n, p) = samples.n_outputs, self.moments.XU.shape
+        c = prior_logits(samples.Y_sum, samples.centre)
         return _Point(np.zeros((q, n)), np.zeros((q, p)) if self.direct else None, c)
 
-    def product(self, point):
-        """Return ``Xc C' + Uc D' + c``, shape (m, q)."""
-        logits = self.states @ point.C.T
-        logits += point.c - point.C @ self.moments.X_mean
-        if point.D is not None:
-            logits += self.samples.inputs_times(point.D / self.root)
-        return logits
-
-    def adjoint(self, S):
-        """Return ``S' diag(weights) [Xc Uc 1]`` for S of shape (m, q)."""
-        samples = self.samples
-        return _Point(
-            samples.times_states(S, self.states, self.moments.X_mean),
-            samples.times_inputs(S) / self.root if self.direct else None,
-            samples.mean(S) if samples.centre else np.zeros(S.shape[1]),
-        )
-
-    def loss(self, logits):
-        """Return the mean cross-entropy and the probabilities."""
-        losses, P = cross_entropy(logits, self.samples.Y)
-        return float(self.samples.mean(losses)), P
-
-    def newton_step(self, P, gradient, worthwhile):
-        """Return a direction of descent, Newton's up to the forcing term; None if not ``worthwhile``."""
+    def look(self, point):
+        """Return the :class:`_Look` at a point."""
+        P, sums = self.samples.run(partial(self.features.look, point), self.states)
         # The curvature of a typical sample; that of the classes together has rank one less than their number. Where
         # logits far off the mark hide it, the squared residual, which has the same mean under the model, shows it.
-        samples = self.samples
-        uncertainty = np.mean(samples.mean(P * (1.0 - P)))
-        squared_residual = np.mean(samples.mean((P - samples.Y) ** 2))
-        typical = float(max(uncertainty, squared_residual, np.finfo(float).eps))
+        typical = max(np.mean(sums.uncertainty), np.mean(sums.squares), np.finfo(float).eps)
+        return _Look(sums.loss, sums.slope, float(typical), P)
+
+    def newton_step(self, here, gradient, worthwhile):
+        """Return a direction of descent, Newton's up to the forcing term; None if not ``worthwhile``."""
+        typical = here.typical
         system = readout_preconditioner(self.moments, self.alpha / typical, self.direct, self.root**2)
 
         def precondition(point):
@@ -170,11 +222,9 @@ class _Problem:
             return _Point(C, None if D is None else D * self.root, point.c / typical)
 
         def hessian(point):
-            V = self.product(point)
-            V *= P
-            V -= P * V.sum(axis=1, keepdims=True)
-            product = self.adjoint(V).plus(point.without_intercept(), self.alpha)
-            return product.plus(point, _DAMPING * typical)
+            times = partial(self.features.hessian_times, point)
+            product = self.samples.run(times, self.states, here.probabilities)[1]
+            return product.plus(point.without_intercept(), self.alpha).plus(point, _DAMPING * typical)
 
         residual = gradient
         direction = precondition(residual)

@@ -1,0 +1,245 @@
+"""The rows of a fit: all of them in memory, or few of them in memory and all of them in blocks."""
+
+from collections import deque
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from numbers import Integral
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import is_classifier
+from sklearn.utils import assert_all_finite, check_random_state
+
+from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.rows import ArrayStore, InputRange, RowBlocks, draw_rows
+
+__all__ = [
+    "LATER_ITER",
+    "LaterStage",
+    "MANY_ROWS",
+    "TrainingRows",
+    "bounds_classes",
+    "few_rows",
+    "has_free_folds",
+    "open_rows",
+]
+
+#: Rows from which on it is worth it to look at fewer first; measured in ``benchmarks/README.md``, "Many rows".
+MANY_ROWS = 40_000
+# Rows that a rule is started and its ridge chosen on; those of the stage that follows; iterations of that stage and of
+# the last one, on all rows; the power of the share of rows looked at by which a chosen ridge falls on the way.
+_FEW_ROWS, _MORE_ROWS, _MORE_ITER, _LAST_ITER, _RIDGE_POWER = 4_000, 20_000, 3, 1, 0.5
+
+
+#: Iterations of both.
+LATER_ITER = _MORE_ITER + _LAST_ITER
+
+
+@dataclass(frozen=True)
+class LaterStage:
+    """A stage of training on more rows than before.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        Its rows.
+    max_iter : int
+        Most iterations.
+    share : float
+        By what a ridge that has been chosen on the few rows is multiplied: more rows need less of it.
+    """
+
+    task: object
+    max_iter: int
+    share: float
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What is trained on.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (m, p)
+        Inputs: of all rows, or of those that are looked at first.
+    y : array-like of shape (m,) or (m, q), or None
+        Validated targets, for a splitter; None where rows are drawn.
+    sample_weight : ndarray of shape (m,) or None
+        Weights that a score has.
+    targets : EncodedTargets
+        Targets and weights as training takes them.
+    limits : InputRange or None
+        Range of all rows, None where inputs are not cut.
+    given : tuple
+        X, y and weights for callbacks.
+    store : LoadedStore or another with its methods, or None
+        All rows, in blocks; None where X has them all.
+    place : ndarray of int of shape (m,) or None
+        Positions of the rows of X among all; None for all of them.
+    n_rows : int
+        Number of all rows.
+    seed : int
+        Seed of the choice of rows.
+    """
+
+    X: np.ndarray
+    y: object
+    sample_weight: np.ndarray | None
+    targets: EncodedTargets
+    limits: InputRange | None
+    given: tuple
+    store: object = None
+    place: np.ndarray | None = None
+    n_rows: int = 0
+    seed: int = 0
+
+    def task(self, estimator, direct_ridge=1.0):
+        """Return the :class:`TrainingTask` over all rows."""
+        if self.store is None:
+            return estimator._make_task(self.X, self.targets, direct_ridge=direct_ridge)
+        samples = RowBlocks(self.store, estimator.fit_intercept, self.targets.scale)
+        return estimator._task_over(samples, direct_ridge)
+
+    def later_stages(self, estimator, max_iter, direct_ridge=1.0):
+        """Return the :class:`LaterStage` list of what follows on the few rows of X, of ``max_iter`` iterations in all.
+
+        The last one, whose task is that over all rows, has one at least.
+        """
+        more = draw_rows(self.store, _MORE_ROWS, self.seed, classes=not self.targets.scale)[:3]
+        blocks = RowBlocks(ArrayStore(*more, estimator.n_jobs), estimator.fit_intercept, self.targets.scale)
+        last = min(_LAST_ITER, max_iter)
+        stages = [
+            (more[0].shape[0], min(max_iter - last, _MORE_ITER), estimator._task_over(blocks, direct_ridge)),
+            (self.n_rows, last, self.task(estimator, direct_ridge)),
+        ]
+        few = self.X.shape[0]
+        return [LaterStage(task, n_iter, (few / m) ** _RIDGE_POWER) for m, n_iter, task in stages if n_iter]
+
+    def judged(self, samples):
+        """Return the rows that importances are taken over, in the units of all rows: :class:`Samples`."""
+        if self.store is None:
+            return samples
+        weights = self.targets.weights
+        return samples.like(self.X, self.targets.Y, np.ones(self.X.shape[0]) if weights is None else weights)
+
+    def spread(self, values):
+        """Return an array of a row for each row of X as one with a row for each of all, NaN for the others.
+
+        Those of a Dask collection have no place: None.
+        """
+        if self.place is None:
+            return values if self.store is None else None
+        out = np.full((self.n_rows, *values.shape[1:]), np.nan)
+        out[self.place] = values
+        return out
+
+
+def open_rows(estimator, chosen, X, y, sample_weight):
+    """Validate data and return the :class:`TrainingRows`.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+    chosen : Choices
+        What its parameters stand for.
+    X, y, sample_weight : array-like
+        The data.
+
+    Returns
+    -------
+    TrainingRows
+        With more than ``MANY_ROWS`` rows, and a method and folds that can do with it, few of them and a store of all.
+    """
+    as_it_is = (isinstance(X, np.ndarray) or sparse.issparse(X)) and X.dtype.kind in "fiub"
+    as_it_is = as_it_is and _goes_by_blocks(estimator, chosen, X)
+    X, y = estimator._validate_data(X, y, as_it_is=as_it_is)
+    targets = estimator._encode(X, y, sample_weight)
+    given = X, y, sample_weight
+    if not _goes_by_blocks(estimator, chosen, X):
+        limits = estimator._limits(X, targets)
+        return TrainingRows(X, y, sample_weight, targets, limits, given, n_rows=X.shape[0])
+    store = ArrayStore(X, targets.Y, targets.weights, estimator.n_jobs)
+    if as_it_is:
+        # Of rows without weight too, as of less data.
+        name = type(estimator).__name__
+        deque(ArrayStore(X, targets.Y, None, estimator.n_jobs).sweep(partial(_check_finite, name)), maxlen=0)
+    rows = few_rows(estimator, store, targets, given, X.shape[0])
+    place = rows.place if targets.weights is None else np.flatnonzero(targets.weights > 0)[rows.place]
+    return replace(rows, place=place)
+
+
+def few_rows(estimator, store, targets, given, n_rows):
+    """Return the :class:`TrainingRows` of rows drawn from a store.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+    store : LoadedStore or another with its methods
+        All rows.
+    targets : EncodedTargets
+        What is known of all targets beside themselves.
+    given : tuple
+        X, y and weights for callbacks.
+    n_rows : int
+        Number of all rows.
+
+    Returns
+    -------
+    TrainingRows
+        The rows; ``place`` counts those of positive weight.
+    """
+    seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
+    U, Y, weights, place = draw_rows(store, _FEW_ROWS, seed, classes=not targets.scale)
+    weights = None if np.all(weights == weights[0]) else weights
+    limits = reduce(InputRange.joined, store.sweep(_range)) if estimator.clip else None
+    few = replace(targets, Y=Y, weights=weights)
+    return TrainingRows(U, None, few.unweighted(), few, limits, given, store, place, n_rows, seed)
+
+
+def _check_finite(estimator_name, U, Y, weights):
+    assert_all_finite(U, estimator_name=estimator_name, input_name="X")
+
+
+def _range(U, Y, weights):
+    return InputRange.of(U)
+
+
+def has_free_folds(estimator):
+    """Tell whether folds, if there are any, are drawn here, so that they can be drawn from a few of the rows.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+
+    Returns
+    -------
+    bool
+        Whether they are.
+    """
+    return estimator.alpha != "auto" or estimator.cv is None or isinstance(estimator.cv, Integral)
+
+
+def bounds_classes(estimator):
+    """Tell whether the readout of classes is constrained: its program takes the states of all rows at once.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
+    bounds = estimator.constraints, estimator.lipschitz, estimator.monotonic_cst
+    return is_classifier(estimator) and any(bound is not None for bound in bounds)
+
+
+def _goes_by_blocks(estimator, chosen, X):
+    """Tell whether there are many rows, and a method and folds for which few of them can stand for all at first."""
+    many = X.ndim == 2 and X.shape[0] > MANY_ROWS
+    return many and has_free_folds(estimator) and chosen.method.takes_blocks and not bounds_classes(estimator)

@@ -1,0 +1,202 @@
+"""Dask collections: the same fits as in memory, on a cluster and without one, and lazy predictions."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit.estimators import training_rows
+
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+distributed = pytest.importorskip("distributed")
+pd = pytest.importorskip("pandas")
+
+M = 3000
+
+
+@pytest.fixture(autouse=True)
+def _many_rows_are_few(monkeypatch):
+    """Let some hundred rows be many, and blocks small."""
+    monkeypatch.setattr(training_rows, "MANY_ROWS", 1000)
+    monkeypatch.setattr("skimplicit.estimators.lazy_rows.MANY_ROWS", 1000)
+    monkeypatch.setattr(training_rows, "_FEW_ROWS", 400)
+    monkeypatch.setattr(training_rows, "_MORE_ROWS", 800)
+    monkeypatch.setattr("skimplicit.rows.stores._MOST_ROWS", 512)
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(params=["threads", "cluster"])
+def scheduler(request):
+    """Without a client, or with one that is active."""
+    if request.param == "cluster":
+        yield request.getfixturevalue("client")
+        return
+    current = distributed.client._get_global_client()
+    distributed.client._set_global_client(None)
+    yield None
+    distributed.client._set_global_client(current)
+
+
+def data(seed=0, m=M):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(m, 4)) * [1, 2, 3, 4] + 5
+    y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2] / 20 + 0.1 * rng.normal(size=m)
+    return X, y, rng.integers(0, 3, size=m).astype(float)
+
+
+MODELS = {
+    "regressor": (ImplicitRegressor(n_hidden=4, alpha=1e-3, max_iter=10, random_state=0), lambda y: y),
+    "auto": (ImplicitRegressor(n_hidden=4, max_iter=3, random_state=0), lambda y: np.column_stack([y, -y])),
+    "classifier": (
+        ImplicitClassifier(n_hidden=4, alpha=1e-2, max_iter=10, random_state=0, class_weight="balanced"),
+        lambda y: np.array(["a", "b", "c"])[np.digitize(y, [0.9, 2.0])],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_fit_is_that_in_memory(scheduler, name, weighted):
+    (X, y, weights), (model, make) = data(), MODELS[name]
+    y = make(y)
+    chunks = (700, 0, 1100, 1200)  # uneven, and one without rows
+    lazy = [da.from_array(a, chunks=(chunks, *a.shape[1:])) for a in (X, y, weights)]
+    here = model.fit(X, y, weights if weighted else None)
+    expected = here.rule_.predict(X)
+    there = model.fit(*lazy[:2], lazy[2] if weighted else None)
+    np.testing.assert_allclose(there.rule_.predict(X), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+    assert there.n_features_in_ == 4 and there.feature_importances_.shape == (4,)
+    for method in ("predict", "transform", "predict_proba", "predict_log_proba", "decision_function"):
+        if hasattr(there, method):
+            lazily = getattr(there, method)(lazy[0])
+            assert isinstance(lazily, da.Array) and lazily.chunks[0] == chunks
+            now = getattr(there, method)(X)
+            assert lazily.dtype == now.dtype and lazily.shape == now.shape
+            if now.dtype.kind == "f":
+                np.testing.assert_allclose(lazily.compute(), now, rtol=1e-9, atol=1e-12)
+            else:
+                assert np.array_equal(lazily.compute(), now)
+    assert there.score(*lazy[:2]) == pytest.approx(there.score(X, y))
+
+
+@pytest.mark.parametrize("m", [600, M])
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_data_frames(scheduler, m):
+    X, y, weights = data(m=m)
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(y=y, w=weights)
+    lazy = dd.from_pandas(frame, npartitions=4)
+    lazy = lazy[lazy.a < 7]  # the sizes of the chunks are not known any more
+    frame = frame[frame.a < 7]
+    model = MODELS["regressor"][0]
+    expected = model.fit(frame[list("abcd")], frame.y, frame.w).predict(frame[list("abcd")])
+    model.fit(lazy[list("abcd")], lazy.y, lazy.w)
+    assert list(model.feature_names_in_) == list("abcd")
+    lazily = model.predict(lazy[list("abcd")])
+    assert isinstance(lazily, da.Array)
+    np.testing.assert_allclose(lazily.compute(), expected, rtol=1e-6, atol=1e-6)
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(lazy[list("dcba")])
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_sparse_chunks(scheduler):
+    X, y, _ = data()
+    X[np.random.default_rng(1).random(X.shape) < 0.7] = 0.0
+    model = MODELS["regressor"][0]
+    expected = model.fit(sparse.csr_matrix(X), y).predict(X)
+    lazy = da.from_array(X, chunks=(800, 4)).map_blocks(sparse.csr_matrix)
+    model.fit(lazy, da.from_array(y, chunks=500))
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(model.predict(lazy).compute(), model.predict(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (X, y[:-1]), "X and y must have as many rows"),
+        (lambda X, y: (da.where(X > X.max() - 1e-9, np.nan, X), y), "Input X contains NaN"),
+        (lambda X, y: (X, da.where(y > y.max() - 1e-9, np.inf, y)), "Input y contains infinity"),
+        (lambda X, y: (X[:, 0], y), "2 dimensions"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_bad_chunks_are_named_and_change_nothing(scheduler, change, message):
+    X, y, _ = data()
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, max_iter=3).fit(X[:50], y[:50])
+    before = dict(vars(model))
+    lazy = change(da.from_array(X, chunks=(800, 4)), da.from_array(y, chunks=800))
+    with pytest.raises(ValueError, match=message):
+        model.fit(*lazy)
+    assert vars(model) == before
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"), [({"method": "gradient"}, "method='gradient'"), ({"cv": [([0, 1], [2])]}, "cv=")]
+)
+def test_what_needs_all_rows_is_refused(parameters, message):
+    X, y, _ = data()
+    with pytest.raises(ValueError, match=message):
+        ImplicitRegressor(n_hidden=2, **parameters).fit(da.from_array(X), da.from_array(y))
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize("classes", [False, True])
+def test_ridge_by_cross_validation(scheduler, classes):
+    X, y, _ = data()
+    y = np.array(["a", "b"])[(y > 1).astype(int)] if classes else y
+    kind = ImplicitClassifierCV if classes else ImplicitRegressorCV
+    model = kind(n_hidden=3, alphas=[1e-3, 10.0], cv=2, max_iter=6, random_state=0)
+    model.fit(da.from_array(X, chunks=(700, 4)), da.from_array(y, chunks=(700,)))
+    assert model.alpha_ == 1e-3
+    assert model.score(X, y) > 0.6
+    assert isinstance(model.predict(da.from_array(X, chunks=(700, 4))), da.Array)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_worker_that_dies():
+    """The blocks and states of a killed worker are made again."""
+    X, y, _ = data()
+    model, _ = MODELS["regressor"]
+    expected = model.fit(X, y).predict(X)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+
+        class KillOnce:
+            """A callback that kills a worker after some iterations."""
+
+            done = False
+
+            def __call__(self, iteration):
+                if iteration.number == 2 and len(client.scheduler_info()["workers"]) == 2 and not self.done:
+                    self.done = True
+                    next(iter(cluster.workers.values())).process.process.kill()
+                return False
+
+        from skimplicit.estimators import callbacks
+
+        kill, over = KillOnce(), callbacks.CallbackBridge.over
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                callbacks.CallbackBridge,
+                "over",
+                lambda self, objective: (
+                    (lambda iteration: kill(iteration) or over(self, objective)(iteration))
+                    if objective.samples.in_blocks
+                    else over(self, objective)
+                ),
+            )
+            model.fit(da.from_array(X, chunks=(500, 4)), da.from_array(y, chunks=500))
+        assert kill.done
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-6)
