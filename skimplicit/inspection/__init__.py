@@ -7,6 +7,7 @@ from skimplicit.inspection.contributions import ContributionsDisplay
 from skimplicit.inspection.explanations import Explanation, explain
 from skimplicit.inspection.robustness_curve import RobustnessDisplay
 from skimplicit.inspection.rule_pattern import RulePatternDisplay
+from skimplicit.inspection.sensitivity_map import SensitivityDisplay
 
 __all__ = [
     "ColumnNormsDisplay",
@@ -16,5 +17,6 @@ __all__ = [
     "RobustnessDisplay",
     "RulePatternDisplay",
     "STYLE",
+    "SensitivityDisplay",
     "explain",
 ]
