@@ -43,7 +43,9 @@ class Pieces:
             edges += [edge] * size
             slopes += [[slope for slope, _ in lines]] * size
             offsets += [[offset for _, offset in lines]] * size
-        return cls(np.reshape(edges, (n, most + 2)), np.reshape(slopes, (n, -1)), np.reshape(offsets, (n, -1)))
+        return cls(
+            np.reshape(edges, (n, most + 2)), np.reshape(slopes, (n, most + 1)), np.reshape(offsets, (n, most + 1))
+        )
 
 
 def mean_adjoint_of_pieces(A, C, pieces, start, way, Z):

@@ -1,0 +1,136 @@
+"""The picture of how far each output can move with each input, with the signs that are proved."""
+
+import numpy as np
+from scipy import sparse
+
+from skimplicit.inspection._figure import DIVERGING, Display, checked_names, rule_of, seen_names
+from skimplicit.robustness import monotone_directions
+from skimplicit.wellposedness import sensitivity
+
+__all__ = ["SensitivityDisplay"]
+
+# More names on an axis than this cannot be told apart.
+_MOST_NAMES = 40
+
+
+class SensitivityDisplay(Display):
+    """The bound ``S = |C| (I - |A|)^-1 |B| + |D|`` on all derivatives as a heat map, outputs by inputs.
+
+    Red where an output provably never falls with an input, blue where it never rises; grey where neither is proved.
+
+    Use :meth:`from_estimator` to make one.
+
+    Parameters
+    ----------
+    sensitivity : ndarray of shape (q, p)
+        The bound.
+    directions : ndarray of shape (q, p)
+        1 and -1 where a direction is proved, 0 elsewhere.
+    feature_names, output_names : sequence of str or None
+        Names of the inputs and outputs, written at the axes when there are at most 40.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the heat map.
+    axes_ : ndarray of matplotlib Axes
+        All axes that were drawn in.
+    figure_ : matplotlib Figure
+        The figure.
+    images_ : list of matplotlib AxesImage
+        The cells without a direction, and those with one.
+
+    Examples
+    --------
+    >>> from skimplicit import ImplicitRule
+    >>> from skimplicit.inspection import SensitivityDisplay
+    >>> rule = ImplicitRule(A=[[0.5]], B=[[1.0, -2.0]], C=[[2.0]])
+    >>> display = SensitivityDisplay.from_estimator(rule)
+    >>> display.sensitivity, display.directions
+    (array([[4., 8.]]), array([[ 1, -1]]))
+    """
+
+    def __init__(self, sensitivity, directions, *, feature_names=None, output_names=None):
+        self.sensitivity = sensitivity
+        self.directions = directions
+        self.feature_names = feature_names
+        self.output_names = output_names
+
+    @classmethod
+    def from_estimator(cls, estimator, *, per=None, feature_names=None, output_names=None, ax=None):
+        """Draw the sensitivity of a fitted estimator or of a rule.
+
+        Parameters
+        ----------
+        estimator : estimator of this package or ImplicitRule
+            What to show; of a classifier the logits.
+        per : array-like of shape (p,) or None
+            How far each input typically moves, such as its standard deviation: what is shown is S times that. None for
+            1.
+        feature_names, output_names : sequence of str or None
+            Names; None for those that the estimator has seen, and its classes, or else x0, x1, ... and y0, y1, ...
+        ax : matplotlib Axes or None
+            Where to draw; None for a new figure.
+
+        Returns
+        -------
+        SensitivityDisplay
+            The display, drawn.
+        """
+        rule = rule_of(estimator)
+        p, q = rule.n_inputs, rule.n_outputs
+        S = sensitivity(rule)
+        S = np.asarray(S.toarray() if sparse.issparse(S) else S)
+        if per is not None:
+            per = np.asarray(per, dtype=float)
+            if per.shape != (p,) or not np.all(np.isfinite(per) & (per >= 0)):
+                raise ValueError(f"per must be {p} finite numbers of at least 0, one for each input, got {per!r}.")
+            S = S * per
+        proofs = np.array([[monotone_directions(rule, j, output=k) for j in range(p)] for k in range(q)])
+        proofs = proofs.reshape(q, p, 2)
+        directions = proofs[..., 0].astype(int) - proofs[..., 1]
+        names = checked_names(seen_names(estimator) if feature_names is None else feature_names, p)
+        classes = getattr(estimator, "classes_", None)
+        if output_names is None:
+            seen = None if classes is None else classes if q > 1 else classes[1:]
+            output_names = [f"y{k}" for k in range(q)] if seen is None else [str(name) for name in seen]
+        if len(output_names) != q:
+            raise ValueError(f"output_names must have one name for each of the {q} outputs, got {len(output_names)}.")
+        return cls(S, directions, feature_names=names, output_names=list(output_names)).plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the heat map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None
+            Where to draw; None for a new figure.
+
+        Returns
+        -------
+        SensitivityDisplay
+            The display.
+        """
+        q, p = self.sensitivity.shape
+        self._open(ax, size=(max(3.5, min(0.45 * p + 2.0, 12.0)), max(1.8, min(0.45 * q + 1.2, 8.0))))
+        finite = self.sensitivity[np.isfinite(self.sensitivity)]
+        largest = float(finite.max(initial=0.0)) or 1.0
+        known = self.directions != 0
+        layers = [
+            (np.ma.masked_where(known, self.sensitivity), "Greys", 0.0),
+            (np.ma.masked_where(~known, self.sensitivity * self.directions), DIVERGING, -largest),
+        ]
+        self.images_ = [
+            self.ax_.imshow(cells, cmap=cmap, vmin=low, vmax=largest, aspect="auto", interpolation="nearest")
+            for cells, cmap, low in layers
+        ]
+        self.figure_.colorbar(self.images_[1], ax=self.ax_, label="bound, with the sign that is proved")
+        for axis, names, length in (
+            (self.ax_.xaxis, self.feature_names, p),
+            (self.ax_.yaxis, self.output_names, q),
+        ):
+            if names is not None and length <= _MOST_NAMES:
+                axis.set_ticks(range(length), names)
+        self.ax_.tick_params(axis="x", rotation=60 if p > 6 else 0)
+        self.ax_.set(xlabel="input", ylabel="output")
+        return self
