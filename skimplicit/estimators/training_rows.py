@@ -24,7 +24,8 @@ __all__ = [
     "open_rows",
 ]
 
-#: Rows from which on it is worth it to look at fewer first; measured in ``benchmarks/README.md``, "Many rows".
+#: Rows from which on fewer are looked at first: twice as many as come before all. What follows is measured in
+#: ``benchmarks/README.md``, "Many rows".
 MANY_ROWS = 40_000
 # Rows that a rule is started and its ridge chosen on; those of the stage that follows; iterations of that stage and of
 # the last one, on all rows; the power of the share of rows looked at by which a chosen ridge falls on the way.

@@ -186,7 +186,7 @@ class _Problem:
         self.alpha = alpha
         self.direct = direct
         self.root = np.sqrt(direct_ridge)
-        self.features = _Features(moments.X_mean, direct, self.root)
+        self.features = _Features(self.moments.X_mean, direct, self.root)
 
     def point_of(self, readout):
         """Return the vector of a :class:`Readout`."""
@@ -256,5 +256,12 @@ def _from_safe_origin(samples, states, moments):
     size, deviation = np.abs(moments.X_mean), np.sqrt(moments.XX.diagonal())
     if not np.any(size * _NEGLIGIBLE > deviation):
         return states, moments
-    states = np.where(deviation <= _ROUNDING * size, 0.0, states - moments.X_mean)
-    return states, samples.moments(states)
+    shift = partial(_shifted, moments.X_mean, deviation <= _ROUNDING * size)
+    states, sums = samples.run(shift, states)
+    return states, sums.moments(samples)
+
+
+def _shifted(origin, nothing, samples, states):
+    """Return states from an origin on, those that are nothing but rounding as zeros, and their moments' sums."""
+    states = np.where(nothing, 0.0, states - origin)
+    return states, samples.moment_sums(states)
