@@ -83,10 +83,16 @@ class GaussNewton:
         self._part = objective.over(samples.rows(self._index))
         self._looked = None, None
         part = self._part.samples
-        #: Whether the sensitivities that are needed are those of all rows, which give the gradient at no further cost.
-        self.needs_all_rows = not samples.in_blocks and (samples.n_outputs == 1 or samples.n_samples <= most)
+        all_rows = not samples.in_blocks and (samples.n_outputs == 1 or samples.n_samples <= most)
+        #: Rows whose sensitivities are needed: all, where the gradient is as cheap to have from them.
+        self.rows = slice(None) if all_rows else self._index
         self._inputs = np.ascontiguousarray(part.inputs_times(np.eye(samples.n_inputs)).T)
         self._root_weights = np.sqrt(part.weights / part.weights.sum())
+
+    @property
+    def needs_all_rows(self):
+        """Whether the sensitivities that are needed give the gradient too."""
+        return isinstance(self.rows, slice)
 
     def sensitivities(self, evaluation, start=None):
         """Return :meth:`those <ImplicitObjective.sensitivities>` that the matrix needs, or of all rows.
@@ -103,8 +109,8 @@ class GaussNewton:
         ndarray of shape (k, q, n)
             The derivatives.
         """
-        if self.needs_all_rows:
-            return self.objective.sensitivities(evaluation, start)
+        if not self.objective.samples.in_blocks:
+            return self.objective.sensitivities(evaluation, start, self.rows)
         return self._part.sensitivities(self._on_rows(evaluation), start)
 
     def _on_rows(self, evaluation):

@@ -160,12 +160,12 @@ class ImplicitObjective:
         point = evaluation.point
         return replace(evaluation, states=self._find_states(near, W=point.W, b=point.b, tol=evaluation.tol)[0])
 
-    def sensitivities(self, evaluation, start=None):
-        """Return the derivatives of the predictions by their pre-activations, shape (m, q, n).
+    def sensitivities(self, evaluation, start=None, rows=slice(None)):
+        """Return the derivatives of some rows' predictions by their pre-activations, shape (k, q, n).
 
         ``start`` has the same of a point nearby.
         """
-        point, slopes = evaluation.point, self.slopes(evaluation)
+        point, slopes = evaluation.point, self.slopes(evaluation)[rows]
         A, C = point.W[:, : slopes.shape[1]], point.readout.C
         if not A.any():
             return slopes[:, None] * C
