@@ -195,22 +195,40 @@ def _budget_levels(magnitude, budget, w):
     """Return the caps theta_j with ``sum_j w_j theta_j = budget`` (rows of ``magnitude`` are columns of B)."""
     if budget == 0:
         return np.zeros(magnitude.shape[0])
-    descending = -np.sort(-magnitude, axis=1)
+    descending = -np.sort(-np.ascontiguousarray(magnitude), axis=1)
     sums = np.cumsum(descending, axis=1)
     counts = np.arange(1, magnitude.shape[1] + 1)
-    following = np.concatenate([descending[:, 1:], np.zeros((magnitude.shape[0], 1))], axis=1)
-    # With r entries above the cap, w t ranges up to the value at which the cap reaches entry r + 1.
-    breaks = sums - counts * following
+    # With r entries above the cap, w t ranges up to the value at which the cap reaches entry r + 1, or zero.
+    breaks = sums.copy()
+    breaks[:, :-1] -= counts[:-1] * descending[:, 1:]
     rows = np.arange(magnitude.shape[0])
-    t = 0.0
+    t, first = _budget_multiplier(descending[:, 0], breaks, counts, budget, w), True
     while True:
-        # Newton on a convex decreasing function from its left: t only grows, and each step ends on another piece.
+        # Newton on a convex decreasing function: the first step may lead to the left of the root, from there t grows.
         above = np.minimum((breaks <= (w * t)[:, None]).sum(axis=1), magnitude.shape[1] - 1)
         alive = sums[:, -1] > w * t
         r = counts[above]
         theta = np.where(alive, (sums[rows, above] - w * t) / r, 0.0)
         slope = np.sum(w[alive] ** 2 / r[alive])
         step = (w @ theta - budget) / slope if slope > 0 else 0.0
-        if not step > 4 * np.finfo(float).eps * t:  # NaN ends the loop too
+        if not (abs(step) if first else step) > 4 * np.finfo(float).eps * t:  # NaN ends the loop too
             return np.maximum(theta, 0.0)
-        t += step
+        t, first = max(t + step, 0.0), False
+
+
+def _budget_multiplier(largest, breaks, counts, budget, w):
+    """Return the multiplier t up to rounding, from all its breaks in order: between them the budget used is linear."""
+    falls = 1.0 / (counts * (counts + 1.0))  # of the slope, where one more entry is cut
+    falls[-1] = 1.0 / counts[-1]
+    where = (breaks / w[:, None]).ravel()
+    order = np.argsort(where)
+    where = where[order]
+    slopes = np.empty(where.size + 1)
+    slopes[0] = w @ w
+    slopes[1:] = slopes[0] - np.cumsum(np.multiply.outer(w * w, falls).ravel()[order])
+    pieces = slopes[:-1] * where
+    pieces[1:] -= slopes[1:-1] * where[:-1]
+    used = w @ largest - np.cumsum(pieces)
+    k = int(np.count_nonzero(used > budget))  # the root is in the piece before break k
+    start, left = (where[k - 1], used[k - 1]) if k else (0.0, w @ largest)
+    return start + max(left - budget, 0.0) / slopes[k] if slopes[k] > 0 else start

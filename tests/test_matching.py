@@ -25,6 +25,8 @@ SETS = {
     "budget": {"budget": 0.3},
     "small budget": {"budget": 0.02},
     "budget, mask": {"budget": 0.3, "mask": True},
+    "budget, zero": {"budget": 0.3, "kappa": 0.0},
+    "l1, budget, zero, mask": {"l1": 0.1, "budget": 0.3, "kappa": 0.0, "mask": True},
     "budget, weights": {"budget": 0.3, "weights": True},
     "budget, groups": {"budget": 0.3, "groups": True},
     "inputs masked": {"mask": True, "input_mask": True},

@@ -14,7 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule
-from skimplicit.selection.subset_search import choose_size
+from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.selection.screening import promising_columns
+from skimplicit.selection.subset_size import RULES, choose_size, sizes_to_try, standard_error
 
 N_INPUTS = 8
 TRUE = [1, 4, 6]
@@ -47,19 +49,40 @@ def fitted(data):
 # --- the rule that chooses the size
 
 
-def test_smallest_size_within_one_standard_error():
+def test_smallest_size_within_one_standard_error_of_the_difference():
     best = np.array([0.80, 0.90, 1.00])
-    error = np.std(best, ddof=1) / np.sqrt(3)
-    scores = {1: best - 3 * error, 2: best - 0.9 * error, 4: best, 8: best - 0.1}
-    assert choose_size(scores) == 2
-    assert choose_size(scores | {2: best - 1.1 * error}) == 4
+    apart = np.array([-0.01, 0.02, 0.08])  # how much better the best is, fold by fold
+    assert np.mean(apart) > standard_error(apart)
+    assert choose_size({1: best - 0.5, 2: best - apart, 4: best, 8: best - 0.1}) == 4
+    assert choose_size({1: best - 0.5, 2: best - apart + np.mean(apart) - 0.01, 4: best, 8: best - 0.1}) == 2
+    # That one fold is harder than another is no reason to do without an input that helps in all of them.
+    assert choose_size({1: best - 0.02, 2: best}) == 2
 
 
 def test_smallest_size_within_the_spread_of_refits():
     folds = np.zeros(3)  # folds that differ less than refits do
-    scores = {1: folds + 0.5, 3: folds + 0.888, 4: folds + 0.9}
+    scores = {1: folds + 0.5, 3: folds + 0.898, 4: folds + 0.9}
     assert choose_size(scores) == 3
-    assert choose_size(scores | {3: folds + 0.88}) == 4
+    assert choose_size(scores | {3: folds + 0.896}) == 4
+
+
+def test_the_best_size_is_the_best():
+    scores = {1: np.array([0.5, 0.7]), 3: np.array([0.8, 0.9]), 4: np.array([0.8, 0.9]), 8: np.array([0.9, 0.79])}
+    assert choose_size(scores, "best") == 3
+    assert choose_size(scores | {8: np.array([0.9, 0.81])}, "best") == 8
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("top", [1, 2, 7, 30, 64])
+@pytest.mark.parametrize("gaps", [[], [1], [7, 3], [64]])
+def test_the_search_ends_at_the_top(rule, top, gaps):
+    scores, tried = {}, []
+    for size in sizes_to_try(scores, 64, gaps, rule):
+        assert size not in tried and 1 <= size <= 64
+        tried.append(size)
+        scores[size] = np.full(3, 1.0 - abs(np.log(size / top)))
+    assert 0.8 * top <= choose_size(scores, rule) <= 1.25 * top
+    assert len(tried) <= 16
 
 
 def test_folds_that_agree_leave_only_the_best():
@@ -67,7 +90,7 @@ def test_folds_that_agree_leave_only_the_best():
 
 
 def test_choice_does_not_depend_on_the_order_of_the_sizes():
-    scores = {4: np.array([0.8, 0.9]), 1: np.array([0.1, 0.2]), 2: np.array([0.79, 0.89])}
+    scores = {4: np.array([0.8, 0.9]), 1: np.array([0.1, 0.2]), 2: np.array([0.79, 0.905])}
     assert choose_size(scores) == choose_size(dict(sorted(scores.items()))) == 2
 
 
@@ -93,6 +116,30 @@ def test_inputs_of_a_random_rule_are_recovered(noise):
     assert found.get_support(indices=True).tolist() == [2, 5, 7, 11]
     best = found.column_norms_[found.column_budgets_ == found.best_budget_][0]
     assert np.corrcoef(best, np.abs(B).max(axis=0))[0, 1] > 0.9
+
+
+def test_wide_data_are_screened_and_reported_for_all_inputs():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((90, 600))
+    y = 3 * X[:, 7] + 2 * np.abs(X[:, 300]) + 0.1 * rng.standard_normal(90)
+    for container in (np.asarray, sparse.csr_matrix):
+        columns = promising_columns(container(X), EncodedTargets(y[:, None], None, True, {}), True, np.arange(600))
+        assert columns.size == 200 and {7, 300} <= set(columns.tolist())
+        # Inputs of a group stay together.
+        groups = np.arange(600) // 2
+        kept = promising_columns(container(X), EncodedTargets(y[:, None], None, True, {}), True, groups)
+        assert np.array_equal(np.unique(groups[kept], return_counts=True)[1], np.full(200, 2))
+    found = selector(n_features_to_select=2).fit(sparse.csr_matrix(X), 3 * X[:, 7] + 2 * X[:, 300])
+    assert found.get_support(indices=True).tolist() == [7, 300]
+    assert found.column_norms_.shape == (6, 600)
+    assert all(rule.n_inputs == 600 for rule in found.path_.rules)
+    assert sorted(found.ranking_)[2:] == list(range(2, 600))
+    np.testing.assert_allclose(np.abs(found.path_.rules[0].B).max(axis=0).toarray().ravel(), found.column_norms_[0])
+
+
+def test_few_inputs_all_take_part():
+    X, y = make_data()
+    assert promising_columns(X, EncodedTargets(y[:, None], None, True, {}), True, np.arange(N_INPUTS)).size == N_INPUTS
 
 
 def test_nothing_to_find_is_said():
@@ -154,7 +201,10 @@ def test_given_number_of_inputs(data, wanted, count):
     found = selector(n_features_to_select=wanted).fit(*data)
     assert found.n_features_ == found.support_.sum() == count
     assert found.cv_results_["n_features"].size == 0
-    np.testing.assert_array_equal(found.selection_frequency_, found.support_)
+    assert found.selection_frequency_.sum() == pytest.approx(count)
+    assert found.selection_frequency_[found.support_].min() >= found.selection_frequency_[~found.support_].max(
+        initial=0
+    )
 
 
 # --- what it reports
@@ -163,9 +213,9 @@ def test_given_number_of_inputs(data, wanted, count):
 def test_ranking(fitted):
     assert np.all((fitted.ranking_ == 1) == fitted.support_)
     assert sorted(fitted.ranking_[~fitted.support_]) == list(range(2, N_INPUTS - 3 + 2))
-    # Later ranks have smaller shares in the path.
+    # Later ranks are selected on no more folds.
+    assert np.all(np.diff(fitted.selection_frequency_[np.argsort(fitted.ranking_, kind="stable")]) <= 0)
     shares = fitted.path_.shares
-    assert np.all(np.diff(shares[np.argsort(fitted.ranking_, kind="stable")][3:]) <= 0)
     assert shares[fitted.support_].min() > shares[~fitted.support_].max()
 
 

@@ -47,6 +47,10 @@ class EncodedTargets:
         """Return the same targets with the weights multiplied by ``counts``, an ndarray of shape (m,)."""
         return replace(self, weights=counts if self.weights is None else self.weights * counts)
 
+    def rows(self, rows):
+        """Return the same of some rows, an ndarray of int."""
+        return replace(self, Y=self.Y[rows], weights=None if self.weights is None else self.weights[rows])
+
     def judged(self, n_rows):
         """Return what held-out predictions are judged by: Y; of classes, as if one more row were of another.
 

@@ -2,9 +2,10 @@
 
 import warnings
 from dataclasses import replace
-from numbers import Integral, Number
+from numbers import Integral
 
 import numpy as np
+from scipy.stats import t as student
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone, is_classifier
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.feature_selection import SelectorMixin
@@ -26,12 +27,14 @@ from skimplicit.selection.budget_path import check_budgets, check_estimator
 from skimplicit.selection.groups import check_groups
 from skimplicit.selection.held_out_score import HeldOutSkill, ScorerOnFolds, SelectionData, constant_score
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
-from skimplicit.selection.subset_search import SubsetSearch, choose_size, standard_error
+from skimplicit.selection.subset_search import SubsetSearch
+from skimplicit.selection.subset_size import RULES, choose_size, standard_error
+from skimplicit.selection.target_kind import holds_classes, natural_type
 
 __all__ = ["ImplicitFeatureSelector"]
 
-# Integer targets with more distinct values than this are taken for numbers when no estimator says what they are.
-_MOST_CLASSES = 20
+# How often noise may pass for something to be found.
+_SIGNIFICANCE = 0.05
 
 
 class ImplicitFeatureSelector(
@@ -46,15 +49,16 @@ class ImplicitFeatureSelector(
 ):
     """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``, for falling k.
 
-    1. A path of rules under falling column budgets ranks the inputs by their mean share in the budget, that is by how
-       long and how large their columns of B live.
-    2. The number of inputs is given, or chosen by cross-validation: on every fold a path of its own ranks the inputs,
-       rules without a budget are refitted on the best few, and the smallest number within one standard error of the
-       best held-out score is taken. The inputs that most folds then select are selected, in the order of the path on
-       all data where folds do not decide.
+    1. Paths of rules under falling column budgets, one on all data and one on each fold, from different starts, rank
+       the inputs by their mean share in the budget, that is by how long and how large their columns of B live. Of more
+       than 200 inputs, if there are fewer rows, those take part that alone explain most, as they are or bent.
+    2. The number of inputs is given, or chosen by cross-validation: rules without a budget are refitted on the best few
+       inputs of each fold's own path, and ``rule`` says which number the held-out scores speak for. The inputs that
+       most folds then select are selected, in the order of all paths together where folds do not decide.
     3. A rule without a budget is refitted on the selected inputs.
 
-    To scikit-learn it is what its estimator is, and once fitted what ``estimator_`` is.
+    On folds, rules have twice the states and A = 0 (without ``constraints``): inputs enter through B, and a step costs
+    a third. To scikit-learn the selector is what its estimator is, and once fitted what ``estimator_`` is.
 
     {parameters}
 
@@ -63,8 +67,8 @@ class ImplicitFeatureSelector(
     support_ : ndarray of bool of shape (n_features,)
         The selected inputs.
     ranking_ : ndarray of int of shape (n_features,)
-        1 for selected inputs, then 2, 3, ... by the number of folds that select them and then in the order in which the
-        path on all data lets go of them, the last survivor first.
+        1 for selected inputs, then 2, 3, ... by the number of folds that select them and then by the mean share in all
+        paths.
     n_features_ : int
         Number of selected inputs.
     column_budgets_ : ndarray of shape (n_budgets,)
@@ -79,7 +83,7 @@ class ImplicitFeatureSelector(
         ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules,
         by ``scoring``; empty when the number was given.
     selection_frequency_ : ndarray of shape (n_features,)
-        Share of the folds on whose path the input is among the ``n_features_`` best; without cross-validation 1 or 0.
+        Share of the folds on whose path the input is among the ``n_features_`` best; of two rows, 1 or 0.
     estimator_ : estimator
         The rule refitted without a budget on the selected inputs.
     n_features_in_ : int
@@ -125,7 +129,7 @@ class ImplicitFeatureSelector(
         "column_budgets": Parameter(
             None,
             "int, array-like of float, or None",
-            "Budgets of the path, or their number; see :func:`~skimplicit.implicit_path`.",
+            "Budgets of the paths, or their number, None for ten; see :func:`~skimplicit.implicit_path`.",
             [None, Interval(Integral, 1, None, closed="left"), "array-like"],
         ),
         "groups": Parameter(
@@ -145,6 +149,13 @@ class ImplicitFeatureSelector(
             "classes, the log-loss, with samples and classes weighed as in training; for numbers this is "
             "R2, pooled over the folds.",
             [None, Names(get_scorer_names()), callable],
+        ),
+        "rule": Parameter(
+            "one_standard_error",
+            '{"one_standard_error", "best"}',
+            "Which number of inputs the held-out scores speak for: the smallest one that is not worse than the best by "
+            "more than one standard error of the difference, or the best one, which keeps more.",
+            [Names(RULES)],
         ),
         "cv": replace(CV, default=5),
         "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", [None, Integral]),
@@ -188,30 +199,29 @@ class ImplicitFeatureSelector(
             return self._fit(X, y, sample_weight, params)
 
     def _fit(self, X, y, sample_weight, params):
-        y = _natural_type(y)
+        y = natural_type(y)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         estimator = self._make_estimator(y, seed)
         data = self._validate_all(estimator, X, y, sample_weight)
         groups = check_groups(self.groups, data.X.shape[1], getattr(self, "feature_names_in_", None))
         search = SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self)
+        size, scores = self._given_size(search.n_units), {}
         chooses = self.n_features_to_select is None and search.n_units > 1 and _num_samples(data.X) > 2
-        size, folds, rankings, scores = self._given_size(search.n_units), [], [], {}
-        if chooses:
-            metadata = {"sample_weight": sample_weight, **params}
-            folds = self._make_folds(data.X, data.y, is_classifier(estimator), seed, metadata)
-            check_fold_weights(data.targets.weights, folds)
+        folds = self._folds(estimator, data, seed, {"sample_weight": sample_weight, **params})
         for_hooks = data_of(data.X, data.y, data.sample_weight)
-        context = self._init_callback_context(max_subtasks=2 + chooses)
+        context = self._init_callback_context(max_subtasks=3 + chooses)
         context.call_on_fit_task_begin(estimator=self, **for_hooks)
         path = search.path(context)
-        ranking = search.rank(path)
+        fold_paths = search.fold_paths(folds, context)
+        ranking, rankings = search.rank(path, *fold_paths), [search.rank(of_fold) for of_fold in fold_paths]
         if chooses:
-            rankings, scores = self._cross_validate(search, folds, search.gaps(path), context)
-            size = self._choose(search, folds[: len(rankings)], scores)
-            ranking = search.agree(ranking, rankings, size)
+            folds, gaps, judge = folds[: len(fold_paths)], search.gaps(path, *fold_paths), self._judge(search, folds)
+            scores = search.cross_validate(folds, fold_paths, judge, gaps, self.rule, context)
+            size = self._choose(search, folds, scores)
+        ranking = search.agree(ranking, rankings, size)
         support = search.columns(ranking[:size])
         self._refit(search.refit_estimator(support), data, support, context)
-        self.path_ = path
+        self.path_ = path = path.of_all(data.X.shape[1], groups)
         self.column_budgets_, self.column_norms_ = path.column_budgets, path.column_norms
         self.support_ = support
         self.n_features_ = int(support.sum())
@@ -236,13 +246,13 @@ class ImplicitFeatureSelector(
         estimator.set_params(monotonic_cst=check_monotonic_cst(estimator.monotonic_cst, X.shape[1], names))
         return SelectionData(X, y, weights, estimator._encode_targets(y, weights))
 
-    def _cross_validate(self, search, folds, gaps, context):
-        """Return the rankings of the folds and the scores of the sizes."""
-        task = context.subcontext(task_name="cross-validation", max_subtasks=2)
-        task.call_on_fit_task_begin(estimator=self)
-        rankings, scores = search.cross_validate(folds, self._judge(search, folds), gaps, task)
-        task.call_on_fit_task_end(estimator=self)
-        return rankings, scores
+    def _folds(self, estimator, data, seed, metadata):
+        """Return the folds of the paths that rank the inputs; none of two rows."""
+        if _num_samples(data.X) <= 2:
+            return []
+        folds = self._make_folds(data.X, data.y, is_classifier(estimator), seed, metadata)
+        check_fold_weights(data.targets.weights, folds)
+        return folds
 
     def _judge(self, search, folds):
         """Return what scores rules on held-out samples."""
@@ -254,8 +264,10 @@ class ImplicitFeatureSelector(
         """Return the size that the scores speak for; 1, with a warning, when they speak for none."""
         best = max(scores.values(), key=np.mean)
         constant = constant_score(self._judge(search, folds), search.estimator, search.data, folds[: len(best)])
-        if np.mean(best) - standard_error(best) > constant:
-            return choose_size(scores)
+        # Student's one-sided test: of a few folds the standard error itself is uncertain.
+        quantile = student.ppf(1.0 - _SIGNIFICANCE, max(len(best) - 1, 1))
+        if np.mean(best) - quantile * standard_error(best) > constant:
+            return choose_size(scores, self.rule)
         warnings.warn(
             "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
             "there may be nothing to find. The first input of the ranking is kept.",
@@ -284,7 +296,7 @@ class ImplicitFeatureSelector(
                     "are column_budgets, and the rule of the selected inputs has none."
                 )
         else:
-            of_classes = _holds_classes(np.asarray(y))
+            of_classes = holds_classes(np.asarray(y))
             model = ImplicitClassifier() if of_classes else ImplicitRegressor()
         if model.random_state is None:
             return model.set_params(random_state=seed)
@@ -316,26 +328,6 @@ class ImplicitFeatureSelector(
         tags.target_tags = inner.target_tags
         tags.input_tags.sparse = True
         return tags
-
-
-def _natural_type(y):
-    """Return targets of dtype object that are all numbers, or all booleans, as an array of these."""
-    values = np.asarray(y)
-    if values.dtype != object or values.size == 0:
-        return y
-    entries = values.ravel().tolist()
-    if all(isinstance(entry, (bool, np.bool_)) for entry in entries):
-        return values.astype(bool)
-    if any(isinstance(entry, (bool, np.bool_)) or not isinstance(entry, Number) for entry in entries):
-        return y
-    return values.astype(np.int64 if all(isinstance(entry, Integral) for entry in entries) else np.float64)
-
-
-def _holds_classes(values):
-    """Tell whether targets are labels: strings, booleans, or few distinct integers, in one column."""
-    if values.ndim > 1 and values.shape[1] > 1:
-        return False
-    return values.dtype.kind in "OUSb" or (values.dtype.kind in "iu" and np.unique(values).size <= _MOST_CLASSES)
 
 
 def _cv_results(scores):

@@ -1,80 +1,38 @@
 """How many of the ranked inputs are enough: refits on nested subsets, scored on held-out folds."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_random_state
 
+from skimplicit.activations import get_activation
 from skimplicit.estimators.folds import row_counts
 from skimplicit.estimators.side_by_side import run_side_by_side
-from skimplicit.selection.budget_path import check_budgets, follow_path, path_method
+from skimplicit.rule import ImplicitRule
+from skimplicit.selection.budget_path import ImplicitPath, check_budgets, follow_path, path_method
+from skimplicit.selection.screening import promising_columns
 from skimplicit.selection.selected_constraints import SelectedConstraints
+from skimplicit.selection.subset_size import sizes_to_try
 from skimplicit.training import Stage
 
-__all__ = ["SubsetSearch", "choose_size", "standard_error"]
+__all__ = ["SubsetSearch"]
 
-# Refits in the search only have to rank subsets against each other. They start from the dense rule of their fold: on
-# Friedman 1 with 40 noise inputs 15 iterations then score .918 for the right inputs, 30 from a random start .923.
-_SEARCH_ITER, _SEARCH_TOL = 15, 1e-3
-# Widest gaps between consecutive shares on the path, whose sizes are tried first, and the factor between larger sizes.
-_GAPS, _GROWTH = 3, 2
-# Budgets of a fold's path: enough to rank the inputs.
-_FOLD_BUDGETS = 10
-# Refits from random starts end in different minima. Mean scores s and s + d in [0, 1] whose difference d is below this
-# share of s (1 - s) are no evidence that inputs are missed; losing one that matters costs two to three times as much.
-_REFIT_SPREAD = 0.15
-# Ridge of the refits that are compared where the estimator chooses its own: less than one that has to find the inputs.
-_SEARCH_ALPHA = 1e-2
+# Iterations of a refit at its first ridge and at each later one. Refits only have to rank subsets against each other.
+_FIRST_ITER, _LATER_ITER, _SEARCH_TOL = 10, 5, 1e-3
+# Ridges of a refit where the estimator chooses its own: each size is judged at the one that is best for it.
+_SEARCH_ALPHAS = (1e-3, 1e-2, 1e-1)
+# Widest gaps between consecutive shares on the paths, whose sizes are tried first.
+_GAPS = 3
+# Budgets of a path: enough to rank the inputs.
+_N_BUDGETS = 10
+# Rules without recurrence have this many times the states: of 25 paths on 640 rows of Friedman 1 with 40 noise inputs,
+# 22 have the five true inputs in front with as many states, 24 with twice as many.
+_MORE_STATES = 2
 # Path and refit differ in what alpha has to do: the path starts flexible.
 _LARGEST_PATH_ALPHA = 3e-3
-
-
-def choose_size(scores):
-    """Return the smallest size whose mean score is as good as the best, up to the spread of folds and of refits.
-
-    Parameters
-    ----------
-    scores : dict of int to ndarray of shape (n_folds,)
-        Held-out scores for each size, larger for better.
-
-    Returns
-    -------
-    int
-        The size.
-
-    Notes
-    -----
-    The one-standard-error rule, with the standard error of the best mean score over the folds, or the spread between
-    refits when that is larger: with many targets or little noise, folds differ less than the minima that refits end in,
-    and one fold alone has no standard error. The spread between refits is that of scores between 0 and 1.
-    """
-    means = {size: float(np.mean(values)) for size, values in scores.items()}
-    best = max(means, key=lambda size: (means[size], -size))
-    return min(size for size in means if means[size] >= means[best] - _spread(scores[best]))
-
-
-def standard_error(values):
-    """Return the standard error of the mean of scores.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_folds,)
-        The scores.
-
-    Returns
-    -------
-    float
-        The error; 0 for one fold, which does not tell.
-    """
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-
-
-def _spread(values):
-    """Return by how much a mean score may be lower than that of ``values`` without being worse."""
-    share = np.clip(np.mean(values), 0.0, 1.0)
-    return max(standard_error(values), _REFIT_SPREAD * share * (1.0 - share))
 
 
 class SubsetSearch:
@@ -108,31 +66,38 @@ class SubsetSearch:
         self.n_units = int(self.labels.max()) + 1
 
     def path(self, context):
-        """Return the :class:`ImplicitPath` on all data, as a task of the fit whose context is given."""
-        calls = [(self._path_estimator(), self.data, check_budgets(self.column_budgets), self.groups)]
-        return self._side_by_side(_whole_path, calls, context, "path")[0]
+        """Return the :class:`FollowedPath` on all data, as a task of the fit whose context is given."""
+        calls = [(self._path_estimator(self.estimator), self.data, self._budgets(), self.groups, None)]
+        return self._side_by_side(_follow, calls, context, "path")[0]
 
-    def _path_estimator(self):
-        alpha = min(_search_alpha(self.estimator), _LARGEST_PATH_ALPHA) or _LARGEST_PATH_ALPHA
-        return clone(self.estimator).set_params(alpha=alpha, column_budget=1.0, direct=False)
+    def _budgets(self):
+        return check_budgets(_N_BUDGETS if self.column_budgets is None else self.column_budgets)
+
+    def _path_estimator(self, estimator, **parameters):
+        alpha = min(_search_alphas(estimator)[-1], _LARGEST_PATH_ALPHA) or _LARGEST_PATH_ALPHA
+        return clone(estimator).set_params(alpha=alpha, column_budget=1.0, direct=False, **parameters)
 
     def _side_by_side(self, function, calls, context, name):
         return run_side_by_side(function, calls, owner=self.owner, context=context, task_name=name, n_jobs=self.n_jobs)
 
-    def rank(self, path):
-        """Return the inputs (groups) from the largest share in the path to the smallest, an ndarray of int."""
-        return np.argsort(-self._unit_shares(path), kind="stable")
+    def rank(self, *paths):
+        """Return the inputs (groups) from the largest mean share in some paths to the smallest, an ndarray of int.
 
-    def gaps(self, path):
-        """Return the sizes at which the sorted shares fall most steeply, a list of int."""
-        shares = np.sort(self._unit_shares(path))[::-1]
+        Those that are on none of the paths come last.
+        """
+        absent = ~np.isin(np.arange(self.n_units), np.concatenate([self.labels[path.columns] for path in paths]))
+        return np.lexsort((-self._unit_shares(paths), absent))
+
+    def gaps(self, *paths):
+        """Return the sizes at which the sorted mean shares fall most steeply, a list of int."""
+        shares = np.sort(self._unit_shares(paths))[::-1]
         falls = shares[:-1] / np.maximum(shares[1:], shares[0] * np.finfo(float).eps)
         return [int(position) + 1 for position in np.argsort(-falls, kind="stable")[:_GAPS]]
 
     def agree(self, ranking, rankings, size):
         """Return the ranking by how many of the folds' rankings have an input (group) among the first ``size``.
 
-        Inputs that as many folds select stay in the order of ``ranking``, that of all data.
+        Inputs that as many folds select stay in the order of ``ranking``, that of all paths together.
         """
         votes = np.zeros(self.n_units, dtype=int)
         for of_fold in rankings:
@@ -151,144 +116,224 @@ class SubsetSearch:
 
     def refit_estimator(self, support):
         """Return the unfitted rule of the selected inputs; constraints still speak of all inputs."""
-        model = clone(self.estimator)
-        if model.constraints is not None:
-            model.set_params(constraints=SelectedConstraints(model.constraints, support))
-        if model.monotonic_cst is not None:
-            model.set_params(monotonic_cst=np.asarray(model.monotonic_cst)[support])
-        return model
+        return _restrict(clone(self.estimator), support)
 
-    def cross_validate(self, folds, judge, gaps, context):
-        """Score nested subsets on held-out folds.
+    def fold_paths(self, folds, context):
+        """Return the :class:`FollowedPath` on the training rows of every fold, each from a start of its own.
 
         Parameters
         ----------
         folds : list of tuple of ndarray
-            Training and test rows.
+            Training and held-out rows.
+        context : CallbackContext
+            Task of the fit. A callback that stops a path ends the round of folds: then there are fewer paths.
+
+        Returns
+        -------
+        list of FollowedPath
+            The paths.
+        """
+        seeds = check_random_state(self.estimator.random_state).randint(np.iinfo(np.int32).max, size=len(folds))
+        scout = _without_recurrence(self.estimator)
+        paths = context.subcontext(task_name="paths", max_subtasks=len(folds))
+        paths.call_on_fit_task_begin(estimator=self.owner)
+        calls = [
+            (self._path_estimator(scout, random_state=int(seed)), self.data, self._budgets(), self.groups, train)
+            for seed, (train, _) in zip(seeds, folds, strict=True)
+        ]
+        followed = self._side_by_side(_follow, calls, paths, "fold")
+        paths.call_on_fit_task_end(estimator=self.owner)
+        return followed
+
+    def cross_validate(self, folds, paths, judge, gaps, rule, context):
+        """Score nested subsets on held-out folds: the first few inputs of each fold's own ranking.
+
+        Parameters
+        ----------
+        folds : list of tuple of ndarray
+            Training and held-out rows.
+        paths : list of FollowedPath
+            The paths of the first folds.
         judge : HeldOutSkill or ScorerOnFolds
             What scores.
         gaps : list of int
             Sizes to try first, the most promising one in front.
+        rule : {"one_standard_error", "best"}
+            How a size will be chosen.
         context : CallbackContext
-            Task of the fit for the cross-validation. A callback that stops a fold ends the round of folds, and then
-            there are fewer of them; one that stops the refits of a size ends the search.
+            Task of the fit. A callback that stops the refits of a size ends the search.
 
         Returns
         -------
-        rankings : list of ndarray of int
-            The ranking of each fold's path.
-        scores : dict of int to ndarray of shape (n_folds,)
+        dict of int to ndarray of shape (n_folds,)
             Held-out scores of the refitted rules.
         """
-        budgets = check_budgets(_FOLD_BUDGETS if self.column_budgets is None else self.column_budgets)
-        paths = context.subcontext(task_name="paths", max_subtasks=len(folds))
-        paths.call_on_fit_task_begin(estimator=self.owner)
-        followed = self._side_by_side(
-            _fold_path,
-            [(self._path_estimator(), self.data, budgets, self.groups, train) for train, _ in folds],
-            paths,
-            "fold",
-        )
-        paths.call_on_fit_task_end(estimator=self.owner)
-        folds = folds[: len(followed)]
-        rankings = [self.rank(path) for path in followed]
-        dense_rules = [path.dense_rule for path in followed]
+        rankings = [self.rank(path) for path in paths]
+        folds = folds[: len(rankings)]
         sizes = context.subcontext(task_name="sizes", max_subtasks=None)
         sizes.call_on_fit_task_begin(estimator=self.owner)
-        scores = {}
-        for size in _sizes_to_try(scores, self.n_units, gaps):
+        most = min(np.unique(self.labels[path.columns]).size for path in paths)
+        scores, refits = {}, {most: [_Refit(path.path.dense_rule, path.columns) for path in paths]}
+        for size in sizes_to_try(scores, most, [gap for gap in gaps if gap <= most], rule):
+            nearest = refits[min(known for known in refits if known >= size)]
             supports = [self.columns(ranking[:size]) for ranking in rankings]
-            values, stop = self._score_size(size, folds, supports, dense_rules, judge, sizes)
-            if len(values) == len(folds) or not scores:
-                scores[size] = np.array(values)
-            if stop or len(values) < len(folds):
+            results, stop = self._score_size(size, folds, supports, nearest, judge, sizes)
+            if len(results) == len(folds) or not scores:
+                scores[size] = _at_the_best_ridge([values for values, _ in results])
+                refits[size] = [refit for _, refit in results]
+            if stop or len(results) < len(folds):
                 break
         sizes.call_on_fit_task_end(estimator=self.owner)
-        return rankings, scores
+        return scores
 
-    def _score_size(self, size, folds, supports, dense_rules, judge, context):
-        """Return the held-out scores of one size, and whether a callback asks to stop."""
+    def _score_size(self, size, folds, supports, starts, judge, context):
+        """Return scores and refits of one size, and whether a callback asks to stop."""
         task = context.subcontext(task_name=f"{size} inputs", max_subtasks=len(folds))
         task.call_on_fit_task_begin(estimator=self.owner)
         calls = [
-            (self.refit_estimator(support), self.data, number, fold, rule, support, judge)
-            for number, (fold, rule, support) in enumerate(zip(folds, dense_rules, supports, strict=True))
+            (_without_recurrence(self.refit_estimator(support)), self.data, number, fold, start, support, judge)
+            for number, (fold, start, support) in enumerate(zip(folds, starts, supports, strict=True))
         ]
-        values = self._side_by_side(_score_subset, calls, task, "fold")
-        return values, task.call_on_fit_task_end(estimator=self.owner)
+        results = self._side_by_side(_score_subset, calls, task, "fold")
+        return results, task.call_on_fit_task_end(estimator=self.owner)
 
-    def _unit_shares(self, path):
+    def _unit_shares(self, paths):
         shares = np.zeros(self.n_units)
-        shares[self.labels] = path.shares
+        for followed in paths:
+            of_path = np.zeros(self.n_units)
+            of_path[self.labels[followed.columns]] = followed.path.shares
+            shares += of_path / len(paths)
         return shares
 
 
-def _whole_path(model, data, budgets, groups):
-    return follow_path(model, (data.X, data.y, data.sample_weight), data.targets, budgets, groups)
+def _restrict(model, support):
+    """Make what an estimator says of all inputs speak of some of them, a mask; return the estimator."""
+    if model.constraints is not None:
+        model.set_params(constraints=SelectedConstraints(model.constraints, support))
+    if model.monotonic_cst is not None:
+        model.set_params(monotonic_cst=np.asarray(model.monotonic_cst)[support])
+    return model
 
 
-def _fold_path(model, data, budgets, groups, train):
-    """Return the path on the training rows of a fold, and whether a callback asks to stop.
+def _without_recurrence(estimator):
+    """Return a copy of an estimator whose rules have A = 0, where no constraints speak of A.
+
+    Inputs enter a rule through B. A step without the loops costs a third, which pays for more states, and its rankings
+    are better.
+    """
+    model = clone(estimator)
+    if model.constraints is not None:
+        return model
+    more = _MORE_STATES if get_activation(model.activation).size is None else 1  # blocks of states have their sizes
+    return model.set_params(kappa=0.0, structure=None, n_hidden=more * model.n_hidden)
+
+
+@dataclass(frozen=True)
+class FollowedPath:
+    """A path, and the inputs that were on it.
+
+    Parameters
+    ----------
+    path : ImplicitPath
+        The path, of these inputs alone.
+    columns : ndarray of int
+        The inputs, in order: all of them but in wide data.
+    """
+
+    path: ImplicitPath
+    columns: np.ndarray
+
+    def of_all(self, n_features, groups):
+        """Return the :class:`ImplicitPath` of all inputs; where some were not on it, its rules have a sparse B."""
+        if self.columns.size == n_features:
+            return self.path
+        norms = np.zeros((len(self.path.rules), n_features))
+        norms[:, self.columns] = self.path.column_norms
+        rules = [self._of_all(rule, n_features) for rule in (self.path.dense_rule, *self.path.rules)]
+        return replace(self.path, column_norms=norms, dense_rule=rules[0], rules=tuple(rules[1:]), groups=groups)
+
+    def _of_all(self, rule, n_features):
+        rows, positions = np.nonzero(rule.B)
+        B = sparse.csr_array(
+            (rule.B[rows, positions], (rows, self.columns[positions])), shape=(rule.n_hidden, n_features)
+        )
+        return replace(rule, B=B, D=None)
+
+
+def _follow(model, data, budgets, groups, train):
+    """Return the :class:`FollowedPath` on the training rows of a fold, None for all, and whether a callback stops it.
 
     The rows that are held out stay in the encoded targets, with a weight of 0: all folds know all classes.
     """
-    targets = data.targets.weighted(row_counts(train, data.X.shape[0]))
-    return follow_path(model, data.rows(train), targets, budgets, groups, X=data.X)
+    m, p = data.X.shape
+    train = np.arange(m) if train is None else train
+    targets = data.targets.weighted(row_counts(train, m))
+    columns = promising_columns(data.X, targets, model.fit_intercept, np.arange(p) if groups is None else groups)
+    if columns.size < p:
+        data = replace(data, X=_safe_indexing(data.X, columns, axis=1))
+        groups = None if groups is None else np.unique(groups[columns], return_inverse=True)[1]
+        _restrict(model, np.isin(np.arange(p), columns))
+    path, stop = follow_path(model, data.rows(train), targets, budgets, groups, X=data.X)
+    return FollowedPath(path, columns), stop
+
+
+@dataclass(frozen=True)
+class _Refit:
+    """A rule of some inputs, to start others from that have fewer.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule.
+    columns : ndarray of int
+        Its inputs, in order.
+    """
+
+    rule: ImplicitRule
+    columns: np.ndarray
+
+    def of(self, columns):
+        """Return the rule of some of its inputs, an increasing ndarray of int."""
+        return replace(self.rule, B=self.rule.B[:, np.searchsorted(self.columns, columns)], D=None)
 
 
 @with_callbacks
-def _score_subset(model, data, number, fold, dense_rule, support, judge):
-    """Return the held-out score of a rule of some inputs, and whether a callback asks to stop."""
+def _score_subset(model, data, number, fold, start, support, judge):
+    """Return the held-out scores of a rule of some inputs at every ridge with the first one's :class:`_Refit`.
+
+    The second thing returned is whether a callback asks to stop.
+    """
     train, test = fold
-    X = _safe_indexing(data.X, np.flatnonzero(support), axis=1)
+    columns = np.flatnonzero(support)
+    X = _safe_indexing(data.X, columns, axis=1)
     targets = data.targets.weighted(row_counts(train, X.shape[0]))
     task = model._make_task(X, targets)
     _, y, weights = data.rows(train)
-    bridge = model._open_bridge(targets, (X[train], y, weights), _SEARCH_ITER)
-    start = replace(dense_rule, B=dense_rule.B[:, support], D=None)
-    schedule = [Stage(_search_alpha(model), None, _SEARCH_ITER, _SEARCH_TOL)]
-    course = path_method(model).train(task, schedule, *task.objective.weights_of(start), bridge.over(task.objective))
-    for name, value in model._fitted_attributes(targets, None, [task.objective.rule(course.evaluation.point)]).items():
-        setattr(model, name, value)
-    stop = bridge.close([task.objective.rule(course.evaluation.point)])
-    return judge(model, X[test], number), stop
+    alphas = _search_alphas(model)
+    schedule = [
+        Stage(alpha, None, _LATER_ITER if stage else _FIRST_ITER, _SEARCH_TOL) for stage, alpha in enumerate(alphas)
+    ]
+    bridge = model._open_bridge(targets, (X[train], y, weights), _FIRST_ITER + _LATER_ITER * (len(alphas) - 1))
+    W, b = task.objective.weights_of(start.of(columns))
+    ends = path_method(model).train(task, schedule, W, b, bridge.over(task.objective)).ends
+    limits, scores = model._limits(X[train], targets.rows(train)), []
+    held_out = X[test] if limits is None else limits.cut(X[test])
+    for end in ends:
+        attributes = model._fitted_attributes(targets, None, [task.objective.rule(end.point)])
+        for name, value in attributes.items():
+            setattr(model, name, value)
+        scores.append(judge(model, held_out, number))
+    scores += scores[-1:] * (len(alphas) - len(ends))  # after a stop, the rule is what it is at every ridge
+    stop = bridge.close(model.rules_)
+    return (scores, _Refit(task.objective.rule(ends[0].point), columns)), stop
 
 
-def _search_alpha(model):
-    """Return the ridge of the rules that are compared: that of the estimator where it is a number."""
-    return _SEARCH_ALPHA if model.alpha == "auto" else model.alpha
+def _at_the_best_ridge(scores):
+    """Return the scores of the folds, shape (n_folds,), at the ridge where they are best, from those at all ridges."""
+    scores = np.array(scores)
+    return scores[:, np.argmax(scores.mean(axis=0))]
 
 
-def _sizes_to_try(scores, n_units, gaps):
-    """Yield the sizes to score, judging by the scores so far."""
-    # From the widest gap upwards, until more inputs only do harm ...
-    size = gaps[0] if gaps else 1
-    yield size
-    while size < n_units:
-        size = min(_GROWTH * size, n_units)
-        yield size
-        if _falls_short(scores, size):
-            inside = round(size / np.sqrt(_GROWTH))  # where many do harm, a few more may still do good
-            if inside not in scores:
-                yield inside
-            break
-    # ... then close in on the smallest size that is good enough, from below.
-    while True:
-        size = choose_size(scores)
-        below = max((s for s in scores if s < size), default=0)
-        if below == size - 1:
-            return
-        yield _between(below, size, scores, gaps)
-
-
-def _falls_short(scores, size):
-    """Tell whether a size scores worse than the best by more than the spread."""
-    best = max(scores.values(), key=np.mean)
-    return np.mean(best) - np.mean(scores[size]) > _spread(best)
-
-
-def _between(below, size, scores, gaps):
-    """Return the size to try next between one that is too small and one that is good enough."""
-    if size in gaps and size + 1 not in scores:
-        return size - 1  # if that is too small, the gap was the right one and all is said
-    return next((gap for gap in gaps if below < gap < size), (below + size) // 2)
+def _search_alphas(model):
+    """Return the rising ridges of the rules that are compared: that of the estimator alone where it is a number."""
+    return _SEARCH_ALPHAS if model.alpha == "auto" else (model.alpha,)

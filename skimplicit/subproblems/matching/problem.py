@@ -94,9 +94,14 @@ class MatchingProblem:
         return np.hstack([np.where(self.structure, W[:, :k], 0.0), W[:, k:]])
 
     @property
+    def masks_inputs(self):
+        """Whether ``structure`` is a pattern of B too."""
+        return self.structure is not None and self.structure.shape[1] > self.n_hidden
+
+    @property
     def splits_off_inputs(self):
         """Whether B is free, without a bound, a penalty, signs or a pattern, so that it can be eliminated."""
-        free = self.row_set is None and (self.structure is None or self.structure.shape[1] == self.n_hidden)
+        free = self.row_set is None and not self.masks_inputs
         return free and self.l1 is None and self.column_budget is None
 
     @property

@@ -76,42 +76,49 @@ class ProjectedSolver:
         return matching.project(minimise_lasso_rows(matching, metric, 1.0 / bound, start, self.tol, self.max_iter))
 
     def _solve_jointly(self, matching, start):
-        """FISTA over A and B together, for the budget couples the rows."""
-        n = matching.n_hidden
-        h, G = matching.curvature, matching.G
+        """FISTA over A and B together, for the budget couples the rows; over B alone where A has to be zero."""
+        n, h, G = matching.n_hidden, matching.curvature, matching.G
+        if matching.kappa == 0 and matching.row_set is None and not matching.masks_inputs:
+            G = replace(G, XX=G.XX[:0, :0], XU=G.XU[:0])
+        k = G.XX.shape[0]  # columns of A in play: n or none
         diagonal = G.diagonal()
         spread = positive_scales(np.sqrt(np.maximum(diagonal, 0.0)))
         # The budget compares entries of a column, so the metric of B may depend on the column, not on the row.
-        metric_A = positive_scales(np.sqrt(h[:, None] * np.maximum(diagonal[:n], 0.0) + matching.ridge))
-        metric_B = positive_scales(np.sqrt(h.max() * np.maximum(diagonal[n:], 0.0) + matching.ridge))
+        metric_A = positive_scales(np.sqrt(h[:, None] * np.maximum(diagonal[:k], 0.0) + matching.ridge))
+        metric_B = positive_scales(np.sqrt(h.max() * np.maximum(diagonal[k:], 0.0) + matching.ridge))
         metric = np.hstack([metric_A, np.tile(metric_B, (n, 1))])
-        budget, caps = matching.column_budget, metric[0, n:]
+        budget, caps = matching.column_budget, metric[0, k:]
         if budget.groups is not None:
             # Within a group one scale must serve all columns.
             caps = budget.group_maxima(caps)
-            metric[:, n:] = caps[budget.groups]
+            metric[:, k:] = caps[budget.groups]
         budget = replace(budget, weights=(1.0 if budget.weights is None else budget.weights) / caps)
         bound = _curvature_bound(G, spread, (matching.ridge / metric**2).max())
-        R = matching.R / metric
+        R = matching.R[:, n - k :] / metric
         ridge = matching.ridge / metric**2
-        level = None if matching.l1 is None else matching.l1 / metric / bound
+        level = None if matching.l1 is None else matching.l1[:, n - k :] / metric / bound
 
         def gradient(X):
             return h[:, None] * ((X / metric) @ G) / metric + ridge * X - R
 
         def project(X):
             # Soft-thresholding before the projection is the proximal operator of the penalty within the set.
-            X = matching.masked(X if level is None else soft_threshold(X, level))
-            return project_weights(X, matching.kappa, budget, matching.row_set, metric)
+            X = X if level is None else soft_threshold(X, level)
+            if k < n:
+                return budget.project(X)
+            return project_weights(matching.masked(X), matching.kappa, budget, matching.row_set, metric)
 
-        X = project(start * metric)
-        before = matching.value(X / metric)
+        def whole(X):
+            return np.hstack([np.zeros((n, n - k)), X / metric])
+
+        X = project(start[:, n - k :] * metric)
+        before = matching.value(whole(X))
         for _ in range(_ROUNDS):
             X = fista(gradient, project, 1.0 / bound, X, self.tol, self.budget_max_iter)
             # Few iterations from a point far from the minimum can end above it: go on until something is gained.
-            if matching.value(X / metric) < before:
+            if matching.value(whole(X)) < before:
                 break
-        return matching.project(X / metric)
+        return matching.project(whole(X))
 
 
 def _curvature_bound(G, spread, ridge):

@@ -1,0 +1,124 @@
+"""How many inputs are enough: the sizes that are tried, and the choice among them by their held-out scores."""
+
+import numpy as np
+
+__all__ = ["RULES", "choose_size", "sizes_to_try", "standard_error"]
+
+#: How a size is chosen: the smallest one that is not worse than the best beyond one standard error, or the best.
+RULES = ("one_standard_error", "best")
+# Factor between larger sizes.
+_GROWTH = 2
+# Refits from other starts end in other minima. Mean scores s and s + d in [0, 1] whose difference d is below this share
+# of s (1 - s) are no evidence that inputs are missed.
+_REFIT_SPREAD = 0.03
+# Sizes nearer to the best one than by this factor are not told apart from it by its score.
+_NEAR = 1.25
+
+
+def choose_size(scores, rule="one_standard_error"):
+    """Return the size that the held-out scores speak for.
+
+    Parameters
+    ----------
+    scores : dict of int to ndarray of shape (n_folds,)
+        Held-out scores for each size, larger for better.
+    rule : {"one_standard_error", "best"}
+        The smallest size whose mean score is as good as the best, up to the spread; or that of the best mean score, of
+        equal ones the smallest.
+
+    Returns
+    -------
+    int
+        The size.
+
+    Notes
+    -----
+    The one-standard-error rule, on differences: how hard a fold is, is the same for all sizes, so that the spread of
+    the scores themselves would hide most of what inputs contribute. Where the standard error is less, or unknown
+    because there is one fold, the spread is that between refits, of scores between 0 and 1.
+    """
+    means = {size: float(np.mean(values)) for size, values in scores.items()}
+    best = max(means, key=lambda size: (means[size], -size))
+    if rule == "best":
+        return best
+    return min(size for size in scores if not _is_worse(scores[size], scores[best]))
+
+
+def standard_error(values):
+    """Return the standard error of the mean of scores.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_folds,)
+        The scores.
+
+    Returns
+    -------
+    float
+        The error; 0 for one fold, which does not tell.
+    """
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def _is_worse(values, best):
+    """Tell whether scores are worse than the best ones by more than their difference may be by chance."""
+    share = np.clip(np.mean(best), 0.0, 1.0)
+    spread = max(standard_error(best - values), _REFIT_SPREAD * share * (1.0 - share))
+    return bool(np.mean(best) - np.mean(values) > spread)
+
+
+def sizes_to_try(scores, n_units, gaps, rule):
+    """Yield the sizes to score, judging by the scores so far.
+
+    Parameters
+    ----------
+    scores : dict of int to ndarray of shape (n_folds,)
+        Filled in by the caller after every size.
+    n_units : int
+        Number of inputs (of groups).
+    gaps : list of int
+        Promising sizes, the most promising one in front.
+    rule : {"one_standard_error", "best"}
+        How a size will be chosen.
+
+    Yields
+    ------
+    int
+        The next size.
+    """
+    # From the widest gap upwards, until more inputs only do harm ...
+    size = gaps[0] if gaps else 1
+    yield size
+    while size < n_units:
+        size = min(_GROWTH * size, n_units)
+        yield size
+        best = max(scores.values(), key=np.mean)
+        if _is_worse(scores[size], best):
+            break
+    # ... then around the best one, where the scores may have their top ...
+    while (size := _beside_the_best(scores)) is not None:
+        yield size
+    # ... then close in on the smallest size that is good enough, from below.
+    while rule != "best":
+        size = choose_size(scores, rule)
+        below = max((s for s in scores if s < size), default=0)
+        if below == size - 1:
+            return
+        yield _between(below, size, scores, gaps)
+
+
+def _beside_the_best(scores):
+    """Return a size in the middle between the best one and a neighbour that is not near, None if there is none."""
+    sizes, best = sorted(scores), choose_size(scores, "best")
+    place = sizes.index(best)
+    for low, high in ((sizes[place - 1] if place else 0, best), (best, sizes[min(place + 1, len(sizes) - 1)])):
+        if high - low > 1 and high > _NEAR * low:
+            return round(np.sqrt(max(low, 1) * high)) if low else max(best // _GROWTH, 1)
+    return None
+
+
+def _between(below, size, scores, gaps):
+    """Return the size to try next between one that is too small and one that is good enough."""
+    if size in gaps and size + 1 not in scores:
+        return size - 1  # if that is too small, the gap was the right one and all is said
+    return next((gap for gap in gaps if below < gap < size), (below + size) // 2)
