@@ -22,6 +22,7 @@ from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
+from skimplicit.estimators.growing import fit_growing
 from skimplicit.estimators.importance import bounded_sensitivity, input_importances
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
 from skimplicit.estimators.lazy_rows import open_lazy_rows, predict_lazily
@@ -115,6 +116,8 @@ class ImplicitEstimator(
         """
         _raise_for_params(params, self, "fit")
         with unchanged_on_failure(self):
+            if self.n_hidden == "auto":
+                return fit_growing(self, X, y, sample_weight, params)
             return self._fit(X, y, sample_weight, params)
 
     def _encode(self, X, y, sample_weight):

@@ -14,7 +14,7 @@ def check_structure(structure, n_hidden):
     ----------
     structure : None, array-like of bool of shape (n_hidden, n_hidden), or list of int
         None for no restriction; a mask; or the sizes of the hidden layers of a feedforward network, first layer first.
-    n_hidden : int
+    n_hidden : int or "auto"
         Number of states n.
 
     Returns
@@ -26,8 +26,11 @@ def check_structure(structure, n_hidden):
     Raises
     ------
     ValueError
-        If the shape or the sum of the sizes does not fit ``n_hidden``, or entries are of another kind.
+        If the shape or the sum of the sizes does not fit ``n_hidden``, entries are of another kind, or ``n_hidden`` is
+        ``"auto"`` where no number has taken its place.
     """
+    if n_hidden == "auto":
+        raise ValueError("n_hidden='auto' is for fit with alpha='auto', which holds rows out; give a number here.")
     if structure is None:
         return None
     if np.ndim(structure) == 1:

@@ -1,0 +1,87 @@
+"""``n_hidden="auto"``: rules of more and more states, as long as rows that were held out gain from them."""
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state
+
+from skimplicit.estimators.side_by_side import data_of
+
+__all__ = ["fit_growing"]
+
+# Numbers of states, each tried while the one before has paid.
+_SIZES = (5, 10, 20, 40, 80)
+# Where there are too few rows to hold any out.
+_WITHOUT_SCORES = 20
+# Share of the held-out loss by which twice the states have to lower it to be worth another step.
+_WORTHWHILE = 0.01
+
+
+def fit_growing(estimator, X, y, sample_weight, params):
+    """Fit with the number of states that the held-out rows of ``alpha="auto"`` speak for.
+
+    Every number is a fit of its own, with the ridge that suits it. Numbers double until the least held-out loss along
+    the ridges no longer falls by a hundredth.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator; gets the fitted attributes.
+    X, y, sample_weight : array-like
+        The data.
+    params : dict
+        Metadata for the splitter.
+
+    Returns
+    -------
+    ImplicitEstimator
+        The estimator.
+
+    Raises
+    ------
+    ValueError
+        If ``alpha`` is a number, so that nothing is held out, or ``structure`` says how many states there are.
+    """
+    for name, wanted in (("alpha", "auto"), ("structure", None)):
+        value = getattr(estimator, name)
+        if not (value is None if wanted is None else isinstance(value, str)):
+            raise ValueError(f"n_hidden='auto' needs {name}={wanted!r}, got {value!r}.")
+    seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
+    context = estimator._init_callback_context(max_subtasks=len(_SIZES))
+    data = data_of(X, y, sample_weight)
+    context.call_on_fit_task_begin(estimator=estimator, **data)
+
+    def fitted(n_hidden):
+        """Return a fitted copy with so many states, its held-out loss, and whether a callback asks to stop."""
+        given = {**estimator.get_params(deep=False), "n_hidden": n_hidden, "random_state": seed}
+        model = type(estimator)(**given)
+        if estimator.warm_start and hasattr(estimator, "rules_"):
+            model.rules_ = estimator.rules_
+        task = context.subcontext(task_name=f"{n_hidden} states")
+        with task.propagate_callback_context(model):
+            task.call_on_fit_task_begin(estimator=estimator, **data)
+            model.fit(X, y, sample_weight, **params)
+        stop = task.call_on_fit_task_end(estimator=estimator, **data)
+        return model, _held_out_loss(model), stop
+
+    best, least, stop = fitted(_SIZES[0])
+    if least is None:
+        best, least, stop = *fitted(_WITHOUT_SCORES)[:2], True
+    for n_hidden in _SIZES[1:]:
+        if stop:
+            break
+        model, loss, stop = fitted(n_hidden)
+        stop |= not loss < (1.0 - _WORTHWHILE) * least
+        if loss < least:
+            best, least = model, loss
+    for name, value in vars(best).items():
+        if name not in best.get_params(deep=False):
+            setattr(estimator, name, value)
+    context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=lambda: vars(estimator).copy(), **data)
+    return estimator
+
+
+def _held_out_loss(model):
+    """Return the least held-out loss along the ridges, of numbers as a share of their variance; None without one."""
+    if model.heldout_scores_ is None:
+        return None
+    return float((0.0 if is_classifier(model) else 1.0) - np.max(model.heldout_scores_))

@@ -1,0 +1,78 @@
+"""``n_hidden="auto"``: as many states as rows that were held out speak for."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine, make_friedman1
+
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+    implicit_path,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X, Y = make_friedman1(120, n_features=5, noise=1.0, random_state=0)
+QUICK = {"n_hidden": "auto", "max_iter": 3, "cv": 2, "random_state": 0}
+
+
+def test_the_number_stops_growing_where_held_out_rows_no_longer_gain():
+    model = ImplicitRegressor(**QUICK).fit(X, Y)
+    n = model.rules_[0].n_hidden
+    assert model.n_hidden == "auto" and n in (5, 10, 20, 40, 80)
+    scores = {
+        k: np.max(ImplicitRegressor(**{**QUICK, "n_hidden": k, "random_state": seed_of(0)}).fit(X, Y).heldout_scores_)
+        for k in (5, 10, 20, 40, 80)[: (5, 10, 20, 40, 80).index(n) + 2]
+    }
+    assert max(scores, key=scores.get) == n
+    assert np.max(model.heldout_scores_) == scores[n]
+
+
+def seed_of(random_state):
+    return np.random.RandomState(random_state).randint(np.iinfo(np.int32).max)
+
+
+def test_straight_data_need_few_states():
+    model = ImplicitRegressor(**QUICK).fit(X, X @ np.arange(5.0))
+    assert model.rules_[0].n_hidden <= 10
+
+
+@pytest.mark.slow
+def test_classes():
+    U, labels = load_wine(return_X_y=True)
+    model = ImplicitClassifier(**QUICK).fit(U, labels)
+    assert model.score(U, labels) > 0.9
+    assert model.transform(U[:3]).shape == (3, len(model.rules_) * model.rules_[0].n_hidden)
+    assert len(model.get_feature_names_out()) == len(model.rules_) * model.rules_[0].n_hidden
+
+
+def test_same_seed_same_rule_and_pickle():
+    model, again = (ImplicitRegressor(**QUICK).fit(X, Y) for _ in range(2))
+    np.testing.assert_array_equal(model.predict(X), again.predict(X))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+
+
+def test_too_few_rows_to_hold_any_out():
+    model = ImplicitRegressor(**QUICK).fit(X[:2], Y[:2])
+    assert model.heldout_scores_ is None
+    assert model.rules_[0].n_hidden == 20
+
+
+@pytest.mark.parametrize(
+    ("fit", "names"),
+    [
+        (lambda: ImplicitRegressor(n_hidden="auto", alpha=0.1).fit(X, Y), "alpha"),
+        (lambda: ImplicitRegressor(n_hidden="auto", structure=[2, 3]).fit(X, Y), "structure"),
+        (lambda: ImplicitRegressor(n_hidden="auto", method="gradient").partial_fit(X, Y), "n_hidden"),
+        (lambda: ImplicitRegressorCV(n_hidden="auto").fit(X, Y), "n_hidden"),
+        (lambda: ImplicitFeatureSelector(ImplicitRegressor(n_hidden="auto")).fit(X, Y), "n_hidden"),
+        (lambda: implicit_path(X, Y, n_hidden="auto"), "n_hidden"),
+        (lambda: ImplicitRegressor(n_hidden="much").fit(X, Y), "n_hidden"),
+    ],
+)
+def test_where_it_has_no_meaning(fit, names):
+    with pytest.raises(ValueError, match=names):
+        fit()
