@@ -28,8 +28,9 @@ def by_rows(check, X, function):
     ndarray of shape (m, ...)
         The values.
     """
-    size = _BLOCKS * block_size(np.shape(X)[1]) if np.ndim(X) == 2 else np.inf
-    if not (isinstance(X, np.ndarray) or sparse.issparse(X)) or X.shape[0] <= size:
+    of_rows = (isinstance(X, np.ndarray) or sparse.issparse(X)) and X.ndim == 2
+    size = _BLOCKS * block_size(X.shape[1]) if of_rows else 0
+    if not of_rows or X.shape[0] <= size:
         return function(check(X))
     out = None
     for first in range(0, X.shape[0], size):

@@ -13,7 +13,7 @@ from skimplicit.activations import (
 from skimplicit.estimators import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
 from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
 from skimplicit.lifted import Lifted
-from skimplicit.rows import InputRange, Samples
+from skimplicit.rows import InputRange, Samples, Units
 from skimplicit.rule import ImplicitRule
 from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath
 from skimplicit.training import BlockCoordinateDescent, StochasticGradient
@@ -33,7 +33,7 @@ _ESTIMATORS = (
     ImplicitClassifierCV,
     ImplicitFeatureSelector,
 )
-_RECORDS = (ImplicitRule, ImplicitPath, InputRange, Samples, HeldOutResiduals, ReadoutCovariance)
+_RECORDS = (ImplicitRule, ImplicitPath, InputRange, Samples, Units, HeldOutResiduals, ReadoutCovariance)
 _METHODS = (BlockCoordinateDescent, StochasticGradient, Lifted, *OPTIMISERS.values())
 _ACTIVATIONS = (Activation, BlockActivation, GroupActivation, Exponential)
 # Records that stand for a function with a parameter, and the two functions of groups.

@@ -10,6 +10,7 @@ from skimplicit.rows.samples import Samples
 from skimplicit.rows.stores import ArrayStore, block_size, release_rows
 from skimplicit.rows.subsample import draw_rows
 from skimplicit.rows.sums import Sums
+from skimplicit.rows.units import Units
 
 __all__ = [
     "ArrayStore",
@@ -18,6 +19,7 @@ __all__ = [
     "RowBlocks",
     "Samples",
     "Sums",
+    "Units",
     "block_size",
     "blocks_of_chunk",
     "draw_rows",
