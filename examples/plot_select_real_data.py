@@ -2,7 +2,7 @@
 Probe a selection with inputs known to be useless
 =================================================
 
-**On the diabetes data the selector keeps three of the ten measurements and none of ten shuffled copies of them.**
+**On the diabetes data the selector keeps five of the ten measurements and none of ten shuffled copies of them.**
 
 A shuffled column has the distribution of the real one and no relation to the target: a probe. How many probes a
 selector keeps tells how far its selection can be trusted where the truth is not known.
@@ -32,16 +32,16 @@ model = make_pipeline(StandardScaler(), selector).fit(X, data.target)
 selector = model[-1]
 print("selected:", ", ".join(selector.get_feature_names_out(names)))
 print("probes among them:", int(is_probe[selector.support_].sum()))
-assert set(selector.get_feature_names_out(names)) == {"bmi", "bp", "s5"}
+assert set(selector.get_feature_names_out(names)) == {"sex", "bmi", "bp", "s3", "s5"}
 
 # %%
-# How often each input is among the three best when the path sees only the training part of a fold. Every fold takes
-# ``bmi`` and ``s5``, and none takes a probe. For the third the folds take different ones of the correlated
-# measurements: none of these is indispensable, and another ``random_state`` may leave them out.
+# How often each input is among the five best when the path sees only the training part of a fold. Every fold takes
+# ``bmi``, ``bp`` and ``s5``, and none takes a probe. Other values of ``random_state`` (0, 1 and 2 were tried) end with
+# the same five.
 frequency = dict(zip(names, selector.selection_frequency_, strict=True))
-assert frequency["bmi"] == frequency["s5"] == 1
+assert frequency["bmi"] == frequency["bp"] == frequency["s5"] == 1
 assert not selector.selection_frequency_[is_probe].any()
-assert 0 < frequency["bp"] < 1
+assert 0.5 < frequency["s3"] < 1
 order = np.argsort(selector.selection_frequency_, kind="stable")
 figure, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
 ax.barh(names[order], selector.selection_frequency_[order], color=np.where(is_probe[order], "0.7", "C0"))
