@@ -81,7 +81,12 @@ def release(array):
         root = root.base
     if not isinstance(root, mmap.mmap) or mode not in ("r", "r+", "w+") or not hasattr(mmap, "MADV_DONTNEED"):
         return  # what has been written to a copy of the file is nowhere else
-    lowest, highest = np.lib.array_utils.byte_bounds(array)
+    if array.size == 0:
+        return
+    # NumPy's byte_bounds has another place before 2.0.
+    ways = (np.array(array.shape) - 1) * array.strides
+    origin = array.__array_interface__["data"][0]
+    lowest, highest = origin + ways[ways < 0].sum(), origin + ways[ways > 0].sum() + array.itemsize
     first = lowest - np.frombuffer(root, dtype=np.uint8).__array_interface__["data"][0]
     start = first + (-first) % mmap.PAGESIZE
     length = first + highest - lowest - start
