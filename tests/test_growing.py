@@ -55,6 +55,14 @@ def test_same_seed_same_rule_and_pickle():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
+def test_warm_start_keeps_the_number():
+    model = ImplicitRegressor(**QUICK, warm_start=True).fit(X, Y)
+    n, before = model.rules_[0].n_hidden, model.score(X, Y)
+    model.fit(X, Y)
+    assert [rule.n_hidden for rule in model.rules_] == [n] * len(model.rules_)
+    assert model.score(X, Y) > before - 0.05
+
+
 def test_too_few_rows_to_hold_any_out():
     model = ImplicitRegressor(**QUICK).fit(X[:2], Y[:2])
     assert model.heldout_scores_ is None

@@ -41,12 +41,15 @@ def fit_growing(estimator, X, y, sample_weight, params):
     ValueError
         If ``alpha`` is a number, so that nothing is held out, or ``structure`` says how many states there are.
     """
-    for name, wanted in (("alpha", "auto"), ("structure", None)):
-        value = getattr(estimator, name)
-        if not (value is None if wanted is None else isinstance(value, str)):
-            raise ValueError(f"n_hidden='auto' needs {name}={wanted!r}, got {value!r}.")
+    if estimator.alpha != "auto":
+        raise ValueError(f"n_hidden='auto' needs alpha='auto', which holds rows out, got alpha={estimator.alpha!r}.")
+    if estimator.structure is not None:
+        raise ValueError(f"n_hidden='auto' needs structure=None, got structure={estimator.structure!r}.")
+    # A warm start goes on from the rules there are, without holding rows out: their number of states stays.
+    warm = estimator.warm_start and bool(getattr(estimator, "rules_", None))
+    sizes = (estimator.rules_[0].n_hidden,) if warm else _SIZES
     seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
-    context = estimator._init_callback_context(max_subtasks=len(_SIZES))
+    context = estimator._init_callback_context(max_subtasks=len(sizes))
     data = data_of(X, y, sample_weight)
     context.call_on_fit_task_begin(estimator=estimator, **data)
 
@@ -54,7 +57,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
         """Return a fitted copy with so many states, its held-out loss, and whether a callback asks to stop."""
         given = {**estimator.get_params(deep=False), "n_hidden": n_hidden, "random_state": seed}
         model = type(estimator)(**given)
-        if estimator.warm_start and hasattr(estimator, "rules_"):
+        if warm:
             model.rules_ = estimator.rules_
         task = context.subcontext(task_name=f"{n_hidden} states")
         with task.propagate_callback_context(model):
@@ -63,10 +66,10 @@ def fit_growing(estimator, X, y, sample_weight, params):
         stop = task.call_on_fit_task_end(estimator=estimator, **data)
         return model, _held_out_loss(model), stop
 
-    best, least, stop = fitted(_SIZES[0])
-    if least is None:
+    best, least, stop = fitted(sizes[0])
+    if least is None and not warm:
         best, least, stop = *fitted(_WITHOUT_SCORES)[:2], True
-    for n_hidden in _SIZES[1:]:
+    for n_hidden in sizes[1:]:
         if stop:
             break
         model, loss, stop = fitted(n_hidden)
