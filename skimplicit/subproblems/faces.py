@@ -45,10 +45,10 @@ class FaceProgram:
     def project(self, x):
         """Return the nearest point of the set, shape (k,)."""
         x = np.where(self.signs * x < 0, 0.0, x)
-        over = np.flatnonzero(self.sizes(x) > self.radii)
-        for row in over:
-            inside = self.rows == row
-            x[inside] = project_rows_l1(x[inside][None], self.radii[row], self.weights[inside][None])[0]
+        over = self.sizes(x) > self.radii
+        for radius in np.unique(self.radii[over]):
+            inside = (over & (self.radii == radius))[self.rows]
+            x[inside] = _in_balls(x[inside], self.rows[inside], radius, self.weights[inside])
         return x
 
     def on_face(self, face, binding):
@@ -73,6 +73,18 @@ class FaceProgram:
         point = np.zeros(self.linear.size)
         point[free] = solve_triangular(factor, inside, lower=True, trans="T", check_finite=False)
         return (point if np.isfinite(point).all() else None), multiplier
+
+
+def _in_balls(entries, rows, radius, weights):
+    """Return the entries of rows projected on their balls, all rows in one call: padded with zeros, which stay zero."""
+    order = np.argsort(rows, kind="stable")
+    counts = np.unique(rows, return_counts=True)[1]
+    taken = np.arange(counts.max()) < counts[:, None]
+    padded, scales = np.zeros(taken.shape), np.ones(taken.shape)
+    padded[taken], scales[taken] = entries[order], weights[order]
+    projected = np.empty_like(entries)
+    projected[order] = project_rows_l1(padded, radius, scales)[taken]
+    return projected
 
 
 def minimise_on_faces(program, start):

@@ -163,7 +163,9 @@ class GaussNewton:
         J = J.reshape(len(J), -1)
         ridge = np.tile(objective.readout_ridge(evaluation.alpha, len(readout), n), q)
         held = self._held_weights(evaluation.point.readout, q, len(readout))
-        return _eliminated(np.delete(J, P + held, axis=0), P, np.delete(ridge, held))
+        if held.size:
+            J, ridge = np.delete(J, P + held, axis=0), np.delete(ridge, held)
+        return _eliminated(J, P, ridge)
 
     def _held_weights(self, readout, q, size):
         """Return the positions of the readout's weights that signs hold at zero, an ndarray of int."""
