@@ -30,6 +30,7 @@ coverage:
 lint:
 	ruff check
 	ruff format --check
+	mypy
 
 format:
 	ruff check --fix

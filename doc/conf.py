@@ -59,6 +59,7 @@ EXAMPLES = [
     "regression",
     "classification",
     "calibration",
+    "intervals",
     "feature_selection",
     "select_real_data",
     "recover_inputs",

@@ -5,12 +5,14 @@ those for sums, and for feedback with direct terms, are completed here.
 """
 
 from functools import reduce
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.activations import get_activation
-from skimplicit.linalg import to_dense
+from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.rule import ImplicitRule
 from skimplicit.stacking import (
     added,
@@ -25,7 +27,7 @@ from skimplicit.stacking import (
 __all__ = ["activate", "affine", "affine_rule", "average", "cascade", "concatenate", "feedback", "parallel"]
 
 
-def affine_rule(D, c=None):
+def affine_rule(D: MatrixLike, c: ArrayLike | None = None) -> ImplicitRule:
     """Return the rule without states ``y = D u + c``.
 
     Parameters
@@ -46,7 +48,7 @@ def affine_rule(D, c=None):
     return ImplicitRule(zeros((0, 0)), zeros((0, p)), zeros((q, 0)), D, None, c, "identity")
 
 
-def cascade(*rules):
+def cascade(*rules: ImplicitRule) -> ImplicitRule:
     """Return the rule that feeds each rule with the outputs of the one before: ``u -> rules[0] -> rules[1] -> ...``.
 
     Parameters
@@ -78,7 +80,7 @@ def cascade(*rules):
     return reduce(lambda first, second: ImplicitRule(**cascaded(first, second)), rules)
 
 
-def average(*rules):
+def average(*rules: ImplicitRule) -> ImplicitRule:
     """Return the mean of rules, ``y = (y_1(u) + ... + y_k(u)) / k``: states side by side, C divided by their number.
 
     Parameters
@@ -99,7 +101,7 @@ def average(*rules):
     return parallel(*rules, weights=[1.0 / len(rules)] * len(rules)) if len(rules) > 1 else parallel(*rules)
 
 
-def parallel(*rules, weights=None, shared_input=True):
+def parallel(*rules: ImplicitRule, weights: ArrayLike | None = None, shared_input: bool = True) -> ImplicitRule:
     """Return the sum of rules: ``y = sum_i weights_i y_i(u)``.
 
     Parameters
@@ -127,7 +129,7 @@ def parallel(*rules, weights=None, shared_input=True):
     return ImplicitRule(**added(rules, weights, shared_input))
 
 
-def concatenate(*rules, shared_input=True):
+def concatenate(*rules: ImplicitRule, shared_input: bool = True) -> ImplicitRule:
     """Return the rule with the outputs of all: ``y = (y_1(u), y_2(u), ...)``.
 
     Parameters
@@ -162,7 +164,14 @@ def concatenate(*rules, shared_input=True):
     return ImplicitRule(**stacked)
 
 
-def affine(rule, *, G=None, g=None, H=None, h=None):
+def affine(
+    rule: ImplicitRule,
+    *,
+    G: MatrixLike | None = None,
+    g: ArrayLike | None = None,
+    H: MatrixLike | None = None,
+    h: ArrayLike | None = None,
+) -> ImplicitRule:
     """Return ``v -> G y(H v + h) + g``.
 
     Parameters
@@ -192,7 +201,7 @@ def affine(rule, *, G=None, g=None, H=None, h=None):
     return rule
 
 
-def activate(rule, activation):
+def activate(rule: ImplicitRule, activation: Any) -> ImplicitRule:
     """Return ``u -> phi(y(u))``: the outputs become states.
 
     Parameters
@@ -212,7 +221,7 @@ def activate(rule, activation):
     return cascade(rule, ImplicitRule(none, identity, identity, activation=get_activation(activation)))
 
 
-def feedback(forward, backward):
+def feedback(forward: ImplicitRule, backward: ImplicitRule) -> ImplicitRule:
     """Return the loop ``y = forward(u + backward(y))``.
 
     Parameters

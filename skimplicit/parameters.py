@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 
@@ -114,8 +115,8 @@ class Parametrised:
     names its attributes in the same way, as ``{name: Attribute}``, for ``{attributes}`` in the docstring.
     """
 
-    _parameters = {}
-    _attributes = {}
+    _parameters: ClassVar[dict[str, Any]] = {}
+    _attributes: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, **kwargs):
         """Make what follows from the table, unless a base has made it already."""

@@ -12,11 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array
 
 from skimplicit.activations import BaseActivation, get_activation
-from skimplicit.equilibrium import METHODS, Stopping, Substitution, describe, prepare_method
-from skimplicit.linalg import checked_array, parts_of, read_only, row_scaled, same_values
+from skimplicit.equilibrium import METHODS, FixedPoint, Stopping, Substitution, describe, prepare_method
+from skimplicit.linalg import MatrixLike, checked_array, parts_of, read_only, row_scaled, same_values
 from skimplicit.parameters import nearest
 from skimplicit.stacking import added, cascaded
-from skimplicit.wellposedness import inf_norm, perron_certificate, well_posedness
+from skimplicit.wellposedness import WellPosedness, inf_norm, perron_certificate, well_posedness
 
 __all__ = ["ImplicitRule"]
 
@@ -115,26 +115,26 @@ class ImplicitRule:
         object.__setattr__(self, "activation", activation)
 
     @property
-    def n_hidden(self):
+    def n_hidden(self) -> int:
         """Number of states n."""
         return self.A.shape[0]
 
     @property
-    def n_inputs(self):
+    def n_inputs(self) -> int:
         """Number of inputs p."""
         return self.B.shape[1]
 
     @property
-    def n_outputs(self):
+    def n_outputs(self) -> int:
         """Number of outputs q."""
         return self.C.shape[0]
 
     @property
-    def inf_norm(self):
+    def inf_norm(self) -> float:
         """``||A||_inf``, the largest absolute row sum of A."""
         return inf_norm(self.A)
 
-    def is_well_posed(self):
+    def is_well_posed(self) -> bool:
         """Tell whether the Perron-Frobenius value of ``Gamma |A|`` is certified below 1.
 
         Gamma has the Lipschitz constants of phi on its diagonal. Where A is strictly triangular after a permutation the
@@ -150,7 +150,7 @@ class ImplicitRule:
             return True
         return perron_certificate(self.A, self.activation.lipschitz, self.activation.groups) is not None
 
-    def well_posedness(self, *, lmi=True):
+    def well_posedness(self, *, lmi: bool = True) -> WellPosedness:
         """Report which condition makes the rule well posed, and how fast iteration converges.
 
         Parameters
@@ -165,7 +165,9 @@ class ImplicitRule:
         """
         return well_posedness(self, lmi=lmi)
 
-    def solve(self, U, *, method="auto", rtol=1e-10, atol=0.0, max_iter=10_000):
+    def solve(
+        self, U: MatrixLike, *, method: str = "auto", rtol: float = 1e-10, atol: float = 0.0, max_iter: int = 10_000
+    ) -> FixedPoint:
         """Solve ``x = phi(A x + B u + b)`` for every row of U and report on each.
 
         Parameters
@@ -206,7 +208,9 @@ class ImplicitRule:
             raise ValueError("method='direct' needs an A that is strictly triangular after a permutation.")
         return self._substitution.solve(U, stopping=stopping)
 
-    def states(self, U, *, method="auto", rtol=1e-10, atol=0.0, max_iter=10_000):
+    def states(
+        self, U: MatrixLike, *, method: str = "auto", rtol: float = 1e-10, atol: float = 0.0, max_iter: int = 10_000
+    ) -> np.ndarray:
         """Return the states ``x = phi(A x + B u + b)`` of every row of U.
 
         Parameters
@@ -230,7 +234,7 @@ class ImplicitRule:
         _warn_unless_converged(solution.status_code)
         return solution.states
 
-    def predict(self, U):
+    def predict(self, U: MatrixLike) -> np.ndarray:
         """Return ``y = C x + D u + c`` for every row of U.
 
         Parameters
@@ -247,7 +251,7 @@ class ImplicitRule:
         _warn_unless_converged(status_code)
         return Y
 
-    def rescaled(self, kappa):
+    def rescaled(self, kappa: float) -> "ImplicitRule":
         """Return the rule ``(S A S^-1, S B, C S^-1, D)``, the same map, with ``||S A S^-1||_inf < kappa``.
 
         Parameters

@@ -14,7 +14,7 @@ _REQUIRED = ("numpy", "scipy", "scikit-learn", "cvxpy", "osqp", "clarabel", "job
 _OPTIONAL = ("matplotlib", "pandas", "polars", "dask", "torch", "onnx", "onnxruntime", "skl2onnx", "skops")
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions of skimplicit, Python, and the packages that skimplicit uses, without importing these.
 
     Examples

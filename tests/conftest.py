@@ -13,6 +13,8 @@ settings.load_profile("skimplicit")
 
 # Of the cases of a test with the mark `slow_cases`, one in so many is not slow: the law stays in the quick tests.
 _KEPT = 10
+# Packages whose examples choose ridges and inputs, many fits each.
+_SEARCHES = {"estimators", "selection"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marks
@@ -24,5 +26,5 @@ def pytest_collection_modifyitems(items):
             if cases[name] % _KEPT:
                 item.add_marker(pytest.mark.slow)
             cases[name] += 1
-        elif item.path.suffix == ".md":
+        elif isinstance(item, pytest.DoctestItem) and (item.path.suffix == ".md" or _SEARCHES & {*item.path.parts}):
             item.add_marker(pytest.mark.slow)  # a page is one test, of many fits

@@ -1,6 +1,7 @@
 """``alpha="auto"``: what held-out rows choose, and what the estimator says of it."""
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -30,7 +31,11 @@ def labels_of(y, k=2):
 
 
 X, Y = make_data()
-FITTED = ImplicitRegressor(**SMALL).fit(X, Y)
+
+
+@cache
+def fitted():
+    return ImplicitRegressor(**SMALL).fit(X, Y)
 
 
 def assert_same(one, other, rows=X):
@@ -41,7 +46,7 @@ def assert_same(one, other, rows=X):
 
 
 def test_attributes_hang_together():
-    model = FITTED
+    model = fitted()
     assert np.all(np.diff(model.alphas_) > 0)
     assert model.alphas_.shape == model.heldout_scores_.shape
     if not model.is_linear_:  # the choice smooths the scores: the chosen one is near the best
@@ -57,15 +62,15 @@ def test_attributes_hang_together():
 
 def test_the_order_of_the_rows_does_not_matter():
     order = np.random.default_rng(0).permutation(len(X))
-    other = clone(FITTED).fit(X[order], Y[order])
-    assert_same(FITTED, other)
-    np.testing.assert_allclose(other.heldout_prediction_, FITTED.heldout_prediction_[order], rtol=1e-9)
+    other = clone(fitted()).fit(X[order], Y[order])
+    assert_same(fitted(), other)
+    np.testing.assert_allclose(other.heldout_prediction_, fitted().heldout_prediction_[order], rtol=1e-9)
 
 
 def test_a_weight_is_a_repetition_and_zero_is_absence():
     counts = np.random.default_rng(1).integers(0, 3, len(X))
-    weighted = clone(FITTED).fit(X, Y, sample_weight=counts)
-    repeated = clone(FITTED).fit(np.repeat(X, counts, axis=0), np.repeat(Y, counts))
+    weighted = clone(fitted()).fit(X, Y, sample_weight=counts)
+    repeated = clone(fitted()).fit(np.repeat(X, counts, axis=0), np.repeat(Y, counts))
     assert_same(weighted, repeated)
     held = weighted.heldout_prediction_
     assert np.isnan(held[counts == 0]).all()
@@ -76,24 +81,24 @@ def test_rows_of_weight_zero_are_absent_under_a_splitter_too():
     folds = [(np.arange(60) % 3 != k, np.arange(60) % 3 == k) for k in range(3)]
     inputs = np.vstack([X, 100 * np.ones((1, 3))])
     longer = [(np.r_[np.flatnonzero(train), 60], np.flatnonzero(test)) for train, test in folds]
-    absent = clone(FITTED).set_params(cv=longer).fit(inputs, np.r_[Y, 7.0], sample_weight=np.r_[np.ones(60), 0])
-    never = clone(FITTED).set_params(cv=[(np.flatnonzero(a), np.flatnonzero(b)) for a, b in folds]).fit(X, Y)
+    absent = clone(fitted()).set_params(cv=longer).fit(inputs, np.r_[Y, 7.0], sample_weight=np.r_[np.ones(60), 0])
+    never = clone(fitted()).set_params(cv=[(np.flatnonzero(a), np.flatnonzero(b)) for a, b in folds]).fit(X, Y)
     assert_same(absent, never)
     far = 50 * X[:10]
     np.testing.assert_allclose(absent.predict_interval(far), never.predict_interval(far), rtol=1e-9)
 
 
 def test_jobs_and_pickles_give_the_same_rule():
-    assert_same(FITTED, clone(FITTED).set_params(n_jobs=2).fit(X, Y))
-    again = pickle.loads(pickle.dumps(FITTED))
-    np.testing.assert_array_equal(again.predict(X), FITTED.predict(X))
-    np.testing.assert_array_equal(again.predict_interval(X), FITTED.predict_interval(X))
-    np.testing.assert_array_equal(again.predict(X, return_std=True)[1], FITTED.predict(X, return_std=True)[1])
+    assert_same(fitted(), clone(fitted()).set_params(n_jobs=2).fit(X, Y))
+    again = pickle.loads(pickle.dumps(fitted()))
+    np.testing.assert_array_equal(again.predict(X), fitted().predict(X))
+    np.testing.assert_array_equal(again.predict_interval(X), fitted().predict_interval(X))
+    np.testing.assert_array_equal(again.predict(X, return_std=True)[1], fitted().predict(X, return_std=True)[1])
 
 
 def test_sparse_inputs_give_the_same_rule():
     inputs = np.where(np.abs(X) < 0.5, 0.0, X)
-    dense, other = (clone(FITTED).fit(make(inputs), Y) for make in (np.asarray, sparse.csr_array))
+    dense, other = (clone(fitted()).fit(make(inputs), Y) for make in (np.asarray, sparse.csr_array))
     np.testing.assert_allclose(dense.predict(inputs), other.predict(sparse.csr_array(inputs)), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
         dense.predict_interval(inputs), other.predict_interval(sparse.csr_array(inputs)), rtol=1e-3, atol=1e-3
@@ -101,9 +106,9 @@ def test_sparse_inputs_give_the_same_rule():
 
 
 def test_a_prediction_does_not_depend_on_the_batch():
-    whole = FITTED.predict(X)
-    np.testing.assert_allclose(np.concatenate([FITTED.predict(row[None]) for row in X[:10]]), whole[:10], rtol=1e-9)
-    np.testing.assert_allclose(FITTED.predict_interval(X[:1]), FITTED.predict_interval(X)[:1], rtol=1e-9)
+    whole = fitted().predict(X)
+    np.testing.assert_allclose(np.concatenate([fitted().predict(row[None]) for row in X[:10]]), whole[:10], rtol=1e-9)
+    np.testing.assert_allclose(fitted().predict_interval(X[:1]), fitted().predict_interval(X)[:1], rtol=1e-9)
 
 
 @pytest.mark.parametrize("n_members", [1, 3, 7])
@@ -152,7 +157,7 @@ def test_an_end_of_the_schedule_that_wins_is_extended(noise, seed):
 
 
 def test_a_splitter_of_times_holds_out_the_later_rows_only():
-    model = clone(FITTED).set_params(cv=TimeSeriesSplit(3)).fit(X, Y)
+    model = clone(fitted()).set_params(cv=TimeSeriesSplit(3)).fit(X, Y)
     seen = np.zeros(60, dtype=bool)
     seen[np.concatenate([test for _, test in TimeSeriesSplit(3).split(X)])] = True
     np.testing.assert_array_equal(np.isfinite(model.heldout_prediction_), seen)
@@ -162,8 +167,8 @@ def test_a_splitter_of_times_holds_out_the_later_rows_only():
 def test_groups_reach_the_splitter():
     groups = np.arange(60) % 6
     with sklearn.config_context(enable_metadata_routing=True):
-        routed = clone(FITTED).set_params(cv=GroupKFold(3)).fit(X, Y, groups=groups)
-        listed = clone(FITTED).set_params(cv=list(GroupKFold(3).split(X, Y, groups))).fit(X, Y)
+        routed = clone(fitted()).set_params(cv=GroupKFold(3)).fit(X, Y, groups=groups)
+        listed = clone(fitted()).set_params(cv=list(GroupKFold(3).split(X, Y, groups))).fit(X, Y)
     assert_same(routed, listed)
 
 
@@ -281,9 +286,9 @@ def test_bad_parameters_are_named(name, value):
 
 def test_bad_folds_are_named():
     with pytest.raises(ValueError, match="no held-out sample"):
-        clone(FITTED).set_params(cv=[(np.arange(60), np.arange(0))]).fit(X, Y)
+        clone(fitted()).set_params(cv=[(np.arange(60), np.arange(0))]).fit(X, Y)
     with pytest.raises(ValueError, match="sample_weight is zero"):
-        clone(FITTED).set_params(cv=KFold(3)).fit(X, Y, sample_weight=np.r_[np.zeros(20), np.ones(40)])
+        clone(fitted()).set_params(cv=KFold(3)).fit(X, Y, sample_weight=np.r_[np.zeros(20), np.ones(40)])
 
 
 def test_the_data_and_the_global_state_are_left_alone():

@@ -65,8 +65,7 @@ def test_objective_never_rises_within_a_stage(seed, activation, block):
 
 @pytest.mark.slow_cases
 @every_block
-@pytest.mark.parametrize("centre", [True, False])
-@pytest.mark.parametrize("budget", [None, 2.0])
+@pytest.mark.parametrize(("budget", "centre"), [(None, True), (2.0, False)])
 def test_training_trains(budget, centre, block):
     objective = make_objective(0, direct=budget is None, centre=centre)
     constraints = Constraints(KAPPA)

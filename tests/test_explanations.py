@@ -59,7 +59,7 @@ def test_integrated_gradients(kind):
     rng = np.random.default_rng(5)
     rule = random_rule(rng, KINDS[kind])
     u, r = 2 * rng.normal(size=4), rng.normal(size=4)
-    steps = 4000
+    steps = 2000
     t = (np.arange(steps) + 0.5) / steps
     path, expected, h = r + t[:, None] * (u - r), [], 1e-5
     for e in np.eye(4):

@@ -32,7 +32,7 @@ def classifier():
 
 def selector(inner=None, size=1):
     # One input: then a prediction in its place would have the right shape.
-    return ImplicitFeatureSelector(inner or regressor(), n_features_to_select=size, column_budgets=3, random_state=0)
+    return ImplicitFeatureSelector(inner or regressor(), n_features_to_select=size, column_budgets=2, cv=2)
 
 
 def scaled(*steps):

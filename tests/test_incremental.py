@@ -181,7 +181,7 @@ def test_partial_fit_of_a_classifier():
     model = classifier()
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         model.partial_fit(X, y)
-    for _ in range(100):
+    for _ in range(40):
         for label in "abc":
             model.partial_fit(X[y == label][::5], y[y == label][::5], classes=["a", "b", "c"])
         model.partial_fit(X, y)

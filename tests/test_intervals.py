@@ -1,5 +1,7 @@
 """Intervals from held-out residuals, and standard errors."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -18,14 +20,18 @@ def make_data(m, seed):
 
 
 X, Y = make_data(90, 0)
-FITTED = ImplicitRegressor(**SMALL).fit(X, Y)
+
+
+@cache
+def fitted():
+    return ImplicitRegressor(**SMALL).fit(X, Y)
 
 
 @pytest.mark.slow
 def test_coverage_of_fresh_rows():
     shares = []
     for seed in range(5):
-        model = clone(FITTED).fit(*make_data(90, seed))
+        model = clone(fitted()).fit(*make_data(90, seed))
         fresh, y = make_data(1000, 50 + seed)
         bounds = model.predict_interval(fresh, coverage=0.9)
         shares.append(np.mean((bounds[:, 0] <= y) & (y <= bounds[:, 1])))
@@ -33,18 +39,20 @@ def test_coverage_of_fresh_rows():
 
 
 def test_intervals_grow_with_the_coverage_around_the_prediction():
-    bounds = [FITTED.predict_interval(X, coverage=c) for c in (0.3, 0.6, 0.9, 0.99)]
+    bounds = [fitted().predict_interval(X, coverage=c) for c in (0.3, 0.6, 0.9, 0.99)]
     for narrow, wide in zip(bounds, bounds[1:], strict=False):
         assert np.all(wide[:, 0] <= narrow[:, 0]) and np.all(narrow[:, 1] <= wide[:, 1])
         assert np.all((wide[:, 1] - wide[:, 0]) > (narrow[:, 1] - narrow[:, 0]))
-    prediction = FITTED.predict(X)
+    prediction = fitted().predict(X)
     assert np.mean((bounds[2][:, 0] < prediction) & (prediction < bounds[2][:, 1])) == 1
-    np.testing.assert_array_equal(FITTED.predict_interval(X), bounds[2])
+    np.testing.assert_array_equal(fitted().predict_interval(X), bounds[2])
 
 
 def one_member(residuals, weights):
     residuals = np.asarray(residuals, dtype=float)[:, None]
-    return HeldOutResiduals((affine_rule([[1.0]]),), (None,), (residuals,), (np.asarray(weights, dtype=float),))
+    return HeldOutResiduals(
+        (affine_rule([[1.0]]),), (None,), (residuals,), (np.asarray(weights, dtype=float),), np.zeros(1)
+    )
 
 
 @pytest.mark.parametrize("coverage", [0.2, 0.5, 0.8, 0.95])
@@ -72,7 +80,7 @@ def test_weights_are_repetitions_up_to_one_row():
 @pytest.mark.parametrize("coverage", [0, 1, -0.1, 1.5, np.nan, "0.9", None])
 def test_bad_coverage_is_named(coverage):
     with pytest.raises(ValueError, match="coverage"):
-        FITTED.predict_interval(X, coverage=coverage)
+        fitted().predict_interval(X, coverage=coverage)
 
 
 def test_a_given_ridge_has_no_residuals():
@@ -85,13 +93,13 @@ def test_a_given_ridge_has_no_residuals():
 
 @pytest.mark.slow
 def test_standard_errors():
-    prediction, std = FITTED.predict(X, return_std=True)
-    np.testing.assert_array_equal(prediction, FITTED.predict(X))
+    prediction, std = fitted().predict(X, return_std=True)
+    np.testing.assert_array_equal(prediction, fitted().predict(X))
     assert std.shape == prediction.shape == Y.shape and np.all(std > 0)
     assert std.mean() < np.std(Y - prediction)  # of the mean, not of a new target
-    scaled = clone(FITTED).fit(X, 1000 * Y)
+    scaled = clone(fitted()).fit(X, 1000 * Y)
     np.testing.assert_allclose(scaled.predict(X, return_std=True)[1], 1000 * std, rtol=1e-4)
-    np.testing.assert_allclose(scaled.predict_interval(X), 1000 * FITTED.predict_interval(X), rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(scaled.predict_interval(X), 1000 * fitted().predict_interval(X), rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.slow

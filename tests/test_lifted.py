@@ -40,7 +40,7 @@ def run(objective, constraints, stages, n=6, callback=None):
 @pytest.mark.parametrize("centre", [True, False])
 def test_true_objective_falls(name, kappa, centre):
     objective = make_objective(name, centre=centre)
-    result = run(objective, Constraints(kappa), [Stage(1e-3, None, 25, 1e-5), Stage(1e-2, None, 25, 1e-5)])
+    result = run(objective, Constraints(kappa), [Stage(1e-3, None, 10, 1e-5), Stage(1e-2, None, 18, 1e-5)])
     for stage in (0, 1):
         values = result.objectives[result.stages == stage]
         assert np.all(np.diff(values) <= 0)
@@ -127,7 +127,7 @@ def classifier(**params):
 
 @pytest.fixture(scope="module")
 def friedman():
-    return make_friedman1(150, n_features=6, random_state=0)
+    return make_friedman1(100, n_features=6, random_state=0)
 
 
 @pytest.mark.slow

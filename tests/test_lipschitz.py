@@ -45,6 +45,7 @@ def assert_bounded(model, L):
         assert lipschitz_bound(rule) <= L * (1 + 1e-9)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("L", [0.3, 3.0])
 @pytest.mark.parametrize("way", WAYS)
 def test_regression(way, L):
@@ -58,11 +59,12 @@ def test_regression(way, L):
     assert np.all(change <= L * np.abs(moved - V).max(axis=1) + 1e-9)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in ("cvxpy", "monotone")])
 def test_three_classes(way):
     X, y = load_iris(return_X_y=True)
-    X, y = StandardScaler().fit_transform(X)[::2], y[::2]
-    model = set_way(ImplicitClassifier(n_hidden=5, alpha=1e-3, max_iter=10, random_state=0, lipschitz=1.0), way)
+    X, y = StandardScaler().fit_transform(X)[::3], y[::3]
+    model = set_way(ImplicitClassifier(n_hidden=5, alpha=1e-3, max_iter=4, random_state=0, lipschitz=1.0), way)
     assert_bounded(quietly(model, X, y), 1.0)
 
 

@@ -64,6 +64,7 @@ def assert_monotone(model, cst=CST, n_pairs=1000, predict=None):
         assert change.min() >= -1e-9 * np.abs(outputs).max()
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("against", [False, True], ids=["with the data", "against the data"])
 @pytest.mark.parametrize("way", WAYS)
 def test_regression(way, against):
@@ -76,14 +77,16 @@ def test_regression(way, against):
         assert is_monotone(rule, 0) == 1
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in ("custom", "cvxpy")])
 def test_two_classes(way):
     U, y = make_data(against=way == "bcd")
-    model = ImplicitClassifier(**{"n_hidden": 5, "alpha": 0.01, "max_iter": 10, "random_state": 0, **WAYS[way]})
+    model = ImplicitClassifier(**{"n_hidden": 5, "alpha": 0.01, "max_iter": 5, "random_state": 0, **WAYS[way]})
     quietly(model.set_params(monotonic_cst=CST), U, y > np.median(y))
     assert_monotone(model, predict=lambda V: model.predict_proba(V)[:, 1])
 
 
+@pytest.mark.slow
 def test_the_fit_is_as_good_as_a_free_one_where_the_truth_is_monotone():
     rng = np.random.default_rng(0)
     U = rng.uniform(size=(2300, 4))
@@ -134,11 +137,12 @@ def test_names_and_values_are_one():
     assert fits[0] == fits[1]
 
 
+@pytest.mark.slow
 def test_selection_and_paths():
     U, y = make_data(120)
     model = ImplicitRegressor(n_hidden=4, alpha=0.01, monotonic_cst={"a": 1, "b": -1}, max_iter=10)
     X = pd.DataFrame(U, columns=list("abcd"))
-    selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=4, random_state=0)
+    selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=3, cv=2, random_state=0)
     quietly(selector, X, y)
     for j, column in enumerate(np.flatnonzero(selector.support_)):
         assert CST[column] == 0 or is_monotone(selector.estimator_.rule_, j) == CST[column]

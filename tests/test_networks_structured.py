@@ -21,7 +21,7 @@ from skimplicit.networks import (
 from skimplicit.wellposedness import Condition
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
-SEEDS = range(5)
+SEEDS = range(2)
 DIGITS = load_digits().data[:40]
 
 

@@ -20,8 +20,11 @@ def fit(constraints, make=ImplicitRegressor, unit=1.0, **options):
     return quietly(model, U * unit, y)
 
 
-@pytest.mark.parametrize("make", [ImplicitRegressor, ImplicitClassifier])
-@pytest.mark.parametrize("method", ["bcd", "lifted"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "method"),
+    [(ImplicitRegressor, "bcd"), (ImplicitClassifier, "bcd"), (ImplicitRegressor, "lifted")],
+)
 def test_signs_of_all_matrices(make, method):
     model = fit(lambda A, B, C, D: [B >= 0, C >= 0, D <= 0], make, UNIT, method=method)
     rule = model.rule_
@@ -61,12 +64,13 @@ def test_a_constraint_that_binds_nothing_changes_nothing():
     np.testing.assert_allclose(two.predict(U), four.predict(U), rtol=1e-3, atol=1.0)
 
 
+@pytest.mark.slow
 def test_in_a_selection():
     U, y = make_data(80)
     model = ImplicitRegressor(
         n_hidden=3, alpha=0.01, direct=True, max_iter=3, constraints=lambda A, B, C, D: [D[:, 0] == 0, C >= 0]
     )
-    selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=3, random_state=0)
+    selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=2, cv=2, random_state=0)
     rule = quietly(selector, U, y).estimator_.rule_
     assert rule.C.min() >= 0
     selected = np.flatnonzero(selector.support_)

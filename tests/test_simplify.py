@@ -74,6 +74,7 @@ def test_idle_states_are_dropped_without_changing_the_rule():
     np.testing.assert_allclose(smaller.predict(U), rule.predict(U), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_half_of_the_weights_of_a_rule_can_go():
     X, y = make_friedman1(400, noise=1.0, random_state=0)
     X_test, y_test = make_friedman1(1000, random_state=1)

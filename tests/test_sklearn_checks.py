@@ -30,7 +30,7 @@ OTHERS = [
     ImplicitRegressorCV(**PATH),
     ImplicitClassifierCV(**PATH),
     ImplicitFeatureSelector(
-        estimator=ImplicitRegressor(alpha=0.03, n_hidden=1, max_iter=2), column_budgets=2, n_features_to_select=1
+        estimator=ImplicitRegressor(alpha=0.03, n_hidden=1, max_iter=2), column_budgets=2, n_features_to_select=1, cv=2
     ),
 ]
 

@@ -147,7 +147,7 @@ def test_end_is_a_stationary_point(optimiser):
     # A step of projected gradient on all samples leaves it where it is: Adam's metric must not move the fixed points.
     objective = make_objective(0, "tanh", m=60)
     result = run(
-        objective, optimiser, [Stage(1e-2, None, 3000, 1e-9)], Constraints(0.4), batch_size=60, n_iter_no_change=60, n=3
+        objective, optimiser, [Stage(1e-2, None, 2000, 1e-9)], Constraints(0.4), batch_size=60, n_iter_no_change=60, n=3
     )
     end = result.evaluation
     W = end.point.W
@@ -160,8 +160,7 @@ def test_end_is_a_stationary_point(optimiser):
 
 @pytest.mark.slow
 @every_optimiser
-@pytest.mark.parametrize("centre", [True, False])
-@pytest.mark.parametrize("budget", [None, 2.0])
+@pytest.mark.parametrize(("budget", "centre"), [(None, True), (2.0, False)])
 def test_training_trains(optimiser, budget, centre):
     objective = make_objective(0, direct=budget is None, centre=centre)
     constraints = Constraints(KAPPA)

@@ -7,6 +7,7 @@ can be rescaled without changing what it computes).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, ndtr
@@ -23,13 +24,18 @@ class BaseActivation:
     for each coordinate), ``derivative(Z, X)`` and ``__call__(Z, out=None)``.
     """
 
+    name: str
+    homogeneous: bool
+    min_slope: Any
+    max_slope: Any
+    lipschitz: Any
     #: Number of coordinates it acts on; None for any.
-    size = None
+    size: int | None = None
     #: None when every coordinate has its own phi (class CONE); otherwise an array (n,), the group of each coordinate,
     #: numbered from 0 without gaps, and ``lipschitz`` holds for the largest absolute value of a group (class BLIP).
-    groups = None
+    groups: np.ndarray | None = None
     #: Where the slope of a piecewise linear phi changes; None when it is not one, or not the same for all coordinates.
-    kinks = None
+    kinks: tuple | None = None
 
     def restricted(self, coordinates):
         """Return the activation of some of the coordinates.

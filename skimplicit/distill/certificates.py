@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from skimplicit.linalg import row_scaled, to_dense
+from skimplicit.linalg import MatrixLike, row_scaled, to_dense
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import perron_certificate
 
 __all__ = ["InputRegion", "drift_bound"]
 
 
-def drift_bound(A, activation, residual):
+def drift_bound(A: MatrixLike, activation: Any, residual: ArrayLike) -> np.ndarray:
     """Return ``(I - Gamma |A|)^-1 Gamma |r|``, a bound on ``|x~ - x|`` for every row r of ``residual``.
 
     Here ``x = phi(z)`` are given states, ``r = z - (A x + B u + b)`` is how far they are from the equation, and

@@ -4,11 +4,12 @@ import numbers
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.distill.certificates import InputRegion
 from skimplicit.distill.state_matching import sparsity
-from skimplicit.linalg import to_dense
+from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["LowRank", "Pruning", "low_rank", "prune"]
@@ -64,7 +65,14 @@ class LowRank:
         return self.L.shape[1]
 
 
-def prune(rule, U=None, *, box=None, threshold=None, tolerance=None):
+def prune(
+    rule: ImplicitRule,
+    U: MatrixLike | None = None,
+    *,
+    box: tuple[ArrayLike, ArrayLike] | None = None,
+    threshold: float | None = None,
+    tolerance: float | None = None,
+) -> Pruning:
     """Set small weights of A and B to zero and return a bound on ``|y - y0|``, the change of each output.
 
     With ``E = [A0 - A, B0 - B]`` what was removed and ``x0`` the states of the original rule, the bound is
@@ -141,7 +149,14 @@ def prune(rule, U=None, *, box=None, threshold=None, tolerance=None):
     return Pruning(smaller, region.output_bound(smaller))
 
 
-def low_rank(rule, U=None, *, box=None, rank=None, tolerance=None):
+def low_rank(
+    rule: ImplicitRule,
+    U: MatrixLike | None = None,
+    *,
+    box: tuple[ArrayLike, ArrayLike] | None = None,
+    rank: int | None = None,
+    tolerance: float | None = None,
+) -> LowRank:
     """Replace A by a matrix ``L R'`` of low rank and return a bound on ``|y - y0|``, the change of each output.
 
     ``L R'`` is nearest to A in the norm that weighs what A does to the states, ``||diag(g) (A - L R') X'||_F``, where

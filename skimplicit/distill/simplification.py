@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
@@ -14,6 +16,7 @@ from skimplicit.distill.architecture import ArchitectureReport
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.automatic import FALLBACK_ALPHA
 from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.linalg import MatrixLike
 from skimplicit.rule import ImplicitRule
 from skimplicit.training import BlockCoordinateDescent, Stage
 
@@ -76,7 +79,15 @@ class Simplification:
         return self.estimator.rule_
 
 
-def simplify(estimator, X, y, *, tolerance=0.003, test_size=0.25, random_state=None):
+def simplify(
+    estimator: Any,
+    X: MatrixLike,
+    y: ArrayLike,
+    *,
+    tolerance: float = 0.003,
+    test_size: float = 0.25,
+    random_state: int | np.random.RandomState | None = None,
+) -> Simplification:
     """Take weights, states, feedback and layers away as long as held-out rows are predicted as well.
 
     A part of the rows is held out, and the estimator is fitted on the others. Then are tried, in this order: a rule
@@ -173,7 +184,8 @@ class _Way:
     def __init__(self, model: ImplicitEstimator, part, held_out, tolerance):
         self.model, self.held_out, self.tolerance = model, held_out, tolerance
         self.alpha = FALLBACK_ALPHA if model.alpha_ is None else model.alpha_
-        self.rule, self.steps, self.best = None, [], -np.inf
+        self.rule: Any = None
+        self.steps, self.best = [], -np.inf
         self._use(part)
 
     def _use(self, data):

@@ -2,15 +2,17 @@
 
 import numbers
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from skimplicit.activations import get_activation
 from skimplicit.distill.certificates import drift_bound
 from skimplicit.estimators.structure import check_structure
-from skimplicit.linalg import block_triangular_order
+from skimplicit.linalg import MatrixLike, block_triangular_order
 from skimplicit.projections import project_rows_l1
 from skimplicit.rows import Samples
 from skimplicit.rule import ImplicitRule
@@ -84,19 +86,19 @@ def sparsity(rule):
 
 
 def from_states(
-    U,
-    Z,
-    Y,
+    U: MatrixLike,
+    Z: ArrayLike,
+    Y: ArrayLike,
     *,
-    activation="relu",
-    kappa=0.95,
-    l1=0.05,
-    alpha=0.0,
-    structure="no_self_loops",
-    direct=False,
-    refit=True,
-    regenerate=True,
-):
+    activation: Any = "relu",
+    kappa: float = 0.95,
+    l1: float = 0.05,
+    alpha: float = 0.0,
+    structure: str | ArrayLike | None = "no_self_loops",
+    direct: bool = False,
+    refit: bool = True,
+    regenerate: bool = True,
+) -> Distillation:
     """Return the rule that has given states: row by row, ``min 1/2m ||z_i - (X a_i + U b_i + beta_i)||^2 + penalty``.
 
     The penalty is ``l1 s_i (sum_j sd(x_j) |a_ij| + sum_j sd(u_j) |b_ij|) + alpha/2 (||a_i||^2 + ||b_i||^2)``, with

@@ -2,13 +2,15 @@
 
 import sys
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array
 
 from skimplicit.activations import BaseActivation, join_activations
-from skimplicit.distill.state_matching import from_states
-from skimplicit.linalg import to_dense
+from skimplicit.distill.state_matching import Distillation, from_states
+from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.networks import from_sklearn
 from skimplicit.networks.exact_types import in_list
 from skimplicit.networks.torch_converter import ACTIVATIONS, activation_of
@@ -49,18 +51,18 @@ class TeacherStates:
 
 
 def distill(
-    teacher,
-    U,
+    teacher: Any,
+    U: MatrixLike,
     *,
-    input_shape=None,
-    kappa=0.95,
-    l1=0.05,
-    alpha=0.0,
-    structure="teacher",
-    direct="auto",
-    refit=True,
-    regenerate=True,
-):
+    input_shape: int | tuple[int, ...] | None = None,
+    kappa: float = 0.95,
+    l1: float = 0.05,
+    alpha: float = 0.0,
+    structure: str | ArrayLike | None = "teacher",
+    direct: bool | str = "auto",
+    refit: bool = True,
+    regenerate: bool = True,
+) -> Distillation:
     """Return a rule with the states and outputs of a trained network: :func:`from_states` of what it computes on U.
 
     Parameters
@@ -142,7 +144,7 @@ def distill(
     return replace(result, state_scale=result.state_scale * scale)
 
 
-def teacher_states(teacher, U, *, input_shape=None):
+def teacher_states(teacher: Any, U: MatrixLike, *, input_shape: int | tuple[int, ...] | None = None) -> TeacherStates:
     """Return the pre-activations, outputs, activation and pattern of a teacher on inputs.
 
     Parameters

@@ -1,8 +1,10 @@
 """The ridge by cross-validation: what its estimators share, the path over alpha on each fold and the refit."""
 
 from numbers import Integral
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
@@ -15,6 +17,7 @@ from skimplicit.estimators.lazy_rows import compute_few
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.side_by_side import data_of, run_side_by_side
 from skimplicit.estimators.targets import check_weights
+from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Attribute, Parameter
 from skimplicit.rows import is_lazy
 from skimplicit.training import Stage
@@ -38,7 +41,7 @@ class RidgePathMixin(FoldsMixin):
     """
 
     _supports_partial_fit = False
-    _parameters = {
+    _parameters: ClassVar[dict[str, Any]] = {
         "alpha": None,
         "alphas": Parameter(
             8,
@@ -50,14 +53,14 @@ class RidgePathMixin(FoldsMixin):
         "cv": CV,
         "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", [None, Integral]),
     }
-    _attributes = {
+    _attributes: ClassVar[dict[str, Any]] = {
         "alpha_": Attribute("float", "The chosen ridge, at which the rule is fitted to all data."),
         "alphas_": Attribute("ndarray of shape (n_alphas,)", "The ridges, increasing, as the path goes."),
     }
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Choose alpha by cross-validation, then train the rule on all data.
 
         A KeyboardInterrupt (Ctrl-C) during the cross-validation is not caught, for there is no rule yet; during the

@@ -19,6 +19,8 @@ __all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
 #: The ridge where there are too few rows to hold any out: the compromise between noisy and clean data in the table
 #: "R2 over alpha" of ``benchmarks/README.md``.
 FALLBACK_ALPHA = 0.03
+# Members, unless more are asked for: ten in place of five change a score by less than its noise.
+_MOST_MEMBERS = 5
 #: What rows that members have not seen tell; None where none are held out.
 HELD_OUT_ATTRIBUTES = (
     "alphas_",
@@ -101,7 +103,8 @@ def _n_members(estimator, n_folds):
     if estimator.n_members != "auto":
         return estimator.n_members
     # The mean of rules keeps an input that any of them keeps: under a budget one rule decides.
-    return 1 if estimator.column_budget is not None or estimator.constraints is not None else n_folds
+    single = estimator.column_budget is not None or estimator.constraints is not None
+    return 1 if single else min(n_folds, _MOST_MEMBERS)
 
 
 def _in_own_unit(weights):
@@ -119,15 +122,13 @@ def _residuals(fitted, targets):
     seen = np.isfinite(choice.predictions).all(axis=1)
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
     error = np.average(missed**2, axis=0, weights=_row_weights(targets)[seen])
-    # A member misses by more than the mean of all does, by the members' variance about it.
-    share = np.divide(choice.spread, error, out=np.zeros_like(error), where=error > choice.spread)
-    shrinkage = np.sqrt(1.0 - np.minimum(share, 1.0))
+    share = np.minimum(np.divide(choice.spread, error, out=np.zeros_like(error), where=error > 0), 1.0)
     for member, point in zip(members, choice.points, strict=True):
         rows = member.fold.test
         rules.append(member.task.objective.rule(point))
-        residuals.append(np.abs(targets.Y - member.predict(point))[rows] * shrinkage)
+        residuals.append(np.abs(targets.Y - member.predict(point))[rows])
         weights.append(_row_weights(targets)[rows])
-    return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights))
+    return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights), share)
 
 
 def _covariances(fitted, U, chosen, rows):

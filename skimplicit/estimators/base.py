@@ -3,8 +3,10 @@
 from dataclasses import replace
 from functools import partial
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
@@ -36,6 +38,7 @@ from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
 from skimplicit.estimators.training_rows import open_rows
 from skimplicit.estimators.validation_split import validation_split
+from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Parametrised
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, Samples, is_lazy, merge_duplicates
@@ -87,7 +90,7 @@ class ImplicitEstimator(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Train the rule.
 
         Parameters
@@ -309,7 +312,7 @@ class ImplicitEstimator(
     def _by_rows(self, X, function):
         return by_rows(self._check_inputs, X, function)
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Return the states ``x = phi(A x + B u + b)``, the features the rule has learned.
 
         Parameters

@@ -1,8 +1,10 @@
 """ImplicitClassifier: cross-entropy."""
 
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.class_weight import compute_class_weight
@@ -18,8 +20,10 @@ from skimplicit.estimators.lazy_rows import predict_lazily
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Attribute, Names, Parameter
 from skimplicit.rows import is_lazy
+from skimplicit.rule import ImplicitRule
 from skimplicit.training import CrossEntropyObjective
 
 __all__ = ["ImplicitClassifier"]
@@ -67,6 +71,8 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
     (2, 3)
     """
 
+    classes_: np.ndarray
+
     _parameters = {
         "kappa": replace(
             RULE_PARAMETERS["kappa"],
@@ -111,7 +117,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
     _target_checks = {}
 
     @classmethod
-    def from_rule(cls, rule, classes, **parameters):
+    def from_rule(cls, rule: ImplicitRule, classes: ArrayLike, **parameters: Any) -> Self:
         """Return a fitted classifier around a rule whose outputs are logits.
 
         As :meth:`ImplicitRegressor.from_rule <skimplicit.ImplicitRegressor.from_rule>`, which says what is None and how
@@ -151,7 +157,9 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
 
     @available_if(takes_batches)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> Self:
         """Take one pass of batches over the data, from the rule so far.
 
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs are
@@ -189,7 +197,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
             self.classes_ = known if classes is None else classes
             return self._partial_fit(X, y, sample_weight)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Return the logits ``C x + D u + c`` for every row u of X.
 
         Parameters
@@ -209,7 +217,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         logits = self._by_rows(X, self.rule_.predict)
         return logits.ravel() if len(self.classes_) == 2 else logits
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Return the most probable class of every row of X.
 
         Parameters
@@ -228,7 +236,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         logits = self.decision_function(X)
         return self.classes_[(logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(axis=1)]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the probability of each class for every row of X.
 
         Parameters
@@ -246,7 +254,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
             return predict_lazily(self, "predict_proba", X, len(self.classes_))
         return softmax(self._all_logits(X), axis=1)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the logarithm of the probability of each class for every row of X.
 
         Parameters

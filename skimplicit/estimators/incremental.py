@@ -2,8 +2,10 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -13,6 +15,7 @@ from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.methods import METHODS
 from skimplicit.estimators.targets import check_weights
+from skimplicit.linalg import MatrixLike
 from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import Readout
 from skimplicit.training import Point, Stage, TrainingTask
@@ -60,7 +63,7 @@ class IncrementalMixin:
 
     @available_if(takes_batches)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Take one pass of batches over the data, from the rule so far.
 
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs and

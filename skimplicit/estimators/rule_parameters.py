@@ -128,16 +128,16 @@ RULE_PARAMETERS = {
         "auto",
         'int or "auto"',
         'Number of rules from different starts whose mean is the rule. Auto: with ``alpha="auto"`` one for each fold '
-        "(two of five with more than 2,500 rows, or where rows times outputs times states exceed 500,000), and one "
-        "with a number for alpha, a column budget or custom constraints.",
+        "that is held out, at most five, and one with a number for alpha, a column budget or custom constraints.",
         [Interval(Integral, 1, None, closed="left"), Names({"auto"})],
     ),
     "cv": Parameter(
         None,
         "int, cross-validation splitter, iterable or None",
-        'Folds that the members are not trained on, for ``alpha="auto"``: None for five shuffled folds of the distinct '
-        "rows, stratified for classes. For rows that depend on one another, a splitter that keeps them together, such "
-        "as GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",
+        'Folds that the members are not trained on, for ``alpha="auto"``: None for shuffled folds of the distinct '
+        "rows, stratified for classes: ten up to 500 rows, else five, of which two are held out with more than 2,500 "
+        "rows (or where rows times outputs times states exceed 500,000). For rows that depend on one another, a "
+        "splitter that keeps them together: GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",
         [None, "cv_object"],
     ),
     "max_iter": Parameter(

@@ -1,6 +1,7 @@
 """Rules and estimators as ONNX models."""
 
 import json
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,9 @@ _MEANING = (
 )
 
 
-def to_onnx(model, *, dtype="float32", arithmetic="float64", rtol=1e-10, max_iter=10_000):
+def to_onnx(
+    model: Any, *, dtype: str = "float32", arithmetic: str = "float64", rtol: float = 1e-10, max_iter: int = 10_000
+) -> Any:
     """Return the ONNX model of ``y = C x + D u + c`` where ``x = phi(A x + B u + b)``.
 
     States that follow one from another (a feedforward rule) are computed layer by layer. Where states need one another,

@@ -36,7 +36,7 @@ _OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_c
 _TRANSFORMING = ContextVar("transforming", default=frozenset())
 
 
-def register_onnx_converters():
+def register_onnx_converters() -> None:
     """Teach ``skl2onnx`` the estimators of this package, so that ``skl2onnx.to_onnx(pipeline, X)`` takes them.
 
     An ImplicitFeatureSelector before the last step of a pipeline selects columns, another estimator there gives its

@@ -1,12 +1,13 @@
 """Where a rule of a piecewise linear activation is one affine function: its slopes there, and how far that holds."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from skimplicit.inspection.piecewise_paths import Pieces
-from skimplicit.linalg import to_dense
+from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.robustness.models import open_model
 from skimplicit.rule import ImplicitRule
 
@@ -35,7 +36,7 @@ class AffineForms:
     radius: np.ndarray
 
 
-def affine_forms(model, X):
+def affine_forms(model: Any, X: MatrixLike) -> AffineForms:
     """Return ``dy/du = C (I - L A)^-1 L B + D`` at each row, L the slopes of phi there, and how far it holds.
 
     Inside the region all states keep to their pieces of phi, so the rule is that affine function exactly. Along the way

@@ -1,8 +1,10 @@
 """Contributions of the inputs to predictions, which sum to what a prediction differs from that at a reference."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import _safe_indexing
@@ -10,7 +12,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
 from skimplicit.inspection.piecewise_paths import Pieces, mean_adjoint_of_pieces
-from skimplicit.linalg import to_dense
+from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.robustness.models import open_model
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import sensitivity
@@ -46,7 +48,7 @@ class Explanation:
     inputs: np.ndarray
 
 
-def explain(model, X, *, reference=None):
+def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) -> Explanation:
     """Return ``(u_j - r_j) int_0^1 dy/du_j(r + t (u - r)) dt``, the contribution of input j to the prediction at u.
 
     Parameters
@@ -107,13 +109,13 @@ def explain(model, X, *, reference=None):
     given, X = X, to_dense(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
     if X.shape[1] != rule.n_inputs:
         raise ValueError(f"X has {X.shape[1]} columns, but the rule has {rule.n_inputs} inputs.")
-    reference = _checked_reference(model, reference, rule.n_inputs)
-    U, base = opened.cut(X), opened.cut(reference[None])
+    start = _checked_reference(model, reference, rule.n_inputs)
+    U, base = opened.cut(X), opened.cut(start[None])
     contributions = _contributions(rule, base, U)
     predictions, value = _outputs(rule, U), _outputs(rule, base)[0]
     if not isinstance(model, ImplicitRule) and _is_flat(model, _safe_indexing(given, [0])):
         contributions, predictions, value = contributions[..., 0], predictions[:, 0], float(value[0])
-    return Explanation(contributions, value, predictions, reference, X)
+    return Explanation(contributions, value, predictions, start, X)
 
 
 def _checked_reference(model, reference, n_inputs):

@@ -260,17 +260,15 @@ def _proximal_tanh(V, weight):
     return np.copysign(X, V)
 
 
-#: The divergences known, by activation.
-DIVERGENCES = {
-    ACTIVATIONS[name]: kind(ACTIVATIONS[name])
-    for name, kind in {
-        "relu": PiecewiseLinearDivergence,
-        "leaky_relu": PiecewiseLinearDivergence,
-        "identity": PiecewiseLinearDivergence,
-        "tanh": TanhDivergence,
-        "sigmoid": SigmoidDivergence,
-    }.items()
+_KINDS: dict[str, type] = {
+    "relu": PiecewiseLinearDivergence,
+    "leaky_relu": PiecewiseLinearDivergence,
+    "identity": PiecewiseLinearDivergence,
+    "tanh": TanhDivergence,
+    "sigmoid": SigmoidDivergence,
 }
+#: The divergences known, by activation.
+DIVERGENCES = {ACTIVATIONS[name]: kind(ACTIVATIONS[name]) for name, kind in _KINDS.items()}
 
 
 def get_divergence(activation):

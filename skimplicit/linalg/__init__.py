@@ -3,12 +3,13 @@
 from skimplicit.linalg.block_triangular import StateBlock, block_triangular_order
 from skimplicit.linalg.gram import Gram, InputMatrix, InputRows
 from skimplicit.linalg.sparse_dense import multiply, row_scaled, to_dense, without_diagonal
-from skimplicit.linalg.stored_arrays import checked_array, parts_of, read_only, same_values
+from skimplicit.linalg.stored_arrays import MatrixLike, checked_array, parts_of, read_only, same_values
 
 __all__ = [
     "Gram",
     "InputMatrix",
     "InputRows",
+    "MatrixLike",
     "StateBlock",
     "block_triangular_order",
     "checked_array",

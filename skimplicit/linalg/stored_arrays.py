@@ -1,10 +1,16 @@
 """The arrays that a rule keeps: checked once, read-only, dense or sparse."""
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-__all__ = ["checked_array", "parts_of", "read_only", "same_values"]
+__all__ = ["MatrixLike", "checked_array", "parts_of", "read_only", "same_values"]
+
+#: What a matrix can be given as.
+MatrixLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix
 
 
 def checked_array(value, name, ndim):

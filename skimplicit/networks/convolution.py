@@ -4,7 +4,10 @@ A signal with k channels of length l is a row of k * l numbers, an image one of 
 ``reshape(m, -1)`` makes of an array (m, k, l) or (m, k, height, width). One function serves any number of dimensions.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.activations import BlockActivation, max_pool
@@ -14,7 +17,17 @@ from skimplicit.rule import ImplicitRule
 __all__ = ["average_pooling", "convolution", "max_pooling"]
 
 
-def convolution(kernel, bias=None, *, input_shape, stride=1, padding=0, dilation=1, n_groups=1, activation=None):
+def convolution(
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    input_shape: tuple[int, ...],
+    stride: int | tuple[int, ...] = 1,
+    padding: int | tuple[int, ...] = 0,
+    dilation: int | tuple[int, ...] = 1,
+    n_groups: int = 1,
+    activation: Any = None,
+) -> ImplicitRule:
     """Return ``y[o, t] = sum_{k, s} kernel[o, k, s] u[k, stride t + dilation s - padding] + bias[o]``.
 
     Parameters
@@ -78,7 +91,14 @@ def convolution(kernel, bias=None, *, input_shape, stride=1, padding=0, dilation
     return rule if activation is None else activate(rule, activation)
 
 
-def average_pooling(window, *, input_shape, stride=None, padding=0, count_padding=True):
+def average_pooling(
+    window: int | tuple[int, ...],
+    *,
+    input_shape: tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+    count_padding: bool = True,
+) -> ImplicitRule:
     """Return the mean of every window, channel by channel.
 
     Parameters
@@ -110,7 +130,13 @@ def average_pooling(window, *, input_shape, stride=None, padding=0, count_paddin
     return affine_rule(sparse.csr_array(sparse.kron(sparse.eye_array(n_channels), one)))
 
 
-def max_pooling(window, *, input_shape, stride=None, padding=0):
+def max_pooling(
+    window: int | tuple[int, ...],
+    *,
+    input_shape: tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    padding: int | tuple[int, ...] = 0,
+) -> ImplicitRule:
     """Return the maximum of every window, channel by channel.
 
     Parameters

@@ -1,16 +1,23 @@
 """Feedforward networks, residual connections and batch normalisation."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.activations import join_activations
 from skimplicit.composition import activate, affine_rule, parallel
+from skimplicit.linalg import MatrixLike
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["batch_norm", "feedforward", "residual"]
 
 
-def feedforward(weights, biases=None, activations="relu"):
+def feedforward(
+    weights: Sequence[MatrixLike], biases: Sequence[ArrayLike | None] | None = None, activations: Any = "relu"
+) -> ImplicitRule:
     """Return the network ``x_{l+1} = phi_{l+1}(W_l x_l + b_l)``, ``x_0 = u``, ``y = W_L x_L + b_L``.
 
     Parameters
@@ -92,7 +99,7 @@ def _one_for_each(activations, n_hidden):
     return list(activations)
 
 
-def residual(rule, activation=None):
+def residual(rule: ImplicitRule, activation: Any = None) -> ImplicitRule:
     """Return ``y = u + rule(u)``, or ``phi(u + rule(u))``.
 
     Parameters
@@ -116,7 +123,15 @@ def residual(rule, activation=None):
     return summed if activation is None else activate(summed, activation)
 
 
-def batch_norm(mean, variance, scale=None, shift=None, *, epsilon=1e-5, repeat=1):
+def batch_norm(
+    mean: ArrayLike,
+    variance: ArrayLike,
+    scale: ArrayLike | None = None,
+    shift: ArrayLike | None = None,
+    *,
+    epsilon: float = 1e-5,
+    repeat: int = 1,
+) -> ImplicitRule:
     """Return ``y_i = scale_i (u_i - mean_i) / sqrt(variance_i + epsilon) + shift_i``, batch normalisation at test time.
 
     Parameters

@@ -1,6 +1,9 @@
 """Networks that repeat a cell: unrolled recurrent networks, neural ODEs, deep equilibrium models."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.activations import join_activations
@@ -20,7 +23,18 @@ _TABLEAUS = {
 }
 
 
-def recurrent(W_state, W_input, W_output, b=None, c=None, *, n_steps, activation="tanh", start=None, outputs="last"):
+def recurrent(
+    W_state: ArrayLike,
+    W_input: ArrayLike,
+    W_output: ArrayLike,
+    b: ArrayLike | None = None,
+    c: ArrayLike | None = None,
+    *,
+    n_steps: int,
+    activation: Any = "tanh",
+    start: ArrayLike | None = None,
+    outputs: str = "last",
+) -> ImplicitRule:
     """Return the network ``h_t = phi(W_state h_{t-1} + W_input u_t + b)``, ``y_t = W_output h_t + c``, unrolled.
 
     Parameters
@@ -81,7 +95,17 @@ def recurrent(W_state, W_input, W_output, b=None, c=None, *, n_steps, activation
     )
 
 
-def neural_ode(W1, b1, W2, b2, *, step, n_steps, scheme="rk4", activation="tanh"):
+def neural_ode(
+    W1: ArrayLike,
+    b1: ArrayLike,
+    W2: ArrayLike,
+    b2: ArrayLike,
+    *,
+    step: float,
+    n_steps: int,
+    scheme: str = "rk4",
+    activation: Any = "tanh",
+) -> ImplicitRule:
     """Return the end of ``dx/dt = W2 phi(W1 x + b1) + b2``, ``x(0) = u``, after ``n_steps`` Runge-Kutta steps.
 
     Parameters
@@ -143,7 +167,7 @@ def neural_ode(W1, b1, W2, b2, *, step, n_steps, scheme="rk4", activation="tanh"
     return cascade(*[one_step] * n_steps)
 
 
-def deep_equilibrium(cell):
+def deep_equilibrium(cell: Any) -> ImplicitRule:
     """Return ``y = x`` where ``x = cell(x, u)``: the limit of a network that repeats one cell without end.
 
     Parameters

@@ -1,5 +1,7 @@
 """From fitted scikit-learn models to rules with the same outputs."""
 
+from typing import Any
+
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,11 +11,12 @@ from skimplicit.networks.comparison import compare
 from skimplicit.networks.exact_types import in_list, names_in, type_name
 from skimplicit.networks.sklearn_predictors import PREDICTORS
 from skimplicit.networks.sklearn_transformers import selection, steps_of, transformer_rule
+from skimplicit.rule import ImplicitRule
 
 __all__ = ["from_sklearn"]
 
 
-def from_sklearn(model, *, output="decision"):
+def from_sklearn(model: Any, *, output: str = "decision") -> ImplicitRule:
     """Return the rule that computes what a fitted scikit-learn model does.
 
     Parameters

@@ -1,6 +1,7 @@
 """From torch networks to rules with the same outputs. Needs the optional extra ``skimplicit[torch]``."""
 
 import copy
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -16,7 +17,7 @@ from skimplicit.rule import ImplicitRule
 __all__ = ["ACTIVATIONS", "activation_of", "from_torch"]
 
 
-def from_torch(module, *, input_shape=None):
+def from_torch(module: Any, *, input_shape: int | tuple[int, ...] | None = None) -> ImplicitRule:
     """Return the rule that computes what a torch network does when it is in evaluation mode.
 
     Parameters

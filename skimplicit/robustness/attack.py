@@ -5,12 +5,14 @@ Bounds say what cannot happen, attacks show what does; the truth is between them
 
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from skimplicit.equilibrium import adjoint
-from skimplicit.linalg import to_dense
+from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds
 from skimplicit.robustness.models import OpenedModel, open_model
 from skimplicit.robustness.propagation import Propagation
@@ -23,18 +25,18 @@ _DIFFERENCE = 1e-4
 
 
 def attack(
-    model,
-    X,
-    y,
-    radius,
+    model: Any,
+    X: MatrixLike,
+    y: ArrayLike,
+    radius: ArrayLike,
     *,
-    n_changed=None,
-    n_starts=5,
-    max_iter=30,
-    relaxation=False,
-    classes=None,
-    random_state=None,
-):
+    n_changed: int | None = None,
+    n_starts: int = 5,
+    max_iter: int = 30,
+    relaxation: bool = False,
+    classes: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Look for ``|v_j - u_j| <= radius_j`` that a classifier labels otherwise than y, or that moves y farthest away.
 
     Projected gradient with steps of falling length towards the corner that the gradient shows, from the row itself and

@@ -1,10 +1,12 @@
 """Bounds on the outputs of a rule over sets of inputs, by five methods that build on one another."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from skimplicit.linalg import to_dense
+from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.parameters import nearest
 from skimplicit.robustness.linear_program import LinearRelaxation
 from skimplicit.robustness.models import open_model
@@ -23,7 +25,15 @@ _EPS = np.finfo(float).eps
 _BLOCK = 1 << 22
 
 
-def output_bounds(model, U, radius, *, norm="inf", n_changed=None, method="auto"):
+def output_bounds(
+    model: Any,
+    U: MatrixLike,
+    radius: ArrayLike,
+    *,
+    norm: str = "inf",
+    n_changed: int | None = None,
+    method: str = "auto",
+) -> tuple[np.ndarray, np.ndarray]:
     """Return ``l <= y(v) <= h`` for every v with ``|v_j - u_j| <= radius_j``, for each row u of U.
 
     Parameters

@@ -1,7 +1,11 @@
 """Certificates of labels: which rows no allowed change can move to another class, and how far that holds."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skimplicit.linalg import MatrixLike
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds, checked_method, row_blocks
 from skimplicit.robustness.models import open_model
 from skimplicit.robustness.propagation import Propagation
@@ -13,7 +17,16 @@ __all__ = ["certified_radius", "certify"]
 _MOST_DOUBLINGS = 40
 
 
-def certify(classifier, X, y, radius, *, n_changed=None, method="auto", classes=None):
+def certify(
+    classifier: Any,
+    X: MatrixLike,
+    y: ArrayLike,
+    radius: ArrayLike,
+    *,
+    n_changed: int | None = None,
+    method: str = "auto",
+    classes: ArrayLike | None = None,
+) -> np.ndarray:
     """Tell which rows keep the label y for every ``|v_j - u_j| <= radius_j``: the margins have positive lower bounds.
 
     Bounds are on the differences of logits themselves, ``(C_y - C_k) x + (D_y - D_k) u``, which is tighter than to
@@ -70,8 +83,17 @@ def certify(classifier, X, y, radius, *, n_changed=None, method="auto", classes=
 
 
 def certified_radius(
-    classifier, X, y, *, scale=None, start=1.0, rtol=1e-3, n_changed=None, method="auto", classes=None
-):
+    classifier: Any,
+    X: MatrixLike,
+    y: ArrayLike,
+    *,
+    scale: ArrayLike | None = None,
+    start: float = 1.0,
+    rtol: float = 1e-3,
+    n_changed: int | None = None,
+    method: str = "auto",
+    classes: ArrayLike | None = None,
+) -> np.ndarray:
     """Return the largest r, by bisection, for which each row is certified at the radius ``r scale_j``.
 
     Parameters

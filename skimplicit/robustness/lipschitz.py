@@ -1,5 +1,7 @@
 """Lipschitz constants of a whole rule."""
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -13,7 +15,7 @@ __all__ = ["lipschitz_bound"]
 _ROUNDING = 1e-12
 
 
-def lipschitz_bound(model, norm="inf"):
+def lipschitz_bound(model: Any, norm: str | int = "inf") -> float:
     """Return L with ``||y(u) - y(v)|| <= L ||u - v||`` for all inputs u and v, the same norm on both sides.
 
     Parameters

@@ -1,6 +1,7 @@
 """Proofs that an output rises, or falls, with an input, everywhere: signs along all paths of a rule."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -15,7 +16,7 @@ from skimplicit.wellposedness import perron_certificate
 __all__ = ["is_monotone", "monotone_directions"]
 
 
-def is_monotone(model, j, *, output=None):
+def is_monotone(model: Any, j: int, *, output: int | None = None) -> int:
     """Return 1 if the outputs provably rise with input j, -1 if they fall, 0 if neither is proved.
 
     "Rise" is "nowhere fall", for all values of all inputs, not only on data.
@@ -61,7 +62,7 @@ def is_monotone(model, j, *, output=None):
     return 1 if rises else -1 if falls else 0
 
 
-def monotone_directions(model, j, *, output=None):
+def monotone_directions(model: Any, j: int, *, output: int | None = None) -> tuple[bool, bool]:
     """Return whether the outputs provably never fall, and whether they never rise, with input j.
 
     Parameters

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
@@ -13,6 +15,7 @@ from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.targets import check_weights
+from skimplicit.linalg import MatrixLike
 from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
 from skimplicit.selection.groups import check_groups
@@ -101,8 +104,16 @@ class ImplicitPath:
 
 
 def implicit_path(
-    X, y, *, column_budgets=None, alpha=_ALPHA, groups=None, estimator=None, sample_weight=None, **parameters
-):
+    X: MatrixLike,
+    y: ArrayLike,
+    *,
+    column_budgets: int | ArrayLike | None = None,
+    alpha: float = _ALPHA,
+    groups: ArrayLike | None = None,
+    estimator: Any = None,
+    sample_weight: ArrayLike | None = None,
+    **parameters: Any,
+) -> ImplicitPath:
     """Train rules for ever smaller budgets: ``min J(A, B, C, c), ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``.
 
     The path goes from dense to sparse. Each budget starts from the rule of the budget before, with (B, b) shrunk and C

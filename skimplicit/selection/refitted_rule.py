@@ -1,11 +1,13 @@
 """What a fitted selector can do because its refitted rule can."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skimplicit.estimators import ImplicitRegressor
+from skimplicit.linalg import MatrixLike
 
 __all__ = ["RefittedRuleMixin"]
 
@@ -37,7 +39,7 @@ def _offered(name):
 def _delegated(name, what, shape, result):
     """Return the method of this name that asks the refitted estimator."""
 
-    def method(self, X):
+    def method(self, X: MatrixLike) -> np.ndarray:
         X = self._selected(X)
         return getattr(self.estimator_, name)(X)
 
@@ -75,7 +77,7 @@ class RefittedRuleMixin:
     )
 
     @_offered("score")
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the score of the refitted rule: R2, or accuracy for classes, whatever ``scoring`` chose the inputs by.
 
         Parameters

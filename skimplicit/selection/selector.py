@@ -3,8 +3,10 @@
 import warnings
 from dataclasses import replace
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import t as student
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone, is_classifier
 from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -22,6 +24,7 @@ from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
 from skimplicit.estimators.monotonic import check_monotonic_cst
 from skimplicit.estimators.side_by_side import data_of
 from skimplicit.estimators.targets import check_weights
+from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
 from skimplicit.selection.budget_path import check_budgets, check_estimator
 from skimplicit.selection.groups import check_groups
@@ -169,7 +172,7 @@ class ImplicitFeatureSelector(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Select inputs and refit a rule on them.
 
         A KeyboardInterrupt (Ctrl-C) before the refit is not caught, for there is no selection yet; in the refit it

@@ -1,14 +1,19 @@
 """One BLAS thread while anything trains: the number of threads belongs to the whole process, and so does this limit."""
 
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 __all__ = ["one_blas_thread"]
 
 # Held by the one fit of the process that has set the limit.
 _SET = Lock()
+
+# To look through the libraries of the process takes 5 ms, as long as a small fit. NumPy's and SciPy's BLAS are loaded
+# with this package, and no other is called by it: what is loaded later need not be found.
+_controller = cache(ThreadpoolController)
 
 
 @contextmanager
@@ -29,7 +34,7 @@ def one_blas_thread():
         yield
         return
     try:
-        with threadpool_limits(limits=1, user_api="blas"):
+        with _controller().limit(limits=1, user_api="blas"):
             yield
     finally:
         _SET.release()
