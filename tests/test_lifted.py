@@ -171,7 +171,7 @@ def test_labels(labels):
 
 def test_a_weight_of_two_is_a_row_given_twice(friedman):
     X, y = friedman
-    weights = np.where(np.arange(150) < 30, 2.0, 1.0)
+    weights = np.where(np.arange(len(y)) < 30, 2.0, 1.0)
     weighted = regressor().fit(X, y, sample_weight=weights)
     repeated = regressor().fit(np.vstack([X, X[:30]]), np.append(y, y[:30]))
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
