@@ -20,15 +20,15 @@ from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
 from skimplicit.selection.groups import check_groups
 from skimplicit.training import BlockCoordinateDescent, Stage
-from skimplicit.training.continuation import alpha_schedule, last_budget, random_weights
+from skimplicit.training.continuation import alpha_schedule, falling_budgets, random_weights
 
 __all__ = ["ImplicitPath", "check_budgets", "check_estimator", "follow_path", "implicit_path"]
 
-# Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for. This, and
-# where a path ends, is measured in ``benchmarks/README.md``, "Constants of a fit".
+# Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for. Measured in
+# ``benchmarks/README.md``, "Constants of a fit".
 _DENSE_ITER, _BUDGET_ITER = 30, 5
-# Shares of the explained variance at which the path ends, and relative decrease of J that ends a stage early.
-_END_SHARE, _TOL = 0.02, 1e-3
+# Relative decrease of J that ends a stage early.
+_TOL = 1e-3
 # Ridge of the path. It starts flexible: alpha / k^2 grows along the path by itself.
 _ALPHA = 3e-3
 # The path starts with kinks inside the data: B is larger than for a fit by this factor. An input without a linear trace
@@ -75,11 +75,27 @@ class ImplicitPath:
     @property
     def shares(self):
         """Mean share of each input (of its group) in the budget along the path: how long and large it lives."""
+        return self.power_shares(1)
+
+    def power_shares(self, power):
+        """Return the mean share of each input (of its group) in the sum of the norms to a power along the path.
+
+        Parameters
+        ----------
+        power : int
+            The power: the larger, the more an input gains by being large at all, beside living long.
+
+        Returns
+        -------
+        ndarray of shape (p,)
+            The shares.
+        """
         norms = self.column_norms
         if self.groups is not None:
             norms = _group_maxima(norms, self.groups)
-        total = norms.sum(axis=1, keepdims=True)
-        shares = np.divide(norms, total, out=np.zeros_like(norms), where=total > 0).mean(axis=0)
+        largest = norms.max(axis=1, keepdims=True, initial=0.0)
+        parts = np.divide(norms, largest, out=np.zeros_like(norms), where=largest > 0) ** power
+        shares = np.mean(parts / np.maximum(parts.sum(axis=1, keepdims=True), 1.0), axis=0)
         return shares if self.groups is None else shares[self.groups]
 
     def clearest(self, support):
@@ -93,10 +109,11 @@ class ImplicitPath:
         Returns
         -------
         int
-            Where the weakest of them is largest beside the strongest other one; 0, the largest budget, for all inputs.
+            Where the weakest of them is largest beside the strongest other one; 0, the largest budget, for all inputs,
+            and the smallest one for none.
         """
-        if support.all():
-            return 0
+        if support.all() or not support.any():
+            return 0 if support.all() else len(self.rules) - 1
         weakest = self.column_norms[:, support].min(axis=1)
         strongest = self.column_norms[:, ~support].max(axis=1)
         total = self.column_norms.sum(axis=1)
@@ -170,7 +187,7 @@ def implicit_path(
 
 
 @with_callbacks
-def follow_path(model, data, targets, column_budgets, groups, X=None):
+def follow_path(model, data, targets, column_budgets, groups, X=None, twins=False):
     """Train rules for ever smaller budgets on data that have been validated.
 
     Parameters
@@ -187,6 +204,9 @@ def follow_path(model, data, targets, column_budgets, groups, X=None):
         Groups of inputs.
     X : array-like or None
         Inputs of all targets, when they are more than those in ``data``.
+    twins : bool
+        Whether the second half of the inputs are twins of the first, to be compared with them: the columns of B of two
+        twins start alike, so that nothing but the data tells them apart.
 
     Returns
     -------
@@ -202,13 +222,13 @@ def follow_path(model, data, targets, column_budgets, groups, X=None):
     bridge = model._open_bridge(targets, data, _DENSE_ITER + _BUDGET_ITER * most)
     W, b = random_weights(model.n_hidden, objective.samples, task.constraints, check_random_state(model.random_state))
     W[:, model.n_hidden :] *= _START_SPREAD
+    if twins:
+        own, other = np.split(W[:, model.n_hidden :], 2, axis=1)
+        other[:] = own
     dense = method.train(task, alpha_schedule(alpha, _DENSE_ITER, _TOL), W, b, bridge.over(task.objective))
     start = dense.evaluation.point
     if isinstance(column_budgets, Integral):
-        used, end = budget.norm(start.W[:, model.n_hidden :]), last_budget(dense.evaluation, budget, _END_SHARE)
-        if not 0 < end < used:
-            used, end = 1.0, 1e-3  # a rule without inputs: no budget means anything, any will do
-        column_budgets = np.geomspace(used, end, column_budgets)
+        column_budgets = falling_budgets(dense.evaluation, budget, column_budgets)
     iterations = 0 if dense.stopped else _BUDGET_ITER
     stages = [Stage(alpha, replace(budget, bound=float(bound)), iterations, _TOL) for bound in column_budgets]
     course = method.train(task, stages[:1] if dense.stopped else stages, start.W, start.b, bridge.over(task.objective))

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone, is_classifier
+from sklearn.metrics import check_scoring
 
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.losses import cross_entropy
 from skimplicit.rule import ImplicitRule
 
-__all__ = ["HeldOutSkill", "ScorerOnFolds", "SelectionData", "constant_prediction", "constant_score"]
+__all__ = ["HeldOutSkill", "ScorerOnFolds", "SelectionData", "constant_prediction", "constant_score", "make_judge"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,30 @@ class ScorerOnFolds:
         if not np.isscalar(score) or not np.isfinite(score):
             raise ValueError(f"scoring must give a finite number, got {score!r} on fold {number} of cv.")
         return float(score)
+
+
+def make_judge(scoring, estimator, data, folds):
+    """Return what scores rules on held-out samples.
+
+    Parameters
+    ----------
+    scoring : str, callable or None
+        The scorer; None for the share of the loss that is removed.
+    estimator : ImplicitRegressor or ImplicitClassifier
+        Unfitted.
+    data : SelectionData
+        The data.
+    folds : list of tuple of ndarray
+        Training and held-out rows.
+
+    Returns
+    -------
+    HeldOutSkill or ScorerOnFolds
+        The judge.
+    """
+    if scoring is None:
+        return HeldOutSkill(estimator, data, folds)
+    return ScorerOnFolds(check_scoring(estimator, scoring=scoring), data, folds)
 
 
 def constant_prediction(data, train, of_classes):

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skimplicit.estimators import ImplicitRegressor
 from skimplicit.linalg import MatrixLike
 
-__all__ = ["RefittedRuleMixin"]
+__all__ = ["RefittedRuleMixin", "selected_columns"]
 
 
 _DOCSTRING = """Return the {what} of the refitted rule.
@@ -24,6 +24,26 @@ Returns
 ndarray of shape {shape}
     {result}
 """
+
+
+def selected_columns(X, support):
+    """Return the selected columns; of none, a column of zeros, for which a rule is a constant.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (m, p)
+        Inputs.
+    support : ndarray of bool of shape (p,)
+        The k selected ones.
+
+    Returns
+    -------
+    ndarray or sparse matrix of shape (m, max(k, 1))
+        Their columns.
+    """
+    if not support.any():
+        return np.zeros((X.shape[0], 1))
+    return _safe_indexing(X, np.flatnonzero(support), axis=1)
 
 
 def _offered(name):
@@ -60,7 +80,7 @@ class RefittedRuleMixin:
     def _selected(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        return _safe_indexing(X, np.flatnonzero(self.support_), axis=1)
+        return selected_columns(X, self.support_)
 
     predict = _delegated("predict", "predictions", "(n_samples,) or (n_samples, n_outputs)", "Predictions.")
     predict_proba = _delegated(

@@ -1,11 +1,11 @@
-"""Constraints of one's own on all inputs, for a rule of a few of them."""
+"""What an estimator says of all inputs, for a rule of a few of them."""
 
 import numpy as np
 from scipy import sparse
 
 from skimplicit.estimators.custom_constraints import takes_readout
 
-__all__ = ["SelectedConstraints"]
+__all__ = ["SelectedConstraints", "restrict"]
 
 
 class SelectedConstraints:
@@ -40,3 +40,25 @@ class SelectedConstraints:
             return self.constraints(A, B @ E)
         C, D = readout
         return self.constraints(A, B @ E, C, D @ E)
+
+
+def restrict(model, support):
+    """Make what an estimator says of all inputs speak of some of them.
+
+    Parameters
+    ----------
+    model : ImplicitRegressor or ImplicitClassifier
+        The estimator, changed in place.
+    support : ndarray of bool of shape (p,)
+        The selected inputs. Of none it says nothing: it then sees a column of zeros.
+
+    Returns
+    -------
+    ImplicitRegressor or ImplicitClassifier
+        The same estimator.
+    """
+    if model.constraints is not None:
+        model.set_params(constraints=SelectedConstraints(model.constraints, support))
+    if model.monotonic_cst is not None:
+        model.set_params(monotonic_cst=np.asarray(model.monotonic_cst)[support] if support.any() else None)
+    return model

@@ -1,23 +1,20 @@
 """ImplicitFeatureSelector: inputs that matter to a deep rule, found along a budget path, judged by refits."""
 
-import warnings
 from dataclasses import replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, clone, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, is_classifier
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.feature_selection import SelectorMixin
-from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.metrics import get_scorer_names
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
@@ -26,18 +23,16 @@ from skimplicit.estimators.side_by_side import data_of
 from skimplicit.estimators.targets import check_weights
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
-from skimplicit.selection.budget_path import check_budgets, check_estimator
+from skimplicit.selection.budget_path import check_budgets
+from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
 from skimplicit.selection.groups import check_groups
-from skimplicit.selection.held_out_score import HeldOutSkill, ScorerOnFolds, SelectionData, constant_score
-from skimplicit.selection.refitted_rule import RefittedRuleMixin
+from skimplicit.selection.held_out_score import SelectionData, constant_score, make_judge
+from skimplicit.selection.refitted_rule import RefittedRuleMixin, selected_columns
 from skimplicit.selection.subset_search import SubsetSearch
-from skimplicit.selection.subset_size import RULES, choose_size, standard_error
-from skimplicit.selection.target_kind import holds_classes, natural_type
+from skimplicit.selection.subset_size import RULES, cv_results, size_beyond_chance
+from skimplicit.selection.target_kind import estimator_for, natural_type
 
 __all__ = ["ImplicitFeatureSelector"]
-
-# How often noise may pass for something to be found.
-_SIGNIFICANCE = 0.05
 
 
 class ImplicitFeatureSelector(
@@ -59,6 +54,10 @@ class ImplicitFeatureSelector(
        inputs of each fold's own path, and ``rule`` says which number the held-out scores speak for. The inputs that
        most folds then select are selected, in the order of all paths together where folds do not decide.
     3. A rule without a budget is refitted on the selected inputs.
+
+    With ``fdr`` the expected share of wrong inputs among the selected ones is held at that level in place of step 2:
+    every input gets a knockoff, a made column that stands to the others as the input does and knows nothing of the
+    targets, and paths over inputs and knockoffs together show which inputs stand out from what chance does there.
 
     On folds, rules have twice the states and A = 0 (without ``constraints``): inputs enter through B, and a step costs
     a third. To scikit-learn the selector is what its estimator is, and once fitted what ``estimator_`` is.
@@ -84,11 +83,18 @@ class ImplicitFeatureSelector(
         Budget of the path at which the selected inputs stand out most from the others.
     cv_results_ : dict of ndarray
         ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules,
-        by ``scoring``; empty when the number was given.
+        by ``scoring``; empty when the number was given, or ``fdr``.
     selection_frequency_ : ndarray of shape (n_features,)
-        Share of the folds on whose path the input is among the ``n_features_`` best; of two rows, 1 or 0.
+        Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the ``n_features_`` best;
+        of two rows, 1 or 0.
+    knockoff_statistics_ : ndarray of shape (n_features,) or None
+        With ``fdr``: W_j, the larger of the mean shares of the input and its knockoff in the sum of squared column
+        norms on the joint paths, with a minus where that is the knockoff's.
+    threshold_ : float or None
+        With ``fdr``: inputs with ``W_j >= threshold_`` are selected, the least t > 0 with
+        ``(1 + #{W_j <= -t}) / #{W_j >= t} <= fdr``; infinity where there is none.
     estimator_ : estimator
-        The rule refitted without a budget on the selected inputs.
+        The rule refitted without a budget on the selected inputs (if none is, on a column of zeros: a constant).
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -98,7 +104,14 @@ class ImplicitFeatureSelector(
     -----
     Identical columns share one effect between them: the cross-validation may keep one or all. A constant column is
     never ranked before one that varies. At least one input is selected; when no selection predicts better than a
-    constant it is only one, and a warning tells so.
+    constant it is only one, and a warning tells so. Only ``fdr`` may select none.
+
+    The promise of ``fdr`` is that of the knockoff filter (Candes, Fan, Janson and Lv, 2018): the mean of
+    ``#{wrong and selected} / #selected`` over repetitions is at most ``fdr`` if rows are independent and inputs
+    Gaussian, whatever the targets depend on and how; an input is wrong that tells nothing beside the others. Knockoffs
+    here match means and covariances, the latter estimated on the same rows (Ledoit and Wolf's), so that for other
+    inputs it holds as far as these say all. ``1 / fdr`` inputs or more are selected, or none. Inputs that nearly equal
+    one another cannot be told from each other's knockoffs: give them as ``groups``.
 
     Examples
     --------
@@ -160,6 +173,14 @@ class ImplicitFeatureSelector(
             "more than one standard error of the difference, or the best one, which keeps more.",
             [Names(RULES)],
         ),
+        "fdr": Parameter(
+            None,
+            "float or None",
+            "False discovery rate in (0, 1): the expected share of wrong inputs among those selected, held by "
+            "knockoffs. Takes the place of ``n_features_to_select``, ``rule``, ``scoring`` and ``cv``, which keep "
+            "their defaults; needs more rows than inputs, dense, and no ``constraints``. None for no such control.",
+            [None, Interval(Real, 0, 1, closed="neither")],
+        ),
         "cv": replace(CV, default=5),
         "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", [None, Integral]),
         "random_state": Parameter(
@@ -204,24 +225,26 @@ class ImplicitFeatureSelector(
     def _fit(self, X, y, sample_weight, params):
         y = natural_type(y)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        estimator = self._make_estimator(y, seed)
+        estimator = estimator_for(y, self.estimator, seed)
         data = self._validate_all(estimator, X, y, sample_weight)
         groups = check_groups(self.groups, data.X.shape[1], getattr(self, "feature_names_in_", None))
         search = SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self)
-        size, scores = self._given_size(search.n_units), {}
-        chooses = self.n_features_to_select is None and search.n_units > 1 and _num_samples(data.X) > 2
+        if self.fdr is not None:
+            check_fdr_parameters(self, estimator, params)
+            check_fdr_data(self.fdr, data.X, data.targets.weights, search.n_units)
+        size, decides = self._given_size(search.n_units), self.fdr is None and self.n_features_to_select is None
+        chooses = decides and search.n_units > 1 and _num_samples(data.X) > 2
         folds = self._folds(estimator, data, seed, {"sample_weight": sample_weight, **params})
         for_hooks = data_of(data.X, data.y, data.sample_weight)
         context = self._init_callback_context(max_subtasks=3 + chooses)
         context.call_on_fit_task_begin(estimator=self, **for_hooks)
         path = search.path(context)
-        fold_paths = search.fold_paths(folds, context)
-        ranking, rankings = search.rank(path, *fold_paths), [search.rank(of_fold) for of_fold in fold_paths]
-        if chooses:
-            folds, gaps, judge = folds[: len(fold_paths)], search.gaps(path, *fold_paths), self._judge(search, folds)
-            scores = search.cross_validate(folds, fold_paths, judge, gaps, self.rule, context)
-            size = self._choose(search, folds, scores)
-        ranking = search.agree(ranking, rankings, size)
+        found, scores = None, {}
+        if self.fdr is None:
+            ranking, rankings, size, scores = self._by_folds(search, folds, path, size, chooses, context)
+        else:
+            found = beside_knockoffs(search, self.fdr, context)
+            ranking, rankings, size = found.ranking, found.rankings, found.size
         support = search.columns(ranking[:size])
         self._refit(search.refit_estimator(support), data, support, context)
         self.path_ = path = path.of_all(data.X.shape[1], groups)
@@ -230,11 +253,27 @@ class ImplicitFeatureSelector(
         self.n_features_ = int(support.sum())
         self.ranking_ = search.positions(ranking, size)
         self.best_budget_ = float(path.column_budgets[path.clearest(support)])
-        self.cv_results_ = _cv_results(scores)
+        self.cv_results_ = cv_results(scores)
+        self.knockoff_statistics_ = None if found is None else found.statistics[search.labels]
+        self.threshold_ = None if found is None else found.threshold
         frequency = [search.columns(of_fold[:size]) for of_fold in rankings]
         self.selection_frequency_ = np.mean(frequency, axis=0) if frequency else support.astype(float)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **for_hooks)
         return self
+
+    def _by_folds(self, search, folds, path, size, chooses, context):
+        """Return the ranking, those of the folds, how many are selected, and the scores that say so."""
+        estimator, data, scores = search.estimator, search.data, {}
+        paths = search.scout_paths([train for train, _ in folds], context)
+        ranking, rankings = search.rank(path, *paths), [search.rank(of_fold) for of_fold in paths]
+        if chooses:
+            folds = folds[: len(paths)]
+            judge = make_judge(self.scoring, estimator, data, folds)
+            scores = search.cross_validate(folds, paths, judge, search.gaps(path, *paths), self.rule, context)
+            judged = folds[: len(next(iter(scores.values())))]
+            constant = constant_score(make_judge(self.scoring, estimator, data, judged), estimator, data, judged)
+            size = size_beyond_chance(scores, constant, self.rule)
+        return search.agree(ranking, rankings, size), rankings, size, scores
 
     def _validate_all(self, estimator, X, y, sample_weight):
         """Return the :class:`SelectionData`."""
@@ -250,62 +289,22 @@ class ImplicitFeatureSelector(
         return SelectionData(X, y, weights, estimator._encode_targets(y, weights))
 
     def _folds(self, estimator, data, seed, metadata):
-        """Return the folds of the paths that rank the inputs; none of two rows."""
-        if _num_samples(data.X) <= 2:
+        """Return the folds of the paths that rank the inputs; none of two rows, or with ``fdr``."""
+        if _num_samples(data.X) <= 2 or self.fdr is not None:
             return []
         folds = self._make_folds(data.X, data.y, is_classifier(estimator), seed, metadata)
         check_fold_weights(data.targets.weights, folds)
         return folds
 
-    def _judge(self, search, folds):
-        """Return what scores rules on held-out samples."""
-        if self.scoring is None:
-            return HeldOutSkill(search.estimator, search.data, folds)
-        return ScorerOnFolds(check_scoring(search.estimator, scoring=self.scoring), search.data, folds)
-
-    def _choose(self, search, folds, scores):
-        """Return the size that the scores speak for; 1, with a warning, when they speak for none."""
-        best = max(scores.values(), key=np.mean)
-        constant = constant_score(self._judge(search, folds), search.estimator, search.data, folds[: len(best)])
-        # Student's one-sided test: of a few folds the standard error itself is uncertain.
-        quantile = student.ppf(1.0 - _SIGNIFICANCE, max(len(best) - 1, 1))
-        if np.mean(best) - quantile * standard_error(best) > constant:
-            return choose_size(scores, self.rule)
-        warnings.warn(
-            "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
-            "there may be nothing to find. The first input of the ranking is kept.",
-            UserWarning,
-            stacklevel=2,
-        )
-        return 1
-
     def _refit(self, model, data, support, context):
         """Fit the rule of the selected inputs."""
-        selected = _safe_indexing(data.X, np.flatnonzero(support), axis=1)
+        selected = selected_columns(data.X, support)
         task = context.subcontext(task_name="refit")
         with task.propagate_callback_context(model):
             task.call_on_fit_task_begin(estimator=self)
             model.fit(selected, data.y, data.sample_weight)
         task.call_on_fit_task_end(estimator=self)
         self.estimator_ = model
-
-    def _make_estimator(self, y, seed):
-        """Return a copy of the estimator with a number for its seed, its own where it has one."""
-        if self.estimator is not None:
-            model = clone(check_estimator(self.estimator))
-            if model.column_budget is not None:
-                raise ValueError(
-                    f"estimator has column_budget={model.column_budget!r}; it must be None: the budgets of the path "
-                    "are column_budgets, and the rule of the selected inputs has none."
-                )
-        else:
-            of_classes = holds_classes(np.asarray(y))
-            model = ImplicitClassifier() if of_classes else ImplicitRegressor()
-        if model.random_state is None:
-            return model.set_params(random_state=seed)
-        if not isinstance(model.random_state, Integral):  # a stream would be used up in another order by side by side
-            model.set_params(random_state=check_random_state(model.random_state).randint(np.iinfo(np.int32).max))
-        return model
 
     def _given_size(self, n_units):
         wanted = self.n_features_to_select
@@ -331,14 +330,3 @@ class ImplicitFeatureSelector(
         tags.target_tags = inner.target_tags
         tags.input_tags.sparse = True
         return tags
-
-
-def _cv_results(scores):
-    sizes = sorted(scores)
-    table = np.array([scores[size] for size in sizes])
-    results = {"n_features": np.array(sizes, dtype=int)}
-    if sizes:
-        results["mean_test_score"] = table.mean(axis=1)
-        results["std_test_score"] = table.std(axis=1)
-        results |= {f"split{i}_test_score": table[:, i] for i in range(table.shape[1])}
-    return results

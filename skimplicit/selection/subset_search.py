@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.utils import _safe_indexing, check_random_state
@@ -12,9 +11,9 @@ from skimplicit.activations import get_activation
 from skimplicit.estimators.folds import row_counts
 from skimplicit.estimators.side_by_side import run_side_by_side
 from skimplicit.rule import ImplicitRule
-from skimplicit.selection.budget_path import ImplicitPath, check_budgets, follow_path, path_method
-from skimplicit.selection.screening import promising_columns
-from skimplicit.selection.selected_constraints import SelectedConstraints
+from skimplicit.selection.budget_path import check_budgets, path_method
+from skimplicit.selection.followed_path import follow
+from skimplicit.selection.selected_constraints import restrict
 from skimplicit.selection.subset_size import sizes_to_try
 from skimplicit.training import Stage
 
@@ -52,23 +51,26 @@ class SubsetSearch:
         Fits that run side by side.
     owner : ImplicitFeatureSelector
         The selector, for callbacks.
+    twins : bool
+        Whether the second half of the inputs are knockoffs of the first.
     """
 
-    def __init__(self, estimator, data, column_budgets, groups, n_jobs, owner):
+    def __init__(self, estimator, data, column_budgets, groups, n_jobs, owner, twins=False):
         self.estimator = estimator
         self.data = data
         self.column_budgets = column_budgets
         self.groups = groups
         self.n_jobs = n_jobs
         self.owner = owner
+        self.twins = twins
         n_features = data.X.shape[1]
         self.labels = np.arange(n_features) if groups is None else groups
         self.n_units = int(self.labels.max()) + 1
 
     def path(self, context):
         """Return the :class:`FollowedPath` on all data, as a task of the fit whose context is given."""
-        calls = [(self._path_estimator(self.estimator), self.data, self._budgets(), self.groups, None)]
-        return self._side_by_side(_follow, calls, context, "path")[0]
+        calls = [(self._path_estimator(self.estimator), self.data, self._budgets(), self.groups, None, self.twins)]
+        return self._side_by_side(follow, calls, context, "path")[0]
 
     def _budgets(self):
         return check_budgets(_N_BUDGETS if self.column_budgets is None else self.column_budgets)
@@ -86,11 +88,11 @@ class SubsetSearch:
         Those that are on none of the paths come last.
         """
         absent = ~np.isin(np.arange(self.n_units), np.concatenate([self.labels[path.columns] for path in paths]))
-        return np.lexsort((-self._unit_shares(paths), absent))
+        return np.lexsort((-self.unit_shares(paths), absent))
 
     def gaps(self, *paths):
         """Return the sizes at which the sorted mean shares fall most steeply, a list of int."""
-        shares = np.sort(self._unit_shares(paths))[::-1]
+        shares = np.sort(self.unit_shares(paths))[::-1]
         falls = shares[:-1] / np.maximum(shares[1:], shares[0] * np.finfo(float).eps)
         return [int(position) + 1 for position in np.argsort(-falls, kind="stable")[:_GAPS]]
 
@@ -116,32 +118,39 @@ class SubsetSearch:
 
     def refit_estimator(self, support):
         """Return the unfitted rule of the selected inputs; constraints still speak of all inputs."""
-        return _restrict(clone(self.estimator), support)
+        return restrict(clone(self.estimator), support)
 
-    def fold_paths(self, folds, context):
-        """Return the :class:`FollowedPath` on the training rows of every fold, each from a start of its own.
+    def scout_paths(self, parts, context):
+        """Return the :class:`FollowedPath` on parts of the rows, each from a start of its own, without recurrence.
 
         Parameters
         ----------
-        folds : list of tuple of ndarray
-            Training and held-out rows.
+        parts : list of ndarray of int or None
+            Rows, those of every fold to train on for instance; None for all.
         context : CallbackContext
-            Task of the fit. A callback that stops a path ends the round of folds: then there are fewer paths.
+            Task of the fit. A callback that stops a path ends the round: then there are fewer paths.
 
         Returns
         -------
         list of FollowedPath
             The paths.
         """
-        seeds = check_random_state(self.estimator.random_state).randint(np.iinfo(np.int32).max, size=len(folds))
+        seeds = check_random_state(self.estimator.random_state).randint(np.iinfo(np.int32).max, size=len(parts))
         scout = _without_recurrence(self.estimator)
-        paths = context.subcontext(task_name="paths", max_subtasks=len(folds))
+        paths = context.subcontext(task_name="paths", max_subtasks=len(parts))
         paths.call_on_fit_task_begin(estimator=self.owner)
         calls = [
-            (self._path_estimator(scout, random_state=int(seed)), self.data, self._budgets(), self.groups, train)
-            for seed, (train, _) in zip(seeds, folds, strict=True)
+            (
+                self._path_estimator(scout, random_state=int(seed)),
+                self.data,
+                self._budgets(),
+                self.groups,
+                rows,
+                self.twins,
+            )
+            for seed, rows in zip(seeds, parts, strict=True)
         ]
-        followed = self._side_by_side(_follow, calls, paths, "fold")
+        followed = self._side_by_side(follow, calls, paths, "fold")
         paths.call_on_fit_task_end(estimator=self.owner)
         return followed
 
@@ -197,22 +206,14 @@ class SubsetSearch:
         results = self._side_by_side(_score_subset, calls, task, "fold")
         return results, task.call_on_fit_task_end(estimator=self.owner)
 
-    def _unit_shares(self, paths):
+    def unit_shares(self, paths, power=1):
+        """Return the mean share (n_units,) of every input (group) on some paths, of norms to a power; 0 off a path."""
         shares = np.zeros(self.n_units)
         for followed in paths:
             of_path = np.zeros(self.n_units)
-            of_path[self.labels[followed.columns]] = followed.path.shares
+            of_path[self.labels[followed.columns]] = followed.path.power_shares(power)
             shares += of_path / len(paths)
         return shares
-
-
-def _restrict(model, support):
-    """Make what an estimator says of all inputs speak of some of them, a mask; return the estimator."""
-    if model.constraints is not None:
-        model.set_params(constraints=SelectedConstraints(model.constraints, support))
-    if model.monotonic_cst is not None:
-        model.set_params(monotonic_cst=np.asarray(model.monotonic_cst)[support])
-    return model
 
 
 def _without_recurrence(estimator):
@@ -226,55 +227,6 @@ def _without_recurrence(estimator):
         return model
     more = _MORE_STATES if get_activation(model.activation).size is None else 1  # blocks of states have their sizes
     return model.set_params(kappa=0.0, structure=None, n_hidden=more * model.n_hidden)
-
-
-@dataclass(frozen=True)
-class FollowedPath:
-    """A path, and the inputs that were on it.
-
-    Parameters
-    ----------
-    path : ImplicitPath
-        The path, of these inputs alone.
-    columns : ndarray of int
-        The inputs, in order: all of them but in wide data.
-    """
-
-    path: ImplicitPath
-    columns: np.ndarray
-
-    def of_all(self, n_features, groups):
-        """Return the :class:`ImplicitPath` of all inputs; where some were not on it, its rules have a sparse B."""
-        if self.columns.size == n_features:
-            return self.path
-        norms = np.zeros((len(self.path.rules), n_features))
-        norms[:, self.columns] = self.path.column_norms
-        rules = [self._of_all(rule, n_features) for rule in (self.path.dense_rule, *self.path.rules)]
-        return replace(self.path, column_norms=norms, dense_rule=rules[0], rules=tuple(rules[1:]), groups=groups)
-
-    def _of_all(self, rule, n_features):
-        rows, positions = np.nonzero(rule.B)
-        B = sparse.csr_array(
-            (rule.B[rows, positions], (rows, self.columns[positions])), shape=(rule.n_hidden, n_features)
-        )
-        return replace(rule, B=B, D=None)
-
-
-def _follow(model, data, budgets, groups, train):
-    """Return the :class:`FollowedPath` on the training rows of a fold, None for all, and whether a callback stops it.
-
-    The rows that are held out stay in the encoded targets, with a weight of 0: all folds know all classes.
-    """
-    m, p = data.X.shape
-    train = np.arange(m) if train is None else train
-    targets = data.targets.weighted(row_counts(train, m))
-    columns = promising_columns(data.X, targets, model.fit_intercept, np.arange(p) if groups is None else groups)
-    if columns.size < p:
-        data = replace(data, X=_safe_indexing(data.X, columns, axis=1))
-        groups = None if groups is None else np.unique(groups[columns], return_inverse=True)[1]
-        _restrict(model, np.isin(np.arange(p), columns))
-    path, stop = follow_path(model, data.rows(train), targets, budgets, groups, X=data.X)
-    return FollowedPath(path, columns), stop
 
 
 @dataclass(frozen=True)

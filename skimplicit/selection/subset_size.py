@@ -1,8 +1,11 @@
 """How many inputs are enough: the sizes that are tried, and the choice among them by their held-out scores."""
 
-import numpy as np
+import warnings
 
-__all__ = ["RULES", "choose_size", "sizes_to_try", "standard_error"]
+import numpy as np
+from scipy.stats import t as student
+
+__all__ = ["RULES", "choose_size", "cv_results", "size_beyond_chance", "sizes_to_try", "standard_error"]
 
 #: How a size is chosen: the smallest one that is not worse than the best beyond one standard error, or the best.
 RULES = ("one_standard_error", "best")
@@ -11,6 +14,8 @@ _GROWTH = 2
 # Refits from other starts end in other minima. Mean scores s and s + d in [0, 1] whose difference d is below this share
 # of s (1 - s) are no evidence that inputs are missed.
 _REFIT_SPREAD = 0.03
+# How often noise may pass for something to be found.
+_SIGNIFICANCE = 0.05
 # Sizes nearer to the best one than by this factor are not told apart from it by its score.
 _NEAR = 1.25
 
@@ -42,6 +47,60 @@ def choose_size(scores, rule="one_standard_error"):
     if rule == "best":
         return best
     return min(size for size in scores if not _is_worse(scores[size], scores[best]))
+
+
+def size_beyond_chance(scores, constant, rule):
+    """Return the size that the scores speak for; 1, with a warning, when they speak for none.
+
+    Parameters
+    ----------
+    scores : dict of int to ndarray of shape (n_folds,)
+        Held-out scores for each size.
+    constant : float
+        Mean score of a constant prediction.
+    rule : {"one_standard_error", "best"}
+        How to choose among sizes.
+
+    Returns
+    -------
+    int
+        The size.
+    """
+    best = max(scores.values(), key=np.mean)
+    # Student's one-sided test: of a few folds the standard error itself is uncertain.
+    quantile = student.ppf(1.0 - _SIGNIFICANCE, max(len(best) - 1, 1))
+    if np.mean(best) - quantile * standard_error(best) > constant:
+        return choose_size(scores, rule)
+    warnings.warn(
+        "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
+        "there may be nothing to find. The first input of the ranking is kept.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return 1
+
+
+def cv_results(scores):
+    """Return ``cv_results_`` of the sizes that were scored.
+
+    Parameters
+    ----------
+    scores : dict of int to ndarray of shape (n_folds,)
+        Held-out scores for each size.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Sizes, means, deviations and scores of the folds, by increasing size.
+    """
+    sizes = sorted(scores)
+    table = np.array([scores[size] for size in sizes])
+    results = {"n_features": np.array(sizes, dtype=int)}
+    if sizes:
+        results["mean_test_score"] = table.mean(axis=1)
+        results["std_test_score"] = table.std(axis=1)
+        results |= {f"split{i}_test_score": table[:, i] for i in range(table.shape[1])}
+    return results
 
 
 def standard_error(values):

@@ -1,13 +1,58 @@
-"""What targets are, where no estimator says it: numbers or classes."""
+"""What targets are, where no estimator says it: numbers or classes; and the estimator for them."""
 
 from numbers import Integral, Number
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
 
-__all__ = ["holds_classes", "natural_type"]
+from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
+from skimplicit.selection.budget_path import check_estimator
+
+__all__ = ["estimator_for", "holds_classes", "natural_type"]
 
 # Integer targets with more distinct values than this are taken for numbers.
 _MOST_CLASSES = 20
+
+
+def estimator_for(y, estimator, seed):
+    """Return a copy of the estimator that selects for some targets, with a number for its seed.
+
+    Parameters
+    ----------
+    y : array-like
+        Targets.
+    estimator : ImplicitRegressor, ImplicitClassifier or None
+        The estimator as given; None for the default one of such targets.
+    seed : int
+        Its seed where it has none of its own.
+
+    Returns
+    -------
+    ImplicitRegressor or ImplicitClassifier
+        The copy.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    ValueError
+        If it has a column budget.
+    """
+    if estimator is not None:
+        model = clone(check_estimator(estimator))
+        if model.column_budget is not None:
+            raise ValueError(
+                f"estimator has column_budget={model.column_budget!r}; it must be None: the budgets of the path "
+                "are column_budgets, and the rule of the selected inputs has none."
+            )
+    else:
+        model = ImplicitClassifier() if holds_classes(np.asarray(y)) else ImplicitRegressor()
+    if model.random_state is None:
+        return model.set_params(random_state=seed)
+    if not isinstance(model.random_state, Integral):  # a stream would be used up in another order by side by side
+        model.set_params(random_state=check_random_state(model.random_state).randint(np.iinfo(np.int32).max))
+    return model
 
 
 def natural_type(y):

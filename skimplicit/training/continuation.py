@@ -11,7 +11,7 @@ import numpy as np
 from skimplicit.projections import project_rows_l1
 from skimplicit.training.base import Stage
 
-__all__ = ["alpha_schedule", "budget_schedule", "continuation", "last_budget", "random_weights"]
+__all__ = ["alpha_schedule", "budget_schedule", "continuation", "falling_budgets", "last_budget", "random_weights"]
 
 # All of these are measured in ``benchmarks/README.md``, "Constants of a fit": that there is a schedule matters, how
 # fine it is matters little.
@@ -27,6 +27,8 @@ _EARLY_SHARE = 0.6
 _EARLY_TOL = 1e-3
 # Share of the iterations for the dense fit when a budget follows.
 _DENSE_SHARE = 0.4
+# Share of the explained variance at which a path of budgets ends.
+_END_SHARE = 0.02
 # Random starts, for scaled inputs: share of kappa that the rows of A use, deviation of a row of B u, and that of b.
 _START_A, _START_B, _START_INTERCEPT = 0.5, 0.5, 0.25
 
@@ -101,6 +103,28 @@ def last_budget(evaluation, column_budget, share):
     size = sizes[np.flatnonzero(enough)[-1]]
     B = evaluation.point.W[:, evaluation.point.b.size :]
     return float(size * np.max(column_budget.weighted_norms(B), initial=0.0))
+
+
+def falling_budgets(evaluation, column_budget, number):
+    """Return budgets from what a dense rule uses down to where almost nothing is left, in equal factors.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The dense rule.
+    column_budget : ColumnBudget
+        Weights and groups of the budget; its bound is not used.
+    number : int
+        How many.
+
+    Returns
+    -------
+    ndarray of shape (number,)
+        The bounds. Of a rule without inputs no budget means anything, and these are any.
+    """
+    used = column_budget.norm(evaluation.point.W[:, evaluation.point.b.size :])
+    end = last_budget(evaluation, column_budget, _END_SHARE)
+    return np.geomspace(*((used, end) if 0 < end < used else (1.0, 1e-3)), number)
 
 
 def random_weights(n_hidden, samples, constraints, random_state):
