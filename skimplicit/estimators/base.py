@@ -195,14 +195,15 @@ class ImplicitEstimator(
 
     def _make_budget(self, samples):
         """Return the :class:`ColumnBudget` in the units of training, None for no bound."""
-        if self.column_budget is None:
+        bound = getattr(self, "column_budget_", None) if self.column_budget == "auto" else self.column_budget
+        if bound is None:
             return None
-        if self.column_budget * samples.U_scale.max(initial=1.0) < _LEAST_BUDGET:
+        if bound * samples.U_scale.max(initial=1.0) < _LEAST_BUDGET:
             raise ValueError(
-                f"column_budget={self.column_budget!r} leaves nothing of B: it bounds weights of inputs whose standard "
+                f"column_budget={bound!r} leaves nothing of B: it bounds weights of inputs whose standard "
                 f"deviations are at most {samples.U_scale.max():.0e}; raise it in proportion to one over those."
             )
-        return ColumnBudget(self.column_budget, samples.budget_weights())
+        return ColumnBudget(bound, samples.budget_weights())
 
     def _fit(self, X, y, sample_weight, params):
         chosen = self._check_choices()
@@ -210,6 +211,8 @@ class ImplicitEstimator(
         targets, limits = rows.targets, rows.limits
         bridge = self._open_bridge(targets, rows.given, None, limits, self.verbose)
         fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
+        if self.column_budget != "auto" or not self._can_warm_start(rows.X.shape[1]):
+            self.column_budget_ = None if self.column_budget == "auto" else self.column_budget
         if self.alpha == "auto" and not self._can_warm_start(rows.X.shape[1]):
             fitted, held_out = fit_automatically(self, chosen, rows, params, bridge)
         if fitted is None:
@@ -271,6 +274,10 @@ class ImplicitEstimator(
             raise ValueError(
                 "column_budget needs direct=False (or 'auto'): it bounds the columns of B, and a direct term D would "
                 "let an input that B drops reach the output all the same."
+            )
+        if self.column_budget == "auto" and self.alpha != "auto":
+            raise ValueError(
+                f"column_budget='auto' needs alpha='auto', which holds rows out, got alpha={self.alpha!r}."
             )
         if self.column_budget is not None and self.alpha == 0:
             raise ValueError(

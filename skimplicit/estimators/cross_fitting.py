@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from skimplicit.estimators.folds import row_counts
+from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, unit_of
 from skimplicit.training import Stage
-from skimplicit.training.continuation import continuation, random_weights
+from skimplicit.training.continuation import continuation, falling_budgets, random_weights
 
 __all__ = ["HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "Fold", "FoldPath", "Member", "ridge_of"]
 
@@ -29,6 +30,8 @@ _WORSE = 1.02
 _STAGE_TOL = 1e-3
 # Ridge of the direct term beside alpha on the way.
 WAY_DIRECT_RIDGE = 0.3
+# Iterations at each of the falling budgets of a path, and their number.
+_BUDGET_ITER, _N_BUDGETS = 5, 10
 # Tolerance of the states where a readout is chosen anew for a rule that is there, and of those that predict.
 _READOUT_TOL, _PREDICTION_TOL = 1e-5, 1e-8
 
@@ -226,6 +229,38 @@ class Member:
     def _iterations(self):
         n_inputs = self.task.objective.samples.n_inputs
         return [min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, n_inputs, self.task)]
+
+    def budgets(self, point, alpha):
+        """Return falling bounds on the columns of B, shape (k,), from what a point at a ridge alpha uses."""
+        objective = self.task.objective
+        dense = objective.evaluate(point.W, point.b, alpha, tol=_READOUT_TOL)
+        return falling_budgets(dense, ColumnBudget(weights=objective.samples.budget_weights()), _N_BUDGETS)
+
+    def tighten(self, point, alpha, bounds, bridge):
+        """Train on from a point at a ridge alpha through falling bounds (k,); return what can be kept at each.
+
+        Parameters
+        ----------
+        point : Point
+            The rule without a bound.
+        alpha : float
+            The ridge.
+        bounds : ndarray of shape (k,)
+            Falling bounds on the columns of B.
+        bridge : CallbackBridge
+            Reports every iteration; one that stops training leaves fewer bounds.
+
+        Returns
+        -------
+        kept : list of tuple
+            Point and predictions at each bound.
+        n_iter : int
+            Iterations.
+        """
+        weights, n_iter = self.task.objective.samples.budget_weights(), min(_BUDGET_ITER, self.max_iter)
+        stages = [Stage(alpha, ColumnBudget(float(bound), weights), n_iter, _STAGE_TOL) for bound in bounds]
+        result = self.method.train(self.task, stages, point.W, point.b, bridge.over(self.task.objective))
+        return [(end.point, self.predict(end.point)) for end in result.ends], result.n_iter
 
     def with_direct_ridge(self, point, alpha, direct_ridge):
         """Return a point with the readout that is best at another ridge of the direct term."""

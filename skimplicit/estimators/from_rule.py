@@ -17,7 +17,7 @@ from skimplicit.wellposedness import perron_certificate, sensitivity
 __all__ = ["FromRuleMixin", "check_rule", "rule_of_classes", "to_start_from"]
 
 # What only training can tell, beside what held-out rows tell.
-_OF_TRAINING = ("alpha_", "best_validation_score_", "validation_scores_", "_progress", "_units")
+_OF_TRAINING = ("alpha_", "best_validation_score_", "column_budget_", "validation_scores_", "_progress", "_units")
 
 
 class FromRuleMixin:

@@ -32,6 +32,11 @@ RULE_ATTRIBUTES = {
         "bool or None",
         "Whether a rule without states predicts as well, and was taken. None with a number for alpha.",
     ),
+    "column_budget_": Attribute(
+        "float or None",
+        "The bound on the columns of B: the given one, or the one that was chosen; None without a bound, and where "
+        "there are too few rows to hold any out for ``column_budget='auto'``.",
+    ),
     "n_iter_": Attribute("int", "Outer iterations run."),
     "objective_history_": Attribute(
         "ndarray",

@@ -45,10 +45,13 @@ RULE_PARAMETERS = {
     ),
     "column_budget": Parameter(
         None,
-        "float or None",
+        'float, "auto" or None',
         "Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that "
-        "inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no bound.",
-        [None, Interval(Real, 0, None, closed="neither")],
+        "inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. Auto, with "
+        '``alpha="auto"``: at the ridge that is chosen without a bound, members go through ten falling budgets, and '
+        "rows that they have not seen choose: the smallest one that is not worse than the best by more than one "
+        "standard error of the difference. None for no bound.",
+        [None, Interval(Real, 0, None, closed="neither"), Names({"auto"})],
     ),
     "alpha": Parameter(
         "auto",
