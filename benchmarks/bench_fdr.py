@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
 
 N_SAMPLES, N_INPUTS, N_TRUE = 500, 50, 15
+KINDS = ("independent", "neighbours .5", "all pairs .5")
 SHAPES = (lambda u: u, lambda u: 1.5 * np.abs(u), lambda u: 1.5 * np.maximum(u, 0.0), lambda u: 1.3 * np.sin(2.0 * u))
 
 
@@ -49,13 +50,14 @@ def main():
     parser.add_argument("--replicates", type=int, default=50)
     parser.add_argument("--without", type=int, default=5, help="replicates of the default selector, which takes longer")
     parser.add_argument("--fdr", type=float, default=0.1)
+    parser.add_argument("--inputs", nargs="*", default=KINDS, choices=KINDS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     # The refit is not what is measured.
     rule = ImplicitRegressor(alpha=0.03, max_iter=5)
     print("| inputs | selector | replicates | wrong share, mean (standard error) | power | seconds |")
     print("|---|---|---:|---:|---:|---:|")
-    for kind in ("independent", "neighbours .5", "all pairs .5"):
+    for kind in arguments.inputs:
         for name, number, parameters in (
             (f"fdr={arguments.fdr}", arguments.replicates, {"estimator": rule, "fdr": arguments.fdr}),
             ("default", arguments.without, {}),

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skimplicit.activations import get_activation
 from skimplicit.composition import average, cascade
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES, fit_automatically
+from skimplicit.estimators.budgets import budget_of, check_budget
 from skimplicit.estimators.callbacks import CallbackBridge
 from skimplicit.estimators.choices import Choices
 from skimplicit.estimators.clipping import clip_rule
@@ -40,16 +41,11 @@ from skimplicit.estimators.training_rows import open_rows
 from skimplicit.estimators.validation_split import validation_split
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Parametrised
-from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, Samples, is_lazy, merge_duplicates
 from skimplicit.subproblems import RowSet, make_curvature_solver, make_solver
 from skimplicit.training import Constraints, TrainingTask
 
 __all__ = ["ImplicitEstimator"]
-
-
-# A smaller budget, of inputs divided by their deviations, would put the squares of states out of the range of numbers.
-_LEAST_BUDGET = 1e-60
 
 
 class ImplicitEstimator(
@@ -195,15 +191,7 @@ class ImplicitEstimator(
 
     def _make_budget(self, samples):
         """Return the :class:`ColumnBudget` in the units of training, None for no bound."""
-        bound = getattr(self, "column_budget_", None) if self.column_budget == "auto" else self.column_budget
-        if bound is None:
-            return None
-        if bound * samples.U_scale.max(initial=1.0) < _LEAST_BUDGET:
-            raise ValueError(
-                f"column_budget={bound!r} leaves nothing of B: it bounds weights of inputs whose standard "
-                f"deviations are at most {samples.U_scale.max():.0e}; raise it in proportion to one over those."
-            )
-        return ColumnBudget(bound, samples.budget_weights())
+        return budget_of(self, samples)
 
     def _fit(self, X, y, sample_weight, params):
         chosen = self._check_choices()
@@ -270,20 +258,7 @@ class ImplicitEstimator(
             raise ValueError(f"monotonic_cst needs an activation that never falls, got activation={self.activation!r}.")
         mask = check_structure(self.structure, self.n_hidden)
         direct = self.column_budget is None if self.direct == "auto" else bool(self.direct)
-        if self.column_budget is not None and direct:
-            raise ValueError(
-                "column_budget needs direct=False (or 'auto'): it bounds the columns of B, and a direct term D would "
-                "let an input that B drops reach the output all the same."
-            )
-        if self.column_budget == "auto" and self.alpha != "auto":
-            raise ValueError(
-                f"column_budget='auto' needs alpha='auto', which holds rows out, got alpha={self.alpha!r}."
-            )
-        if self.column_budget is not None and self.alpha == 0:
-            raise ValueError(
-                "column_budget needs alpha > 0: without a ridge on C, B can shrink and C grow without changing the "
-                "rule, so that the budget would mean nothing."
-            )
+        check_budget(self, direct)
         return Choices(activation, mask, direct, method, self._choose_solver(method))
 
     def _choose_solver(self, method):

@@ -9,6 +9,10 @@ __all__ = ["promising_columns"]
 
 # Up to this many inputs (or up to the number of rows, if that is larger) all of them take part in a path.
 _MOST_UNITS = 200
+# Of more, one for so many rows takes part, and not fewer than the second number. A dense rule of as many inputs as rows
+# fits anything, and its path loses what has no linear trace: of 1,000 inputs and 300 rows, five inputs acting, it then
+# found the three with one (R2 of the refit .68 with 200 rows), and all five (.93) with a path of 75 in half the time.
+_ROWS_PER_UNIT, _LEAST_UNITS = 4, 50
 # Kinks of the relu states that look at one input, in standard deviations: it may matter without a linear trace.
 _KINKS = (-0.7, 0.0, 0.7)
 # Ridge of the regressions on these states, which are nearly dependent where an input has few distinct values.
@@ -41,9 +45,10 @@ def promising_columns(X, targets, centre, labels):
         The inputs, in order.
     """
     rows = np.arange(X.shape[0]) if targets.weights is None else np.flatnonzero(targets.weights > 0)
-    n_units, most = int(labels.max()) + 1, max(_MOST_UNITS, rows.size)
-    if n_units <= most:
+    n_units = int(labels.max()) + 1
+    if n_units <= max(_MOST_UNITS, rows.size):
         return np.arange(X.shape[1])
+    most = max(rows.size // _ROWS_PER_UNIT, _LEAST_UNITS)
     of_columns = np.concatenate(list(_explained(X, targets.rows(rows), rows, centre)))
     of_units = np.zeros((n_units, 2))
     np.maximum.at(of_units, labels, of_columns)
