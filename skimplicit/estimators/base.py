@@ -27,7 +27,8 @@ from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.growing import fit_growing
 from skimplicit.estimators.importance import bounded_sensitivity, input_importances
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
-from skimplicit.estimators.lazy_rows import open_lazy_rows, predict_lazily
+from skimplicit.estimators.lazy_columns import predict_lazily
+from skimplicit.estimators.lazy_rows import open_given_rows
 from skimplicit.estimators.lipschitz import lipschitz_balls
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.monotonic import check_monotonic_cst, monotone_signs
@@ -36,7 +37,6 @@ from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
-from skimplicit.estimators.training_rows import open_rows
 from skimplicit.estimators.validation_split import validation_split
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Parametrised
@@ -206,7 +206,7 @@ class ImplicitEstimator(
 
     def _fit(self, X, y, sample_weight, params):
         chosen = self._check_choices()
-        rows = (open_lazy_rows if is_lazy(X) else open_rows)(self, chosen, X, y, sample_weight)
+        rows = open_given_rows(self, chosen, X, y, sample_weight)
         targets, limits = rows.targets, rows.limits
         bridge = self._open_bridge(targets, rows.given, None, limits, self.verbose)
         fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.from_rule import FromRuleMixin, check_rule
 from skimplicit.estimators.intervals import root_mean_square
-from skimplicit.estimators.lazy_rows import predict_lazily
+from skimplicit.estimators.lazy_columns import predict_lazily
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import is_lazy

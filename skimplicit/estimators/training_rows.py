@@ -6,12 +6,12 @@ from functools import partial, reduce
 from numbers import Integral
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils.validation import _check_n_features, validate_data
 
 from skimplicit.estimators.targets import EncodedTargets
-from skimplicit.rows import ArrayStore, InputRange, RowBlocks, draw_rows
+from skimplicit.rows import ArrayStore, InputRange, RowBlocks, SelectedColumns, draw_rows, reads_rows
 
 __all__ = [
     "LATER_ITER",
@@ -20,7 +20,7 @@ __all__ = [
     "TrainingRows",
     "bounds_classes",
     "few_rows",
-    "has_free_folds",
+    "fixed_folds",
     "open_rows",
 ]
 
@@ -94,12 +94,22 @@ class TrainingRows:
     n_rows: int = 0
     seed: int = 0
 
-    def task(self, estimator, direct_ridge=1.0):
+    def task(self, estimator, direct_ridge=1.0, groups=None):
         """Return the :class:`TrainingTask` over all rows."""
         if self.store is None:
-            return estimator._make_task(self.X, self.targets, direct_ridge=direct_ridge)
-        samples = RowBlocks(self.store, estimator.fit_intercept, self.targets.scale)
+            return estimator._make_task(self.X, self.targets, groups, direct_ridge)
+        samples = RowBlocks(self.store, estimator.fit_intercept, self.targets.scale, groups)
         return estimator._task_over(samples, direct_ridge)
+
+    def drawn(self, estimator):
+        """Return X, y and weights of the rows of X as they would be given in memory, the weights None for ones."""
+        classes = self.targets.attributes.get("classes_")
+        y = (
+            estimator._as_predictions(self.targets.Y, self.targets)
+            if classes is None
+            else classes[self.targets.codes()]
+        )
+        return self.X, y, self.sample_weight
 
     def later_stages(self, estimator, max_iter, direct_ridge=1.0):
         """Return the :class:`LaterStage` list of what follows on the few rows of X, of ``max_iter`` iterations in all.
@@ -135,7 +145,7 @@ class TrainingRows:
         return out
 
 
-def open_rows(estimator, chosen, X, y, sample_weight):
+def open_rows(estimator, chosen, X, y, sample_weight, cv=None):
     """Validate data and return the :class:`TrainingRows`.
 
     Parameters
@@ -146,18 +156,23 @@ def open_rows(estimator, chosen, X, y, sample_weight):
         What its parameters stand for.
     X, y, sample_weight : array-like
         The data.
+    cv : object
+        Folds that the rows are opened for beside those of the estimator; None for none.
 
     Returns
     -------
     TrainingRows
         With more than ``MANY_ROWS`` rows, and a method and folds that can do with it, few of them and a store of all.
     """
-    as_it_is = (isinstance(X, np.ndarray) or sparse.issparse(X)) and X.dtype.kind in "fiub"
-    as_it_is = as_it_is and _goes_by_blocks(estimator, chosen, X)
-    X, y = estimator._validate_data(X, y, as_it_is=as_it_is)
+    as_it_is = reads_rows(X) and _goes_by_blocks(estimator, chosen, X, cv)
+    if isinstance(X, SelectedColumns):
+        _check_n_features(estimator, X, reset=True)
+        y = validate_data(estimator, y=y, **estimator._target_checks)
+    else:
+        X, y = estimator._validate_data(X, y, as_it_is=as_it_is)
     targets = estimator._encode(X, y, sample_weight)
     given = X, y, sample_weight
-    if not _goes_by_blocks(estimator, chosen, X):
+    if not _goes_by_blocks(estimator, chosen, X, cv):
         limits = estimator._limits(X, targets)
         return TrainingRows(X, y, sample_weight, targets, limits, given, n_rows=X.shape[0])
     store = ArrayStore(X, targets.Y, targets.weights, estimator.n_jobs)
@@ -207,20 +222,23 @@ def _range(U, Y, weights):
     return InputRange.of(U)
 
 
-def has_free_folds(estimator):
-    """Tell whether folds, if there are any, are drawn here, so that they can be drawn from a few of the rows.
+def fixed_folds(estimator, cv=None):
+    """Return folds that are not drawn here, so that they cannot be drawn from a few of the rows.
 
     Parameters
     ----------
     estimator : ImplicitEstimator
-        The estimator.
+        The estimator, whose ``cv`` counts where it chooses its ridge.
+    cv : object
+        Other folds; None for none.
 
     Returns
     -------
-    bool
-        Whether they are.
+    object
+        A ``cv`` that is neither a number nor None; None where there is none.
     """
-    return estimator.alpha != "auto" or estimator.cv is None or isinstance(estimator.cv, Integral)
+    own = estimator.cv if estimator.alpha == "auto" else None
+    return next((folds for folds in (own, cv) if not (folds is None or isinstance(folds, Integral))), None)
 
 
 def bounds_classes(estimator):
@@ -240,7 +258,8 @@ def bounds_classes(estimator):
     return is_classifier(estimator) and any(bound is not None for bound in bounds)
 
 
-def _goes_by_blocks(estimator, chosen, X):
+def _goes_by_blocks(estimator, chosen, X, cv):
     """Tell whether there are many rows, and a method and folds for which few of them can stand for all at first."""
     many = X.ndim == 2 and X.shape[0] > MANY_ROWS
-    return many and has_free_folds(estimator) and chosen.method.takes_blocks and not bounds_classes(estimator)
+    free = fixed_folds(estimator, cv) is None
+    return many and free and chosen.method.takes_blocks and not bounds_classes(estimator)

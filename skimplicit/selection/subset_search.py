@@ -270,7 +270,7 @@ def _follow(model, data, budgets, groups, train):
     targets = data.targets.weighted(row_counts(train, m))
     columns = promising_columns(data.X, targets, model.fit_intercept, np.arange(p) if groups is None else groups)
     if columns.size < p:
-        data = replace(data, X=_safe_indexing(data.X, columns, axis=1))
+        data = data.of_columns(columns)
         groups = None if groups is None else np.unique(groups[columns], return_inverse=True)[1]
         _restrict(model, np.isin(np.arange(p), columns))
     path, stop = follow_path(model, data.rows(train), targets, budgets, groups, X=data.X)
