@@ -25,7 +25,7 @@ from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.growing import fit_growing
-from skimplicit.estimators.importance import bounded_sensitivity, input_importances
+from skimplicit.estimators.importance import bounded_sensitivity
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
 from skimplicit.estimators.lazy_columns import predict_lazily
 from skimplicit.estimators.lazy_rows import open_given_rows
@@ -240,7 +240,7 @@ class ImplicitEstimator(
         return CallbackBridge(self, context, *data, partial(self._fitted_attributes, targets, limits), verbose)
 
     def _store(self, samples, attributes, n_iter, objectives, stages, progress=None):
-        """Set the fitted attributes; ``progress`` is what each member goes on with in partial_fit."""
+        """Set the fitted attributes; ``progress`` is what each member goes on with in partial_fit, None in fit."""
         for name, value in attributes.items():
             setattr(self, name, value)
         self.n_iter_ = n_iter
@@ -248,7 +248,11 @@ class ImplicitEstimator(
         self.objective_stages_ = stages
         self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
         self.sensitivity_ = bounded_sensitivity(self.rule_, samples)
-        self.feature_importances_ = input_importances(self.rules_, samples, self.sensitivity_ > 0)
+        # After a partial_fit they wait until somebody looks: they take a good part of the time of a pass.
+        vars(self).pop("feature_importances_", None)
+        self._judged_rows = samples
+        if progress is None:
+            self.feature_importances_  # noqa: B018
         self._units = samples.rows(np.arange(0))
         self._progress = progress
 

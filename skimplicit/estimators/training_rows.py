@@ -111,6 +111,12 @@ class TrainingRows:
         )
         return self.X, y, self.sample_weight
 
+    def jobs(self, estimator, n_members):
+        """Return how many members to train over all rows side by side, as ``n_jobs`` of joblib."""
+        if self.store is None:
+            return estimator.n_jobs
+        return n_members if self.store.takes_passes_together else 1
+
     def later_stages(self, estimator, max_iter, direct_ridge=1.0):
         """Return the :class:`LaterStage` list of what follows on the few rows of X, of ``max_iter`` iterations in all.
 

@@ -93,6 +93,9 @@ class LoadedStore:
         Blocks that a pass goes through side by side, in threads.
     """
 
+    #: Whether several passes are to run at a time: here one has all threads, and the states of one are enough to hold.
+    takes_passes_together = False
+
     def __init__(self, loaders, n_jobs=None):
         self._loaders, self._n_jobs = loaders, n_jobs
 
