@@ -33,6 +33,7 @@ def _many_rows_are_few(monkeypatch):
     monkeypatch.setattr(training_rows, "MANY_ROWS", 1000)
     monkeypatch.setattr("skimplicit.estimators.lazy_rows.MANY_ROWS", 1000)
     monkeypatch.setattr(training_rows, "_FEW_ROWS", 400)
+    monkeypatch.setattr(training_rows, "_FEW_ROWS_OF_CLASSES", 400)
     monkeypatch.setattr(training_rows, "_MORE_ROWS", 800)
     monkeypatch.setattr("skimplicit.rows.stores._MOST_ROWS", 512)
 

@@ -37,6 +37,7 @@ def many_rows(monkeypatch, small_blocks):
     """Let some hundred rows be many."""
     monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
     monkeypatch.setattr(training_rows, "_FEW_ROWS", 300)
+    monkeypatch.setattr(training_rows, "_FEW_ROWS_OF_CLASSES", 300)
     monkeypatch.setattr(training_rows, "_MORE_ROWS", 450)
 
 

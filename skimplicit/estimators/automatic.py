@@ -136,7 +136,7 @@ def _covariances(fitted, U, chosen, rows):
     choice = fitted.choice
     weights = _row_weights(choice.members[0].targets)
     weights = weights / weights.sum()
-    more = 1.0 if rows.store is None else rows.n_rows / U.shape[0]
+    more = 1.0 if rows.store is None else fitted.task.objective.samples.n_samples / U.shape[0]
     covariances = (
         ReadoutCovariance.of(rule, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge)
         for rule in fitted.rules

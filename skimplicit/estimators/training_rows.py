@@ -24,12 +24,15 @@ __all__ = [
     "open_rows",
 ]
 
-#: Rows from which on fewer are looked at first: twice as many as come before all. What follows is measured in
-#: ``benchmarks/README.md``, "Many rows".
+#: Rows from which on fewer are looked at first. Where they are this many, that takes a quarter to half of the time and
+#: costs up to a hundredth of what is explained; from fewer on, it saves less and costs as much. This and what follows
+#: is measured in ``benchmarks/README.md``, "Many rows".
 MANY_ROWS = 40_000
-# Rows that a rule is started and its ridge chosen on; those of the stage that follows; iterations of that stage and of
-# the last one, on all rows; the power of the share of rows looked at by which a chosen ridge falls on the way.
-_FEW_ROWS, _MORE_ROWS, _MORE_ITER, _LAST_ITER, _RIDGE_POWER = 4_000, 20_000, 3, 1, 0.5
+# Rows that a rule is started and its ridge chosen on, and those for classes, of which a label says less than a number.
+_FEW_ROWS, _FEW_ROWS_OF_CLASSES = 4_000, 10_000
+# Rows of the stage that follows; iterations of that stage and of the last one, on all rows; the power of the share of
+# rows looked at by which a chosen ridge falls on the way.
+_MORE_ROWS, _MORE_ITER, _LAST_ITER, _RIDGE_POWER = 20_000, 6, 1, 0.5
 
 
 #: Iterations of both.
@@ -78,7 +81,7 @@ class TrainingRows:
     place : ndarray of int of shape (m,) or None
         Positions of the rows of X among all; None for all of them.
     n_rows : int
-        Number of all rows.
+        Number of all rows, those of weight zero included.
     seed : int
         Seed of the choice of rows.
     """
@@ -124,13 +127,16 @@ class TrainingRows:
         """
         more = draw_rows(self.store, _MORE_ROWS, self.seed, classes=not self.targets.scale)[:3]
         blocks = RowBlocks(ArrayStore(*more, estimator.n_jobs), estimator.fit_intercept, self.targets.scale)
-        last = min(_LAST_ITER, max_iter)
+        last, few = min(_LAST_ITER, max_iter), self.X.shape[0]
         stages = [
-            (more[0].shape[0], min(max_iter - last, _MORE_ITER), estimator._task_over(blocks, direct_ridge)),
-            (self.n_rows, last, self.task(estimator, direct_ridge)),
+            (min(max_iter - last, _MORE_ITER), estimator._task_over(blocks, direct_ridge)),
+            (last, self.task(estimator, direct_ridge)),
         ]
-        few = self.X.shape[0]
-        return [LaterStage(task, n_iter, (few / m) ** _RIDGE_POWER) for m, n_iter, task in stages if n_iter]
+        return [
+            LaterStage(task, n_iter, (few / task.objective.samples.n_samples) ** _RIDGE_POWER)
+            for n_iter, task in stages
+            if n_iter
+        ]
 
     def judged(self, samples):
         """Return the rows that importances are taken over, in the units of all rows: :class:`Samples`."""
@@ -213,7 +219,8 @@ def few_rows(estimator, store, targets, given, n_rows):
         The rows; ``place`` counts those of positive weight.
     """
     seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
-    U, Y, weights, place = draw_rows(store, _FEW_ROWS, seed, classes=not targets.scale)
+    size = _FEW_ROWS if targets.scale else _FEW_ROWS_OF_CLASSES
+    U, Y, weights, place = draw_rows(store, size, seed, classes=not targets.scale)
     weights = None if np.all(weights == weights[0]) else weights
     limits = reduce(InputRange.joined, store.sweep(_range)) if estimator.clip else None
     few = replace(targets, Y=Y, weights=weights)

@@ -124,8 +124,9 @@ def implicit_path(
     Parameters
     ----------
     X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
-        Inputs; standardise them if the budget is to treat all alike. Of more than 40,000 rows the path goes by 4,000,
-        and then the readouts and training scores of its rules are those that are best for all rows, in blocks.
+        Inputs; standardise them if the budget is to treat all alike. Of more than 40,000 rows the path goes by 4,000
+        (10,000 for classes), and then the readouts of its rules are those that are best for all rows, over which the
+        training scores are.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     column_budgets : int, array-like of positive floats, or None

@@ -183,8 +183,9 @@ class ImplicitFeatureSelector(
         Parameters
         ----------
         X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
-            Inputs. Of more than 40,000 rows the search goes by 4,000, as long as ``cv`` is a number or None; the rule
-            of the selected inputs is fitted to all of them, where they are.
+            Inputs. Of more than 40,000 rows the search goes by those that a fit looks at first (4,000; 10,000 for
+            classes), as long as ``cv`` is a number or None; the rule of the selected inputs is fitted to all of them,
+            where they are.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,) or None
