@@ -12,7 +12,7 @@ from skimplicit.estimators.folds import check_fold_weights
 from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
 from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.targets import check_weights
-from skimplicit.rows import in_own_units, merge_duplicates
+from skimplicit.rows import LARGEST_MATRIX, in_own_units, merge_duplicates
 
 __all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
 
@@ -132,7 +132,12 @@ def _residuals(fitted, targets):
 
 
 def _covariances(fitted, U, chosen, rows):
-    """Return the :class:`ReadoutCovariance` of each rule, of moments over U, and of a variance by all rows."""
+    """Return the :class:`ReadoutCovariance` of each rule, of moments over U, and of a variance by all rows.
+
+    None where it would be a matrix of too many inputs.
+    """
+    if chosen.direct and U.shape[1] > LARGEST_MATRIX:
+        return None
     choice = fitted.choice
     weights = _row_weights(choice.members[0].targets)
     weights = weights / weights.sum()

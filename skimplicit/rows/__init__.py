@@ -7,13 +7,14 @@ from skimplicit.rows.duplicates import merge_duplicates
 from skimplicit.rows.input_range import InputRange
 from skimplicit.rows.moments import Moments
 from skimplicit.rows.row_sources import SelectedColumns, reads_rows, release_rows
-from skimplicit.rows.samples import Samples
+from skimplicit.rows.samples import LARGEST_MATRIX, Samples
 from skimplicit.rows.stores import ArrayStore, block_size
 from skimplicit.rows.subsample import draw_rows
 from skimplicit.rows.sums import Sums
 from skimplicit.rows.units import Units
 
 __all__ = [
+    "LARGEST_MATRIX",
     "ArrayStore",
     "InputRange",
     "Moments",
