@@ -375,3 +375,16 @@ class TestChoice:
     )
     def test_choice(self, name, custom, expected):
         assert isinstance(make_solver(name, custom), expected)
+
+
+@pytest.mark.parametrize("name", ["free", "tight", "zero", "mask"])
+@pytest.mark.parametrize("gram", ["well", "singular"])
+def test_inputs_that_are_not_decomposed_have_the_same_minimum(monkeypatch, name, gram):
+    problem = make_problem(0, 3, 9, gram, ridge=0.03, **SETS[name])
+    expected = ProjectedSolver().solve(problem, problem.project(problem.R))
+    monkeypatch.setattr("skimplicit.linalg.gram._MOST_PAIRS", 5)
+    assert not problem.G.inputs.decomposes
+    monkeypatch.setattr(type(problem.G.inputs), "eigen", None)  # nobody asks for it
+    found = ProjectedSolver().solve(problem, problem.project(problem.R))
+    assert problem.is_feasible(found)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
