@@ -24,9 +24,9 @@ __all__ = [
     "open_rows",
 ]
 
-#: Rows from which on fewer are looked at first. Where they are this many, that takes a quarter to half of the time and
-#: costs up to a hundredth of what is explained; from fewer on, it saves less and costs as much. This and what follows
-#: is measured in ``benchmarks/README.md``, "Many rows".
+#: Rows from which on fewer are looked at first. Of this many that takes half of the time or less, and costs some
+#: hundredths of the loss; of 20,000 it saves nothing for classes. This and what follows is measured in
+#: ``benchmarks/README.md``, "Many rows".
 MANY_ROWS = 40_000
 # Rows that a rule is started and its ridge chosen on, and those for classes, of which a label says less than a number.
 _FEW_ROWS, _FEW_ROWS_OF_CLASSES = 4_000, 10_000
