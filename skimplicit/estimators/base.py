@@ -248,11 +248,7 @@ class ImplicitEstimator(
         self.objective_stages_ = stages
         self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
         self.sensitivity_ = bounded_sensitivity(self.rule_, samples)
-        # After a partial_fit they wait until somebody looks: they take a good part of the time of a pass.
-        vars(self).pop("feature_importances_", None)
-        self._judged_rows = samples
-        if progress is None:
-            self.feature_importances_  # noqa: B018
+        self._judge_by(samples, now=progress is None)
         self._units = samples.rows(np.arange(0))
         self._progress = progress
 

@@ -67,6 +67,16 @@ class FromRuleMixin:
             return np.mean(self.sensitivity_, axis=0)
         return input_importances(self.rules_, rows, self.sensitivity_ > 0)
 
+    def _judge_by(self, rows, now):
+        """Let the importances be those over some rows, at once or when somebody looks.
+
+        After a partial_fit they wait: they take a good part of the time of a pass.
+        """
+        vars(self).pop("feature_importances_", None)
+        self._judged_rows = rows
+        if now:
+            self.feature_importances_  # noqa: B018
+
     def __getstate__(self):
         """Store the importances in the place of the rows that they are waiting for."""
         if vars(self).get("_judged_rows") is not None:

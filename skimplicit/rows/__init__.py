@@ -14,9 +14,9 @@ from skimplicit.rows.sums import Sums
 from skimplicit.rows.units import Units
 
 __all__ = [
-    "LARGEST_MATRIX",
     "ArrayStore",
     "InputRange",
+    "LARGEST_MATRIX",
     "Moments",
     "RowBlocks",
     "Samples",

@@ -103,7 +103,7 @@ class RefittedRuleMixin:
         """
         check_is_fitted(self)
         # By the predictions of the selector, which takes the selected inputs of some rows at a time.
-        return type(self.estimator_).score(self, X, y, sample_weight)
+        return type(self._rule_estimator).score(self, X, y, sample_weight)
 
     def transform(self, X):
         """Return the selected inputs.
