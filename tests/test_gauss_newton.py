@@ -7,7 +7,8 @@ from skimplicit.activations import ACTIVATIONS
 from skimplicit.rows import Samples
 from skimplicit.training import Constraints, CrossEntropyObjective, SquaredObjective
 from skimplicit.training.continuation import random_weights
-from skimplicit.training.gauss_newton import GaussNewton, _eliminated, working_set
+from skimplicit.training.gauss_newton import GaussNewton, _eliminated
+from skimplicit.training.working_set import working_set
 
 ALPHA = 0.03
 CASES = {"one": 1, "three": 3, "binary": 1, "classes": 3}

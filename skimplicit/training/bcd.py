@@ -5,7 +5,7 @@ from skimplicit.parameters import Names, Parameter
 from skimplicit.training.base import TrainingMethod
 from skimplicit.training.curvature_descent import MOST_READOUT, MOST_VARIABLES, CurvatureRun, is_small
 from skimplicit.training.descent import DescentRun
-from skimplicit.training.gauss_newton import ENTRIES_PER_ROW
+from skimplicit.training.working_set import ENTRIES_PER_ROW
 
 __all__ = ["BlockCoordinateDescent"]
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
 from skimplicit.training.descent import TIGHT, TOL_SHARE, VISIBLE_SHARE, DescentRun
-from skimplicit.training.gauss_newton import ENTRIES_PER_ROW, GaussNewton, working_set
+from skimplicit.training.gauss_newton import GaussNewton
+from skimplicit.training.working_set import ENTRIES_PER_ROW, working_set
 
 __all__ = ["MOST_READOUT", "MOST_VARIABLES", "CurvatureRun", "is_small"]
 
