@@ -15,7 +15,7 @@ from skimplicit.estimators.choosing_rows import rows_to_choose_by
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights, row_counts
 from skimplicit.estimators.methods import get_method
-from skimplicit.estimators.side_by_side import data_of, run_side_by_side
+from skimplicit.estimators.side_by_side import data_of, fit_as_task, run_side_by_side, take_over
 from skimplicit.estimators.targets import check_weights
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Attribute, Parameter
@@ -115,14 +115,9 @@ class RidgePathMixin(FoldsMixin):
         best = self._with_alpha(alpha, seed).set_params(monotonic_cst=directions)
         if self.warm_start and hasattr(self, "rules_"):
             best.rules_ = self.rules_
-        task = context.subcontext(task_name="fit at the chosen alpha")
-        with task.propagate_callback_context(best):
-            task.call_on_fit_task_begin(estimator=self, **data)
-            best.fit(*(everything or (X, y, sample_weight)))
-        task.call_on_fit_task_end(estimator=self, **data)
-        for name, value in vars(best).items():
-            if name not in best.get_params(deep=False) and name != "n_features_in_":
-                setattr(self, name, value)
+        name = "fit at the chosen alpha"
+        fit_as_task(best, everything or (X, y, sample_weight), {}, owner=self, context=context, task_name=name, data=data)
+        take_over(self, best)
         self.alpha_, self.alphas_ = alpha, alphas
         with np.errstate(over="ignore", under="ignore"):
             setattr(self, self._path_name, np.ldexp(path, 2 * exponent))

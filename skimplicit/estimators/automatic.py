@@ -123,10 +123,10 @@ def _residuals(fitted, targets):
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
     error = np.average(missed**2, axis=0, weights=_row_weights(targets)[seen])
     share = np.minimum(np.divide(choice.spread, error, out=np.zeros_like(error), where=error > 0), 1.0)
-    for member, point in zip(members, choice.points, strict=True):
+    for member, point, kept in zip(members, choice.points, choice.kept, strict=True):
         rows = member.fold.test
         rules.append(member.task.objective.rule(point))
-        residuals.append(np.abs(targets.Y - member.predict(point))[rows])
+        residuals.append(np.abs(targets.Y - kept)[rows])
         weights.append(_row_weights(targets)[rows])
     return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights), share)
 

@@ -21,7 +21,7 @@ from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
-from skimplicit.estimators.side_by_side import data_of
+from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
 from skimplicit.rows import is_lazy
@@ -273,11 +273,8 @@ class ImplicitFeatureSelector(
 
     def _refit(self, model, data, support, context):
         """Fit the rule of the selected inputs."""
-        task = context.subcontext(task_name="refit")
-        with task.propagate_callback_context(model):
-            task.call_on_fit_task_begin(estimator=self)
-            model.fit(*data.to_refit(np.flatnonzero(support)))
-        task.call_on_fit_task_end(estimator=self)
+        everything = data.to_refit(np.flatnonzero(support))
+        fit_as_task(model, everything, {}, owner=self, context=context, task_name="refit", data={})
         self.estimator_ = model
 
     def _make_estimator(self, y, seed):
