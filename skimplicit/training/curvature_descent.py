@@ -9,9 +9,9 @@ from skimplicit.training.working_set import ENTRIES_PER_ROW, working_set
 
 __all__ = ["MOST_READOUT", "MOST_VARIABLES", "CurvatureRun", "is_small"]
 
-# Variables of the curvature block up to which it is the better choice; measured in ``benchmarks/README.md``. Beyond, a
-# step costs more than it saves.
-MOST_VARIABLES = 900
+# Variables of the curvature block up to which it is the better choice; measured in ``benchmarks/README.md``, "States,
+# and entries of A in a step". Beyond, a step costs more than it saves.
+MOST_VARIABLES = 1600
 # Weights of the readout, q (n + p + 1), up to which they are eliminated from it in a step.
 MOST_READOUT = 600
 

@@ -101,8 +101,9 @@ class GaussNewton:
         X = on_rows.states
         centred = np.ascontiguousarray((X - evaluation.point.X_mean).T)
         roots = self._roots(on_rows)
-        T = sensitivities[self._index] if self.needs_all_rows else sensitivities
-        S = np.einsum("mqr,mqn->nrm", roots * self._root_weights[:, None, None], T)
+        all_there = len(sensitivities) == self._index.size
+        T = sensitivities if all_there else sensitivities[self._index]
+        S = np.ascontiguousarray(np.einsum("mqr,mqn->nrm", roots * self._root_weights[:, None, None], T))
         n, p, (m, q, r) = X.shape[1], samples.n_inputs, roots.shape
         rows, columns = np.nonzero(moving)
         k = rows.size
@@ -148,7 +149,8 @@ def _eliminated(J, P, ridge):
     rest[np.diag_indices_from(rest)] += ridge + rounding * max(np.trace(rest), 1.0)
     factor = cholesky(rest, lower=True, check_finite=False)
     half = solve_triangular(factor, gram[P:, :P], lower=True, check_finite=False)
-    result = kept - half.T @ half
+    result = half.T @ half
+    np.subtract(kept, result, out=result)
     # Without a ridge nearly all may cancel: what is left is to stay positive semidefinite.
     result[np.diag_indices_from(result)] += rounding * kept.diagonal()
     return result
