@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, ridge_of
+from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, WORSE, ridge_of
 
 __all__ = ["CrossFit", "cross_fit"]
 
 # Ridges of the direct term, beside alpha, among which the held-out loss decides.
 _DIRECT_RIDGES = (0.03, WAY_DIRECT_RIDGE, 1.0)
-# Ridges of the rule without states, from large to small: each readout is near the one before.
+# Ridges of the rule without states, from large to small: each readout is near the one before. They end where the loss
+# is clearly above the least one, for a small ridge of classes that a plane separates takes many steps.
 _LINEAR_ALPHAS = np.geomspace(1e3, 1e-4, 15)
 
 
@@ -237,6 +238,8 @@ def _best_linear(members):
         loss = _mean_loss(members, kept)
         if best is None or loss < best[-1]:
             best = float(alpha), points, kept, loss
+        elif loss > WORSE * best[-1]:
+            break
     return best
 
 
