@@ -224,8 +224,10 @@ class TestReadings:
         solver.solve(make_problem(0, 2, 3), None)
         program = solver._program
         solver.solve(make_problem(1, 2, 3, ridge=0.5), None)
+        tight = make_problem(1, 2, 3, kappa=0.4)
+        np.testing.assert_allclose(solver.solve(tight, None), CvxpySolver().solve(tight, None), atol=1e-7)
         assert solver._program is program
-        solver.solve(make_problem(1, 2, 3, kappa=0.4), None)
+        solver.solve(make_problem(1, 2, 3, mask=True), None)
         assert solver._program is not program
 
 

@@ -65,7 +65,8 @@ def fit_growing(estimator, X, y, sample_weight, params):
 
     best, least, stop = fitted(sizes[0])
     if least is None and not warm:
-        best, least, stop = *fitted(_WITHOUT_SCORES)[:2], True
+        best, least, _ = fitted(_WITHOUT_SCORES)
+        stop = True
     for n_hidden in sizes[1:]:
         if stop:
             break
