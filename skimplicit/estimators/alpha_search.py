@@ -116,7 +116,9 @@ class RidgePathMixin(FoldsMixin):
         if self.warm_start and hasattr(self, "rules_"):
             best.rules_ = self.rules_
         name = "fit at the chosen alpha"
-        fit_as_task(best, everything or (X, y, sample_weight), {}, owner=self, context=context, task_name=name, data=data)
+        fit_as_task(
+            best, everything or (X, y, sample_weight), {}, owner=self, context=context, task_name=name, data=data
+        )
         take_over(self, best)
         self.alpha_, self.alphas_ = alpha, alphas
         with np.errstate(over="ignore", under="ignore"):
