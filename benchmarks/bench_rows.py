@@ -3,7 +3,8 @@
 friedman1 with 20 inputs and noise 1. Every fit runs in a process of its own, one at a time. Memory is the most that is
 allocated (pages of files aside) beyond what there was before the fit, also in arrays of the size of the states [X],
 m x 20 doubles. Seconds of the processor are those of all threads. With ``--cluster``, the data are Dask arrays in
-chunks of 10^5 rows on a LocalCluster of that many workers with one thread each, and the seconds those of the clock.
+chunks of 10^5 rows, made on a LocalCluster of that many workers with one thread each; seconds of the processor and
+memory are then those of this process alone.
 """
 
 import argparse
@@ -97,18 +98,32 @@ def measured(model, X, y):
     return *seconds, max(most[0] - before, 0)
 
 
+def on_workers(m):
+    """Make m rows on the workers of the active cluster, chunk by chunk, and return them as Dask arrays."""
+    import dask
+    import dask.array as da
+    from distributed import wait
+
+    X, y = [], []
+    for first in range(0, m, CHUNK):
+        size = min(CHUNK, m - first)
+        both = dask.delayed(make_friedman1)(size, n_features=20, noise=1.0, random_state=first)
+        X.append(da.from_delayed(both[0], (size, 20), float))
+        y.append(da.from_delayed(both[1], (size,), float))
+    arrays = dask.persist(da.concatenate(X), da.concatenate(y))
+    wait(arrays)
+    return arrays
+
+
 def one_fit(name, m, from_map, workers):
     warnings.simplefilter("ignore", ConvergenceWarning)
     X_test, y_test = make_friedman1(N_TEST, n_features=20, noise=1.0, random_state=2**31 - 1)
     model = MODELS[name]()
     if workers:
-        import dask.array as da
         from distributed import Client, LocalCluster
 
-        X, y = make_friedman1(m, n_features=20, noise=1.0, random_state=0)
-        X, y = da.from_array(X, chunks=(CHUNK, 20)), da.from_array(y, chunks=CHUNK)
         with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster):
-            figures = measured(model, X, y)
+            figures = measured(model, *on_workers(m))
     elif from_map:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "X")

@@ -12,14 +12,14 @@ __all__ = ["ColumnBudget", "project_rows_l1"]
 
 
 def project_rows_l1(A, radius, weights=None):
-    """Project every row on the l1 ball: ``argmin_P ||P - A||_F`` subject to ``sum_j w_ij |P_ij| <= radius`` for each i.
+    """Project rows on l1 balls: ``argmin_P ||P - A||_F`` subject to ``sum_j w_ij |P_ij| <= radius_i`` for each i.
 
     Parameters
     ----------
     A : ndarray of shape (n, d)
         Rows to project.
-    radius : float
-        Radius of the ball, at least 0.
+    radius : float or ndarray of shape (n,)
+        Radius of the ball, at least 0: one for all rows, or one for each.
     weights : ndarray of shape (n, d) or None
         Positive weights w_ij; None for ones.
 
@@ -42,26 +42,27 @@ def project_rows_l1(A, radius, weights=None):
            [ 0.2, -0.3]])
     """
     A = np.asarray(A, dtype=float)
-    if not radius >= 0:
+    if not np.all(radius >= 0):
         raise ValueError(f"radius must be at least 0, got {radius!r}.")
+    radius = np.broadcast_to(np.asarray(radius, dtype=float), A.shape[:1])
     P = A.copy(order="C")
     magnitude = np.abs(P)  # sums depend on the memory layout: take them in that of the result
     w = np.broadcast_to(1.0 if weights is None else weights, A.shape)
     outside = np.flatnonzero(~_is_inside(w * magnitude, radius))
     if outside.size == 0:
         return P
-    magnitude, w = magnitude[outside], w[outside]
+    magnitude, w, radius = magnitude[outside], w[outside], radius[outside]
     theta = np.maximum(_soft_threshold_levels(magnitude, w, radius), 0.0)  # of a row on the bound, rounding is all
     shrunk = np.maximum(magnitude - theta[:, None] * w, 0.0)
     over = ~_is_inside(w * shrunk, radius)
     total = (w * shrunk).sum(axis=1)[over]
-    shrunk[over] *= (radius * (1 - 4 * A.shape[1] * np.finfo(float).eps) / total)[:, None]
+    shrunk[over] *= (radius[over] * (1 - 4 * A.shape[1] * np.finfo(float).eps) / total)[:, None]
     P[outside] = np.copysign(shrunk, A[outside])
     return P
 
 
 def _is_inside(terms, radius):
-    """Tell which rows of terms, not negative, add up to at most the radius in whatever order they are added up.
+    """Tell which rows of terms, not negative, add up to at most their radius in whatever order they are added up.
 
     Rounding depends on the order, and on the zeros of a larger matrix between the terms.
     """
@@ -70,13 +71,13 @@ def _is_inside(terms, radius):
 
 
 def _soft_threshold_levels(magnitude, w, radius):
-    """Return theta with ``sum_j w_ij (magnitude_ij - theta_i w_ij)_+ = radius`` for rows that exceed the radius."""
+    """Return theta with ``sum_j w_ij (magnitude_ij - theta_i w_ij)_+ = radius_i`` for rows that exceed it."""
     ratio = magnitude / w
     order = np.argsort(-ratio, axis=1)
     rows = np.arange(magnitude.shape[0])
     ratio = ratio[rows[:, None], order]
     square = w[rows[:, None], order] ** 2
-    excess = np.cumsum(ratio * square, axis=1) - radius
+    excess = np.cumsum(ratio * square, axis=1) - radius[:, None]
     mass = np.cumsum(square, axis=1)
     last = np.maximum((ratio * mass > excess).sum(axis=1) - 1, 0)
     return excess[rows, last] / mass[rows, last]

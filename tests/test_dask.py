@@ -1,11 +1,23 @@
 """Dask collections: the same fits as in memory, on a cluster and without one, and lazy predictions."""
 
+import threading
+
+import joblib
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
 
-from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitClassifierCV,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+)
 from skimplicit.estimators import training_rows
+from skimplicit.rows.dask_store import ClusterStore
 
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
@@ -21,6 +33,7 @@ def _many_rows_are_few(monkeypatch):
     monkeypatch.setattr(training_rows, "MANY_ROWS", 1000)
     monkeypatch.setattr("skimplicit.estimators.lazy_rows.MANY_ROWS", 1000)
     monkeypatch.setattr(training_rows, "_FEW_ROWS", 400)
+    monkeypatch.setattr(training_rows, "_FEW_ROWS_OF_CLASSES", 400)
     monkeypatch.setattr(training_rows, "_MORE_ROWS", 800)
     monkeypatch.setattr("skimplicit.rows.stores._MOST_ROWS", 512)
 
@@ -59,6 +72,10 @@ MODELS = {
     "classifier": (
         ImplicitClassifier(n_hidden=4, alpha=1e-2, max_iter=10, random_state=0, class_weight="balanced"),
         lambda y: np.array(["a", "b", "c"])[np.digitize(y, [0.9, 2.0])],
+    ),
+    "auto classifier": (
+        ImplicitClassifier(n_hidden=2, max_iter=2, cv=2, random_state=0),
+        lambda y: np.array(["a", "b"])[(y > 1).astype(int)],
     ),
 }
 
@@ -160,6 +177,74 @@ def test_ridge_by_cross_validation(scheduler, classes):
     assert model.alpha_ == 1e-3
     assert model.score(X, y) > 0.6
     assert isinstance(model.predict(da.from_array(X, chunks=(700, 4))), da.Array)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_sizes_of_chunks_that_are_not_known(scheduler):
+    X, y, weights = data()
+    kept, model = X[:, 0] > 5, MODELS["regressor"][0]
+    expected = model.fit(X[kept], y[kept], weights[kept]).predict(X)
+    lazy = [da.from_array(a, chunks=(700, *a.shape[1:])) for a in (X, y, weights)]
+    model.fit(*(a[lazy[0][:, 0] > 5] for a in lazy))
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-6)
+    lazily = model.predict(lazy[0][lazy[0][:, 0] > 5])
+    np.testing.assert_allclose(lazily.compute(), model.predict(X[kept]), rtol=1e-9)
+
+
+def test_no_rows_at_all():
+    X, y, _ = data()
+    with pytest.raises(ValueError, match="0 sample"):
+        ImplicitRegressor(n_hidden=2).fit(da.from_array(X)[:0], da.from_array(y)[:0])
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_callbacks_see_every_iteration(scheduler):
+    X, y, _ = data()
+    lazy = da.from_array(X, chunks=(700, 4)), da.from_array(y, chunks=700)
+    monitor = ScoringMonitor(scoring="r2")
+    model = clone(MODELS["regressor"][0]).set_callbacks(monitor).fit(*lazy)
+    scores = [entry["r2"] for entry in monitor.get_logs().data]
+    assert len(scores) == model.objective_history_.size + 1
+    assert scores[-1] == pytest.approx(model.score(X, y))
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize("parameters", [{"alpha": 1e-3, "n_members": 2, "max_iter": 8}, {"max_iter": 3, "cv": 2}])
+def test_members_are_trained_side_by_side(client, monkeypatch, parameters):
+    X, y, _ = data()
+    model = ImplicitRegressor(n_hidden=4, random_state=0, **parameters)
+    expected = model.fit(X, y).predict(X)
+    assert len(model.rules_) == 2
+    run, meet, seen = ClusterStore.run, threading.Barrier(2), set()
+
+    def together(self, *arguments):
+        if threading.current_thread() is not threading.main_thread() and threading.get_ident() not in seen:
+            seen.add(threading.get_ident())
+            meet.wait(timeout=60)  # broken, if the other member does not come before this one is done
+        return run(self, *arguments)
+
+    monkeypatch.setattr(ClusterStore, "run", together)
+    model.fit(da.from_array(X, chunks=(700, 4)), da.from_array(y, chunks=700))
+    assert len(seen) == 2
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize(
+    "model",
+    [
+        ImplicitRegressorCV(n_hidden=3, alphas=[1e-2, 1.0], cv=2, max_iter=6, random_state=0),
+        ImplicitFeatureSelector(MODELS["regressor"][0], column_budgets=2, cv=2, random_state=0),
+        ImplicitRegressor(n_hidden=3, max_iter=3, cv=3, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_folds_and_members_on_the_backend_of_joblib(client, model):
+    X, y, _ = data(m=400)
+    expected = clone(model).fit(X, y).predict(X)
+    with joblib.parallel_config("dask"):
+        found = clone(model).set_params(n_jobs=2).fit(X, y).predict(X)
+    assert np.array_equal(found, expected)
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")

@@ -72,6 +72,22 @@ def test_structure_is_kept(block):
     assert not result.evaluation.point.W[:, :N][~structure].any()
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kappa", [0.3, KAPPA])
+def test_where_few_entries_move_at_a_time_the_way_is_sound_and_leads_as_low(monkeypatch, kappa, masked):
+    structure = np.triu(np.ones((N, N), dtype=bool)) if masked else None
+    schedule = [Stage(1e-2, None, 20, 1e-5)]
+    every = [run(make_objective(s), "matching", s, schedule, kappa, structure) for s in range(3)]
+    monkeypatch.setattr("skimplicit.training.descent.MATCHING_ENTRIES", 3)
+    few = [run(make_objective(s), "matching", s, schedule, kappa, structure) for s in range(3)]
+    for result, whole in zip(few, every, strict=True):
+        assert_sound(result, kappa)
+        assert structure is None or not result.evaluation.point.W[:, :N][~structure].any()
+        assert result.evaluation.objective != whole.evaluation.objective
+    lowest = [np.mean([result.evaluation.objective for result in results]) for results in (few, every)]
+    assert lowest[0] <= 1.1 * lowest[1]
+
+
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

@@ -7,7 +7,8 @@ from skimplicit.activations import ACTIVATIONS
 from skimplicit.rows import Samples
 from skimplicit.training import Constraints, CrossEntropyObjective, SquaredObjective
 from skimplicit.training.continuation import random_weights
-from skimplicit.training.gauss_newton import GaussNewton, _eliminated, working_set
+from skimplicit.training.gauss_newton import GaussNewton, _eliminated
+from skimplicit.training.working_set import working_set
 
 ALPHA = 0.03
 CASES = {"one": 1, "three": 3, "binary": 1, "classes": 3}
@@ -139,6 +140,28 @@ def test_a_row_at_its_bound_lets_in_only_what_beats_its_multiplier():
     slope = np.array([[-1.0, 0.5, 2.0], [-1.0, 0.5, 2.0], [0.0, 0.0, 0.0]])
     expected = np.array([[True, False, True], [True, True, True], [False, False, False]])
     np.testing.assert_array_equal(working_set(A, slope, 0.5), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("bound", [False, True])
+def test_of_full_rows_the_entries_furthest_from_their_optimum_move(seed, bound):
+    rng = np.random.default_rng(seed)
+    A = np.where(rng.random((9, 9)) < 0.7, rng.normal(size=(9, 9)), 0.0)
+    A /= np.abs(A).sum(axis=1, keepdims=True)
+    slope, most = rng.normal(size=(9, 9)), 4
+    kappa = 1.0 if bound else 2.0
+    every, few = (working_set(A, slope, kappa, most=k) for k in (None, most))
+    assert not few[~every].any()
+    np.testing.assert_array_equal(few.sum(axis=1), np.minimum(every.sum(axis=1), most))
+    used = A != 0
+    for i in range(9):
+        # What the least change of the slopes in use to those of an optimum is, entry by entry.
+        common = max(np.mean(-slope[i, used[i]] * np.sign(A[i, used[i]])), 0.0) if bound else 0.0
+        distance = np.abs(slope[i] + common * np.sign(A[i]))
+        left_out = every[i] & ~few[i] & used[i]
+        if left_out.any():
+            assert distance[few[i] & used[i]].min() >= distance[left_out].max()
+    np.testing.assert_array_equal(working_set(A, slope, kappa, most=9), every)
 
 
 @pytest.mark.slow

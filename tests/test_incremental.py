@@ -10,6 +10,7 @@ from sklearn.datasets import load_iris, make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit.estimators import from_rule
 from skimplicit.training import StochasticGradient
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
@@ -266,3 +267,27 @@ def test_best_score_is_that_of_the_rule_in_its_budget():
     assert model.column_norms_.sum() <= 0.05
     assert model.validation_scores_.size < model.n_iter_
     assert model.best_validation_score_ == model.validation_scores_.max()
+
+
+def test_importances_wait_until_somebody_looks(monkeypatch):
+    X, y = friedman()
+    eager, looks = regressor(), []
+    compute = from_rule.input_importances
+    monkeypatch.setattr(from_rule, "input_importances", lambda *arguments: looks.append(1) or compute(*arguments))
+    for _ in range(3):
+        eager.partial_fit(X, y).feature_importances_  # noqa: B018
+    assert len(looks) == 3
+    waiting = regressor()
+    for _ in range(3):
+        waiting.partial_fit(X, y)
+    assert len(looks) == 3 and "feature_importances_" not in vars(waiting)
+    # What is stored, or copied, has the numbers and none of the rows.
+    stored = pickle.loads(pickle.dumps(waiting))
+    assert len(looks) == 4 and vars(stored)["_judged_rows"] is None
+    for model in (stored, waiting, eager):
+        np.testing.assert_array_equal(model.feature_importances_, eager.feature_importances_)
+    assert len(looks) == 4 and vars(waiting)["_judged_rows"] is None
+    # They are those of the last call, also after somebody has looked, and of a fit at once.
+    before = eager.feature_importances_
+    assert not np.array_equal(eager.partial_fit(X[:50], y[:50]).feature_importances_, before)
+    assert "feature_importances_" in vars(eager.fit(X, y))

@@ -1,9 +1,11 @@
 """Intervals from held-out residuals, and standard errors."""
 
+import tracemalloc
 from functools import cache
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 
 from skimplicit import ImplicitRegressor
@@ -113,3 +115,22 @@ def test_standard_errors_of_a_linear_rule_are_those_of_ridge():
     spread = np.column_stack([np.ones(120), inputs])
     least_squares = np.sqrt(np.einsum("ij,ji->i", spread, np.linalg.solve(spread.T @ spread, spread.T)))
     np.testing.assert_allclose(std, least_squares, rtol=0.3)
+
+
+def test_no_matrix_of_very_many_inputs():
+    rng = np.random.default_rng(0)
+    wide = sparse.random_array((60, 4200), density=0.02, format="csr", rng=rng)
+    y = wide[:, :10].sum(axis=1) + 0.1 * rng.normal(size=60)
+    model = ImplicitRegressor(n_hidden=2, max_iter=2, cv=2, random_state=0)
+    tracemalloc.start()
+    try:
+        model.fit(wide, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * wide.shape[1] ** 2 / 4
+    with pytest.raises(ValueError, match="more than 4000"):
+        model.predict(wide, return_std=True)
+    assert model.predict_interval(wide).shape == (60, 2)
+    few = clone(model).set_params(direct=False).fit(wide, y)
+    assert np.all(few.predict(wide, return_std=True)[1] > 0)

@@ -21,6 +21,8 @@ SETS = {
     "free": {},
     "tight": {"kappa": 0.05},
     "zero": {"kappa": 0.0},
+    "radii": {"radii": True},
+    "radii, mask": {"radii": True, "mask": True},
     "mask": {"mask": True},
     "budget": {"budget": 0.3},
     "small budget": {"budget": 0.02},
@@ -65,6 +67,7 @@ def make_problem(
     l1=None,
     signs=False,
     balls=None,
+    radii=False,
 ):
     """Draw a problem as training poses it: R comes from targets, so the objective is bounded from below.
 
@@ -92,7 +95,7 @@ def make_problem(
         R=curvature[:, None] * (T.T @ F) / m,
         curvature=curvature,
         ridge=ridge,
-        kappa=kappa,
+        kappa=kappa * np.linspace(0, 1, n) if radii else kappa,
         column_budget=None if budget is None else ColumnBudget(budget * free, weights, groups),
         structure=rng.random((n, N if input_mask else n)) < 0.6 if mask else None,
         l1=None if l1 is None else l1 * np.abs(T.T @ F).max() / m * rng.uniform(0.5, 2.0, size=(n, N)),
@@ -185,6 +188,23 @@ class TestReadings:
             assert np.sum((W - nearest) * (V - nearest)) <= 1e-10
 
     @every_gram
+    @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+    def test_some_entries_alone_are_the_problem_in_which_the_others_stay(self, gram, share):
+        problem = make_problem(11, 5, 3, gram, ridge=0.1)
+        V = random_feasible(problem, 12)
+        entries = np.random.default_rng(13).random((5, 5)) < share
+        part, held = problem.moving_only(V[:, :5], entries)
+        np.testing.assert_array_equal(held[:, :5], np.where(entries, 0.0, V[:, :5]))
+        assert not held[:, 5:].any()
+        for seed in range(3):
+            W = random_point(problem, seed)
+            W[:, :5][~entries] = 0.0
+            difference = problem.value(W + held) - problem.value(V)
+            assert part.value(W) - part.value(V - held) == pytest.approx(difference, rel=1e-9)
+            W = part.project(W)
+            assert problem.is_feasible(W + held, 1e-12) and part.is_feasible(V - held, 1e-12)
+
+    @every_gram
     def test_factor(self, gram):
         problem = make_problem(10, 4, 5, gram)
         L, G = problem.G.factor, np.eye(9) @ problem.G
@@ -204,8 +224,10 @@ class TestReadings:
         solver.solve(make_problem(0, 2, 3), None)
         program = solver._program
         solver.solve(make_problem(1, 2, 3, ridge=0.5), None)
+        tight = make_problem(1, 2, 3, kappa=0.4)
+        np.testing.assert_allclose(solver.solve(tight, None), CvxpySolver().solve(tight, None), atol=1e-7)
         assert solver._program is program
-        solver.solve(make_problem(1, 2, 3, kappa=0.4), None)
+        solver.solve(make_problem(1, 2, 3, mask=True), None)
         assert solver._program is not program
 
 
@@ -224,9 +246,8 @@ class TestSolvers:
         for W in (reference, projected):
             assert problem.is_feasible(W, 1e-9)
             np.testing.assert_array_equal(problem.masked(W), W)
-            assert (
-                np.abs(W[:, :n]).sum(axis=1).max() <= problem.kappa
-            )  # no tolerance: it is what makes a rule well-posed
+            # No tolerance: it is what makes a rule well-posed.
+            assert np.all(np.abs(W[:, :n]).sum(axis=1) <= problem.kappa)
         # Of a minimum of zero CVXPY's solvers, whose tolerance is 1e-8, leave up to 1e-11.
         assert problem.value(projected) == pytest.approx(problem.value(reference), rel=1e-6, abs=1e-10)
 
@@ -375,3 +396,16 @@ class TestChoice:
     )
     def test_choice(self, name, custom, expected):
         assert isinstance(make_solver(name, custom), expected)
+
+
+@pytest.mark.parametrize("name", ["free", "tight", "zero", "mask"])
+@pytest.mark.parametrize("gram", ["well", "singular"])
+def test_inputs_that_are_not_decomposed_have_the_same_minimum(monkeypatch, name, gram):
+    problem = make_problem(0, 3, 9, gram, ridge=0.03, **SETS[name])
+    expected = ProjectedSolver().solve(problem, problem.project(problem.R))
+    monkeypatch.setattr("skimplicit.linalg.gram._MOST_PAIRS", 5)
+    assert not problem.G.inputs.decomposes
+    monkeypatch.setattr(type(problem.G.inputs), "eigen", None)  # nobody asks for it
+    found = ProjectedSolver().solve(problem, problem.project(problem.R))
+    assert problem.is_feasible(found)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())

@@ -336,3 +336,18 @@ def test_rows_stay_inside_in_any_order_and_among_zeros(seed, d):
         wide = np.zeros((300, 5 * d))
         wide[:, rng.choice(5 * d, d, replace=False)] = P[:, rng.permutation(d)]
         assert wide.sum(axis=1).max() <= 0.95
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_with_a_radius_each_are_those_projected_alone(seed, weighted):
+    rng = np.random.default_rng(seed)
+    A, radii = rng.normal(size=(6, 4)), rng.uniform(0.0, 4.0, 6)
+    radii[0] = 0.0
+    weights = rng.uniform(0.5, 2.0, A.shape) if weighted else None
+    rows = [
+        project_rows_l1(A[i : i + 1], radii[i], None if weights is None else weights[i : i + 1])[0] for i in range(6)
+    ]
+    np.testing.assert_array_equal(project_rows_l1(A, radii, weights), rows)
+    with pytest.raises(ValueError, match="radius"):
+        project_rows_l1(A, -radii)

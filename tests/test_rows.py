@@ -37,6 +37,7 @@ def many_rows(monkeypatch, small_blocks):
     """Let some hundred rows be many."""
     monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
     monkeypatch.setattr(training_rows, "_FEW_ROWS", 300)
+    monkeypatch.setattr(training_rows, "_FEW_ROWS_OF_CLASSES", 300)
     monkeypatch.setattr(training_rows, "_MORE_ROWS", 450)
 
 
@@ -259,3 +260,15 @@ def test_what_is_not_finite_is_named(many_rows, make, where):
     (U if where == "X" else y)[np.flatnonzero(weights == 0)[0]] = np.nan
     with pytest.raises(ValueError, match=f"Input {where} contains NaN"):
         ImplicitRegressor(n_hidden=2).fit(make(U), y, weights)
+
+
+@either_form
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_more_inputs_than_rows_that_count(many_rows, make):
+    """Inputs whose second moment is no matrix, in blocks that have no rows in memory."""
+    rng = np.random.default_rng(0)
+    U, weights = rng.normal(size=(900, 160)) * (rng.random((900, 160)) < 0.2), np.zeros(900)
+    weights[::6] = 1.0
+    y = U[:, :3].sum(axis=1)
+    model = ImplicitRegressor(n_hidden=2, alpha=1e-2, max_iter=12, random_state=0).fit(make(U), y, weights)
+    assert model.score(make(U), y, weights) > 0.8

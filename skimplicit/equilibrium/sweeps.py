@@ -91,6 +91,7 @@ class ForwardSweep(Sweep):
     def __init__(self, A, activation):
         self.activation = activation
         self.gain = self.leak = None
+        self.cuts = False  # whether nothing leaks: max(z, 0)
         matrix, slope, groups = A, activation.lipschitz, activation.groups
         if activation.homogeneous and groups is None:
             right, left = activation(np.array([[1.0], [-1.0]]) * np.ones(A.shape[0])) * [[1.0], [-1.0]]
@@ -98,6 +99,7 @@ class ForwardSweep(Sweep):
             if np.all(right > 0) and np.all(right * loops < 1) and np.all(left * loops < 1):
                 self.gain = right / (1.0 - right * loops)
                 self.leak = (left / (1.0 - left * loops)) / self.gain
+                self.cuts = not self.leak.any()
                 matrix = row_scaled(without_diagonal(A), self.gain)
                 slope = np.maximum(1.0, np.abs(self.leak))
         certificate = perron_certificate(matrix, slope, groups)
@@ -126,10 +128,10 @@ class ForwardSweep(Sweep):
         return self._activate(out)
 
     def _activate(self, Z):
+        if self.cuts:
+            return np.maximum(Z, 0.0, out=Z)
         if self.leak is None:
             return self.activation(Z, out=Z)
-        if not self.leak.any():
-            return np.maximum(Z, 0.0, out=Z)
         return np.multiply(Z, self.leak, out=Z, where=Z < 0)
 
 

@@ -11,15 +11,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import _raise_for_params
 
+from skimplicit.estimators.choosing_rows import rows_to_choose_by
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights, row_counts
-from skimplicit.estimators.lazy_rows import compute_few
 from skimplicit.estimators.methods import get_method
-from skimplicit.estimators.side_by_side import data_of, run_side_by_side
+from skimplicit.estimators.side_by_side import data_of, fit_as_task, run_side_by_side, take_over
 from skimplicit.estimators.targets import check_weights
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Attribute, Parameter
-from skimplicit.rows import is_lazy
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
@@ -71,8 +70,8 @@ class RidgePathMixin(FoldsMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
-            Inputs. Computation is in float64; CSR matrices are not made dense. Of a Dask collection of many rows some
-            are drawn for the choice of alpha; the rule is fitted to all of them where they are.
+            Inputs. Computation is in float64; CSR matrices are not made dense. Of more than 40,000 rows some are drawn
+            for the choice of alpha, unless folds are given; the rule is fitted to all of them where they are.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,) or None
@@ -95,14 +94,13 @@ class RidgePathMixin(FoldsMixin):
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         model = self._with_alpha(alphas[0], seed)
         model._check_choices()
-        everything = X, y, sample_weight
-        if is_lazy(X):
-            X, y, sample_weight = compute_few(model, *everything)
+        (X, y, sample_weight), everything = rows_to_choose_by(model, X, y, sample_weight, self.cv)
         X, y = self._validate_data(X, y)
+        if hasattr(model, "feature_names_in_"):
+            self.feature_names_in_ = model.feature_names_in_
         directions = self._directions(X.shape[1])
         model.set_params(monotonic_cst=directions)
         sample_weight = check_weights(sample_weight, X)
-        everything = everything if is_lazy(everything[0]) else (X, y, sample_weight)
         encoded = model._encode_targets(y, sample_weight)
         # Targets in a unit near their size, a power of two: no square overflows or vanishes where alpha is chosen.
         exponent = int(np.frexp(np.abs(encoded.Y).max(initial=0.0))[1]) if encoded.scale else 0
@@ -117,14 +115,11 @@ class RidgePathMixin(FoldsMixin):
         best = self._with_alpha(alpha, seed).set_params(monotonic_cst=directions)
         if self.warm_start and hasattr(self, "rules_"):
             best.rules_ = self.rules_
-        task = context.subcontext(task_name="fit at the chosen alpha")
-        with task.propagate_callback_context(best):
-            task.call_on_fit_task_begin(estimator=self, **data)
-            best.fit(*everything)
-        task.call_on_fit_task_end(estimator=self, **data)
-        for name, value in vars(best).items():
-            if name not in best.get_params(deep=False) and name != "n_features_in_":
-                setattr(self, name, value)
+        name = "fit at the chosen alpha"
+        fit_as_task(
+            best, everything or (X, y, sample_weight), {}, owner=self, context=context, task_name=name, data=data
+        )
+        take_over(self, best)
         self.alpha_, self.alphas_ = alpha, alphas
         with np.errstate(over="ignore", under="ignore"):
             setattr(self, self._path_name, np.ldexp(path, 2 * exponent))

@@ -12,7 +12,7 @@ from skimplicit.estimators.folds import check_fold_weights
 from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
 from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.targets import check_weights
-from skimplicit.rows import in_own_units, merge_duplicates
+from skimplicit.rows import LARGEST_MATRIX, in_own_units, merge_duplicates
 
 __all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
 
@@ -123,20 +123,25 @@ def _residuals(fitted, targets):
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
     error = np.average(missed**2, axis=0, weights=_row_weights(targets)[seen])
     share = np.minimum(np.divide(choice.spread, error, out=np.zeros_like(error), where=error > 0), 1.0)
-    for member, point in zip(members, choice.points, strict=True):
+    for member, point, kept in zip(members, choice.points, choice.kept, strict=True):
         rows = member.fold.test
         rules.append(member.task.objective.rule(point))
-        residuals.append(np.abs(targets.Y - member.predict(point))[rows])
+        residuals.append(np.abs(targets.Y - kept)[rows])
         weights.append(_row_weights(targets)[rows])
     return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights), share)
 
 
 def _covariances(fitted, U, chosen, rows):
-    """Return the :class:`ReadoutCovariance` of each rule, of moments over U, and of a variance by all rows."""
+    """Return the :class:`ReadoutCovariance` of each rule, of moments over U, and of a variance by all rows.
+
+    None where it would be a matrix of too many inputs.
+    """
+    if chosen.direct and U.shape[1] > LARGEST_MATRIX:
+        return None
     choice = fitted.choice
     weights = _row_weights(choice.members[0].targets)
     weights = weights / weights.sum()
-    more = 1.0 if rows.store is None else rows.n_rows / U.shape[0]
+    more = 1.0 if rows.store is None else fitted.task.objective.samples.n_samples / U.shape[0]
     covariances = (
         ReadoutCovariance.of(rule, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge)
         for rule in fitted.rules

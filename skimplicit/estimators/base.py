@@ -26,9 +26,10 @@ from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.growing import fit_growing
-from skimplicit.estimators.importance import bounded_sensitivity, input_importances
+from skimplicit.estimators.importance import bounded_sensitivity
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
-from skimplicit.estimators.lazy_rows import open_lazy_rows, predict_lazily
+from skimplicit.estimators.lazy_columns import predict_lazily
+from skimplicit.estimators.lazy_rows import open_given_rows
 from skimplicit.estimators.lipschitz import lipschitz_balls
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.monotonic import check_monotonic_cst, monotone_signs
@@ -37,7 +38,6 @@ from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
-from skimplicit.estimators.training_rows import open_rows
 from skimplicit.estimators.validation_split import validation_split
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Parametrised
@@ -195,7 +195,7 @@ class ImplicitEstimator(
 
     def _fit(self, X, y, sample_weight, params):
         chosen = self._check_choices()
-        rows = (open_lazy_rows if is_lazy(X) else open_rows)(self, chosen, X, y, sample_weight)
+        rows = open_given_rows(self, chosen, X, y, sample_weight)
         targets, limits = rows.targets, rows.limits
         bridge = self._open_bridge(targets, rows.given, None, limits, self.verbose)
         fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
@@ -231,7 +231,7 @@ class ImplicitEstimator(
         return CallbackBridge(self, context, *data, partial(self._fitted_attributes, targets, limits), verbose)
 
     def _store(self, samples, attributes, n_iter, objectives, stages, progress=None):
-        """Set the fitted attributes; ``progress`` is what each member goes on with in partial_fit."""
+        """Set the fitted attributes; ``progress`` is what each member goes on with in partial_fit, None in fit."""
         for name, value in attributes.items():
             setattr(self, name, value)
         self.n_iter_ = n_iter
@@ -239,7 +239,7 @@ class ImplicitEstimator(
         self.objective_stages_ = stages
         self.column_norms_ = np.abs(self.rule_.B).max(axis=0)
         self.sensitivity_ = bounded_sensitivity(self.rule_, samples)
-        self.feature_importances_ = input_importances(self.rules_, samples, self.sensitivity_ > 0)
+        self._judge_by(samples, now=progress is None)
         self._units = samples.rows(np.arange(0))
         self._progress = progress
 

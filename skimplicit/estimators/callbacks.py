@@ -1,6 +1,7 @@
 """From the iterations of training to scikit-learn's callbacks and to ``verbose``."""
 
 from functools import partial
+from threading import Lock
 
 __all__ = ["CallbackBridge"]
 
@@ -33,6 +34,7 @@ class CallbackBridge:
             self.data["metadata"] = {"sample_weight": sample_weight}
         self.fitted_attributes = fitted_attributes
         self.verbose, self.stage = int(verbose), None
+        self._lock = Lock()  # members that are trained side by side report to one bridge
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
         self._begin()
 
@@ -46,6 +48,10 @@ class CallbackBridge:
 
     def _report(self, objective, iteration):
         """Report an iteration; True when a callback asks to stop."""
+        with self._lock:
+            return self._end_task(objective, iteration)
+
+    def _end_task(self, objective, iteration):
         evaluation = iteration.evaluation
         new_stage = iteration.stage != self.stage or iteration.number == 1  # another start counts from 1 again
         self.stage = iteration.stage

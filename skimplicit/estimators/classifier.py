@@ -16,7 +16,7 @@ from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import FromRuleMixin, check_rule, rule_of_classes
 from skimplicit.estimators.incremental import takes_batches
-from skimplicit.estimators.lazy_rows import predict_lazily
+from skimplicit.estimators.lazy_columns import predict_lazily
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.targets import EncodedTargets

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, ridge_of
+from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, WORSE, ridge_of
 
 __all__ = ["CrossFit", "cross_fit"]
 
 # Ridges of the direct term, beside alpha, among which the held-out loss decides.
 _DIRECT_RIDGES = (0.03, WAY_DIRECT_RIDGE, 1.0)
-# Ridges of the rule without states, from large to small: each readout is near the one before.
+# Ridges of the rule without states, from large to small: each readout is near the one before. They end where the loss
+# is clearly above the least one, for a small ridge of classes that a plane separates takes many steps.
 _LINEAR_ALPHAS = np.geomspace(1e3, 1e-4, 15)
 
 
@@ -29,6 +30,8 @@ class CrossFit:
         The members.
     points : tuple of Point
         Their rules at the best ridge.
+    kept : tuple of ndarray of shape (m, q)
+        What each of these predicts for all rows.
     predictions : ndarray of shape (m, q)
         Held-out predictions, the mean where a row is held out by several members, NaN where by none.
     unit : ndarray of shape (q,)
@@ -52,6 +55,7 @@ class CrossFit:
     losses: np.ndarray
     members: tuple
     points: tuple
+    kept: tuple
     predictions: np.ndarray
     unit: np.ndarray
     spread: np.ndarray
@@ -86,15 +90,15 @@ def cross_fit(members, n_jobs, bridge, chooses_budget=False):
     KeyboardInterrupt
         If there is no rule yet.
     """
-    rung, interrupted = None, False
+    scored, interrupted = None, False
     try:
-        rung = _follow_paths(members, n_jobs, bridge)
+        scored = _follow_paths(members, n_jobs, bridge)
     except KeyboardInterrupt:
         begun = [member for member in members if member.path is not None]
         members, interrupted = [member for member in begun if not member.interrupted] or begun, True
         if not members:
             raise
-    choice = _choose(members, rung, interrupted)
+    choice = _choose(members, _scored(members) if scored is None else scored, interrupted)
     return _with_budget(choice, n_jobs, bridge) if chooses_budget and not interrupted else choice
 
 
@@ -124,6 +128,7 @@ def _with_budget(choice, n_jobs, bridge):
     return replace(
         choice,
         points=points,
+        kept=kept,
         predictions=_held_out(members, kept),
         spread=_spread(members, kept),
         n_iter=choice.n_iter + sum(n_iter),
@@ -141,7 +146,7 @@ def _smallest_good(losses, weights):
 
 
 def _follow_paths(members, n_jobs, bridge):
-    """Train every member at all ridges that may be the best; return the rung of the one that is, an int."""
+    """Train every member at all ridges that may be the best; return these as :func:`_scored` does."""
     parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
     parallel(delayed(member.rise)(bridge) for member in members)
     rungs, losses = _mean_losses(members)
@@ -160,19 +165,24 @@ def _follow_paths(members, n_jobs, bridge):
     best = rungs[_best(losses, smoothed=members[0].targets.scale)]
     between = _halfway(rungs, losses, best)
     if between is None:
-        return best
+        return rungs, losses, best
     rungs, losses = all_to(between)
-    return min(between, best, key=lambda rung: losses[rungs.index(rung)])
+    return rungs, losses, min(between, best, key=lambda rung: losses[rungs.index(rung)])
 
 
-def _choose(members, rung, interrupted):
-    """Return the :class:`CrossFit` of members that have followed their paths, at a rung; None for the best one."""
-    paths = [member.path for member in members]
+def _scored(members):
+    """Return the rungs that all members have, the held-out losses there, and the rung of the best ridge, an int."""
     rungs, losses = _mean_losses(members)
-    rung = rungs[_best(losses, smoothed=members[0].targets.scale)] if rung is None else rung
+    return rungs, losses, rungs[_best(losses, smoothed=members[0].targets.scale)]
+
+
+def _choose(members, scored, interrupted):
+    """Return the :class:`CrossFit` of members that have followed their paths, which have been :func:`_scored`."""
+    paths, (rungs, losses, rung) = [member.path for member in members], scored
     alphas, alpha = np.array([ridge_of(rung) for rung in rungs]), ridge_of(rung)
     points, kept = map(list, zip(*(path.at(rung) for path in paths), strict=True))
-    direct_ridge, points, kept, loss = _choose_direct_ridge(members, points, kept, alpha)
+    choice = WAY_DIRECT_RIDGE, points, kept, losses[rungs.index(rung)]
+    direct_ridge, points, kept, loss = _choose_direct_ridge(members, choice, alpha)
     linear = _best_linear(members)
     if linear is not None and linear[-1] <= loss:
         alpha, points, kept, _ = linear
@@ -184,6 +194,7 @@ def _choose(members, rung, interrupted):
         losses,
         tuple(members),
         tuple(points),
+        tuple(kept),
         _held_out(members, kept),
         members[0].unit,
         _spread(members, kept),
@@ -246,9 +257,12 @@ def _spread(members, kept):
     return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.weights)
 
 
-def _choose_direct_ridge(members, points, kept, alpha):
-    """Return the best ridge of the direct term with points, predictions and loss there; states stay as they are."""
-    choice = WAY_DIRECT_RIDGE, points, kept, _mean_loss(members, kept)
+def _choose_direct_ridge(members, choice, alpha):
+    """Return the best ridge of the direct term with points, predictions and loss there, ``choice`` being one of them.
+
+    States stay as they are.
+    """
+    points = choice[1]
     if points[0].readout.D is None:
         return choice
     for ratio in _DIRECT_RIDGES:
@@ -273,6 +287,8 @@ def _best_linear(members):
         loss = _mean_loss(members, kept)
         if best is None or loss < best[-1]:
             best = float(alpha), points, kept, loss
+        elif loss > WORSE * best[-1]:
+            break
     return best
 
 

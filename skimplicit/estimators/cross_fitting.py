@@ -14,7 +14,7 @@ from skimplicit.rows import InputRange, unit_of
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, falling_budgets, random_weights
 
-__all__ = ["HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "Fold", "FoldPath", "Member", "ridge_of"]
+__all__ = ["HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "WORSE", "Fold", "FoldPath", "Member", "ridge_of"]
 
 # Ridges are the rungs of one ladder, two to a factor of ten: the first one of a path, and the last ones either way. A
 # path takes every other one; the one in between is trained where it may be the best (friedman1, concrete, autompg,
@@ -25,7 +25,7 @@ _FIRST_RUNG_OF_CLASSES = -6
 # A path for numbers goes to this rung (0.1) in any case, for a loss can rise and fall again at small ridges, and every
 # path ends where it has then been this much above its least one.
 _LEAST_RUNG = -2
-_WORSE = 1.02
+WORSE = 1.02
 # Relative decrease of J that ends a stage: it only has to lead the way.
 _STAGE_TOL = 1e-3
 # Ridge of the direct term beside alpha on the way.
@@ -204,7 +204,7 @@ class Member:
             predictions.append(self.predict(evaluation.point))
             losses.append(self.loss(predictions[-1][test], test))
             rung = rungs[len(losses) - 1]
-            worse = losses[-1] > _WORSE * min(losses) and not self.first_rung <= rung < self.least_rung
+            worse = losses[-1] > WORSE * min(losses) and not self.first_rung <= rung < self.least_rung
             return [] if worse or len(losses) == len(rungs) else [self._stage(rungs[len(losses)]), go_on]
 
         callback = bridge.over(self.task.objective)
@@ -268,10 +268,10 @@ class Member:
         return objective.evaluate(point.W, point.b, alpha, tol=_READOUT_TOL).point
 
     def without_states(self, alphas):
-        """Return the points whose prediction is linear, the readouts the best ones at some ridges, in a list."""
+        """Yield the points whose prediction is linear, the readouts the best ones at some ridges, one after another."""
         objective = self.task.objective.with_direct_ridge(1.0)
         n, p = self.n_hidden, objective.samples.n_inputs
-        W, b, ends = np.zeros((n, n + p)), np.zeros(n), []
+        W, b, end = np.zeros((n, n + p)), np.zeros(n), None
         for alpha in alphas:
-            ends.append(objective.evaluate(W, b, alpha, start=ends[-1] if ends else None, tol=_READOUT_TOL))
-        return [end.point for end in ends]
+            end = objective.evaluate(W, b, alpha, start=end, tol=_READOUT_TOL)
+            yield end.point

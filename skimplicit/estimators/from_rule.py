@@ -9,6 +9,7 @@ from scipy import sparse
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.composition import affine
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES
+from skimplicit.estimators.importance import input_importances
 from skimplicit.estimators.monotonic import in_place
 from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
@@ -56,9 +57,31 @@ class FromRuleMixin:
 
     @cached_property
     def feature_importances_(self):
-        """Mean over outputs of ``S_ij``: without training rows, the bound, for inputs and targets of deviation one."""
+        """Those over the rows of the last ``partial_fit``, when first asked for; without rows the mean of ``S_ij``.
+
+        The latter, over outputs i, is the bound, for inputs and targets of deviation one.
+        """
         self._rule_for("feature_importances_")
-        return np.mean(self.sensitivity_, axis=0)
+        rows, self._judged_rows = vars(self).get("_judged_rows"), None
+        if rows is None:
+            return np.mean(self.sensitivity_, axis=0)
+        return input_importances(self.rules_, rows, self.sensitivity_ > 0)
+
+    def _judge_by(self, rows, now):
+        """Let the importances be those over some rows, at once or when somebody looks.
+
+        After a partial_fit they wait: they take a good part of the time of a pass.
+        """
+        vars(self).pop("feature_importances_", None)
+        self._judged_rows = rows
+        if now:
+            self.feature_importances_  # noqa: B018
+
+    def __getstate__(self):
+        """Store the importances in the place of the rows that they are waiting for."""
+        if vars(self).get("_judged_rows") is not None:
+            self.feature_importances_  # noqa: B018
+        return super().__getstate__()
 
     def _rule_for(self, name):
         rule = vars(self).get("rule_")

@@ -45,14 +45,14 @@ def fit_at_given_ridge(estimator, chosen, rows, bridge):
     task = estimator._make_task(rows.X, rows.targets) if few_first else rows.task(estimator)
     random_state = check_random_state(estimator.random_state)
     starts = _starts(estimator, task, chosen.method, random_state, max(estimator.max_iter - later_iter, 1))
-    # With many rows it is the blocks that run side by side, unless few rows come first.
-    n_jobs = estimator.n_jobs if few_first or rows.store is None else 1
-    results = Parallel(n_jobs=n_jobs, require="sharedmem")(
-        delayed(_train)(chosen.method, task, some, bridge) for some in starts
-    )
+    at_a_time = rows.jobs(estimator, len(starts))
+    parallel = Parallel(n_jobs=estimator.n_jobs if few_first else at_a_time, require="sharedmem")
+    results = parallel(delayed(_train)(chosen.method, task, some, bridge) for some in starts)
     if few_first:
         few, stages = task.objective, rows.later_stages(estimator, later_iter)
-        results = [_train_on_more(estimator, chosen.method, few, stages, some, bridge) for some in results]
+        results = Parallel(n_jobs=at_a_time, require="sharedmem")(
+            delayed(_train_on_more)(estimator, chosen.method, few, stages, some, bridge) for some in results
+        )
         task = stages[-1].task
     _warn(estimator, results)
     return averaged(task, results)

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
-from skimplicit.estimators.side_by_side import data_of
+from skimplicit.estimators.side_by_side import data_of, fit_as_task, take_over
 
 __all__ = ["fit_growing"]
 
@@ -59,16 +59,14 @@ def fit_growing(estimator, X, y, sample_weight, params):
         model = type(estimator)(**given)
         if warm:
             model.rules_ = estimator.rules_
-        task = context.subcontext(task_name=f"{n_hidden} states")
-        with task.propagate_callback_context(model):
-            task.call_on_fit_task_begin(estimator=estimator, **data)
-            model.fit(X, y, sample_weight, **params)
-        stop = task.call_on_fit_task_end(estimator=estimator, **data)
+        name, everything = f"{n_hidden} states", (X, y, sample_weight)
+        stop = fit_as_task(model, everything, params, owner=estimator, context=context, task_name=name, data=data)
         return model, _held_out_loss(model), stop
 
     best, least, stop = fitted(sizes[0])
     if least is None and not warm:
-        best, least, stop = *fitted(_WITHOUT_SCORES)[:2], True
+        best, least, _ = fitted(_WITHOUT_SCORES)
+        stop = True
     for n_hidden in sizes[1:]:
         if stop:
             break
@@ -76,9 +74,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
         stop |= not loss < (1.0 - _WORTHWHILE) * least
         if loss < least:
             best, least = model, loss
-    for name, value in vars(best).items():
-        if name not in best.get_params(deep=False):
-            setattr(estimator, name, value)
+    take_over(estimator, best)
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=lambda: vars(estimator).copy(), **data)
     return estimator
 

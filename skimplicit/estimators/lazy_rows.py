@@ -1,43 +1,42 @@
-"""Dask collections: their rows as blocks to train on, and lazy predictions."""
+"""Dask collections: their rows as blocks to train on."""
 
-from copy import copy
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, has_free_folds, open_rows
+from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed
+from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, fixed_folds, open_rows
 from skimplicit.rows import block_size, blocks_of_chunk, is_lazy, open_store
 
-__all__ = ["compute_few", "open_lazy_rows", "predict_lazily"]
+__all__ = ["distinct_targets", "open_given_rows"]
 
 
-def open_lazy_rows(estimator, chosen, X, y, sample_weight):
-    """Validate Dask collections and return the :class:`TrainingRows`; see :func:`open_rows`.
-
-    Few rows are computed and trained on in this process, as if they had been given in memory. Many stay in blocks that
-    are cut where they would be in memory: on the workers of the active client, in this process without one.
+def open_given_rows(estimator, chosen, X, y, sample_weight, cv=None):
+    """Validate data, in memory or Dask collections, and return the :class:`TrainingRows`; see :func:`open_rows`.
 
     Parameters
     ----------
-    estimator, chosen : ImplicitEstimator, Choices
+    estimator, chosen, X, y, sample_weight, cv : object
         As for :func:`open_rows`.
-    X : dask.array.Array or dask.dataframe.DataFrame of shape (m, p)
-        Inputs; sizes of chunks that are not known are computed.
-    y, sample_weight : Dask collection or array-like of m rows
-        Targets, and weights or None.
 
     Returns
     -------
     TrainingRows
         The rows.
+    """
+    return (_open_lazy_rows if is_lazy(X) else open_rows)(estimator, chosen, X, y, sample_weight, cv)
 
-    Raises
-    ------
-    ValueError
-        If the data are not valid, or the method or ``cv`` cannot do with rows in blocks.
+
+def _open_lazy_rows(estimator, chosen, X, y, sample_weight, cv):
+    """Validate Dask collections and return the :class:`TrainingRows`; see :func:`open_rows`.
+
+    Few rows are computed and trained on in this process, as if they had been given in memory. Many stay in blocks that
+    are cut where they would be in memory: on the workers of the active client, in this process without one.
+
+    Sizes of chunks that are not known are computed. A ValueError tells of data that are not valid, and of a method or
+    folds that cannot do with rows in blocks.
     """
     arrays = {"X": X, "y": y, "sample_weight": sample_weight}
     arrays = {name: _as_array(array, name) for name, array in arrays.items() if array is not None}
@@ -47,71 +46,36 @@ def open_lazy_rows(estimator, chosen, X, y, sample_weight):
             raise ValueError(f"X and {name} must have as many rows, got {m} and {array.shape[0]}.")
     if m <= MANY_ROWS:
         return open_rows(
-            estimator, chosen, *(array.compute() if is_lazy(array) else array for array in (X, y, sample_weight))
+            estimator, chosen, *(array.compute() if is_lazy(array) else array for array in (X, y, sample_weight)), cv
         )
     if not chosen.method.takes_blocks:
         raise ValueError(
             f"method={estimator.method!r} needs all rows in this process, and more than {MANY_ROWS} rows of a Dask "
             "collection stay where they are: use method='bcd', or partial_fit chunk by chunk."
         )
-    if not has_free_folds(estimator):
+    fixed = fixed_folds(estimator, cv)
+    if fixed is not None:
         raise ValueError(
-            f"cv={estimator.cv!r} needs the numbers of all rows; for Dask collections give the number of folds, or a "
-            "number for alpha."
+            f"cv={fixed!r} needs the numbers of all rows; for Dask collections give the number of folds, or a number "
+            "for alpha."
         )
     if bounds_classes(estimator):
         raise ValueError(
             "constraints, lipschitz and monotonic_cst of a classifier need the states of all rows at once; with more "
             f"than {MANY_ROWS} rows of a Dask collection, leave them out or compute X."
         )
-    _check_columns(estimator, X, reset=True)
+    check_lazy_columns(estimator, X, reset=True)
     chunks = _aligned(arrays)
     targets = _encode_lazily(estimator, chunks)
     prepare = _Chunk(targets.attributes.get("classes_"), targets.class_weights)
     nothing = [None] * len(chunks["X"])
     made = [
-        _delayed(prepare)(*own)
+        delayed(prepare)(*own)
         for own in zip(chunks["X"], chunks["y"], chunks.get("sample_weight", nothing), strict=True)
     ]
     store = open_store(made, arrays["X"].nbytes, estimator.n_jobs)
     # Their numbers among all rows are not of use to anybody who has the rows in chunks.
     return replace(few_rows(estimator, store, targets, (X, y, sample_weight), m), place=None)
-
-
-def compute_few(estimator, X, y, sample_weight):
-    """Return rows of Dask collections in memory: all of few, of many those that a fit looks at first.
-
-    Parameters
-    ----------
-    estimator : ImplicitEstimator
-        An estimator that could be fitted to them.
-    X, y, sample_weight : Dask collection
-        As for :func:`open_lazy_rows`.
-
-    Returns
-    -------
-    X, y, sample_weight
-        Arrays, the weights None for ones.
-    """
-    rows = open_lazy_rows(estimator, estimator._check_choices(), X, y, sample_weight)
-    if rows.store is None:
-        return rows.given
-    classes = rows.targets.attributes.get("classes_")
-    y = estimator._as_predictions(rows.targets.Y, rows.targets) if classes is None else classes[rows.targets.codes()]
-    return rows.X, y, rows.sample_weight
-
-
-def _check_columns(estimator, X, reset):
-    """Check, or with ``reset`` set, the number and the names of the columns."""
-    columns = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
-    _check_feature_names(estimator, columns, reset=reset)
-    _check_n_features(estimator, columns, reset=reset)
-
-
-def _delayed(function):
-    import dask
-
-    return dask.delayed(function, pure=False)
 
 
 def _as_array(array, name):
@@ -122,7 +86,10 @@ def _as_array(array, name):
         array = np.asarray(array)
         return da.from_array(array, chunks=(array.shape[0], *array.shape[1:]))
     if hasattr(array, "to_dask_array"):
-        array = array.to_dask_array(lengths=True)
+        with warnings.catch_warnings():
+            # Labels that are strings become objects, as they do in memory.
+            warnings.filterwarnings("ignore", "Dask currently has limited support", UserWarning)
+            array = array.to_dask_array(lengths=True)
     elif np.isnan(array.shape[0]):
         array = array.compute_chunk_sizes()
     if name == "X" and array.ndim != 2:
@@ -141,6 +108,33 @@ def _aligned(arrays):
     }
 
 
+def distinct_targets(y, most):
+    """Return some targets of a Dask collection that show what kind they are.
+
+    Parameters
+    ----------
+    y : Dask collection of shape (m,) or (m, q)
+        Targets.
+    most : int
+        Number of distinct values that are enough.
+
+    Returns
+    -------
+    ndarray
+        Distinct values, that many of each chunk; some rows where there are several columns.
+    """
+    import dask
+
+    array = _as_array(y, "y")
+    if array.ndim > 1 and array.shape[1] > 1:
+        return array[:1].compute()
+    return np.concatenate(dask.compute(*(delayed(_distinct)(part, most) for part in array.to_delayed().ravel())))
+
+
+def _distinct(y, most):
+    return np.unique(np.asarray(y).ravel())[:most]
+
+
 def _encode_lazily(estimator, chunks):
     """Return the :class:`EncodedTargets` of targets of which only the kinds are known here.
 
@@ -150,7 +144,7 @@ def _encode_lazily(estimator, chunks):
 
     weights = chunks.get("sample_weight", [None] * len(chunks["y"]))
     kinds = dask.compute(
-        *(_delayed(_kinds)(*own, not estimator._target_checks) for own in zip(chunks["y"], weights, strict=True))
+        *(delayed(_kinds)(*own, not estimator._target_checks) for own in zip(chunks["y"], weights, strict=True))
     )
     values = np.concatenate([some for some, _ in kinds])
     total = np.concatenate([weight for _, weight in kinds])
@@ -200,54 +194,3 @@ class _Chunk:
             weights = self.class_weights[codes] * (1.0 if weights is None else weights)
         Y = codes[:, None].astype(np.float64) if self.classes.size == 2 else np.eye(self.classes.size)[codes]
         return blocks_of_chunk(X, Y, weights)
-
-
-def predict_lazily(estimator, name, X, n_columns, dtype=np.float64):
-    """Return what a method predicts for the rows of a Dask collection, as a lazy Dask array.
-
-    Parameters
-    ----------
-    estimator : ImplicitEstimator
-        The fitted estimator; what happens to it later does not matter.
-    name : str
-        Name of the method.
-    X : dask.array.Array or dask.dataframe.DataFrame of shape (m, p)
-        Inputs.
-    n_columns : int or None
-        Columns that the method returns; None for one number for each row.
-    dtype : dtype
-        Type of what it returns.
-
-    Returns
-    -------
-    dask.array.Array of shape (m,) or (m, n_columns)
-        In chunks as X is.
-    """
-    import dask.array as da
-
-    check_is_fitted(estimator)
-    _check_columns(estimator, X, reset=False)
-    shape = () if n_columns is None else (n_columns,)
-    call = _OfChunk(copy(estimator), name, shape, dtype)
-    if hasattr(X, "columns"):
-        parts = [da.from_delayed(_delayed(call)(part), (np.nan, *shape), dtype) for part in X.to_delayed()]
-        return da.concatenate(parts, allow_unknown_chunksizes=True)
-    X = X.rechunk({1: -1})
-    axes = dict(drop_axis=1) if n_columns is None else dict(chunks=(X.chunks[0], (n_columns,)))
-    return X.map_blocks(call, dtype=dtype, meta=np.empty((0,) * (1 + len(shape)), dtype), **axes)
-
-
-@dataclass(frozen=True)
-class _OfChunk:
-    """A method of an estimator, on a chunk that may have no rows."""
-
-    estimator: object
-    name: str
-    shape: tuple
-    dtype: np.dtype
-
-    def __call__(self, X):
-        if X.shape[0] == 0:
-            return np.empty((0, *self.shape), self.dtype)
-        X = sparse.csr_array(X) if sparse.issparse(X) else X
-        return getattr(self.estimator, self.name)(X)

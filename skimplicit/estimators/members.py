@@ -149,9 +149,8 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     if choice.interrupted:
         return _as_they_are(task, choice, starts)
     try:
-        # With many rows it is the blocks that run side by side: states of one member are enough to hold.
-        n_jobs = 1 if later else estimator.n_jobs
-        results = Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(train_on)(rule) for rule in members)
+        parallel = Parallel(n_jobs=rows.jobs(estimator, len(members)), require="sharedmem")
+        results = parallel(delayed(train_on)(rule) for rule in members)
     except KeyboardInterrupt:
         _warn_interrupted(choice.n_iter)
         return _as_they_are(task, choice, starts)

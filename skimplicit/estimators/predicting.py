@@ -1,9 +1,8 @@
 """Predictions for many rows: some of them at a time, so that a memory map stays one."""
 
 import numpy as np
-from scipy import sparse
 
-from skimplicit.rows import block_size, release_rows
+from skimplicit.rows import block_size, reads_rows, release_rows
 
 __all__ = ["by_rows"]
 
@@ -18,7 +17,7 @@ def by_rows(check, X, function):
     ----------
     check : callable
         ``check(X)`` validates inputs, converts them and cuts them at their range.
-    X : array-like of shape (m, p)
+    X : array-like or SelectedColumns of shape (m, p)
         Inputs. What is a memory map, or a CSR matrix of memory maps, is not converted as a whole.
     function : callable
         Returns an array of a row for each row of what ``check`` returns.
@@ -28,14 +27,15 @@ def by_rows(check, X, function):
     ndarray of shape (m, ...)
         The values.
     """
-    of_rows = (isinstance(X, np.ndarray) or sparse.issparse(X)) and X.ndim == 2
-    size = _BLOCKS * block_size(X.shape[1]) if of_rows else 0
-    if not of_rows or X.shape[0] <= size:
+    if not reads_rows(X):
         return function(check(X))
+    m, size = X.shape[0], _BLOCKS * block_size(X.shape[1])
     out = None
-    for first in range(0, X.shape[0], size):
+    for first in range(0, max(m, 1), size):
         part = function(check(X[first : first + size]))
-        out = np.empty((X.shape[0], *part.shape[1:]), part.dtype) if out is None else out
+        if m <= size:
+            return part
+        out = np.empty((m, *part.shape[1:]), part.dtype) if out is None else out
         out[first : first + size] = part
         release_rows(X, slice(first, first + size))
     return out

@@ -10,10 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.from_rule import FromRuleMixin, check_rule
 from skimplicit.estimators.intervals import root_mean_square
-from skimplicit.estimators.lazy_rows import predict_lazily
+from skimplicit.estimators.lazy_columns import predict_lazily
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.linalg import MatrixLike
-from skimplicit.rows import is_lazy
+from skimplicit.rows import LARGEST_MATRIX, is_lazy
 from skimplicit.rule import ImplicitRule
 from skimplicit.training import SquaredObjective
 
@@ -106,7 +106,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         return_std : bool, default=False
             Whether to return the standard error of each prediction too. It has two parts: that of the readout, by the
             delta method with the variance of the held-out residuals, and the spread of the members. Noise of the
-            targets is not part of it; for that see :meth:`predict_interval`.
+            targets is not part of it; for that see :meth:`predict_interval`. A ValueError tells where there is none:
+            with a number for ``alpha``, and with more than 4,000 inputs and a direct term.
 
         Returns
         -------
@@ -126,6 +127,11 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         X = self._check_inputs(X)
         Y = self.rule_.predict(X)
         self._check_held_out("return_std=True")
+        if self._covariances is None:
+            raise ValueError(
+                f"return_std=True needs a matrix of all inputs of the direct term, which is not made of more than "
+                f"{LARGEST_MATRIX}; use predict_interval, or fit with direct=False."
+            )
         noise = self._residuals.deviation()
         readout = np.mean([covariance.variance(X) for covariance in self._covariances], axis=0)
         members = np.array([rule.predict(X) for rule in self.rules_])

@@ -147,7 +147,7 @@ RULE_PARAMETERS = {
         200,
         "int",
         "Most outer iterations (epochs, for the gradient), all stages of the schedule together. With more than 40,000 "
-        "rows, all but the last four of them are on 4,000 rows (``method='bcd'``).",
+        "rows, all but the last seven of them are on 4,000 rows, for classes 10,000 (``method='bcd'``).",
         [Interval(Integral, 1, None, closed="left")],
     ),
     "tol": Parameter(

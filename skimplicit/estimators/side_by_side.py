@@ -1,11 +1,11 @@
-"""Fits of a meta-estimator that run side by side, as tasks that scikit-learn's callbacks see and can stop."""
+"""Fits of a meta-estimator, one or side by side, as tasks that scikit-learn's callbacks see and can stop."""
 
 import warnings
 from contextlib import ExitStack, contextmanager
 
 from joblib import Parallel, delayed
 
-__all__ = ["data_of", "run_side_by_side"]
+__all__ = ["data_of", "fit_as_task", "run_side_by_side", "take_over"]
 
 
 def data_of(X, y, sample_weight):
@@ -22,6 +22,52 @@ def data_of(X, y, sample_weight):
         The arguments.
     """
     return {"X": X, "y": y, "metadata": None if sample_weight is None else {"sample_weight": sample_weight}}
+
+
+def fit_as_task(model, arguments, params, *, owner, context, task_name, data):
+    """Fit an estimator as a task of the meta-estimator's fit.
+
+    Parameters
+    ----------
+    model : estimator
+        The estimator.
+    arguments, params : tuple, dict
+        What its ``fit`` takes.
+    owner : estimator
+        The meta-estimator.
+    context : CallbackContext
+        Task of the owner's fit that this one is part of.
+    task_name : str
+        What callbacks read of it.
+    data : dict
+        What :func:`data_of` returns; empty where the owner's data are not those of the fit.
+
+    Returns
+    -------
+    bool
+        Whether a callback asks to stop.
+    """
+    task = context.subcontext(task_name=task_name)
+    with task.propagate_callback_context(model):
+        task.call_on_fit_task_begin(estimator=owner, **data)
+        model.fit(*arguments, **params)
+    return task.call_on_fit_task_end(estimator=owner, **data)
+
+
+def take_over(owner, model):
+    """Give a meta-estimator what an estimator has come to know in its fit.
+
+    Parameters
+    ----------
+    owner : estimator
+        The meta-estimator.
+    model : estimator
+        The fitted estimator.
+    """
+    parameters = model.get_params(deep=False)
+    for name, value in vars(model).items():
+        if name not in parameters:
+            setattr(owner, name, value)
 
 
 def run_side_by_side(function, calls, *, owner, context, task_name, n_jobs):

@@ -6,12 +6,12 @@ from functools import partial, reduce
 from numbers import Integral
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils.validation import _check_n_features, validate_data
 
 from skimplicit.estimators.targets import EncodedTargets
-from skimplicit.rows import ArrayStore, InputRange, RowBlocks, draw_rows
+from skimplicit.rows import ArrayStore, InputRange, RowBlocks, SelectedColumns, draw_rows, reads_rows
 
 __all__ = [
     "LATER_ITER",
@@ -20,16 +20,19 @@ __all__ = [
     "TrainingRows",
     "bounds_classes",
     "few_rows",
-    "has_free_folds",
+    "fixed_folds",
     "open_rows",
 ]
 
-#: Rows from which on fewer are looked at first: twice as many as come before all. What follows is measured in
+#: Rows from which on fewer are looked at first. Of this many that takes half of the time or less, and costs some
+#: hundredths of the loss; of 20,000 it saves nothing for classes. This and what follows is measured in
 #: ``benchmarks/README.md``, "Many rows".
 MANY_ROWS = 40_000
-# Rows that a rule is started and its ridge chosen on; those of the stage that follows; iterations of that stage and of
-# the last one, on all rows; the power of the share of rows looked at by which a chosen ridge falls on the way.
-_FEW_ROWS, _MORE_ROWS, _MORE_ITER, _LAST_ITER, _RIDGE_POWER = 4_000, 20_000, 3, 1, 0.5
+# Rows that a rule is started and its ridge chosen on, and those for classes, of which a label says less than a number.
+_FEW_ROWS, _FEW_ROWS_OF_CLASSES = 4_000, 10_000
+# Rows of the stage that follows; iterations of that stage and of the last one, on all rows; the power of the share of
+# rows looked at by which a chosen ridge falls on the way.
+_MORE_ROWS, _MORE_ITER, _LAST_ITER, _RIDGE_POWER = 20_000, 6, 1, 0.5
 
 
 #: Iterations of both.
@@ -78,7 +81,7 @@ class TrainingRows:
     place : ndarray of int of shape (m,) or None
         Positions of the rows of X among all; None for all of them.
     n_rows : int
-        Number of all rows.
+        Number of all rows, those of weight zero included.
     seed : int
         Seed of the choice of rows.
     """
@@ -94,12 +97,28 @@ class TrainingRows:
     n_rows: int = 0
     seed: int = 0
 
-    def task(self, estimator, direct_ridge=1.0):
+    def task(self, estimator, direct_ridge=1.0, groups=None):
         """Return the :class:`TrainingTask` over all rows."""
         if self.store is None:
-            return estimator._make_task(self.X, self.targets, direct_ridge=direct_ridge)
-        samples = RowBlocks(self.store, estimator.fit_intercept, self.targets.scale)
+            return estimator._make_task(self.X, self.targets, groups, direct_ridge)
+        samples = RowBlocks(self.store, estimator.fit_intercept, self.targets.scale, groups)
         return estimator._task_over(samples, direct_ridge)
+
+    def drawn(self, estimator):
+        """Return X, y and weights of the rows of X as they would be given in memory, the weights None for ones."""
+        classes = self.targets.attributes.get("classes_")
+        y = (
+            estimator._as_predictions(self.targets.Y, self.targets)
+            if classes is None
+            else classes[self.targets.codes()]
+        )
+        return self.X, y, self.sample_weight
+
+    def jobs(self, estimator, n_members):
+        """Return how many members to train over all rows side by side, as ``n_jobs`` of joblib."""
+        if self.store is None:
+            return estimator.n_jobs
+        return n_members if self.store.takes_passes_together else 1
 
     def later_stages(self, estimator, max_iter, direct_ridge=1.0):
         """Return the :class:`LaterStage` list of what follows on the few rows of X, of ``max_iter`` iterations in all.
@@ -108,13 +127,16 @@ class TrainingRows:
         """
         more = draw_rows(self.store, _MORE_ROWS, self.seed, classes=not self.targets.scale)[:3]
         blocks = RowBlocks(ArrayStore(*more, estimator.n_jobs), estimator.fit_intercept, self.targets.scale)
-        last = min(_LAST_ITER, max_iter)
+        last, few = min(_LAST_ITER, max_iter), self.X.shape[0]
         stages = [
-            (more[0].shape[0], min(max_iter - last, _MORE_ITER), estimator._task_over(blocks, direct_ridge)),
-            (self.n_rows, last, self.task(estimator, direct_ridge)),
+            (min(max_iter - last, _MORE_ITER), estimator._task_over(blocks, direct_ridge)),
+            (last, self.task(estimator, direct_ridge)),
         ]
-        few = self.X.shape[0]
-        return [LaterStage(task, n_iter, (few / m) ** _RIDGE_POWER) for m, n_iter, task in stages if n_iter]
+        return [
+            LaterStage(task, n_iter, (few / task.objective.samples.n_samples) ** _RIDGE_POWER)
+            for n_iter, task in stages
+            if n_iter
+        ]
 
     def judged(self, samples):
         """Return the rows that importances are taken over, in the units of all rows: :class:`Samples`."""
@@ -135,7 +157,7 @@ class TrainingRows:
         return out
 
 
-def open_rows(estimator, chosen, X, y, sample_weight):
+def open_rows(estimator, chosen, X, y, sample_weight, cv=None):
     """Validate data and return the :class:`TrainingRows`.
 
     Parameters
@@ -146,18 +168,23 @@ def open_rows(estimator, chosen, X, y, sample_weight):
         What its parameters stand for.
     X, y, sample_weight : array-like
         The data.
+    cv : object
+        Folds that the rows are opened for beside those of the estimator; None for none.
 
     Returns
     -------
     TrainingRows
         With more than ``MANY_ROWS`` rows, and a method and folds that can do with it, few of them and a store of all.
     """
-    as_it_is = (isinstance(X, np.ndarray) or sparse.issparse(X)) and X.dtype.kind in "fiub"
-    as_it_is = as_it_is and _goes_by_blocks(estimator, chosen, X)
-    X, y = estimator._validate_data(X, y, as_it_is=as_it_is)
+    as_it_is = reads_rows(X) and _goes_by_blocks(estimator, chosen, X, cv)
+    if isinstance(X, SelectedColumns):
+        _check_n_features(estimator, X, reset=True)
+        y = validate_data(estimator, y=y, **estimator._target_checks)
+    else:
+        X, y = estimator._validate_data(X, y, as_it_is=as_it_is)
     targets = estimator._encode(X, y, sample_weight)
     given = X, y, sample_weight
-    if not _goes_by_blocks(estimator, chosen, X):
+    if not _goes_by_blocks(estimator, chosen, X, cv):
         limits = estimator._limits(X, targets)
         return TrainingRows(X, y, sample_weight, targets, limits, given, n_rows=X.shape[0])
     store = ArrayStore(X, targets.Y, targets.weights, estimator.n_jobs)
@@ -192,7 +219,8 @@ def few_rows(estimator, store, targets, given, n_rows):
         The rows; ``place`` counts those of positive weight.
     """
     seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
-    U, Y, weights, place = draw_rows(store, _FEW_ROWS, seed, classes=not targets.scale)
+    size = _FEW_ROWS if targets.scale else _FEW_ROWS_OF_CLASSES
+    U, Y, weights, place = draw_rows(store, size, seed, classes=not targets.scale)
     weights = None if np.all(weights == weights[0]) else weights
     limits = reduce(InputRange.joined, store.sweep(_range)) if estimator.clip else None
     few = replace(targets, Y=Y, weights=weights)
@@ -207,20 +235,23 @@ def _range(U, Y, weights):
     return InputRange.of(U)
 
 
-def has_free_folds(estimator):
-    """Tell whether folds, if there are any, are drawn here, so that they can be drawn from a few of the rows.
+def fixed_folds(estimator, cv=None):
+    """Return folds that are not drawn here, so that they cannot be drawn from a few of the rows.
 
     Parameters
     ----------
     estimator : ImplicitEstimator
-        The estimator.
+        The estimator, whose ``cv`` counts where it chooses its ridge.
+    cv : object
+        Other folds; None for none.
 
     Returns
     -------
-    bool
-        Whether they are.
+    object
+        A ``cv`` that is neither a number nor None; None where there is none.
     """
-    return estimator.alpha != "auto" or estimator.cv is None or isinstance(estimator.cv, Integral)
+    own = estimator.cv if estimator.alpha == "auto" else None
+    return next((folds for folds in (own, cv) if not (folds is None or isinstance(folds, Integral))), None)
 
 
 def bounds_classes(estimator):
@@ -240,7 +271,8 @@ def bounds_classes(estimator):
     return is_classifier(estimator) and any(bound is not None for bound in bounds)
 
 
-def _goes_by_blocks(estimator, chosen, X):
+def _goes_by_blocks(estimator, chosen, X, cv):
     """Tell whether there are many rows, and a method and folds for which few of them can stand for all at first."""
     many = X.ndim == 2 and X.shape[0] > MANY_ROWS
-    return many and has_free_folds(estimator) and chosen.method.takes_blocks and not bounds_classes(estimator)
+    free = fixed_folds(estimator, cv) is None
+    return many and free and chosen.method.takes_blocks and not bounds_classes(estimator)

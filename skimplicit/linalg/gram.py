@@ -90,6 +90,17 @@ class InputRows(_Inputs):
         """Return the diagonal of UU, shape (p,)."""
         return self._samples.input_squares
 
+    @property
+    def decomposes(self):
+        """Whether the eigenvectors are worth it; those of rows in blocks are never made."""
+        return not self._samples.in_blocks and super().decomposes
+
+    def principal(self, index):
+        """Return the rows and columns ``index`` of UU."""
+        if self._samples.in_blocks:
+            return self.products(np.eye(self.size)[index])[:, index]
+        return super().principal(index)
+
     @cached_property
     def eigen(self):
         """Non-zero eigenvalues (r,) of UU and their eigenvectors (p, r), r at most the number of rows."""

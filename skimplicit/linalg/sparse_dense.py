@@ -18,10 +18,10 @@ def multiply(X, M, out):
     out : ndarray of shape (m, n)
         Where to write.
     """
-    if sparse.issparse(M):
-        out[...] = X @ M
-    else:
+    if isinstance(M, np.ndarray):
         np.matmul(X, M, out=out)
+    else:
+        out[...] = X @ M
 
 
 def row_scaled(A, factors):

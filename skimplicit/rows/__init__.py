@@ -6,8 +6,9 @@ from skimplicit.rows.dask_store import blocks_of_chunk, is_lazy, open_store
 from skimplicit.rows.duplicates import merge_duplicates
 from skimplicit.rows.input_range import InputRange
 from skimplicit.rows.moments import Moments
-from skimplicit.rows.samples import Samples
-from skimplicit.rows.stores import ArrayStore, block_size, release_rows
+from skimplicit.rows.row_sources import SelectedColumns, reads_rows, release_rows
+from skimplicit.rows.samples import LARGEST_MATRIX, Samples
+from skimplicit.rows.stores import ArrayStore, block_size
 from skimplicit.rows.subsample import draw_rows
 from skimplicit.rows.sums import Sums
 from skimplicit.rows.units import Units
@@ -15,9 +16,11 @@ from skimplicit.rows.units import Units
 __all__ = [
     "ArrayStore",
     "InputRange",
+    "LARGEST_MATRIX",
     "Moments",
     "RowBlocks",
     "Samples",
+    "SelectedColumns",
     "Sums",
     "Units",
     "block_size",
@@ -27,6 +30,7 @@ __all__ = [
     "is_lazy",
     "merge_duplicates",
     "open_store",
+    "reads_rows",
     "release_rows",
     "unit_of",
 ]

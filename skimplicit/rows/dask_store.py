@@ -134,6 +134,9 @@ class ClusterStore:
         Lists of blocks.
     """
 
+    #: Passes of other members keep the workers busy while the sums of one travel.
+    takes_passes_together = True
+
     def __init__(self, client, chunks):
         self._client = client
         sizes = client.gather(client.map(len, chunks, pure=False))

@@ -10,9 +10,10 @@ from joblib import effective_n_jobs
 from scipy import sparse
 
 from skimplicit.rows.columns import canonical
-from skimplicit.rows.spilling import ArrayInBlocks, release
+from skimplicit.rows.row_sources import release_rows
+from skimplicit.rows.spilling import ArrayInBlocks
 
-__all__ = ["ArrayStore", "LoadedStore", "block_size", "positive_rows", "release_rows", "stacked_rows"]
+__all__ = ["ArrayStore", "LoadedStore", "block_size", "positive_rows", "stacked_rows"]
 
 # Numbers of a block's inputs, and most of its rows: large enough that Python's share of a pass does not show, small
 # enough for several threads, and for what is made of a block to stay near the processor (``benchmarks/bench_rows.py``).
@@ -81,24 +82,6 @@ def stacked_rows(parts):
     return stack(U), np.concatenate(Y), np.concatenate(weights)
 
 
-def release_rows(U, rows):
-    """Give the pages of rows of a memory map, or of a CSR matrix of memory maps, back to the system.
-
-    Parameters
-    ----------
-    U : ndarray or CSR matrix of shape (m, p)
-        The matrix; nothing is done with one in memory.
-    rows : slice
-        Consecutive rows.
-    """
-    if sparse.issparse(U):
-        entries = slice(U.indptr[rows.start], U.indptr[min(rows.stop, U.shape[0])])
-        release(U.data[entries])
-        release(U.indices[entries])
-    else:
-        release(U[rows])
-
-
 class LoadedStore:
     """Blocks of rows that are loaded whenever a pass comes to them.
 
@@ -109,6 +92,9 @@ class LoadedStore:
     n_jobs : int or None
         Blocks that a pass goes through side by side, in threads.
     """
+
+    #: Whether several passes are to run at a time: here one has all threads, and the states of one are enough to hold.
+    takes_passes_together = False
 
     def __init__(self, loaders, n_jobs=None):
         self._loaders, self._n_jobs = loaders, n_jobs
@@ -192,7 +178,7 @@ class ArrayStore(LoadedStore):
 
     Parameters
     ----------
-    U : ndarray or CSR matrix of shape (m, p)
+    U : ndarray, CSR matrix or SelectedColumns of shape (m, p)
         Inputs, also a memory map or a CSR matrix of memory maps, never copied as a whole.
     Y : ndarray of shape (m, q)
         Targets.

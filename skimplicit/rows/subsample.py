@@ -24,7 +24,7 @@ def draw_rows(store, size, seed, classes=False):
     store : LoadedStore or another with its methods
         The rows.
     size : int
-        Rows to draw, at least 1; classes with few rows may add some.
+        Rows to draw, at least 1: all of them if there are fewer; classes with few rows may add some.
     seed : int
         Seed.
     classes : bool
@@ -40,8 +40,8 @@ def draw_rows(store, size, seed, classes=False):
     """
     by_block = np.array(list(store.sweep(_Counts(classes))))
     counts = by_block.sum(axis=0)
-    wanted = np.ceil(counts * (size / counts.sum())).astype(int)
-    wanted = np.maximum(wanted, np.minimum(counts, _LEAST_OF_A_CLASS if classes else 0))
+    wanted = np.maximum(np.ceil(counts * (size / counts.sum())).astype(int), _LEAST_OF_A_CLASS if classes else 0)
+    wanted = np.minimum(wanted, counts)
     offsets = np.cumsum([0, *by_block.sum(axis=1)[:-1]])
     keys = list(store.sweep_each(_Keys(seed, wanted, classes), offsets))
     # The largest key that is drawn in each class, over all blocks.

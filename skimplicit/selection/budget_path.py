@@ -11,22 +11,23 @@ from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators import ImplicitRegressor
-from skimplicit.estimators.alpha_search import RidgePathMixin
-from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.estimators.lazy_rows import open_given_rows
 from skimplicit.estimators.methods import get_method
-from skimplicit.estimators.targets import check_weights
 from skimplicit.linalg import MatrixLike
 from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
 from skimplicit.selection.groups import check_groups
+from skimplicit.selection.target_kind import check_estimator
 from skimplicit.training import BlockCoordinateDescent, Stage
 from skimplicit.training.continuation import alpha_schedule, falling_budgets, random_weights
 
-__all__ = ["ImplicitPath", "check_budgets", "check_estimator", "follow_path", "implicit_path"]
+__all__ = ["ImplicitPath", "check_budgets", "follow_path", "implicit_path"]
 
 # Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for. Measured in
 # ``benchmarks/README.md``, "Constants of a fit".
 _DENSE_ITER, _BUDGET_ITER = 30, 5
+# Tolerance of the states of a readout for many rows, those of the rules that are trained on them.
+_READOUT_TOL = 1e-5
 # Relative decrease of J that ends a stage early.
 _TOL = 1e-3
 # Ridge of the path. It starts flexible: alpha / k^2 grows along the path by itself.
@@ -138,8 +139,10 @@ def implicit_path(
 
     Parameters
     ----------
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Inputs; standardise them if the budget is to treat all alike.
+    X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+        Inputs; standardise them if the budget is to treat all alike. Of more than 40,000 rows the path goes by 4,000
+        (10,000 for classes), and then the readouts of its rules are those that are best for all rows, over which the
+        training scores are.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     column_budgets : int, array-like of positive floats, or None
@@ -180,10 +183,11 @@ def implicit_path(
     model.set_params(**{"direct": False, **parameters, "alpha": alpha, "column_budget": 1.0})
     model._validate_params()
     column_budgets = check_budgets(column_budgets)
-    X, y = model._validate_data(X, y)
-    groups = check_groups(groups, X.shape[1], getattr(model, "feature_names_in_", None))
-    sample_weight = check_weights(sample_weight, X)
-    return follow_path(model, (X, y, sample_weight), model._encode_targets(y, sample_weight), column_budgets, groups)[0]
+    rows = open_given_rows(model, model._check_choices(), X, y, sample_weight)
+    groups = check_groups(groups, rows.X.shape[1], getattr(model, "feature_names_in_", None))
+    data = rows.given if rows.store is None else rows.drawn(model)
+    path, _ = follow_path(model, data, rows.targets, column_budgets, groups)
+    return path if rows.store is None else _read_out(rows.task(model, groups=groups).objective, model.alpha, path)
 
 
 @with_callbacks
@@ -255,49 +259,36 @@ def path_method(model):
     return method
 
 
+def _read_out(objective, alpha, path):
+    """Return a path over some rows with the readouts that are best for all, those of an objective, and scores there."""
+    rules, losses = [], []
+    for rule in (path.dense_rule, *path.rules):
+        end = objective.evaluate(*objective.weights_of(rule), alpha, tol=_READOUT_TOL)
+        rules.append(objective.rule(end.point))
+        losses.append(end.loss)
+    scores = _scores(losses[1:], objective.null_loss)
+    return replace(path, dense_rule=rules[0], rules=tuple(rules[1:]), train_scores=scores)
+
+
+def _scores(losses, null_loss):
+    """Return the shares of the loss of a constant that are removed; targets are scaled: what is tiny is rounding."""
+    return 1.0 - np.array(losses) / null_loss if null_loss > np.finfo(float).eps else np.zeros(len(losses))
+
+
 def _path_of(objective, start, course, groups):
     """Return the :class:`ImplicitPath` of a course from the point of the dense rule."""
     rules = tuple(objective.rule(end.point) for end in course.ends)
     n_iter = np.bincount(course.stages, minlength=len(rules))
-    null_loss = objective.null_loss
-    varies = null_loss > np.finfo(float).eps  # targets are scaled: less than this is rounding
     return ImplicitPath(
         column_budgets=np.array([end.stage.column_budget.bound for end in course.ends]),
         column_norms=np.array([np.abs(rule.B).max(axis=0) for rule in rules]),
         rules=rules,
-        train_scores=np.array([1 - end.loss / null_loss if varies else 0.0 for end in course.ends]),
+        train_scores=_scores([end.loss for end in course.ends], objective.null_loss),
         converged=n_iter < _BUDGET_ITER,
         n_iter=n_iter,
         dense_rule=objective.rule(start),
         groups=groups,
     )
-
-
-def check_estimator(estimator):
-    """Return an estimator that a path can go by.
-
-    Parameters
-    ----------
-    estimator : ImplicitRegressor or ImplicitClassifier
-        The estimator.
-
-    Returns
-    -------
-    ImplicitRegressor or ImplicitClassifier
-        The same.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else, or an estimator that chooses alpha: along a path alpha is one number.
-    """
-    if not isinstance(estimator, ImplicitEstimator) or isinstance(estimator, RidgePathMixin):
-        name = estimator.__name__ + " itself" if isinstance(estimator, type) else type(estimator).__name__
-        raise TypeError(
-            f"estimator must be an ImplicitRegressor or ImplicitClassifier, got {name}. To choose alpha too, search "
-            "over the parameter alpha of one of these."
-        )
-    return estimator
 
 
 def check_budgets(column_budgets):

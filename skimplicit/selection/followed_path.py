@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import _safe_indexing
 
 from skimplicit.estimators.folds import row_counts
 from skimplicit.selection.budget_path import ImplicitPath, follow_path
@@ -81,7 +80,7 @@ def follow(model, data, budgets, groups, train, twins):
         labels = labels % ((labels.max() + 1) // 2)
     columns = promising_columns(data.X, targets, model.fit_intercept, labels)
     if columns.size < p:
-        data = replace(data, X=_safe_indexing(data.X, columns, axis=1))
+        data = data.of_columns(columns)
         groups = None if groups is None else np.unique(groups[columns], return_inverse=True)[1]
         restrict(model, np.isin(np.arange(p), columns))
     path, stop = follow_path(model, data.rows(train), targets, budgets, groups, X=data.X, twins=twins)

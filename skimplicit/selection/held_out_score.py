@@ -1,44 +1,15 @@
 """How good a rule is on the held-out samples of a fold: larger is better, with one number for a constant prediction."""
 
 import inspect
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 
-from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.losses import cross_entropy
 from skimplicit.rule import ImplicitRule
 
-__all__ = ["HeldOutSkill", "ScorerOnFolds", "SelectionData", "constant_prediction", "constant_score", "make_judge"]
-
-
-@dataclass(frozen=True)
-class SelectionData:
-    """Data of a selection that have been validated.
-
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (m, p)
-        Inputs.
-    y : ndarray
-        Targets.
-    sample_weight : ndarray of shape (m,) or None
-        Weights of the samples as given.
-    targets : EncodedTargets
-        Targets and weights (those of the classes included) as training takes them.
-    """
-
-    X: object
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    targets: EncodedTargets
-
-    def rows(self, rows):
-        """Return X, y and the weights as given of some rows."""
-        weights = None if self.sample_weight is None else self.sample_weight[rows]
-        return self.X[rows], self.y[rows], weights
+__all__ = ["HeldOutSkill", "ScorerOnFolds", "constant_prediction", "constant_score", "make_judge"]
 
 
 class HeldOutSkill:

@@ -2,48 +2,31 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skimplicit.estimators import ImplicitRegressor
+from skimplicit.estimators.lazy_columns import check_lazy_columns
+from skimplicit.estimators.predicting import by_rows
 from skimplicit.linalg import MatrixLike
+from skimplicit.rows import is_lazy
+from skimplicit.selection.selection_rows import selected_columns
 
-__all__ = ["RefittedRuleMixin", "selected_columns"]
+__all__ = ["RefittedRuleMixin"]
 
 
 _DOCSTRING = """Return the {what} of the refitted rule.
 
 Parameters
 ----------
-X : {{array-like, sparse matrix}} of shape (n_samples, n_features)
+X : {{array-like, sparse matrix, Dask collection}} of shape (n_samples, n_features)
     All inputs; the selected ones are used.
 
 Returns
 -------
 ndarray of shape {shape}
-    {result}
+    {result} Of a Dask collection a lazy Dask array.
 """
-
-
-def selected_columns(X, support):
-    """Return the selected columns; of none, a column of zeros, for which a rule is a constant.
-
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (m, p)
-        Inputs.
-    support : ndarray of bool of shape (p,)
-        The k selected ones.
-
-    Returns
-    -------
-    ndarray or sparse matrix of shape (m, max(k, 1))
-        Their columns.
-    """
-    if not support.any():
-        return np.zeros((X.shape[0], 1))
-    return _safe_indexing(X, np.flatnonzero(support), axis=1)
 
 
 def _offered(name):
@@ -60,8 +43,9 @@ def _delegated(name, what, shape, result):
     """Return the method of this name that asks the refitted estimator."""
 
     def method(self, X: MatrixLike) -> np.ndarray:
-        X = self._selected(X)
-        return getattr(self.estimator_, name)(X)
+        check_is_fitted(self)
+        function = getattr(self.estimator_, name)
+        return function(self._selected(X)) if is_lazy(X) else by_rows(self._selected, X, function)
 
     method.__name__, method.__qualname__ = name, f"RefittedRuleMixin.{name}"
     method.__doc__ = _DOCSTRING.format(what=what, shape=shape, result=result)
@@ -78,7 +62,9 @@ class RefittedRuleMixin:
         return getattr(self, "estimator_", unfitted)
 
     def _selected(self, X):
-        check_is_fitted(self)
+        if is_lazy(X):
+            check_lazy_columns(self, X)
+            return selected_columns(X, self.support_)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return selected_columns(X, self.support_)
 
@@ -102,7 +88,7 @@ class RefittedRuleMixin:
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
             All inputs; the selected ones are used.
         y : array-like
             Targets.
@@ -114,8 +100,27 @@ class RefittedRuleMixin:
         float
             The score.
         """
-        X = self._selected(X)
-        return self.estimator_.score(X, y, sample_weight)
+        check_is_fitted(self)
+        # By the predictions of the selector, which takes the selected inputs of some rows at a time.
+        return type(self._rule_estimator).score(self, X, y, sample_weight)
+
+    def transform(self, X):
+        """Return the selected inputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+            All inputs.
+
+        Returns
+        -------
+        {array, sparse matrix} of shape (n_samples, n_features_)
+            The selected ones; of a Dask collection a lazy Dask array.
+        """
+        if not is_lazy(X):
+            return super().transform(X)
+        check_is_fitted(self)
+        return self._selected(X)
 
     @property
     def classes_(self):

@@ -13,21 +13,21 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.metadata_routing import _raise_for_params
-from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
-from skimplicit.estimators.monotonic import check_monotonic_cst
-from skimplicit.estimators.side_by_side import data_of
-from skimplicit.estimators.targets import check_weights
+from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
+from skimplicit.rows import is_lazy
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
 from skimplicit.selection.groups import check_groups
-from skimplicit.selection.held_out_score import SelectionData, constant_score, make_judge
-from skimplicit.selection.refitted_rule import RefittedRuleMixin, selected_columns
+from skimplicit.selection.held_out_score import constant_score, make_judge
+from skimplicit.selection.refitted_rule import RefittedRuleMixin
+from skimplicit.selection.selection_rows import open_selection
 from skimplicit.selection.subset_search import SubsetSearch
 from skimplicit.selection.subset_size import RULES, cv_results, size_beyond_chance
 from skimplicit.selection.target_kind import estimator_for, natural_type
@@ -203,8 +203,10 @@ class ImplicitFeatureSelector(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Inputs.
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+            Inputs. Of more than 40,000 rows the search goes by those that a fit looks at first (4,000; 10,000 for
+            classes), as long as ``cv`` is a number or None; the rule of the selected inputs is fitted to all of them,
+            where they are.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,) or None
@@ -223,10 +225,13 @@ class ImplicitFeatureSelector(
             return self._fit(X, y, sample_weight, params)
 
     def _fit(self, X, y, sample_weight, params):
-        y = natural_type(y)
+        y = y if is_lazy(y) else natural_type(y)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         estimator = estimator_for(y, self.estimator, seed)
-        data = self._validate_all(estimator, X, y, sample_weight)
+        check_budgets(self.column_budgets)
+        estimator._validate_params()
+        estimator._check_choices()
+        data = open_selection(self, estimator, X, y, sample_weight)
         groups = check_groups(self.groups, data.X.shape[1], getattr(self, "feature_names_in_", None))
         search = SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self)
         if self.fdr is not None:
@@ -275,19 +280,6 @@ class ImplicitFeatureSelector(
             size = size_beyond_chance(scores, constant, self.rule)
         return search.agree(ranking, rankings, size), rankings, size, scores
 
-    def _validate_all(self, estimator, X, y, sample_weight):
-        """Return the :class:`SelectionData`."""
-        check_budgets(self.column_budgets)
-        estimator._validate_params()
-        estimator._check_choices()
-        of_classes = is_classifier(estimator)
-        checks = {"accept_sparse": "csr", "dtype": np.float64, "order": "C"}
-        X, y = validate_data(self, X, y, multi_output=not of_classes, y_numeric=not of_classes, **checks)
-        weights = check_weights(sample_weight, X)
-        names = getattr(self, "feature_names_in_", None)
-        estimator.set_params(monotonic_cst=check_monotonic_cst(estimator.monotonic_cst, X.shape[1], names))
-        return SelectionData(X, y, weights, estimator._encode_targets(y, weights))
-
     def _folds(self, estimator, data, seed, metadata):
         """Return the folds of the paths that rank the inputs; none of two rows, or with ``fdr``."""
         if _num_samples(data.X) <= 2 or self.fdr is not None:
@@ -298,12 +290,8 @@ class ImplicitFeatureSelector(
 
     def _refit(self, model, data, support, context):
         """Fit the rule of the selected inputs."""
-        selected = selected_columns(data.X, support)
-        task = context.subcontext(task_name="refit")
-        with task.propagate_callback_context(model):
-            task.call_on_fit_task_begin(estimator=self)
-            model.fit(selected, data.y, data.sample_weight)
-        task.call_on_fit_task_end(estimator=self)
+        everything = data.to_refit(support)
+        fit_as_task(model, everything, {}, owner=self, context=context, task_name="refit", data={})
         self.estimator_ = model
 
     def _given_size(self, n_units):

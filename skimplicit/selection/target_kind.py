@@ -7,9 +7,12 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
-from skimplicit.selection.budget_path import check_estimator
+from skimplicit.estimators.alpha_search import RidgePathMixin
+from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.estimators.lazy_rows import distinct_targets
+from skimplicit.rows import is_lazy
 
-__all__ = ["estimator_for", "holds_classes", "natural_type"]
+__all__ = ["check_estimator", "estimator_for", "holds_classes", "natural_type"]
 
 # Integer targets with more distinct values than this are taken for numbers.
 _MOST_CLASSES = 20
@@ -20,7 +23,7 @@ def estimator_for(y, estimator, seed):
 
     Parameters
     ----------
-    y : array-like
+    y : array-like or Dask collection
         Targets.
     estimator : ImplicitRegressor, ImplicitClassifier or None
         The estimator as given; None for the default one of such targets.
@@ -47,12 +50,39 @@ def estimator_for(y, estimator, seed):
                 "are column_budgets, and the rule of the selected inputs has none."
             )
     else:
-        model = ImplicitClassifier() if holds_classes(np.asarray(y)) else ImplicitRegressor()
+        model = ImplicitClassifier() if holds_classes(y) else ImplicitRegressor()
     if model.random_state is None:
         return model.set_params(random_state=seed)
     if not isinstance(model.random_state, Integral):  # a stream would be used up in another order by side by side
         model.set_params(random_state=check_random_state(model.random_state).randint(np.iinfo(np.int32).max))
     return model
+
+
+def check_estimator(estimator):
+    """Return an estimator that a path can go by.
+
+    Parameters
+    ----------
+    estimator : ImplicitRegressor or ImplicitClassifier
+        The estimator.
+
+    Returns
+    -------
+    ImplicitRegressor or ImplicitClassifier
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else, or an estimator that chooses alpha: along a path alpha is one number.
+    """
+    if not isinstance(estimator, ImplicitEstimator) or isinstance(estimator, RidgePathMixin):
+        name = estimator.__name__ + " itself" if isinstance(estimator, type) else type(estimator).__name__
+        raise TypeError(
+            f"estimator must be an ImplicitRegressor or ImplicitClassifier, got {name}. To choose alpha too, search "
+            "over the parameter alpha of one of these."
+        )
+    return estimator
 
 
 def natural_type(y):
@@ -79,19 +109,20 @@ def natural_type(y):
     return values.astype(np.int64 if all(isinstance(entry, Integral) for entry in entries) else np.float64)
 
 
-def holds_classes(values):
+def holds_classes(y):
     """Tell whether targets are labels: strings, booleans, or few distinct integers, in one column.
 
     Parameters
     ----------
-    values : ndarray
-        Targets.
+    y : array-like or Dask collection
+        Targets, in their :func:`natural_type` if they are in memory.
 
     Returns
     -------
     bool
         Whether they are.
     """
+    values = np.asarray(natural_type(distinct_targets(y, _MOST_CLASSES + 1)) if is_lazy(y) else y)
     if values.ndim > 1 and values.shape[1] > 1:
         return False
     return values.dtype.kind in "OUSb" or (values.dtype.kind in "iu" and np.unique(values).size <= _MOST_CLASSES)

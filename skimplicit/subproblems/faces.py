@@ -45,10 +45,9 @@ class FaceProgram:
     def project(self, x):
         """Return the nearest point of the set, shape (k,)."""
         x = np.where(self.signs * x < 0, 0.0, x)
-        over = self.sizes(x) > self.radii
-        for radius in np.unique(self.radii[over]):
-            inside = (over & (self.radii == radius))[self.rows]
-            x[inside] = _in_balls(x[inside], self.rows[inside], radius, self.weights[inside])
+        inside = (self.sizes(x) > self.radii)[self.rows]
+        if inside.any():
+            x[inside] = _in_balls(x[inside], self.rows[inside], self.radii, self.weights[inside])
         return x
 
     def on_face(self, face, binding):
@@ -75,15 +74,15 @@ class FaceProgram:
         return (point if np.isfinite(point).all() else None), multiplier
 
 
-def _in_balls(entries, rows, radius, weights):
+def _in_balls(entries, rows, radii, weights):
     """Return the entries of rows projected on their balls, all rows in one call: padded with zeros, which stay zero."""
     order = np.argsort(rows, kind="stable")
-    counts = np.unique(rows, return_counts=True)[1]
+    present, counts = np.unique(rows, return_counts=True)
     taken = np.arange(counts.max()) < counts[:, None]
     padded, scales = np.zeros(taken.shape), np.ones(taken.shape)
     padded[taken], scales[taken] = entries[order], weights[order]
     projected = np.empty_like(entries)
-    projected[order] = project_rows_l1(padded, radius, scales)[taken]
+    projected[order] = project_rows_l1(padded, radii[present], scales)[taken]
     return projected
 
 

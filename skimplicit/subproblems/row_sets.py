@@ -110,8 +110,9 @@ def project_weights(W, kappa, budget=None, row_set=None, metric=None):
     ----------
     W : ndarray of shape (n, n + p)
         The point.
-    kappa : float
-        Bound on every absolute row sum of A; where the row set has balls they imply it, but for kappa = 0.
+    kappa : float or ndarray of shape (n,)
+        Bound on every absolute row sum of A, one for all rows or one for each; where the row set has balls they imply
+        it, but for kappa = 0.
     budget : ColumnBudget or None
         Bound on the columns of B.
     row_set : RowSet or None
@@ -129,7 +130,7 @@ def project_weights(W, kappa, budget=None, row_set=None, metric=None):
     metric = np.ones(W.shape) if metric is None else metric
 
     def inside_rows(W):
-        if kappa == 0:
+        if not np.any(kappa):
             W = np.hstack([np.zeros((n, n)), W[:, n:]])
         if row_set is None or row_set.weights is None:
             W = W if row_set is None else row_set.clipped(W)

@@ -3,8 +3,9 @@
 from skimplicit.losses import SquaredLoss
 from skimplicit.parameters import Names, Parameter
 from skimplicit.training.base import TrainingMethod
-from skimplicit.training.curvature_descent import ENTRIES_PER_ROW, MOST_READOUT, MOST_VARIABLES, CurvatureRun, is_small
+from skimplicit.training.curvature_descent import MOST_READOUT, MOST_VARIABLES, CurvatureRun, is_small
 from skimplicit.training.descent import DescentRun
+from skimplicit.training.working_set import ENTRIES_PER_ROW
 
 __all__ = ["BlockCoordinateDescent"]
 

@@ -4,13 +4,14 @@ import numpy as np
 
 from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
 from skimplicit.training.descent import TIGHT, TOL_SHARE, VISIBLE_SHARE, DescentRun
-from skimplicit.training.gauss_newton import GaussNewton, working_set
+from skimplicit.training.gauss_newton import GaussNewton
+from skimplicit.training.working_set import ENTRIES_PER_ROW, working_set
 
-__all__ = ["ENTRIES_PER_ROW", "MOST_READOUT", "MOST_VARIABLES", "CurvatureRun", "is_small"]
+__all__ = ["MOST_READOUT", "MOST_VARIABLES", "CurvatureRun", "is_small"]
 
-# Variables of the curvature block up to which it is the better choice, counted with the entries of A that are in use at
-# a time; measured in ``benchmarks/README.md``. Beyond, a step costs more than it saves.
-MOST_VARIABLES, ENTRIES_PER_ROW = 900, 8
+# Variables of the curvature block up to which it is the better choice; measured in ``benchmarks/README.md``, "States,
+# and entries of A in a step". Beyond, a step costs more than it saves.
+MOST_VARIABLES = 1600
 # Weights of the readout, q (n + p + 1), up to which they are eliminated from it in a step.
 MOST_READOUT = 600
 
@@ -103,7 +104,10 @@ class CurvatureRun(DescentRun):
         slope = gradient.W[:, :n] + stage.alpha * A
         row_set = self.constraints.row_set
         signs = None if row_set is None or row_set.signs is None else row_set.signs[:, :n]
-        moving = working_set(A, slope, self.constraints.kappa, self.constraints.structure, signs)
+        # Where more than the balls of the rows couples entries, all of those in use move.
+        coupled = stage.column_budget is not None or self.constraints.custom is not None
+        most = None if coupled else ENTRIES_PER_ROW
+        moving = working_set(A, slope, self.constraints.kappa, self.constraints.structure, signs, most)
         problem = CurvatureProblem(
             V=point.W,
             moving=np.hstack([moving, np.ones(point.W[:, n:].shape, dtype=bool)]),

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from skimplicit.training.run import TrainingRun
+from skimplicit.training.working_set import MATCHING_ENTRIES, working_set
 
 __all__ = ["LOOSE", "TIGHT", "TOL_SHARE", "VISIBLE_SHARE", "DescentRun"]
 
@@ -91,13 +92,13 @@ class DescentRun(TrainingRun):
         """
         V, n = base.point.W, base.point.b.size
         moments, G = base.moments, base.moments.gram
-        V_G, weight = V @ G, self.proximal_weight
+        V_G, weight, moving = V @ G, self.proximal_weight, self._moving(stage, V, gradient)
         for trial in itertools.count(1):
             curvature = self.proximal_weight * gradient.curvature
             problem = self.problem(
                 stage, *V.shape, G=G, R=curvature[:, None] * V_G - gradient.W, curvature=curvature, ridge=stage.alpha
             )
-            W = self.solver.solve(problem, V)
+            W = self._solve(problem, V, moving)
             # b is eliminated: the mean pre-activation moves by -gradient / curvature, the rest follows the mean state.
             lift = -gradient.b / curvature
             promised = problem.value(V) - problem.value(W) - 0.5 * np.sum(lift * gradient.b)
@@ -111,6 +112,22 @@ class DescentRun(TrainingRun):
                     self.proximal_weight *= 0.8
                 return new
             self.proximal_weight *= 2.0
+
+    def _moving(self, stage, V, gradient):
+        """Return the entries of A that move in a step, None for all: where there are many, most have little to gain."""
+        n, c = V.shape[0], self.constraints
+        if n <= MATCHING_ENTRIES or not self.problem(stage, *V.shape).splits_off_inputs or c.custom is not None:
+            return None
+        A = V[:, :n]
+        slope = gradient.W[:, :n] + stage.alpha * A
+        return working_set(A, slope, c.kappa, c.structure, None, MATCHING_ENTRIES, MATCHING_ENTRIES // 2)
+
+    def _solve(self, problem, V, moving):
+        """Return the minimiser of a matching program over the entries of A that move, and B."""
+        if moving is None:
+            return self.solver.solve(problem, V)
+        part, held = problem.moving_only(V[:, : problem.n_hidden], moving)
+        return problem.project(self.solver.solve(part, V - held) + held)
 
     def sharpen(self, current, stage, tol):
         """Return the current point with its states to a smaller tolerance."""

@@ -3,55 +3,11 @@
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-__all__ = ["GaussNewton", "working_set"]
+__all__ = ["GaussNewton"]
 
 # Rows of the Jacobian; beyond it the curvature is that of a part of the samples, which only shapes the step: whether it
 # is accepted is decided by the objective over all of them.
 _MAX_ROWS = 2000
-# Entries that each row of A may take up in a step. One is slow to find a dense row, all of them cost as much as a full
-# matrix: friedman1, 40 steps, J .0313, .0297, .0295 and .0296 for 1, 2, 4 and 20.
-_ENTERING = 2
-
-
-def working_set(A, slope, kappa, structure=None, signs=None):
-    """Return which entries of A take part in a step: those in use, and the few that would lower the objective most.
-
-    Parameters
-    ----------
-    A : ndarray of shape (n, n)
-        Weights of the state, rows inside the l1 ball of radius kappa.
-    slope : ndarray of shape (n, n)
-        Gradient of the objective by A.
-    kappa : float
-        Radius of the balls.
-    structure : ndarray of bool of shape (n, n) or None
-        Entries that may be non-zero.
-    signs : ndarray of shape (n, n) or None
-        1 or -1 for entries of one sign, 0 for others.
-
-    Returns
-    -------
-    ndarray of bool of shape (n, n)
-        The working set.
-    """
-    used = A != 0
-    if kappa == 0:
-        return used
-    magnitude = np.abs(slope)
-    binding = np.abs(A).sum(axis=1) >= kappa * (1 - 1e-9)
-    # In a row at its bound an entry comes in only if its slope exceeds the multiplier of the bound.
-    multiplier = np.where(binding, np.where(used, magnitude, 0.0).max(axis=1, initial=0.0), 0.0)
-    gain = np.where(used, 0.0, magnitude - multiplier[:, None])
-    if structure is not None:
-        gain = np.where(structure, gain, 0.0)
-    if signs is not None:
-        gain = np.where(slope * signs > 0, 0.0, gain)
-    k = min(_ENTERING, A.shape[0])
-    strongest = np.argpartition(-gain, k - 1, axis=1)[:, :k]
-    rows = np.arange(A.shape[0])[:, None]
-    working = used.copy()
-    working[rows, strongest] |= gain[rows, strongest] > 0
-    return working
 
 
 class GaussNewton:
@@ -145,8 +101,9 @@ class GaussNewton:
         X = on_rows.states
         centred = np.ascontiguousarray((X - evaluation.point.X_mean).T)
         roots = self._roots(on_rows)
-        T = sensitivities[self._index] if self.needs_all_rows else sensitivities
-        S = np.einsum("mqr,mqn->nrm", roots * self._root_weights[:, None, None], T)
+        all_there = len(sensitivities) == self._index.size
+        T = sensitivities if all_there else sensitivities[self._index]
+        S = np.ascontiguousarray(np.einsum("mqr,mqn->nrm", roots * self._root_weights[:, None, None], T))
         n, p, (m, q, r) = X.shape[1], samples.n_inputs, roots.shape
         rows, columns = np.nonzero(moving)
         k = rows.size
@@ -192,7 +149,8 @@ def _eliminated(J, P, ridge):
     rest[np.diag_indices_from(rest)] += ridge + rounding * max(np.trace(rest), 1.0)
     factor = cholesky(rest, lower=True, check_finite=False)
     half = solve_triangular(factor, gram[P:, :P], lower=True, check_finite=False)
-    result = kept - half.T @ half
+    result = half.T @ half
+    np.subtract(kept, result, out=result)
     # Without a ridge nearly all may cancel: what is left is to stay positive semidefinite.
     result[np.diag_indices_from(result)] += rounding * kept.diagonal()
     return result

@@ -110,15 +110,16 @@ class CurvatureProblem:
         rows : ndarray of int of shape (k,)
             Ball of each entry: those of A are in that of their row, and those of B too where the set has balls.
         radii : ndarray of shape (n + 1,)
-            Radii of the balls; the last is infinite, for entries that are in none.
+            What entries that do not move leave of the radii; the last is infinite, for entries that are in no ball.
         weights, signs : ndarray of shape (k,) or None
             Weights in the balls, and signs.
         """
         n, set_ = self.n_hidden, self.row_set or RowSet()
         signs = None if set_.signs is None else set_.signs[rows, columns]
+        held = np.where(self.moving, 0.0, np.abs(self.V))
         if set_.weights is None:
-            return np.where(columns < n, rows, n), np.append(np.full(n, self.kappa), np.inf), None, signs
-        return rows, np.append(np.full(n, set_.radius), np.inf), set_.weights[rows, columns], signs
+            return np.where(columns < n, rows, n), _radii(self.kappa, held[:, :n]), None, signs
+        return rows, _radii(set_.radius, set_.weights * held), set_.weights[rows, columns], signs
 
     def system(self):
         """Return Q (P, P) and l (P,) of the same objective as ``1/2 d'Q d + l'd``, up to a constant."""
@@ -128,3 +129,8 @@ class CurvatureProblem:
         Q = self.hessian.copy()
         Q[np.diag_indices_from(Q)] += ridge + self.damping
         return Q, self.gradient + ridge * np.concatenate([self.V[rows, columns], np.zeros(self.n_hidden)])
+
+
+def _radii(radius, held):
+    """Return what held entries, of sizes (n, k), leave of the radius of each row, and an infinite radius after them."""
+    return np.append(np.maximum(radius - held.sum(axis=1), 0.0), np.inf)

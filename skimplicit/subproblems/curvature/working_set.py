@@ -15,7 +15,7 @@ class WorkingSetSolver:
     program in the moving entries of A, whose rows are in l1 balls. An active-set iteration finds which balls bind and
     which entries are zero; its end is the exact minimiser, for its optimality conditions have been verified. Where it
     cycles, and under a budget, alternating directions (ADMM) with one factorisation give a feasible point near the
-    minimiser.
+    minimiser. Entries of A that do not move take their part of the balls; under a budget they have to be zero.
 
     Parameters
     ----------
@@ -56,14 +56,12 @@ class WorkingSetSolver:
         eliminated = _Eliminated(Q, linear, bounded)
         rows, columns = (index[:bounded] for index in problem.entries)
         start = problem.V[rows, columns]
-        found = None
-        if problem.budget is None:
-            # In the entries themselves, not in their moves.
-            linear = eliminated.linear - eliminated.Q @ start
-            faces = FaceProgram(eliminated.Q, linear, *problem.balls(rows, columns))
-            found = minimise_on_faces(faces, start)
+        # In the entries themselves, not in their moves.
+        linear = eliminated.linear - eliminated.Q @ start
+        faces = FaceProgram(eliminated.Q, linear, *problem.balls(rows, columns))
+        found = minimise_on_faces(faces, start) if problem.budget is None else None
         if found is None:
-            found = self._split(eliminated, start, rows, columns, problem)
+            found = self._split(faces, start, self._projection(problem, faces, rows, columns), problem.kappa)
         W, lift = problem.at(eliminated.complete(found - start))
         return problem.project(W), lift
 
@@ -75,25 +73,33 @@ class WorkingSetSolver:
         only_A = problem.budget is None and problem.row_set is None
         return in_A if only_A else in_A + int(np.count_nonzero(problem.moving[:, n:]))
 
-    def _split(self, eliminated, start, rows, columns, problem):
+    @staticmethod
+    def _projection(problem, faces, rows, columns):
+        """Return the projection of the bounded entries on their set, a function."""
+        if problem.budget is None:
+            return faces.project
+
+        def project(entries):
+            W = problem.V.copy()
+            W[rows, columns] = entries
+            return problem.project(W)[rows, columns]
+
+        return project
+
+    def _split(self, program, start, project, kappa):
         """Minimise over the bounded entries by ADMM; return them, a feasible ndarray."""
         if start.size == 0:
             return start
-        Q, linear = eliminated.Q, eliminated.linear
-        weight = float(np.trace(Q)) / start.size
-        inverse = np.linalg.inv(Q + weight * np.eye(start.size))
-        fixed = Q @ start - linear
+        weight = float(np.trace(program.Q)) / start.size
+        inverse = np.linalg.inv(program.Q + weight * np.eye(start.size))
         inside, dual = start, np.zeros_like(start)
-        W = problem.V.copy()
-        # Entries of A that do not move take their part of the ball; they are zero in every working set of training.
         for _ in range(self.max_iter):
-            free = inverse @ (fixed + weight * (inside - dual))
+            free = inverse @ (weight * (inside - dual) - program.linear)
             before = inside
-            W[rows, columns] = free + dual
-            inside = problem.project(W)[rows, columns]
+            inside = project(free + dual)
             dual = dual + free - inside
             largest = max(np.abs(free - inside).max(), np.abs(inside - before).max())
-            if largest <= self.tol * max(np.abs(inside).max(), problem.kappa):
+            if largest <= self.tol * max(np.abs(inside).max(), kappa):
                 break
         return inside
 

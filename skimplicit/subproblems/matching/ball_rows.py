@@ -24,7 +24,7 @@ _SLACK = 1e-9
 
 
 def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
-    """Minimise ``1/2 x' H_i x - r_i x`` subject to ``sum_j w_ij |x_j| <= radius``, for rows whose bound is active.
+    """Minimise ``1/2 x' H_i x - r_i x`` subject to ``sum_j w_ij |x_j| <= radius_i``, for rows whose bound is active.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
         Linear terms.
     weights : ndarray of shape (k, n)
         Positive weights.
-    radius : float
-        Radius of the balls.
+    radius : float or ndarray of shape (k,)
+        Radii of the balls, positive.
     start : ndarray of shape (k, n)
         Feasible rows to start from.
     tol : float
@@ -49,30 +49,31 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
         Feasible minimisers: exact where the optimality conditions could be verified.
     """
     # The first attempt is on the start itself: in training the support of most rows is that of the step before.
-    X = start.copy()
+    X, radius = start.copy(), np.broadcast_to(np.asarray(radius, dtype=float), start.shape[:1])
     exact, optimal = finish_in_balls(H, r, weights, radius, X)
     X[optimal] = exact[optimal]
     if optimal.all():
         return X
-    step = (1.0 / _largest_eigenvalue_bound(H))[:, None]
+    step = np.empty((len(X), 1))
+    step[~optimal] = (1.0 / _largest_eigenvalue_bound(H[~optimal]))[:, None]
 
     def descend(rows, n_iter):
         """Run projected gradient on some rows, finish those that can be, and return which are left."""
-        H_rows, r_rows, w_rows = H[rows], r[rows], weights[rows]
+        H_rows, r_rows, w_rows, radii = H[rows], r[rows], weights[rows], radius[rows]
 
         def gradient(Y):
             return np.matmul(H_rows, Y[:, :, None])[:, :, 0] - r_rows
 
         def project(Y):
-            return project_rows_l1(Y, radius, w_rows)
+            return project_rows_l1(Y, radii, w_rows)
 
         after = fista(gradient, project, step[rows], X[rows], tol, n_iter)
-        exact, optimal = finish_in_balls(H_rows, r_rows, w_rows, radius, after)
+        exact, optimal = finish_in_balls(H_rows, r_rows, w_rows, radii, after)
         X[rows] = np.where(optimal[:, None], exact, after)
         return rows[~optimal]
 
     rows = descend(np.flatnonzero(~optimal), min(_ROUND, max_iter))
-    rows = np.array([i for i in rows if not _follow_path(H[i], r[i], weights[i], radius, X[i])], dtype=int)
+    rows = np.array([i for i in rows if not _follow_path(H[i], r[i], weights[i], radius[i], X[i])], dtype=int)
     for _ in range(_ROUND, max_iter, _ROUND):
         if rows.size == 0:
             break
@@ -94,7 +95,7 @@ def _follow_path(H, r, weights, radius, x):
         return False
     share = (radius - norms[after - 1]) / (norms[after] - norms[after - 1])
     crossing = (path[:, after - 1] + share * (path[:, after] - path[:, after - 1])) / weights
-    exact, optimal = finish_in_balls(H[None], r[None], weights[None], radius, crossing[None])
+    exact, optimal = finish_in_balls(H[None], r[None], weights[None], np.array([radius]), crossing[None])
     if optimal[0]:
         x[:] = exact[0]
     return bool(optimal[0])
@@ -105,7 +106,7 @@ def finish_in_balls(H, r, weights, radius, X):
 
     Parameters
     ----------
-    H, r, weights, radius : ndarray, ndarray, ndarray, float
+    H, r, weights, radius : ndarray, ndarray, ndarray, ndarray of shape (k,)
         As for :func:`minimise_in_balls`.
     X : ndarray of shape (k, n)
         Feasible rows near the minimisers.
@@ -125,7 +126,7 @@ def finish_in_balls(H, r, weights, radius, X):
         rows = rows[left]
         if rows.size == 0:
             break
-        H, r, weights, exact = H[left], r[left], weights[left], exact[left]
+        H, r, weights, radius, exact = H[left], r[left], weights[left], radius[left], exact[left]
         guess = project_rows_l1(exact - np.matmul(H, exact[:, :, None])[:, :, 0] + r, radius, weights)
     optimal = np.ones(X.shape[0], dtype=bool)
     optimal[rows] = False
@@ -133,7 +134,7 @@ def finish_in_balls(H, r, weights, radius, X):
 
 
 def _solve_on_support(H, r, weights, radius, X):
-    """Solve ``H x - r + theta w sign = 0``, ``w |x| = radius`` on the support of X; say which are optimal."""
+    """Solve ``H x - r + theta w sign = 0``, ``w |x| = radius`` on the supports of X; say which are optimal."""
     k, n = X.shape
     support = X != 0
     size = max(int(support.sum(axis=1).max(initial=0)), 1)
@@ -146,7 +147,7 @@ def _solve_on_support(H, r, weights, radius, X):
     system[:, :size, :size] = np.where(pairs, H[row[:, :, None], columns[:, :, None], columns[:, None, :]], 0.0)
     system[:, np.arange(size), np.arange(size)] += ~inside
     system[:, :size, size] = system[:, size, :size] = normal
-    target = np.concatenate([np.where(inside, r[row, columns], 0.0), np.full((k, 1), radius)], axis=1)
+    target = np.concatenate([np.where(inside, r[row, columns], 0.0), radius[:, None]], axis=1)
     try:
         solution = np.linalg.solve(system, target[:, :, None])[:, :, 0]
     except np.linalg.LinAlgError:

@@ -47,8 +47,9 @@ class CvxpyProgram:
         self._root_curvature = cp.Parameter((n, 1), nonneg=True)
         self._ridge = cp.Parameter(nonneg=True)
         self._R = cp.Parameter((n, N))
+        self._kappa = cp.Parameter(n, nonneg=True)
         A, B = self.W[:, :n], self.W[:, n:]
-        bounds = [self._aimed == self.W @ self._factor, cp.norm(A, "inf") <= matching.kappa]
+        bounds = [self._aimed == self.W @ self._factor, cp.sum(cp.abs(A), axis=1) <= self._kappa]
         if matching.structure is not None and not matching.structure.all():
             bounds.append(self.W[:, : matching.structure.shape[1]][~matching.structure] == 0)
         if matching.column_budget is not None:
@@ -81,6 +82,7 @@ class CvxpyProgram:
         self._root_curvature.value = np.sqrt(matching.curvature)[:, None]
         self._ridge.value = matching.ridge
         self._R.value = matching.R
+        self._kappa.value = np.broadcast_to(matching.kappa, matching.R.shape[:1])
         if matching.l1 is not None:
             self._l1.value = matching.l1
         if matching.column_budget is not None:
@@ -152,7 +154,6 @@ class CvxpySolver:
         signature = (
             matching.R.shape,
             matching.G.factor.shape,
-            matching.kappa,
             budget is None,
             None if matching.structure is None else matching.structure.tobytes(),
             None if budget is None or budget.groups is None else budget.groups.tobytes(),

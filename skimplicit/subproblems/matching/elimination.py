@@ -9,9 +9,10 @@ __all__ = ["RowPrograms", "positive_scales"]
 
 
 class RowPrograms:
-    """Minimise ``1/2 a' H_i a - r_i a`` over every row a of A, ``||a||_1 <= kappa``: the Schur complement of G.
+    """Minimise ``1/2 a' H_i a - r_i a`` over every row a of A, ``||a||_1 <= kappa_i``: the Schur complement of G.
 
-    For a given A the best B has a closed form, :meth:`complete`. The rows do not depend on one another.
+    For a given A the best B has a closed form, :meth:`complete`. The rows do not depend on one another, and a row's
+    program is in the entries that may be non-zero alone.
 
     Parameters
     ----------
@@ -28,68 +29,79 @@ class RowPrograms:
         self._cross = G.XU @ self._vectors
         self._inverse = _safe_inverse(h[:, None] * values + matching.ridge)
         self._R_B = R[:, n:] @ self._vectors
-        self.kappa = matching.kappa
-        self._structure = matching.structure
-        if self.kappa > 0:
+        self.kappa = np.broadcast_to(np.asarray(matching.kappa, dtype=float), (n,))
+        self._columns = self._inside = None
+        if matching.structure is not None:
+            n_inside = matching.structure.sum(axis=1)
+            self._columns = np.argsort(~matching.structure, axis=1, kind="stable")[:, : max(n_inside.max(initial=0), 1)]
+            self._inside = np.take_along_axis(matching.structure, self._columns, axis=1)
+        if self.kappa.any():
             self._hessian, self._linear, self._metric = self._programs(matching)
 
     def _programs(self, matching):
-        """Return Hessians (n, n, n), linear terms (n, n) and the metric (n, n) that they are in."""
-        n, h, XX = matching.n_hidden, matching.curvature, matching.G.XX
-        explained = np.matmul(self._cross * (h[:, None] ** 2 * self._inverse)[:, None, :], self._cross.T)
+        """Return Hessians (n, k, k), linear terms (n, k) and the metric (n, k) that they are in, k <= n entries."""
+        h, XX, cross, columns, inside = matching.curvature, matching.G.XX, self._cross, self._columns, self._inside
+        linear = matching.R[:, : h.size] - h[:, None] * ((self._R_B * self._inverse) @ cross.T)
+        if columns is not None:
+            XX, cross = XX[columns[:, :, None], columns[:, None, :]], cross[columns]
+            linear = np.where(inside, np.take_along_axis(linear, columns, axis=1), 0.0)
+        explained = np.matmul(cross * (h[:, None] ** 2 * self._inverse)[:, None, :], np.swapaxes(cross, -1, -2))
         hessian = h[:, None, None] * XX - explained
-        hessian[:, np.arange(n), np.arange(n)] += matching.ridge
-        linear = matching.R[:, :n] - h[:, None] * ((self._R_B * self._inverse) @ self._cross.T)
+        diagonal = np.arange(hessian.shape[1])
+        hessian[:, diagonal, diagonal] += matching.ridge
         # In this metric the diagonal of every Hessian is 1.
         metric = positive_scales(np.sqrt(np.maximum(np.einsum("ijj->ij", hessian), 0.0)))
         hessian = hessian / metric[:, :, None] / metric[:, None, :]
-        linear = linear / metric
-        if matching.structure is not None:
-            outside = ~matching.structure
-            hessian[np.broadcast_to(outside[:, :, None], hessian.shape)] = 0.0
-            hessian[np.broadcast_to(outside[:, None, :], hessian.shape)] = 0.0
-            hessian[:, np.arange(n), np.arange(n)] += outside
-            linear = np.where(outside, 0.0, linear)
-        return hessian, linear, metric
+        if inside is not None and not inside.all():  # rows with fewer entries than others
+            hessian[~(inside[:, :, None] & inside[:, None, :])] = 0.0
+            hessian[:, diagonal, diagonal] += ~inside
+        return hessian, linear / metric, metric
 
     def minimise(self, start, tol, max_iter):
         """Return the best A, of shape (n, n) as ``start``; the rows exactly where they can be verified.
 
         ``tol`` and ``max_iter`` are those of :func:`~skimplicit.subproblems.matching.ball_rows.minimise_in_balls`.
         """
-        if self.kappa == 0:
+        if not self.kappa.any():
             return np.zeros_like(start)
 
-        def solve(H, r, weights, inside):
-            return minimise_in_balls(H, r, weights, self.kappa, inside, tol, max_iter)
+        def solve(H, r, weights, radii, inside):
+            return minimise_in_balls(H, r, weights, radii, inside, tol, max_iter)
 
         return self._solve(start, solve)
 
     def polish(self, A):
         """Return A with every row that is near enough to its minimiser replaced by it, shape (n, n)."""
-        if self.kappa == 0:
+        if not self.kappa.any():
             return np.zeros_like(A)
 
-        def solve(H, r, weights, inside):
+        def solve(H, r, weights, radii, inside):
             # A step along the projected gradient drops entries that are zero but for the solver's rounding.
             slope = np.matmul(H, inside[:, :, None])[:, :, 0] - r
-            near = project_rows_l1(inside - slope, self.kappa, weights)
-            exact, optimal = finish_in_balls(H, r, weights, self.kappa, near)
+            near = project_rows_l1(inside - slope, radii, weights)
+            exact, optimal = finish_in_balls(H, r, weights, radii, near)
             return np.where(optimal[:, None], exact, inside)
 
         return self._solve(A, solve)
 
     def _solve(self, start, solve_bound_rows):
+        if self._columns is not None:
+            start = np.take_along_axis(start, self._columns, axis=1)
         A = _solve_each(self._hessian, self._linear) / self._metric
-        if self._structure is not None:
-            A[~self._structure] = 0.0  # the eigenvectors of a singular program mix in rounding
+        if self._inside is not None:
+            A[~self._inside] = 0.0  # the eigenvectors of a singular program mix in rounding
+        A[self.kappa == 0] = 0.0
         bound = np.flatnonzero(np.abs(A).sum(axis=1) > self.kappa)
         if bound.size:
-            weights = 1.0 / self._metric[bound]
-            inside = project_rows_l1(start[bound] * self._metric[bound], self.kappa, weights)
-            X = solve_bound_rows(self._hessian[bound], self._linear[bound], weights, inside)
-            A[bound] = project_rows_l1(X * weights, self.kappa)
-        return A
+            weights, radii = 1.0 / self._metric[bound], self.kappa[bound]
+            inside = project_rows_l1(start[bound] * self._metric[bound], radii, weights)
+            X = solve_bound_rows(self._hessian[bound], self._linear[bound], weights, radii, inside)
+            A[bound] = project_rows_l1(X * weights, radii)
+        if self._columns is None:
+            return A
+        whole = np.zeros((A.shape[0], self._cross.shape[0]))
+        np.put_along_axis(whole, self._columns, A, axis=1)
+        return whole
 
     def complete(self, A):
         """Return ``[A B]`` of shape (n, n + p) with the best B for A."""

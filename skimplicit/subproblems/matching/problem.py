@@ -30,8 +30,8 @@ class MatchingProblem:
         Diagonal of H, positive.
     ridge : float
         Weight of the squared norm, at least 0.
-    kappa : float
-        Bound on every absolute row sum of A.
+    kappa : float or ndarray of shape (n,)
+        Bound on every absolute row sum of A, one for all rows or one for each.
     column_budget : ColumnBudget or None
         Bound on ``sum_j w_j max_i |B_ij|``; None for no bound.
     structure : ndarray of bool of shape (n, n) or (n, N), or None
@@ -81,6 +81,28 @@ class MatchingProblem:
             ridge=float(np.ldexp(self.ridge, exponent)),
             l1=None if self.l1 is None else np.ldexp(self.l1, exponent),
         )
+
+    def moving_only(self, A, entries):
+        """Return the same problem in some entries of A alone, with B: the others stay as they are.
+
+        Parameters
+        ----------
+        A : ndarray of shape (n, n)
+            Feasible weights of the state.
+        entries : ndarray of bool of shape (n, n)
+            The entries that move.
+
+        Returns
+        -------
+        problem : MatchingProblem
+            The problem in W without what stays, up to a constant.
+        held : ndarray of shape (n, N)
+            What stays: its minimiser is to be added to it.
+        """
+        held = np.zeros_like(self.R)
+        held[:, : self.n_hidden] = np.where(entries, 0.0, A)
+        kappa = np.maximum(self.kappa - np.abs(held).sum(axis=1), 0.0)
+        return replace(self, R=-self.gradient(held), kappa=kappa, structure=entries), held
 
     def project(self, W):
         """Return the point of the set nearest to W (Euclidean), shape (n, N); not for custom constraints."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems.fista import fista
 from skimplicit.subproblems.matching.elimination import RowPrograms, positive_scales
 from skimplicit.subproblems.matching.lasso_rows import minimise_lasso_rows, soft_threshold
@@ -62,6 +63,9 @@ class ProjectedSolver:
         if matching.column_budget is not None:
             return self._solve_jointly(matching, start)
         if matching.splits_off_inputs:
+            if not matching.G.inputs.decomposes:
+                # Eigenvectors of very many inputs would be larger than all else: a budget that does not bind, instead.
+                return self._solve_jointly(replace(matching, column_budget=ColumnBudget(np.inf)), start)
             rows = RowPrograms(matching)
             return rows.complete(rows.minimise(start[:, : matching.n_hidden], self.tol, self.max_iter))
         return self._solve_lasso_rows(matching, start)

@@ -1,0 +1,114 @@
+"""Dask collections: their columns, and lazy predictions."""
+
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
+
+__all__ = ["check_lazy_columns", "delayed", "lazy_columns", "predict_lazily"]
+
+
+def check_lazy_columns(estimator, X, reset=False):
+    """Check, or with ``reset`` set, the number and the names of the columns.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator.
+    X : dask.array.Array or dask.dataframe.DataFrame of shape (m, p)
+        The columns.
+    reset : bool
+        Whether to set them.
+    """
+    columns = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
+    _check_feature_names(estimator, columns, reset=reset)
+    _check_n_features(estimator, columns, reset=reset)
+
+
+def lazy_columns(X, columns):
+    """Return some columns of a Dask collection.
+
+    Parameters
+    ----------
+    X : dask.array.Array or dask.dataframe.DataFrame of shape (m, p)
+        All columns.
+    columns : ndarray of int of shape (k,)
+        The columns.
+
+    Returns
+    -------
+    dask.array.Array of shape (m, k)
+        Lazy, without names; of a data frame the sizes of its chunks are not known.
+    """
+    return X.iloc[:, columns.tolist()].to_dask_array() if hasattr(X, "columns") else X[:, columns]
+
+
+def delayed(function):
+    """Return a function that Dask calls later, each call by itself.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+
+    Returns
+    -------
+    Delayed
+        The function.
+    """
+    import dask
+
+    return dask.delayed(function, pure=False)
+
+
+def predict_lazily(estimator, name, X, n_columns, dtype=np.float64):
+    """Return what a method predicts for the rows of a Dask collection, as a lazy Dask array.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The fitted estimator; what happens to it later does not matter.
+    name : str
+        Name of the method.
+    X : dask.array.Array or dask.dataframe.DataFrame of shape (m, p)
+        Inputs.
+    n_columns : int or None
+        Columns that the method returns; None for one number for each row.
+    dtype : dtype
+        Type of what it returns.
+
+    Returns
+    -------
+    dask.array.Array of shape (m,) or (m, n_columns)
+        In chunks as X is.
+    """
+    import dask.array as da
+
+    check_is_fitted(estimator)
+    check_lazy_columns(estimator, X)
+    shape = () if n_columns is None else (n_columns,)
+    call = _OfChunk(copy(estimator), name, shape, dtype)
+    if hasattr(X, "columns"):
+        parts = [da.from_delayed(delayed(call)(part), (np.nan, *shape), dtype) for part in X.to_delayed()]
+        return da.concatenate(parts, allow_unknown_chunksizes=True)
+    X = X.rechunk({1: -1})
+    axes = dict(drop_axis=1) if n_columns is None else dict(chunks=(X.chunks[0], (n_columns,)))
+    return X.map_blocks(call, dtype=dtype, meta=np.empty((0,) * (1 + len(shape)), dtype), **axes)
+
+
+@dataclass(frozen=True)
+class _OfChunk:
+    """A method of an estimator, on a chunk that may have no rows."""
+
+    estimator: object
+    name: str
+    shape: tuple
+    dtype: np.dtype
+
+    def __call__(self, X):
+        if X.shape[0] == 0:
+            return np.empty((0, *self.shape), self.dtype)
+        X = sparse.csr_array(X) if sparse.issparse(X) else X
+        return getattr(self.estimator, self.name)(X)
