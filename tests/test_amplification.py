@@ -41,6 +41,7 @@ BLOCKS = {
 }
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("as_sparse", [False, True])
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("seed", range(6))

@@ -41,11 +41,13 @@ def test_the_bound_holds_and_is_reported(fitted):
     assert fitted.heldout_score_ > 0.7
 
 
+@pytest.mark.slow
 def test_select_from_model_keeps_the_true_inputs():
     select = SelectFromModel(ImplicitRegressor(**QUICK)).fit(X, Y)
     assert select.get_support(indices=True).tolist() == TRUE
 
 
+@pytest.mark.slow
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("unit", [1e-100, 1e100])
 def test_any_unit_has_the_same_rule(fitted, unit):
@@ -54,6 +56,7 @@ def test_any_unit_has_the_same_rule(fitted, unit):
     np.testing.assert_allclose(other.predict(X * unit), fitted.predict(X), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("targets", ["classes", "several"])
 def test_classes_and_several_outputs(targets):
@@ -79,6 +82,7 @@ def test_a_given_bound_like_the_chosen_one_gives_as_good_a_rule(fitted):
     assert given.score(X, Y) == pytest.approx(fitted.score(X, Y), abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_warm_start_keeps_the_bound():
     model = ImplicitRegressor(**QUICK, warm_start=True).fit(X, Y)
     bound = model.column_budget_

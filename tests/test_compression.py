@@ -88,6 +88,7 @@ class TestDriftBound:
 class TestCertificate:
     """The bound of every compression holds, on the inputs given and on boxes."""
 
+    @pytest.mark.slow_cases
     @every_compression
     @every_activation
     @every_seed

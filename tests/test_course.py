@@ -61,6 +61,7 @@ def test_never_more_iterations_than_asked_for(kind, method, column_budget, n_ini
             assert model.column_norms_.sum() <= column_budget
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("kind", ["regressor", "classifier"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("column_budget", [None, 0.5])

@@ -89,6 +89,7 @@ def gradient_at(problem, W, lift):
     return G, slope[rows.size :]
 
 
+@pytest.mark.slow_cases
 @every_shape
 @every_set
 def test_both_solvers_find_the_same_minimum(shape, name):
@@ -102,6 +103,7 @@ def test_both_solvers_find_the_same_minimum(shape, name):
     np.testing.assert_allclose(lift, lift_cvxpy, atol=1e-2)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
 @pytest.mark.parametrize("name", [name for name in SETS if not {"budget", "signs", "balls"} & set(name.split(", "))])
@@ -124,6 +126,7 @@ def test_the_minimiser_meets_the_optimality_conditions_in_any_unit(name, scale, 
         assert -1e-7 * size <= gap <= 1e-6 * size
 
 
+@pytest.mark.slow_cases
 @every_shape
 @every_set
 def test_the_minimiser_is_exactly_feasible(shape, name):

@@ -24,6 +24,8 @@ dd = pytest.importorskip("dask.dataframe")
 distributed = pytest.importorskip("distributed")
 pd = pytest.importorskip("pandas")
 
+pytestmark = pytest.mark.slow
+
 M = 3000
 
 

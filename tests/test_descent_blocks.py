@@ -72,6 +72,7 @@ def test_structure_is_kept(block):
     assert not result.evaluation.point.W[:, :N][~structure].any()
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("kappa", [0.3, KAPPA])
 def test_where_few_entries_move_at_a_time_the_way_is_sound_and_leads_as_low(monkeypatch, kappa, masked):

@@ -75,6 +75,7 @@ def public_objects():
             yield from ((f"{path}.{name}", codes) for name in public_members(thing))
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(("name", "codes"), [pytest.param(*pair, id=pair[0]) for pair in public_objects()])
 def test_docstring(name, codes):
     found = [f"{code}: {message}" for code, message in validate(name)["errors"] if code in codes]

@@ -112,6 +112,7 @@ def test_threshold(statistics, fdr, threshold):
 class TestStatistics:
     """What the joint paths say of an input and of its knockoff."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("groups", [None, np.arange(P) // 2])
     def test_changing_places_changes_the_sign(self, monkeypatch, groups):
         X, y = make_data(120)
@@ -127,6 +128,7 @@ class TestStatistics:
         assert np.abs(before[moved]).max() > 0.02
         np.testing.assert_allclose(after, np.where(moved, -before, before), atol=1e-6)
 
+    @pytest.mark.slow
     def test_attributes(self):
         found = selector().fit(*make_data())
         statistics = found.knockoff_statistics_

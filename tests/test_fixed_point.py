@@ -75,6 +75,7 @@ def total(X):
 
 
 class TestEquilibrium:
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("activation", [*ACTIVATIONS.values(), *CUSTOM], ids=str)
     @every_loop
     @every_seed
@@ -100,6 +101,7 @@ class TestEquilibrium:
         assert solution.converged.all()
         assert np.all(largest(X - expected) <= 1e-10 * largest(X) + 1e-13 * largest(expected))
 
+    @pytest.mark.slow_cases
     @pytest.mark.parametrize("activation", [*ACTIVATIONS.values(), *CUSTOM], ids=str)
     @every_loop
     @every_seed

@@ -51,6 +51,7 @@ def test_picard_solves_negative_loops_in_closed_form(seed):
     assert_allclose(found.states, averaged.states, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("as_sparse", [False, True])
 @pytest.mark.parametrize("self_loop", [0.0, 0.8])
 @pytest.mark.parametrize("method", [*METHODS, "auto"])
@@ -218,6 +219,7 @@ def exact_relu(A, z):
     raise AssertionError("no solution")
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("size", [0.0, 1e3, 1e12])
 @pytest.mark.parametrize("method", ["auto", *METHODS])
 @pytest.mark.parametrize("seed", range(2))
@@ -233,6 +235,7 @@ def test_the_promise_is_about_the_states_or_the_row_says_so(seed, method, size):
     assert found.converged.all() or not certain
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("size", [1.0, 1e6])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("method", METHODS)

@@ -293,13 +293,14 @@ def broken_law(number):
 
 # Cases of the long profile that broke a law once, in turn: a state constant at 1e141, a singular program with a
 # structure (twice), budgets over columns in units of 1e-147 and 1e10 by CVXPY (twice), curvature in which all cancels.
-@pytest.mark.slow_cases
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [379, 750, 4958, 4437, 7631, 5480])
 def test_mended(number):
     broken, _ = broken_law(number)
     assert broken is None, broken
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("first", range(0, N_CASES, CHUNK) if ONE is None else [int(ONE)])
 def test_laws(first):
     numbers = range(first, min(first + CHUNK, N_CASES)) if ONE is None else [first]

@@ -19,6 +19,7 @@ X, Y = make_friedman1(120, n_features=5, noise=1.0, random_state=0)
 QUICK = {"n_hidden": "auto", "max_iter": 3, "cv": 2, "random_state": 0}
 
 
+@pytest.mark.slow
 def test_the_number_stops_growing_where_held_out_rows_no_longer_gain():
     model = ImplicitRegressor(**QUICK).fit(X, Y)
     n = model.rules_[0].n_hidden
@@ -49,12 +50,14 @@ def test_classes():
     assert len(model.get_feature_names_out()) == len(model.rules_) * model.rules_[0].n_hidden
 
 
+@pytest.mark.slow
 def test_same_seed_same_rule_and_pickle():
     model, again = (ImplicitRegressor(**QUICK).fit(X, Y) for _ in range(2))
     np.testing.assert_array_equal(model.predict(X), again.predict(X))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_warm_start_keeps_the_number():
     model = ImplicitRegressor(**QUICK, warm_start=True).fit(X, Y)
     n, before = model.rules_[0].n_hidden, model.score(X, Y)

@@ -117,6 +117,7 @@ def test_standard_errors_of_a_linear_rule_are_those_of_ridge():
     np.testing.assert_allclose(std, least_squares, rtol=0.3)
 
 
+@pytest.mark.slow
 def test_no_matrix_of_very_many_inputs():
     rng = np.random.default_rng(0)
     wide = sparse.random_array((60, 4200), density=0.02, format="csr", rng=rng)

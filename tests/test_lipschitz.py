@@ -82,6 +82,7 @@ def test_the_bound_is_in_the_units_of_the_data(unit):
     assert_bounded(quietly(ImplicitRegressor(n_hidden=4, alpha=0.01, lipschitz=1.0), U, outputs), 1.0)
 
 
+@pytest.mark.slow
 def test_a_wide_bound_costs_little_and_is_met_by_a_good_fit():
     U, y = make_data(200)
     free = quietly(ImplicitRegressor(n_hidden=8, alpha=0.01, random_state=0), U, y)
@@ -102,6 +103,7 @@ def test_a_linear_rule_is_the_ball_of_its_coefficients():
     assert lipschitz_bound(model) > 2.9  # all of it is used
 
 
+@pytest.mark.slow
 def test_more_rows_are_certified():
     X, y = load_iris(return_X_y=True)
     X = StandardScaler().fit_transform(X)

@@ -284,6 +284,7 @@ class TestSolvers:
         V = ProjectedSolver().solve(others, np.zeros_like(problem.R))
         np.testing.assert_allclose(V[:3], W[:3], rtol=1e-7, atol=1e-9)
 
+    @pytest.mark.slow_cases
     @every_set
     def test_start_does_not_matter(self, options):
         problem = make_problem(12, 5, 4, ridge=0.01, **options)

@@ -77,7 +77,7 @@ def test_regression(way, against):
         assert is_monotone(rule, 0) == 1
 
 
-@pytest.mark.slow_cases
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in ("custom", "cvxpy")])
 def test_two_classes(way):
     U, y = make_data(against=way == "bcd")

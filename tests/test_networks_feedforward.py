@@ -45,6 +45,7 @@ def run_layers(weights, biases, activations, U):
     return X @ weights[-1].T + biases[-1]
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("n_layers", range(1, 7))
 def test_mlp_regressor(activation, n_layers):

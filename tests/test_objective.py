@@ -38,6 +38,7 @@ def residual_of(objective, evaluation):
     return objective._predictions(evaluation.states, point.X_mean, point.readout) - objective.samples.Y
 
 
+@pytest.mark.slow_cases
 @every_smooth
 @with_or_without
 @direct_or_not

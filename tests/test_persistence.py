@@ -124,6 +124,7 @@ def test_estimators_come_back(X, models, way):
         assert repr(again) == repr(model), name
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("activation", ACTS, ids=lambda phi: getattr(phi, "name", phi))
 @pytest.mark.parametrize("as_sparse", [False, True])

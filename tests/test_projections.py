@@ -112,6 +112,7 @@ def assert_projection(ball, X, radius):
     return P
 
 
+@pytest.mark.slow_cases
 @every_ball
 @every_seed
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])

@@ -38,6 +38,7 @@ def test_the_units_are_those_of_the_data():
     assert rule.C.sum() == pytest.approx(20.0, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_rows_can_be_tied():
     rule = fit(lambda A, B, C, D: [cp.sum(C, axis=0) == 0, cp.sum(D, axis=0) == 0], ImplicitClassifier).rule_
     np.testing.assert_allclose(rule.C.sum(axis=0), 0, atol=1e-9)
@@ -49,6 +50,7 @@ def test_without_a_direct_term_d_is_zero():
     assert rule.C.min() >= 0 and not rule.D.any()
 
 
+@pytest.mark.slow
 def test_with_other_parameters():
     model = fit(lambda A, B, C, D: [C[0, 0] == 0, B[:, 3] == 0], lipschitz=500.0, monotonic_cst=[1, -1, 0, 0])
     assert model.rule_.C[0, 0] == 0 and not model.rule_.B[:, 3].any()

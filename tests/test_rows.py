@@ -83,6 +83,7 @@ def test_units_and_moments_of_blocks_add_up(small_blocks, make, centre, unit):
     np.testing.assert_allclose(many.rows(index).weights, one.rows(index).weights, rtol=1e-12)
 
 
+@pytest.mark.slow_cases
 @either_form
 @pytest.mark.parametrize("kind", [SquaredObjective, CrossEntropyObjective])
 @pytest.mark.parametrize("centre", [True, False])
@@ -102,6 +103,7 @@ def test_passes_over_blocks_are_those_over_all_rows(small_blocks, make, kind, ce
     assert many.null_loss == pytest.approx(one.null_loss, rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", ["curvature", "matching"])
 @pytest.mark.parametrize("kind", [SquaredObjective, CrossEntropyObjective])
 def test_training_in_blocks_lowers_the_same_objective(small_blocks, block, kind):
@@ -116,6 +118,7 @@ def test_training_in_blocks_lowers_the_same_objective(small_blocks, block, kind)
     assert ends[1] == pytest.approx(ends[0], rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "parameters", "classes"),
     [
@@ -165,6 +168,7 @@ def test_drawn_rows_do_not_depend_on_the_blocks(monkeypatch, n_strata):
         np.testing.assert_allclose(shares / shares.sum(), counts / counts.sum(), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_attributes_of_many_rows(many_rows):
     U, y, weights = data(m=900)
     model = ImplicitRegressor(n_hidden=4, random_state=0).fit(U, y, weights)
@@ -181,6 +185,7 @@ def test_attributes_of_many_rows(many_rows):
     assert again.score(U, y, weights) >= model.score(U, y, weights) - 1e-3
 
 
+@pytest.mark.slow
 def test_alpha_of_classes_with_weights(many_rows):
     U, y, _ = data(m=900)
     codes = np.digitize(y, [0.0, 2.5])
@@ -188,6 +193,7 @@ def test_alpha_of_classes_with_weights(many_rows):
     assert model.heldout_score_ == pytest.approx(model.score(U, codes), abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Training stopped")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
 def test_memory_map_is_not_copied(tmp_path, dtype):
@@ -214,6 +220,7 @@ def test_memory_map_is_not_copied(tmp_path, dtype):
     assert model.score(X, y) > 0.9
 
 
+@pytest.mark.slow
 def test_sparse_memory_map_is_that_in_memory(many_rows, tmp_path):
     U, y, _ = data(m=900)
     S = sparse.csr_matrix(U)

@@ -16,6 +16,8 @@ from skimplicit import (
 from skimplicit.estimators import training_rows
 from skimplicit.rows import SelectedColumns
 
+pytestmark = pytest.mark.slow
+
 M, TRUE = 1500, [0, 3]
 SMALL = ImplicitRegressor(n_hidden=3, alpha=1e-2, max_iter=8, random_state=0)
 

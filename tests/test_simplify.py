@@ -104,6 +104,7 @@ def test_linear_data_end_without_states(n_outputs):
     assert result.estimator.score(X, Y) > 0.98
 
 
+@pytest.mark.slow
 def test_classes():
     X, y = load_iris(return_X_y=True, as_frame=True)
     y = y.map(dict(enumerate(["a", "b", "c"])))

@@ -16,8 +16,9 @@ EARLY_STOPPING = StochasticGradient(early_stopping=True, validation_fraction=0.3
 QUICK = {"alpha": 0.03, "n_hidden": 2, "max_iter": 4}
 CHOSEN = {"n_hidden": 1, "cv": 2, "max_iter": 2}
 PATH = {"alphas": 2, "cv": 2, "n_hidden": 1, "max_iter": 2}
-QUICKEST = [ImplicitRegressor(**QUICK), ImplicitClassifier(**QUICK)]
+QUICKEST = [ImplicitRegressor(**QUICK)]
 OTHERS = [
+    ImplicitClassifier(**QUICK),
     ImplicitRegressor(column_budget=1.0, **QUICK),
     ImplicitRegressor(n_members=2, clip=False, **QUICK),
     ImplicitRegressor(**CHOSEN),

@@ -154,6 +154,7 @@ def test_every_classifier_is_converted_or_refused(kind):
             assert_allclose(rule.predict(POINTS), expected, atol=1e-9)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.filterwarnings("ignore")
 @every("transformer")
 def test_every_transformer_is_converted_or_refused(kind):

@@ -54,6 +54,7 @@ def classes(objective):
     return CrossEntropyObjective(samples, objective.activation, objective.direct)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("name", SMOOTH)
 @pytest.mark.parametrize("direct", [True, False])
 @pytest.mark.parametrize("make", [lambda o: o, classes], ids=["squared", "cross-entropy"])

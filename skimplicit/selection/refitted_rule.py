@@ -1,5 +1,7 @@
 """What a fitted selector can do because its refitted rule can."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
@@ -104,7 +106,7 @@ class RefittedRuleMixin:
         # By the predictions of the selector, which takes the selected inputs of some rows at a time.
         return type(self._rule_estimator).score(self, X, y, sample_weight)
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Any:
         """Return the selected inputs.
 
         Parameters
