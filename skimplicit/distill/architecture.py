@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skimplicit.linalg import block_triangular_order
+from skimplicit.linalg import block_triangular_order, strong_components
 
 __all__ = ["ArchitectureReport"]
 
@@ -106,10 +106,5 @@ class ArchitectureReport:
 
 def _loops(A, blocks):
     """Return the sizes of the strongly connected parts inside the implicit blocks, the largest first."""
-    sizes = []
-    for block in blocks:
-        if block.implicit:
-            inside = A[block.states][:, block.states]
-            part = sparse.csgraph.connected_components(inside, directed=True, connection="strong")[1]
-            sizes.extend(np.bincount(part).tolist())
-    return tuple(sorted(sizes, reverse=True))
+    parts = [part for block in blocks if block.implicit for part in strong_components(A, block.states)]
+    return tuple(sorted((part.size for part in parts), reverse=True))

@@ -7,6 +7,7 @@ from skimplicit.inspection.column_path import ColumnPathDisplay
 from skimplicit.inspection.contributions import ContributionsDisplay
 from skimplicit.inspection.explanations import Explanation, explain
 from skimplicit.inspection.robustness_curve import RobustnessDisplay
+from skimplicit.inspection.rule_graph import RuleGraphDisplay
 from skimplicit.inspection.rule_pattern import RulePatternDisplay
 from skimplicit.inspection.sensitivity_map import SensitivityDisplay
 
@@ -17,6 +18,7 @@ __all__ = [
     "ContributionsDisplay",
     "Explanation",
     "RobustnessDisplay",
+    "RuleGraphDisplay",
     "RulePatternDisplay",
     "STYLE",
     "SensitivityDisplay",

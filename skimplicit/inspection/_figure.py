@@ -1,18 +1,36 @@
 """What the displays share: their colours, the axes they draw in, the rule they show and the names of its inputs."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.rule import ImplicitRule
+from skimplicit.selection import ImplicitFeatureSelector
 
-__all__ = ["COLOURS", "DIVERGING", "GREY", "STYLE", "Display", "checked_names", "rule_of", "seen_names"]
+__all__ = [
+    "COLOURS",
+    "DIVERGING",
+    "GREY",
+    "MOST_NAMES",
+    "STYLE",
+    "Display",
+    "block_limits",
+    "checked_names",
+    "checked_output_names",
+    "checked_per",
+    "rule_of",
+    "seen_names",
+    "without_selector",
+]
 
 # Okabe and Ito's colours, which are told apart with any kind of colour vision; without yellow, faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 # Blue to red through white: signs are told apart, and zero is not there.
 DIVERGING = "RdBu_r"
 GREY = "0.75"
+# More names on an axis than this cannot be told apart.
+MOST_NAMES = 40
 # What the examples are drawn in, as `plt.style.use(STYLE)`: the displays bring it with them.
 STYLE = {
     "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
@@ -36,9 +54,12 @@ class Display:
 
     @staticmethod
     def _legend(ax, *, beside, **options):
-        """Draw the legend beside the axes of a figure of ours; in those of a caller, where it covers least."""
+        """Draw the legend beside the axes of a figure of ours; in those of a caller, where it covers least.
+
+        ``options`` go before these places.
+        """
         place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False} if beside else {"loc": "best"}
-        ax.legend(fontsize="small", **place, **options)
+        ax.legend(**{"fontsize": "small", **place, **options})
 
 
 def _new_axes(n_panels, *, size, widths=(1, 1), sharey=False):
@@ -79,6 +100,37 @@ def rule_of(estimator):
     return estimator.rule_
 
 
+def without_selector(estimator):
+    """Return the refitted estimator of a fitted selector; anything else as it is."""
+    if not isinstance(estimator, ImplicitFeatureSelector):
+        return estimator
+    check_is_fitted(estimator)
+    return estimator.estimator_
+
+
+def block_limits(blocks, percentile):
+    """Return the percentile of the sizes of the weights that are not zero of each block that is not empty, or 1."""
+    if not 0 < percentile <= 100:
+        raise ValueError(f"percentile must be in (0, 100], got {percentile!r}.")
+    limits = {}
+    for name, block in blocks.items():
+        weights = block.data if sparse.issparse(block) else block
+        sizes = np.abs(weights[weights != 0])
+        if min(block.shape) > 0:
+            limits[name] = float(np.percentile(sizes, percentile)) if sizes.size else 1.0
+    return limits
+
+
+def checked_per(per, n_inputs):
+    """Return how far each input moves as an array, 1 by default."""
+    if per is None:
+        return np.ones(n_inputs)
+    per = np.asarray(per, dtype=float)
+    if per.shape != (n_inputs,) or not np.all(np.isfinite(per) & (per >= 0)):
+        raise ValueError(f"per must be {n_inputs} finite numbers of at least 0, one for each input, got {per!r}.")
+    return per
+
+
 def seen_names(estimator):
     return getattr(estimator, "feature_names_in_", None)
 
@@ -88,4 +140,16 @@ def checked_names(names, n_features):
         return [f"x{j}" for j in range(n_features)]
     if len(names) != n_features:
         raise ValueError(f"feature_names must have one name for each of the {n_features} inputs, got {len(names)}.")
+    return list(names)
+
+
+def checked_output_names(names, estimator, n_outputs):
+    """Return the names given, or the classes of an estimator, the second alone for one logit; or y0, y1, ..."""
+    if names is None:
+        classes = getattr(estimator, "classes_", None)
+        if classes is None:
+            return [f"y{k}" for k in range(n_outputs)]
+        return [str(name) for name in (classes if n_outputs > 1 else classes[1:])]
+    if len(names) != n_outputs:
+        raise ValueError(f"output_names must have one name for each of the {n_outputs} outputs, got {len(names)}.")
     return list(names)

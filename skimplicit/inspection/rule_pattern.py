@@ -4,11 +4,9 @@ from itertools import product
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.inspection._figure import DIVERGING, Display, rule_of
+from skimplicit.inspection._figure import DIVERGING, Display, block_limits, rule_of, without_selector
 from skimplicit.linalg import to_dense
-from skimplicit.selection import ImplicitFeatureSelector
 
 __all__ = ["RulePatternDisplay"]
 
@@ -77,10 +75,7 @@ class RulePatternDisplay(Display):
         RulePatternDisplay
             The display, drawn.
         """
-        if isinstance(estimator, ImplicitFeatureSelector):
-            check_is_fitted(estimator)
-            estimator = estimator.estimator_
-        return cls(rule_of(estimator)).plot(percentile=percentile, cmap=cmap, ax=ax)
+        return cls(rule_of(without_selector(estimator))).plot(percentile=percentile, cmap=cmap, ax=ax)
 
     def plot(self, ax=None, *, percentile=99, cmap=DIVERGING):
         """Draw the heat map.
@@ -99,12 +94,10 @@ class RulePatternDisplay(Display):
         RulePatternDisplay
             The display.
         """
-        if not 0 < percentile <= 100:
-            raise ValueError(f"percentile must be in (0, 100], got {percentile!r}.")
         rule = self.rule
         rows, columns = rule.n_hidden + rule.n_outputs, rule.n_hidden + rule.n_inputs
         blocks = {name: getattr(rule, name) for name in "ABCD"}
-        self.limits_ = {name: _limit(block, percentile) for name, block in blocks.items() if min(block.shape) > 0}
+        self.limits_ = block_limits(blocks, percentile)
         weights = _cells({name: block / self.limits_.get(name, 1.0) for name, block in blocks.items()})
         self._open(ax, size=(6.0, 4.8))
         self.image_ = self.ax_.imshow(
@@ -154,13 +147,6 @@ def _ticks(spans):
     """Return places and labels of the spans that are not empty."""
     spans = [span for span in spans if span[0] < span[1]]
     return [(start + end - 1) / 2 for start, end, _ in spans], [f"{name} ({end - start})" for start, end, name in spans]
-
-
-def _limit(block, percentile):
-    """Return the percentile of the sizes of the weights that are not zero; 1 when all are."""
-    weights = block.data if sparse.issparse(block) else block
-    sizes = np.abs(weights[weights != 0])
-    return float(np.percentile(sizes, percentile)) if sizes.size else 1.0
 
 
 def _cells(blocks):

@@ -3,14 +3,20 @@
 import numpy as np
 from scipy import sparse
 
-from skimplicit.inspection._figure import DIVERGING, Display, checked_names, rule_of, seen_names
+from skimplicit.inspection._figure import (
+    DIVERGING,
+    MOST_NAMES,
+    Display,
+    checked_names,
+    checked_output_names,
+    checked_per,
+    rule_of,
+    seen_names,
+)
 from skimplicit.robustness import monotone_directions
 from skimplicit.wellposedness import sensitivity
 
 __all__ = ["SensitivityDisplay"]
-
-# More names on an axis than this cannot be told apart.
-_MOST_NAMES = 40
 
 
 class SensitivityDisplay(Display):
@@ -81,22 +87,13 @@ class SensitivityDisplay(Display):
         p, q = rule.n_inputs, rule.n_outputs
         S = sensitivity(rule)
         S = np.asarray(S.toarray() if sparse.issparse(S) else S)
-        if per is not None:
-            per = np.asarray(per, dtype=float)
-            if per.shape != (p,) or not np.all(np.isfinite(per) & (per >= 0)):
-                raise ValueError(f"per must be {p} finite numbers of at least 0, one for each input, got {per!r}.")
-            S = S * per
+        S = S * checked_per(per, p)
         proofs = np.array([[monotone_directions(rule, j, output=k) for j in range(p)] for k in range(q)])
         proofs = proofs.reshape(q, p, 2)
         directions = proofs[..., 0].astype(int) - proofs[..., 1]
         names = checked_names(seen_names(estimator) if feature_names is None else feature_names, p)
-        classes = getattr(estimator, "classes_", None)
-        if output_names is None:
-            seen = None if classes is None else classes if q > 1 else classes[1:]
-            output_names = [f"y{k}" for k in range(q)] if seen is None else [str(name) for name in seen]
-        if len(output_names) != q:
-            raise ValueError(f"output_names must have one name for each of the {q} outputs, got {len(output_names)}.")
-        return cls(S, directions, feature_names=names, output_names=list(output_names)).plot(ax=ax)
+        output_names = checked_output_names(output_names, estimator, q)
+        return cls(S, directions, feature_names=names, output_names=output_names).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw the heat map.
@@ -129,7 +126,7 @@ class SensitivityDisplay(Display):
             (self.ax_.xaxis, self.feature_names, p),
             (self.ax_.yaxis, self.output_names, q),
         ):
-            if names is not None and length <= _MOST_NAMES:
+            if names is not None and length <= MOST_NAMES:
                 axis.set_ticks(range(length), names)
         self.ax_.tick_params(axis="x", rotation=60 if p > 6 else 0)
         self.ax_.set(xlabel="input", ylabel="output")

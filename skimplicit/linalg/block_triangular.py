@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["StateBlock", "block_triangular_order"]
+__all__ = ["StateBlock", "block_triangular_order", "strong_components"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,34 @@ def block_triangular_order(A, groups=None):
     order = np.argsort(key, kind="stable")
     pieces = np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
     return [StateBlock(piece, bool(key[piece[0]] % 2)) for piece in pieces]
+
+
+def strong_components(A, states):
+    """Return the strongly connected parts of some states: each of its states needs all of the part.
+
+    Parameters
+    ----------
+    A : ndarray or sparse array of shape (n, n)
+        Weights of the state.
+    states : ndarray of int of shape (k,)
+        The states to look at; paths through others are not seen.
+
+    Returns
+    -------
+    list of ndarray of int
+        The parts, each with its states in the order given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimplicit.linalg import strong_components
+    >>> A = np.array([[0.0, 2.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 0.5]])
+    >>> sorted(part.tolist() for part in strong_components(A, np.arange(3)))
+    [[0, 1], [2]]
+    """
+    inside = sparse.csr_array(A[states][:, states])
+    part = connected_components(inside, directed=True, connection="strong")[1]
+    return [states[part == k] for k in range(part.max(initial=-1) + 1)]
 
 
 def _levels(target, source, n):
