@@ -66,8 +66,11 @@ EXAMPLES = [
     "custom_constraints",
     "certificates",
     "robust_training",
+    "monotone",
+    "explain",
     "network_as_rule",
     "distillation",
+    "simplify",
     "training_methods",
     "well_posedness",
 ]
