@@ -7,7 +7,7 @@ from test_monotonic_cst import quietly
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV, ImplicitRule
 from skimplicit.distill import ArchitectureReport, simplify
-from skimplicit.distill.simplification import _without_idle
+from skimplicit.distill.simplification import _without_idle, _without_loops
 from skimplicit.linalg import to_dense
 from skimplicit.networks import feedforward
 
@@ -72,6 +72,33 @@ def test_idle_states_are_dropped_without_changing_the_rule():
     smaller, U = _without_idle(rule), rng.normal(size=(30, 2))
     assert smaller.n_hidden == 3
     np.testing.assert_allclose(smaller.predict(U), rule.predict(U), rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_left_without_feedback_has_no_loops_and_takes_nothing_back(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(7, 7)) * (rng.random((7, 7)) < 0.5)
+    kept = _without_loops(A != 0, np.abs(A))
+    assert ArchitectureReport.of(ImplicitRule(A * kept, np.ones((7, 1)), np.ones((1, 7)))).is_feedforward
+    # Each weight that went closes a loop of larger ones.
+    for i, j in np.argwhere((A != 0) & ~kept):
+        larger = A * (kept & (np.abs(A) > abs(A[i, j])))
+        larger[i, j] = A[i, j]
+        assert not ArchitectureReport.of(ImplicitRule(larger, np.ones((7, 1)), np.ones((1, 7)))).is_feedforward
+    triangular = np.tril(A, -1) != 0
+    np.testing.assert_array_equal(_without_loops(triangular, np.zeros((7, 7))), triangular)
+
+
+@pytest.mark.slow
+def test_feedback_goes_where_the_data_do_not_want_it():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    y = np.tanh(2 * np.tanh(2 * X[:, 0] - X[:, 1]) + X[:, 1])
+    model = quietly(ImplicitRegressor(n_hidden=6, alpha=0.003, activation="tanh", random_state=0), X, y)
+    result = simplify(model, X, y, tolerance=0.01, random_state=0)
+    assert not result.before.is_feedforward and result.after.is_feedforward
+    assert [step.accepted for step in result.steps if step.what == "feedback"][-1:] == [True]
+    assert result.estimator.score(X, y) > 0.95
 
 
 @pytest.mark.slow

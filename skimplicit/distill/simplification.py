@@ -91,10 +91,11 @@ def simplify(
     """Take weights, states, feedback and layers away as long as held-out rows are predicted as well.
 
     A part of the rows is held out, and the estimator is fitted on the others. Then are tried, in this order: a rule
-    without states; one without weights between states; and ever fewer weights, those with the least effect
-    ``|W_ij| sd(source_j)`` times what their state can do to the outputs going first, and with their last way to an
-    output the states. After each attempt A, B and b are trained on with the pattern that is left, the readout with
-    them; what is worse by more than the tolerance is taken back. At the end the smallest rule is trained on all rows.
+    without states; one without weights between states; one without feedback, where each weight goes that closes a loop
+    of stronger ones; and ever fewer weights, those with the least effect ``|W_ij| sd(source_j)`` times what their state
+    can do to the outputs going first, and with their last way to an output the states; then, again, one without
+    feedback. After each attempt A, B and b are trained on with the pattern that is left, the readout with them; what is
+    worse by more than the tolerance is taken back. At the end the smallest rule is trained on all rows.
 
     Parameters
     ----------
@@ -147,15 +148,17 @@ def simplify(
     way.begin(start)
     if way.try_rule("states", _without_states(start)):
         return _finished(way, estimator, X, y)
-    no_feedback = way.pattern(start)
-    no_feedback[:, : start.n_hidden] = False
     if start.n_hidden and np.any(start.A):
-        way.try_pattern("weights between states", no_feedback)
+        between = way.pattern(start)
+        between[:, : start.n_hidden] = False
+        if not way.try_pattern("weights between states", between):
+            way.try_without_feedback()
     share = _FIRST_SHARE
     while share >= _LEAST_SHARE and way.rule.n_hidden:
         kept = way.strongest(share)
         if not way.try_pattern(f"{share:.0%} of the weights", kept):
             share /= 2
+    way.try_without_feedback()  # with fewer weights there is less of it
     return _finished(way, estimator, X, y)
 
 
@@ -239,22 +242,36 @@ class _Way:
         point = objective.evaluate(np.zeros((1, 1 + p)), np.zeros(1), self.alpha, tol=1e-9).point
         return _without_states(objective.rule(point))
 
-    def strongest(self, share):
-        """Return the pattern without the share of its weights that has the least effect."""
+    def effects(self):
+        """Return for each entry of ``[A B]`` what it does to the outputs, by its first path and the bound on others."""
         rule = self.rule
         A, B = np.abs(rule.A), np.abs(rule.B)
         states = rule.states(self.inputs)
         samples = self.task.objective.samples
         gain = np.linalg.solve(np.eye(rule.n_hidden) - A.T, (np.abs(rule.C) / samples.Y_scale[:, None]).max(axis=0))
-        effect = np.hstack([A * states.std(axis=0), B * samples.U_std]) * gain[:, None]
-        used = np.flatnonzero(self.pattern(rule))
-        order = used[np.argsort(effect.ravel()[used], kind="stable")]
-        kept = self.pattern(rule).ravel()
+        return np.hstack([A * states.std(axis=0), B * samples.U_std]) * gain[:, None]
+
+    def strongest(self, share):
+        """Return the pattern without the share of its weights that has the least effect."""
+        effects, kept = self.effects(), self.pattern(self.rule).ravel()
+        used = np.flatnonzero(kept)
+        order = used[np.argsort(effects.ravel()[used], kind="stable")]
         kept[order[: max(int(share * order.size), 1)]] = False
-        return kept.reshape(effect.shape)
+        return kept.reshape(effects.shape)
 
     def try_pattern(self, what, pattern):
         return self._judge(what, self.trained(self.rule, pattern, _ITER))
+
+    def try_without_feedback(self):
+        """Try the pattern without the weights that close loops, if there are any."""
+        n = self.rule.n_hidden
+        pattern = self.pattern(self.rule)
+        if not np.any(pattern[:, :n]):
+            return
+        forward = _without_loops(pattern[:, :n], self.effects()[:, :n])
+        if np.any(pattern[:, :n] != forward):
+            pattern[:, :n] = forward
+            self.try_pattern("feedback", pattern)
 
     def try_rule(self, what, rule):
         return self._judge(what, self.trained(rule, None, _ITER))
@@ -294,6 +311,20 @@ def _without_states(rule):
             activation=rule.activation,
         )
     )
+
+
+def _without_loops(pattern, effects):
+    """Return the entries that are kept when each, from the largest effect down, goes if it would close a loop."""
+    n = pattern.shape[0]
+    kept = np.zeros((n, n), dtype=bool)
+    reaches = np.eye(n, dtype=bool)  # from, to
+    target, source = np.nonzero(pattern)
+    for place in np.argsort(-effects[target, source], kind="stable"):
+        i, j = target[place], source[place]
+        if not reaches[i, j]:
+            kept[i, j] = True
+            reaches |= reaches[:, j, None] & reaches[i]
+    return kept
 
 
 def _without_idle(rule):
