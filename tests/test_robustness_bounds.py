@@ -15,6 +15,7 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, max_pool, softmax
 from skimplicit.networks import feedforward, from_sklearn
 from skimplicit.robustness import attack, lipschitz_bound, output_bounds
+from skimplicit.robustness.relaxations import activation_range
 from skimplicit.robustness.uncertainty import InputSet
 from skimplicit.wellposedness import block_norms, perron_frobenius
 
@@ -245,3 +246,16 @@ def test_models_without_a_bound_are_refused():
         output_bounds(ImplicitRegressor(), [[0.0]], 1.0)
     with pytest.raises(ValueError, match="norm"):
         lipschitz_bound(random_rule(ACTIVATIONS["relu"]), 3)
+
+
+def test_softmax_of_a_wide_box_reaches_what_single_states_can():
+    # Each share can be almost all: its z at its largest, the others at their least. Seen from the largest z of all the
+    # exponentials of the others underflow.
+    low, high = np.full((1, 3), -4000.0), np.array([[4000.0, 2000.0, 0.0]])
+    lower, upper = activation_range(BlockActivation([(softmax(3), 3)]), low, high)
+    np.testing.assert_allclose(upper, 1.0)
+    np.testing.assert_allclose(lower, 0.0, atol=1e-299)
+    rng = np.random.default_rng(0)
+    inside = low + (high - low) * rng.random((200, 3))
+    states = BlockActivation([(softmax(3), 3)])(inside)
+    assert np.all((states >= lower) & (states <= upper))

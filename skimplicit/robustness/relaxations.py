@@ -174,12 +174,11 @@ def _softmax_range(low, high):
     """Return the range of softmax: each share is least where its own z is least and all others are largest."""
 
     def share(own, others):
-        largest = np.maximum(own.max(axis=-1, keepdims=True), others.max(axis=-1, keepdims=True))
-        weights = np.exp(others - largest)
-        rest = np.stack([np.delete(weights, i, axis=-1).sum(axis=-1) for i in range(own.shape[-1])], axis=-1)
-        mine = np.exp(own - largest)
-        total = mine + rest
-        return np.divide(mine, total, out=np.zeros_like(mine), where=total > 0)
+        # Each by differences from its own z: from the largest of all, those of a wide box are 0 by underflow.
+        with np.errstate(over="ignore"):
+            odds = np.exp(others[..., None, :] - own[..., :, None])
+        odds[..., range(own.shape[-1]), range(own.shape[-1])] = 1.0
+        return 1.0 / odds.sum(axis=-1)
 
     # exp of a rounded difference is wrong by its size times eps; exp(-745) and less is 0.
     size = np.abs(low).max(axis=-1, keepdims=True) + np.abs(high).max(axis=-1, keepdims=True) + 64.0
