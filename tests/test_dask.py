@@ -136,7 +136,7 @@ def test_sparse_chunks(scheduler):
     lazy = da.from_array(X, chunks=(800, 4)).map_blocks(sparse.csr_matrix)
     model.fit(lazy, da.from_array(y, chunks=500))
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(model.predict(lazy).compute(), model.predict(X), rtol=1e-12)
+    np.testing.assert_allclose(model.predict(lazy).compute(), model.predict(X), rtol=1e-9)  # states are to 1e-10
 
 
 @pytest.mark.parametrize(

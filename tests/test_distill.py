@@ -232,7 +232,7 @@ class TestExactness:
     )
     def test_direct_term_of_an_estimator(self, make):
         U, y = load_diabetes(return_X_y=True)
-        teacher = make(n_hidden=5, clip=False, random_state=0).fit(U, y)
+        teacher = make(n_hidden=5, alpha=0.01, clip=False, random_state=0).fit(U, y)
         rule = distill(teacher, U, l1=0).rule
         assert rule.D.any()
         assert_allclose(rule.predict(U)[:, 0], teacher.predict(U), rtol=1e-7)

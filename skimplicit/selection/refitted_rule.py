@@ -120,7 +120,7 @@ class RefittedRuleMixin:
             The selected ones; of a Dask collection a lazy Dask array.
         """
         if not is_lazy(X):
-            return super().transform(X)
+            return super().transform(X)  # type: ignore[misc]  # that of SelectorMixin, which comes next
         check_is_fitted(self)
         return self._selected(X)
 
