@@ -116,8 +116,8 @@ class RefittedRuleMixin:
 
         Returns
         -------
-        {array, sparse matrix} of shape (n_samples, n_features_)
-            The selected ones; of a Dask collection a lazy Dask array.
+        {array, sparse matrix} of shape (n_samples, k)
+            The k selected ones; of a Dask collection a lazy Dask array.
         """
         if not is_lazy(X):
             return super().transform(X)  # type: ignore[misc]  # that of SelectorMixin, which comes next
