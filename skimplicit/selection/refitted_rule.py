@@ -66,8 +66,8 @@ class RefittedRuleMixin:
     def _selected(self, X):
         if is_lazy(X):
             check_lazy_columns(self, X)
-            return selected_columns(X, self.support_)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        else:
+            X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return selected_columns(X, self.support_)
 
     predict = _delegated("predict", "predictions", "(n_samples,) or (n_samples, n_outputs)", "Predictions.")

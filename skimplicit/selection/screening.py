@@ -11,7 +11,7 @@ __all__ = ["promising_columns"]
 _MOST_UNITS = 200
 # Of more, one for so many rows takes part, and not fewer than the second number. A dense rule of as many inputs as rows
 # fits anything, and its path loses what has no linear trace: of 1,000 inputs and 300 rows, five inputs acting, it then
-# found the three with one (R2 of the refit .68 with 200 rows), and all five (.93) with a path of 75 in half the time.
+# found the three with one (R2 of the refit .68 with 200 rows), and all five (.93) with a path of 75.
 _ROWS_PER_UNIT, _LEAST_UNITS = 4, 50
 # Kinks of the relu states that look at one input, in standard deviations: it may matter without a linear trace.
 _KINKS = (-0.7, 0.0, 0.7)
