@@ -103,6 +103,6 @@ class AdjointSweep(Sweep):
         return out
 
     @staticmethod
-    def norm(S):
-        """Return the sum of absolute values of each row."""
-        return np.abs(S) @ np.ones(S.shape[1])
+    def norm(S, spare=None):
+        """Return the sum of absolute values of each row; ``spare`` is an array to work in."""
+        return np.abs(S, out=spare) @ np.ones(S.shape[1])

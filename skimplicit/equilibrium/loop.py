@@ -15,8 +15,8 @@ from skimplicit.equilibrium.fixed_point import FixedPoint, Status
 
 __all__ = ["ROUNDING", "Stopping", "Sweep", "run_in_chunks"]
 
-# Doubles of state in a chunk: state, drive and work space together stay inside a 1 MB cache.
-_CHUNK = 1 << 15
+# Doubles of state in a chunk: few enough for a cache, and so many that threads side by side seldom meet at the lock.
+_CHUNK = 1 << 16
 # Rows are taken out of the loop once this share of them has converged; moving them costs about one sweep.
 _LEAVING_SHARE = 0.25
 # A look at the residuals costs as much as a few sweeps of a small rule: look after sweeps 1, 2 and 4, then when the
@@ -97,14 +97,17 @@ class Sweep(ABC):
     def step(self, iterate, out, *chunk):
         """Write the next iterate to ``out`` and return it."""
 
-    def look(self, previous, iterate, *chunk):
-        """Return the states of an iterate and the change that its sweep made, of shapes (m, n) and (m,)."""
-        return iterate, self.norm(iterate - previous)
+    def look(self, previous, iterate, spare, *chunk):
+        """Return the states of an iterate and the change that its sweep made, of shapes (m, n) and (m,).
+
+        ``spare`` is an array of their shape to work in, which may be ``previous``.
+        """
+        return iterate, self.norm(np.subtract(iterate, previous, out=spare), spare)
 
     @staticmethod
-    def norm(X):
-        """Return the size of each row, ``max_i |x_i|`` unless said otherwise."""
-        return np.abs(X).max(axis=1, initial=0.0)
+    def norm(X, spare=None):
+        """Return the size of each row, ``max_i |x_i|`` unless said otherwise; ``spare`` is an array to work in."""
+        return np.abs(X, out=spare).max(axis=1, initial=0.0)
 
     def solve(self, *rows, start=None, stopping):
         """Iterate until every row has converged.
@@ -154,7 +157,8 @@ def run_in_chunks(iterate, sweep, rows, start, stopping):
     n_iter, settled = np.zeros(m, dtype=int), np.full(m, n == 0)
     sharp = stopping.tightened(sweep.amplification)
     limits = max(sharp.rtol, sweep.rounding), sharp.atol
-    size = max(_CHUNK // max(n, 1), 16)
+    most = max(_CHUNK // max(n, 1), 16)
+    size = max(-(-m // max(-(-m // most), 1)), 1)  # chunks of about one size
     for first in range(0, m if n else 0, size):
         part = slice(first, first + size)
         out = states[part], residual[part], n_iter[part], settled[part]
@@ -186,10 +190,10 @@ def _iterate(sweep, rows, start, limits, max_iter, out):
         spare, other = other, current
         if iteration < next_look and iteration < max_iter:
             continue
-        X, change = sweep.look(previous, current, *chunk)
+        X, change = sweep.look(previous, current, spare, *chunk)
         limit = limits[1]
         if not change.max() <= limit:
-            limit = np.maximum(limits[0] * sweep.norm(X), limit)
+            limit = np.maximum(limits[0] * sweep.norm(X, spare), limit)
         finite = np.isfinite(change)
         done = (change <= limit) & finite
         leaving = done | ~finite  # nothing comes back from beyond all numbers

@@ -241,7 +241,7 @@ class ResolventSweep(Sweep):
         out += W
         return out
 
-    def look(self, previous, W, drive):
+    def look(self, previous, W, spare, drive):
         """Return the states ``phi(w + z)`` and their residual: w can change while they do not, and the reverse."""
         X = self.activation(W + drive)
         return X, self.norm(self.activation(X @ self.A_transposed + drive) - X)

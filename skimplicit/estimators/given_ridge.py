@@ -49,7 +49,7 @@ def fit_at_given_ridge(estimator, chosen, rows, bridge):
     parallel = Parallel(n_jobs=estimator.n_jobs if few_first else at_a_time, require="sharedmem")
     results = parallel(delayed(_train)(chosen.method, task, some, bridge) for some in starts)
     if few_first:
-        few, stages = task.objective, rows.later_stages(estimator, later_iter)
+        few, stages = task.objective, rows.later_stages(estimator, later_iter, len(starts))
         results = Parallel(n_jobs=at_a_time, require="sharedmem")(
             delayed(_train_on_more)(estimator, chosen.method, few, stages, some, bridge) for some in results
         )

@@ -126,7 +126,9 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     if choice.column_budget is not None:
         estimator.column_budget_ = choice.column_budget
     later = (
-        rows.later_stages(estimator, min(LATER_ITER, estimator.max_iter), choice.direct_ridge) if rows.store else None
+        rows.later_stages(estimator, min(LATER_ITER, estimator.max_iter), n_members, choice.direct_ridge)
+        if rows.store
+        else None
     )
     task = later[-1].task if later else estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
     if choice.interrupted:

@@ -6,6 +6,7 @@ from functools import partial, reduce
 from numbers import Integral
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import is_classifier
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import _check_n_features, validate_data
@@ -33,6 +34,8 @@ _FEW_ROWS, _FEW_ROWS_OF_CLASSES = 4_000, 10_000
 # Rows of the stage that follows; iterations of that stage and of the last one, on all rows; the power of the share of
 # rows looked at by which a chosen ridge falls on the way.
 _MORE_ROWS, _MORE_ITER, _LAST_ITER, _RIDGE_POWER = 20_000, 6, 1, 0.5
+# Doubles of states over all rows that may be held at a time, 64 MB: up to it, members train side by side.
+_STATES_TOGETHER = 1 << 23
 
 
 #: Iterations of both.
@@ -101,7 +104,10 @@ class TrainingRows:
         """Return the :class:`TrainingTask` over all rows."""
         if self.store is None:
             return estimator._make_task(self.X, self.targets, groups, direct_ridge)
-        samples = RowBlocks(self.store, estimator.fit_intercept, self.targets.scale, groups)
+        return self._task_over(estimator, self.store, direct_ridge, groups)
+
+    def _task_over(self, estimator, store, direct_ridge, groups=None):
+        samples = RowBlocks(store, estimator.fit_intercept, self.targets.scale, groups)
         return estimator._task_over(samples, direct_ridge)
 
     def drawn(self, estimator):
@@ -118,19 +124,23 @@ class TrainingRows:
         """Return how many members to train over all rows side by side, as ``n_jobs`` of joblib."""
         if self.store is None:
             return estimator.n_jobs
-        return n_members if self.store.takes_passes_together else 1
+        if self.store.takes_passes_together:
+            return n_members
+        held = max(self.n_rows * estimator.n_hidden, 1)
+        return max(min(effective_n_jobs(estimator.n_jobs), n_members, _STATES_TOGETHER // held), 1)
 
-    def later_stages(self, estimator, max_iter, direct_ridge=1.0):
+    def later_stages(self, estimator, max_iter, n_members, direct_ridge=1.0):
         """Return the :class:`LaterStage` list of what follows on the few rows of X, of ``max_iter`` iterations in all.
 
-        The last one, whose task is that over all rows, has one at least.
+        The last one, whose task is that over all rows, has one at least. Members side by side share the threads.
         """
-        more = draw_rows(self.store, _MORE_ROWS, self.seed, classes=not self.targets.scale)[:3]
-        blocks = RowBlocks(ArrayStore(*more, estimator.n_jobs), estimator.fit_intercept, self.targets.scale)
+        n_threads = max(effective_n_jobs(estimator.n_jobs) // self.jobs(estimator, n_members), 1)
+        more = ArrayStore(*draw_rows(self.store, _MORE_ROWS, self.seed, classes=not self.targets.scale)[:3], n_threads)
+        all_rows = self.store if self.store.takes_passes_together else self.store.with_jobs(n_threads)
         last, few = min(_LAST_ITER, max_iter), self.X.shape[0]
         stages = [
-            (min(max_iter - last, _MORE_ITER), estimator._task_over(blocks, direct_ridge)),
-            (last, self.task(estimator, direct_ridge)),
+            (min(max_iter - last, _MORE_ITER), self._task_over(estimator, more, direct_ridge)),
+            (last, self._task_over(estimator, all_rows, direct_ridge)),
         ]
         return [
             LaterStage(task, n_iter, (few / task.objective.samples.n_samples) ** _RIDGE_POWER)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import partial
 from itertools import chain, islice
 
@@ -17,7 +18,7 @@ __all__ = ["ArrayStore", "LoadedStore", "block_size", "positive_rows", "stacked_
 
 # Numbers of a block's inputs, and most of its rows: large enough that Python's share of a pass does not show, small
 # enough for several threads, and for what is made of a block to stay near the processor (``benchmarks/bench_rows.py``).
-_BLOCK_ENTRIES, _MOST_ROWS, _LEAST_ROWS = 1 << 21, 1 << 14, 1 << 9
+_BLOCK_ENTRIES, _MOST_ROWS, _LEAST_ROWS = 1 << 21, 1 << 13, 1 << 9
 
 
 def block_size(entries):
@@ -98,6 +99,12 @@ class LoadedStore:
 
     def __init__(self, loaders, n_jobs=None):
         self._loaders, self._n_jobs = loaders, n_jobs
+
+    def with_jobs(self, n_jobs):
+        """Return a store of the same rows with another ``n_jobs``, int or None."""
+        other = copy(self)
+        other._n_jobs = n_jobs
+        return other
 
     def sweep(self, function, *arguments):
         """Iterate over ``function(U, Y, weights, *arguments)`` of every block, in their order."""
