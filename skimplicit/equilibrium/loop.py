@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from skimplicit.equilibrium.fixed_point import FixedPoint, Status
+from skimplicit.linalg import put_rows
 
 __all__ = ["ROUNDING", "Stopping", "Sweep", "run_in_chunks"]
 
@@ -199,15 +200,17 @@ def _iterate(sweep, rows, start, limits, max_iter, out):
         leaving = done | ~finite  # nothing comes back from beyond all numbers
         n_leaving = np.count_nonzero(leaving)
         if n_leaving == active.size or iteration == max_iter:
-            states[active], residual[active], n_iter[active], settled[active] = X, change, iteration, done
+            put_rows(states, active, X)
+            residual[active], n_iter[active], settled[active] = change, iteration, done
             return
         if n_leaving > _LEAVING_SHARE * active.size:
-            gone = active[leaving]
-            states[gone], residual[gone], n_iter[gone] = X[leaving], change[leaving], iteration
-            settled[gone] = done[leaving]
-            stay = ~leaving
-            active, current = active[stay], current[stay]
-            chunk = tuple(array[stay] for array in chunk)
+            left = np.flatnonzero(leaving)
+            gone = active[left]
+            put_rows(states, gone, X.take(left, axis=0))
+            residual[gone], n_iter[gone], settled[gone] = change[left], iteration, done[left]
+            stay = np.flatnonzero(~leaving)
+            active, current = active[stay], current.take(stay, axis=0)
+            chunk = tuple(array.take(stay, axis=0) for array in chunk)
             spare, other = np.empty_like(current), np.empty_like(current)
         worst = float((change[~leaving] / limit[~leaving]).max())
         next_look, before = _next_look(iteration, worst, before), (iteration, worst)
