@@ -127,7 +127,7 @@ class Sweep(ABC):
         FixedPoint
             States and report.
         """
-        return run_in_chunks(partial(_iterate, self), self, rows, start, stopping)
+        return run_in_chunks(partial(_iterate, self, _Spares()), self, rows, start, stopping)
 
 
 def run_in_chunks(iterate, sweep, rows, start, stopping):
@@ -178,13 +178,26 @@ def run_in_chunks(iterate, sweep, rows, start, stopping):
     return FixedPoint(states, residual, error_bound, n_iter, codes)
 
 
-def _iterate(sweep, rows, start, limits, max_iter, out):
+class _Spares:
+    """Two arrays to work in, the same for all chunks: to ask the system for memory again and again takes its time."""
+
+    def __init__(self):
+        self._arrays = None
+
+    def of(self, rows):
+        """Return two arrays like rows, an ndarray of shape (k, n), that nothing is known of."""
+        if self._arrays is None or len(self._arrays[0]) < len(rows):
+            self._arrays = np.empty_like(rows), np.empty_like(rows)
+        return (array[: len(rows)] for array in self._arrays)
+
+
+def _iterate(sweep, spares, rows, start, limits, max_iter, out):
     """Sweep one chunk until its rows have converged, writing each row's result when it leaves."""
     states, residual, n_iter, settled = out
     chunk = sweep.prepare(*rows)
     current = sweep.start(*chunk) if start is None else sweep.resume(start, *chunk)
     active = np.arange(current.shape[0])
-    spare, other = np.empty_like(current), np.empty_like(current)
+    spare, other = spares.of(current)
     next_look, before = _FIRST_LOOKS[0], None
     for iteration in range(1, max_iter + 1):
         previous, current = current, sweep.step(current, spare, *chunk)
@@ -209,9 +222,9 @@ def _iterate(sweep, rows, start, limits, max_iter, out):
             put_rows(states, gone, X.take(left, axis=0))
             residual[gone], n_iter[gone], settled[gone] = change[left], iteration, done[left]
             stay = np.flatnonzero(~leaving)
-            active, current = active[stay], current.take(stay, axis=0)
-            chunk = tuple(array.take(stay, axis=0) for array in chunk)
-            spare, other = np.empty_like(current), np.empty_like(current)
+            active, chunk = active[stay], tuple(array.take(stay, axis=0) for array in chunk)
+            other, spare = current.take(stay, axis=0, out=spare[: len(stay)], mode="clip"), current[: len(stay)]
+            current = other
         worst = float((change[~leaving] / limit[~leaving]).max())
         next_look, before = _next_look(iteration, worst, before), (iteration, worst)
 
