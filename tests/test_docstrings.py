@@ -54,7 +54,7 @@ def public_members(cls):
 def is_base_of_exported(cls):
     """Tell whether the parameters of a class are documented where users see them: in subclasses that are exported."""
     exported = [getattr(skimplicit, name) for name in skimplicit.__all__]
-    return cls not in exported and any(inspect.isclass(thing) and issubclass(thing, cls) for thing in exported)
+    return cls not in exported and any(inspect.isclass(thing) and cls in thing.__mro__ for thing in exported)
 
 
 def public_objects():

@@ -2,10 +2,15 @@
 
 import inspect
 from importlib import import_module
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
 import skimplicit
+from skimplicit.estimators import parameter_types as estimator_types
+from skimplicit.parameters import Names
+from skimplicit.selection import parameter_types as selector_types
 
 DOORS = ["skimplicit", "skimplicit.distill", "skimplicit.export", "skimplicit.networks", "skimplicit.robustness"]
 FUNCTIONS = {
@@ -38,3 +43,37 @@ def test_every_argument_has_a_type(name):
     ]
     assert not missing
     assert signature.return_annotation is not signature.empty
+
+
+TYPES = {
+    "ImplicitRegressor": estimator_types.RegressorParameters,
+    "ImplicitClassifier": estimator_types.ClassifierParameters,
+    "ImplicitRegressorCV": estimator_types.RegressorCVParameters,
+    "ImplicitClassifierCV": estimator_types.ClassifierCVParameters,
+    "ImplicitFeatureSelector": selector_types.SelectorParameters,
+}
+
+
+def _admits(type_, value):
+    """Tell whether a value has a type, of which only unions, literals and plain classes are looked at."""
+    if get_origin(type_) in (Union, UnionType):
+        return any(_admits(part, value) for part in get_args(type_))
+    if get_origin(type_) is Literal:
+        return value in get_args(type_)
+    return value is None if type_ is type(None) else isinstance(value, get_origin(type_) or type_)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_types_of_constructors(name):
+    parameters = dict(inspect.signature(getattr(skimplicit, name)).parameters)
+    parameters.pop("estimator", None)
+    types = get_type_hints(TYPES[name])
+    assert set(types) == set(parameters)
+    wrong = {key for key, parameter in parameters.items() if not _admits(types[key], parameter.default)}
+    assert not wrong
+    table = getattr(skimplicit, name)._parameter_constraints
+    for key, constraints in table.items():
+        names = {option for entry in constraints if isinstance(entry, Names) for option in entry.options}
+        if key in types and key != "activation":
+            assert all(_admits(types[key], option) for option in names), key
+            assert _admits(types[key], None) == (None in constraints or key in ("random_state", "cv")), key

@@ -1,7 +1,7 @@
 """ImplicitClassifier: cross-entropy."""
 
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import FromRuleMixin, check_rule, rule_of_classes
 from skimplicit.estimators.incremental import takes_batches
 from skimplicit.estimators.lazy_columns import predict_lazily
+from skimplicit.estimators.parameter_types import ClassifierParameters
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.targets import EncodedTargets
@@ -115,6 +116,10 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         ),
     }
     _target_checks = {}
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **parameters: Unpack[ClassifierParameters]) -> None: ...
 
     @classmethod
     def from_rule(cls, rule: ImplicitRule, classes: ArrayLike, **parameters: Any) -> Self:

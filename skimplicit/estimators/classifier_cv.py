@@ -1,7 +1,10 @@
 """ImplicitClassifierCV: the ridge chosen by cross-validated log-loss along a warm-started path."""
 
+from typing import TYPE_CHECKING, Unpack
+
 from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.estimators.classifier import ImplicitClassifier
+from skimplicit.estimators.parameter_types import ClassifierCVParameters
 from skimplicit.losses import cross_entropy
 from skimplicit.parameters import Attribute
 
@@ -43,6 +46,10 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
     }
     _fixed_alpha_class = ImplicitClassifier
     _path_name = "log_loss_path_"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **parameters: Unpack[ClassifierCVParameters]) -> None: ...
 
     @staticmethod
     def _sample_losses(logits, Y):

@@ -1,7 +1,7 @@
 """ImplicitRegressor: squared loss."""
 
 from numbers import Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
@@ -11,6 +11,7 @@ from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.from_rule import FromRuleMixin, check_rule
 from skimplicit.estimators.intervals import root_mean_square
 from skimplicit.estimators.lazy_columns import predict_lazily
+from skimplicit.estimators.parameter_types import RegressorParameters
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import LARGEST_MATRIX, is_lazy
@@ -57,6 +58,10 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
     >>> bool(model.rule_.inf_norm <= model.kappa)
     True
     """
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **parameters: Unpack[RegressorParameters]) -> None: ...
 
     @classmethod
     def from_rule(cls, rule: ImplicitRule, **parameters: Any) -> Self:

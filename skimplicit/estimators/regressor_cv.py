@@ -1,8 +1,11 @@
 """ImplicitRegressorCV: the ridge chosen by cross-validation along a warm-started path."""
 
+from typing import TYPE_CHECKING, Unpack
+
 import numpy as np
 
 from skimplicit.estimators.alpha_search import RidgePathMixin
+from skimplicit.estimators.parameter_types import RegressorCVParameters
 from skimplicit.estimators.regressor import ImplicitRegressor
 from skimplicit.parameters import Attribute
 
@@ -44,6 +47,10 @@ class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
     }
     _fixed_alpha_class = ImplicitRegressor
     _path_name = "mse_path_"
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **parameters: Unpack[RegressorCVParameters]) -> None: ...
 
     @staticmethod
     def _sample_losses(predictions, Y):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
@@ -26,6 +27,7 @@ from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
 from skimplicit.selection.groups import check_groups
 from skimplicit.selection.held_out_score import constant_score, make_judge
+from skimplicit.selection.parameter_types import SelectorParameters
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
 from skimplicit.selection.selection_rows import open_selection
 from skimplicit.selection.subset_search import SubsetSearch
@@ -190,6 +192,14 @@ class ImplicitFeatureSelector(
             ["random_state"],
         ),
     }
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            estimator: ImplicitRegressor | ImplicitClassifier | None = None,
+            **parameters: Unpack[SelectorParameters],
+        ) -> None: ...
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=False)

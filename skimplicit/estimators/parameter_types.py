@@ -1,0 +1,71 @@
+"""The types of the constructors' parameters, for editors and type checkers, which do not run the tables."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeAlias, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.model_selection import BaseCrossValidator
+
+from skimplicit.activations import Activation
+from skimplicit.training import TrainingMethod
+
+__all__ = [
+    "ClassifierCVParameters",
+    "ClassifierParameters",
+    "Folds",
+    "RegressorCVParameters",
+    "RegressorParameters",
+]
+
+#: What ``cv`` may be.
+Folds: TypeAlias = int | BaseCrossValidator | Iterable | None
+
+
+class _RuleParameters(TypedDict, total=False):
+    n_hidden: int | Literal["auto"]
+    activation: str | Activation
+    kappa: float
+    column_budget: float | Literal["auto"] | None
+    direct: bool | Literal["auto"]
+    fit_intercept: bool
+    clip: bool
+    structure: ArrayLike | list[int] | None
+    constraints: Callable[..., list] | None
+    monotonic_cst: ArrayLike | dict[str, int] | None
+    lipschitz: float | None
+    solver: Literal["auto", "cvxpy", "projected"]
+    method: Literal["bcd", "gradient", "lifted"] | TrainingMethod
+    n_members: int | Literal["auto"]
+    cv: Folds
+    max_iter: int
+    tol: float
+    warm_start: bool
+    random_state: int | np.random.RandomState | None
+    verbose: int
+    n_init: int
+    n_jobs: int | None
+
+
+class RegressorParameters(_RuleParameters, total=False):
+    """Of :class:`~skimplicit.ImplicitRegressor`."""
+
+    alpha: float | Literal["auto"]
+
+
+class ClassifierParameters(RegressorParameters, total=False):
+    """Of :class:`~skimplicit.ImplicitClassifier`."""
+
+    class_weight: dict[Any, float] | Literal["balanced"] | None
+
+
+class RegressorCVParameters(_RuleParameters, total=False):
+    """Of :class:`~skimplicit.ImplicitRegressorCV`."""
+
+    alphas: int | ArrayLike
+
+
+class ClassifierCVParameters(RegressorCVParameters, total=False):
+    """Of :class:`~skimplicit.ImplicitClassifierCV`."""
+
+    class_weight: dict[Any, float] | Literal["balanced"] | None
