@@ -13,26 +13,26 @@ from skimplicit import (
 from skimplicit.training import StochasticGradient
 
 EARLY_STOPPING = StochasticGradient(early_stopping=True, validation_fraction=0.3)
-QUICK = {"alpha": 0.03, "n_hidden": 2, "max_iter": 4}
-CHOSEN = {"n_hidden": 1, "cv": 2, "max_iter": 2}
-PATH = {"alphas": 2, "cv": 2, "n_hidden": 1, "max_iter": 2}
+# Checks are of what goes in and what comes out: as few iterations, states, folds and budgets as let every step of a fit
+# happen. What a fit with the defaults does, the other test files see.
+QUICK = {"alpha": 0.03, "n_hidden": 2, "max_iter": 2}
+AVERAGED = {"column_budget": 1.0, "n_members": 2, "clip": False, **QUICK, "max_iter": 1}
+CHOSEN = {"n_hidden": 1, "cv": 2, "max_iter": 1}
+PATH = {"alphas": 2, "cv": 2, "n_hidden": 1, "max_iter": 1}
+SELECTED = ImplicitRegressor(alpha=0.03, n_hidden=1, kappa=0.0, max_iter=1)
 QUICKEST = [ImplicitRegressor(**QUICK)]
 OTHERS = [
     ImplicitClassifier(**QUICK),
-    ImplicitRegressor(column_budget=1.0, **QUICK),
-    ImplicitRegressor(n_members=2, clip=False, **QUICK),
+    ImplicitRegressor(**AVERAGED),
     ImplicitRegressor(**CHOSEN),
-    ImplicitClassifier(column_budget=1.0, **QUICK),
-    ImplicitClassifier(n_members=2, clip=False, **QUICK),
+    ImplicitClassifier(**AVERAGED),
     ImplicitClassifier(**CHOSEN),
     ImplicitRegressor(method="gradient", **QUICK),
     ImplicitClassifier(method=EARLY_STOPPING, **QUICK),
     ImplicitRegressor(method="lifted", **QUICK),
     ImplicitRegressorCV(**PATH),
     ImplicitClassifierCV(**PATH),
-    ImplicitFeatureSelector(
-        estimator=ImplicitRegressor(alpha=0.03, n_hidden=1, max_iter=2), column_budgets=2, n_features_to_select=1, cv=2
-    ),
+    ImplicitFeatureSelector(estimator=SELECTED, column_budgets=1, n_features_to_select=1, cv=2),
 ]
 
 pytestmark = [
