@@ -1,12 +1,15 @@
-"""Settings that every test runs under, and which tests `make quick` leaves out."""
+"""Settings that every test runs under, which tests `make quick` leaves out, and what makes a fit of a test small."""
 
 import os
 from collections import defaultdict
+from functools import partial
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # scikit-learn skips an estimator check without it; before SciPy loads
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
+
+import skimplicit  # noqa: E402
 
 settings.register_profile("skimplicit", deadline=None)  # a deadline would make a test of the machine's speed
 settings.load_profile("skimplicit")
@@ -28,3 +31,23 @@ def pytest_collection_modifyitems(items):
             cases[name] += 1
         elif isinstance(item, pytest.DoctestItem) and (item.path.suffix == ".md" or _SEARCHES & {*item.path.parts}):
             item.add_marker(pytest.mark.slow)  # a page is one test, of many fits
+
+
+@pytest.fixture
+def short_paths(monkeypatch):
+    """Let paths of budgets have few iterations, for laws that hold however far a path goes (not in other processes)."""
+    for name, number in {
+        "budget_path._DENSE_ITER": 6,
+        "budget_path._BUDGET_ITER": 2,
+        "subset_search._FIRST_ITER": 4,
+        "subset_search._LATER_ITER": 2,
+    }.items():
+        monkeypatch.setattr(f"skimplicit.selection.{name}", number)
+
+
+@pytest.fixture
+def small_defaults(monkeypatch):
+    """Let the estimators that a selector takes where none is given be small ones of one rule at a given ridge."""
+    for name in ("ImplicitRegressor", "ImplicitClassifier"):
+        small = partial(getattr(skimplicit, name), n_hidden=3, alpha=0.01, max_iter=8, tol=1e-2)
+        monkeypatch.setattr(f"skimplicit.selection.target_kind.{name}", small)

@@ -33,12 +33,13 @@ from skimplicit import (
 )
 from skimplicit.selection.subset_search import SubsetSearch
 from skimplicit.selection.subset_size import choose_size, standard_error
+from skimplicit.selection.target_kind import estimator_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 TRUE = [1, 3]
-NUMBERS = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=20, tol=1e-2)
-LABELS = ImplicitClassifier(n_hidden=3, alpha=0.01, max_iter=20, tol=1e-2)
+NUMBERS = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=8, tol=1e-2)
+LABELS = ImplicitClassifier(n_hidden=3, alpha=0.01, max_iter=8, tol=1e-2)
 SEED = np.random.RandomState(0).randint(np.iinfo(np.int32).max)
 
 
@@ -53,9 +54,10 @@ SIGNS = np.where(Y > np.median(Y), "high", "low")
 
 
 def selector(estimator=NUMBERS, **parameters):
-    return ImplicitFeatureSelector(estimator, **{"column_budgets": 5, "cv": 3, "random_state": 0, **parameters})
+    return ImplicitFeatureSelector(estimator, **{"column_budgets": 3, "cv": 3, "random_state": 0, **parameters})
 
 
+@pytest.mark.usefixtures("short_paths", "small_defaults")
 class TestScikitLearn:
     """What scikit-learn takes the selector for, and does with it."""
 
@@ -77,9 +79,9 @@ class TestScikitLearn:
 
     def test_sorted_classes_in_a_cross_validation(self):
         inputs, y = load_iris(return_X_y=True)
-        given = selector(clone(LABELS).set_params(alpha=0.003), n_features_to_select=2)
+        given = selector(clone(LABELS).set_params(alpha=0.003, max_iter=20), n_features_to_select=2)
         assert cross_val_score(given, inputs, y, cv=3).min() > 0.8
-        left_open = selector(None, n_features_to_select=2, column_budgets=3, cv=2)
+        left_open = selector(None, n_features_to_select=2, cv=2)
         scores = cross_val_score(left_open, inputs[::2], y[::2], cv=StratifiedKFold(2), scoring="accuracy")
         assert scores.min() > 0.8
 
@@ -97,6 +99,7 @@ class TestScikitLearn:
             selector(cv=GroupKFold(3)).fit(X, Y, groups=groups)
 
 
+@pytest.mark.usefixtures("short_paths", "small_defaults")
 class TestTargets:
     """What the default selector takes targets for."""
 
@@ -119,6 +122,11 @@ class TestTargets:
     def test_numbers_are_numbers_and_labels_are_labels(self, y, kind):
         found = selector(None, n_features_to_select=1, column_budgets=2, cv=2).fit(X[:40], y[:40])
         assert kind(found) and kind(found.estimator_)
+
+    def test_what_is_left_open_is_an_estimator_with_its_defaults(self, monkeypatch):
+        monkeypatch.undo()
+        for y, kind in ((Y, ImplicitRegressor), (SIGNS, ImplicitClassifier)):
+            assert estimator_for(y, None, 3).get_params() == kind(random_state=3).get_params()
 
     def test_no_numbers(self):
         with pytest.raises(ValueError, match="NaN"):
@@ -165,6 +173,7 @@ def needs_all_columns(A, B):
     return [B[:, 0] == 0, B[0, 4] <= 10.0, B >= -np.full((3, 5), 9.0)]
 
 
+@pytest.mark.usefixtures("short_paths")
 class TestConstraints:
     """Constraints speak of the inputs that the user knows."""
 
@@ -189,6 +198,7 @@ class TestConstraints:
         assert found.estimator_.rule_.B[:, found.get_support(indices=True).tolist().index(1)].min() >= -1e-6
 
 
+@pytest.mark.usefixtures("short_paths")
 class TestScores:
     """What held-out predictions are judged by."""
 
@@ -262,6 +272,7 @@ class TestScores:
         assert selector().fit(X, with_constant).get_support(indices=True).tolist() == TRUE
 
 
+@pytest.mark.usefixtures("short_paths")
 class TestFolds:
     """How ``cv`` becomes folds."""
 
@@ -341,6 +352,7 @@ class Propagated(Recorder):
     max_propagation_depth = None
 
 
+@pytest.mark.usefixtures("short_paths")
 class TestTasks:
     """Callbacks and interrupts."""
 
