@@ -24,7 +24,7 @@ PATHS = {"regressor": "mse_path_", "classifier": "log_loss_path_"}
 
 def chooser(kind, **params):
     estimator = ImplicitRegressorCV if kind == "regressor" else ImplicitClassifierCV
-    return estimator(**{"n_hidden": 3, "max_iter": 5, "alphas": ALPHAS, "cv": 3, "random_state": 0, **params})
+    return estimator(**{"n_hidden": 2, "max_iter": 3, "alphas": ALPHAS, "cv": 3, "random_state": 0, **params})
 
 
 def path_of(model):
@@ -65,7 +65,7 @@ def test_one_alpha_on_one_fold_is_the_estimator_at_that_alpha(kind, data):
     train, test = next(KFold(3).split(X))
     model = chooser(kind, alphas=[0.01], cv=[(train, test)], tol=1e-4).fit(X, y)
     single = ImplicitRegressor if kind == "regressor" else ImplicitClassifier
-    alone = single(n_hidden=3, max_iter=5, alpha=0.01, tol=1e-4, random_state=SEED).fit(X[train], y[train])
+    alone = single(n_hidden=2, max_iter=3, alpha=0.01, tol=1e-4, random_state=SEED).fit(X[train], y[train])
     if kind == "regressor":
         expected = mean_squared_error(y[test], alone.predict(X[test]))
     else:
@@ -76,7 +76,7 @@ def test_one_alpha_on_one_fold_is_the_estimator_at_that_alpha(kind, data):
 def test_rule_is_that_of_the_estimator_at_the_chosen_alpha(kind, data):
     model = chooser(kind).fit(*data)
     single = ImplicitRegressor if kind == "regressor" else ImplicitClassifier
-    alone = single(n_hidden=3, max_iter=5, alpha=model.alpha_, random_state=SEED).fit(*data)
+    alone = single(n_hidden=2, max_iter=3, alpha=model.alpha_, random_state=SEED).fit(*data)
     np.testing.assert_array_equal(model.rule_.B, alone.rule_.B)
     np.testing.assert_array_equal(model.objective_history_, alone.objective_history_)
     assert model.rule_.inf_norm <= model.kappa
@@ -354,6 +354,6 @@ def test_held_out_error_is_averaged_over_targets():
     Y = np.column_stack([y, 10.0 * X[:, 0] ** 2])
     train, test = next(KFold(3).split(X))
     model = chooser("regressor", alphas=[0.01], cv=[(train, test)], tol=1e-4).fit(X, Y)
-    alone = ImplicitRegressor(n_hidden=3, max_iter=5, alpha=0.01, tol=1e-4, random_state=SEED).fit(X[train], Y[train])
+    alone = ImplicitRegressor(n_hidden=2, max_iter=3, alpha=0.01, tol=1e-4, random_state=SEED).fit(X[train], Y[train])
     assert model.mse_path_[0, 0] == pytest.approx(mean_squared_error(Y[test], alone.predict(X[test])), rel=1e-8)
     assert model.predict(X).shape == (len(y), 2)

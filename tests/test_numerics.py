@@ -123,7 +123,7 @@ class TestUnits:
 
         def fit(inputs, targets, weights):
             targets = targets > np.median(targets) if cls is ImplicitClassifier else targets
-            return small(cls, n_hidden=2, max_iter=2, alpha="auto", n_members=2).fit(inputs, targets, weights)
+            return small(cls, n_hidden=2, max_iter=1, alpha="auto", cv=2).fit(inputs, targets, weights)
 
         here, there = fit(X, y, None), fit(X * of_inputs, y * of_targets, heavy)
         assert there.alpha_ == here.alpha_
@@ -138,9 +138,9 @@ class TestUnits:
     @pytest.mark.parametrize("alpha", [0.03, "auto"])
     def test_constant_target_or_input(self, constant, alpha):
         X, y = make_data()
-        model = small(max_iter=2, alpha=alpha).fit(X, np.full(len(y), constant))
+        model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2).fit(X, np.full(len(y), constant))
         assert_allclose(model.predict(X), constant, rtol=1e-12)
-        model = small(max_iter=2, alpha=alpha).fit(np.c_[X, np.full(len(y), constant)], y)
+        model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2).fit(np.c_[X, np.full(len(y), constant)], y)
         assert model.column_norms_[-1] == 0
         if alpha == "auto":
             assert np.all(model.predict(np.c_[X, np.full(len(y), constant)], return_std=True)[1] < np.std(y))
@@ -156,12 +156,13 @@ class TestUnits:
         near = small(ImplicitRegressorCV, alphas=[1e-4, 0.1, 1.0], cv=3).fit(X, 8 * y)
         assert_array_equal(near.mse_path_, 64 * here.mse_path_)
 
+    @pytest.mark.usefixtures("short_paths")
     @pytest.mark.parametrize(("of", "unit"), [("inputs", 2.0**531), ("one target", 2.0**-531)])
     def test_selection(self, of, unit):
         X, y = make_data()
         U, Y = (X * unit, np.c_[y, y]) if of == "inputs" else (X, np.c_[y, y * unit])
         here, there = (
-            ImplicitFeatureSelector(small(alpha=0.01), column_budgets=4, cv=3, random_state=0).fit(*data)
+            ImplicitFeatureSelector(small(alpha=0.01), column_budgets=3, cv=2, random_state=0).fit(*data)
             for data in ((X, np.c_[y, y]), (U, Y))
         )
         assert_allclose(there.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"], rtol=1e-8)

@@ -19,7 +19,7 @@ from skimplicit.rows import SelectedColumns
 pytestmark = pytest.mark.slow
 
 M, TRUE = 1500, [0, 3]
-SMALL = ImplicitRegressor(n_hidden=3, alpha=1e-2, max_iter=8, random_state=0)
+SMALL = ImplicitRegressor(n_hidden=3, alpha=1e-2, max_iter=6, random_state=0)
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +70,7 @@ def selector(**parameters):
 FORMS = {"dense": np.asarray, "float32": lambda X: X.astype(np.float32), "sparse": sparse.csr_array}
 
 
+@pytest.mark.usefixtures("short_paths")
 @pytest.mark.filterwarnings("ignore:Training stopped")
 @pytest.mark.parametrize("form", FORMS)
 def test_selection_is_the_same_wherever_rows_are(form, tmp_path):
@@ -124,6 +125,7 @@ def test_path_is_the_same_wherever_rows_are(form, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.usefixtures("short_paths", "small_defaults")
 def test_classes_groups_and_names_of_a_data_frame():
     pd, dd = pytest.importorskip("pandas"), pytest.importorskip("dask.dataframe")
     X, y, _ = data()

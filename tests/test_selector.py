@@ -22,7 +22,8 @@ N_INPUTS = 8
 TRUE = [1, 4, 6]
 # The laws below do not need finished rules.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
-SMALL = ImplicitRegressor(n_hidden=4, alpha=0.003, tol=1e-2)
+SMALL = ImplicitRegressor(n_hidden=4, alpha=0.003, max_iter=30, tol=1e-2)
+on_short_paths = pytest.mark.usefixtures("short_paths")
 CHEAP = {"estimator": SMALL, "column_budgets": 6, "random_state": 0}
 
 
@@ -142,6 +143,7 @@ def test_few_inputs_all_take_part():
     assert promising_columns(X, EncodedTargets(y[:, None], None, True, {}), True, np.arange(N_INPUTS)).size == N_INPUTS
 
 
+@on_short_paths
 def test_nothing_to_find_is_said():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((60, N_INPUTS)), rng.standard_normal(60)
@@ -150,6 +152,7 @@ def test_nothing_to_find_is_said():
     assert found.n_features_ <= 3
 
 
+@on_short_paths
 def test_everything_matters():
     X = np.random.default_rng(0).standard_normal((100, 4))
     found = selector().fit(X, X @ [1.0, -1.0, 1.0, -1.0])
@@ -157,6 +160,7 @@ def test_everything_matters():
     assert found.ranking_.tolist() == [1, 1, 1, 1]
 
 
+@on_short_paths
 def test_constant_column_is_ranked_last(data):
     X, y = data[0].copy(), data[1]
     X[:, 0] = 3.0
@@ -165,6 +169,7 @@ def test_constant_column_is_ranked_last(data):
     assert found.ranking_.argmax() == 0
 
 
+@on_short_paths
 def test_one_of_two_identical_columns_is_selected(data):
     X, y = data
     found = selector(n_features_to_select=4).fit(np.column_stack([X, X[:, 1]]), y)
@@ -178,6 +183,7 @@ def test_more_inputs_than_samples():
     assert found.get_support(indices=True).tolist() == [7, 100]
 
 
+@on_short_paths
 def test_groups_are_selected_together(data):
     groups = ["a", "b", "b", "c", "d", "d", "e", "e"]
     found = selector(n_features_to_select=3, groups=groups).fit(*data)
@@ -196,6 +202,7 @@ def test_groups_with_cross_validation():
 # --- the number of inputs
 
 
+@on_short_paths
 @pytest.mark.parametrize(("wanted", "count"), [(1, 1), (8, 8), (0.25, 2), (1.0, 8), (0.01, 1)])
 def test_given_number_of_inputs(data, wanted, count):
     found = selector(n_features_to_select=wanted).fit(*data)
@@ -262,6 +269,7 @@ def test_transform_and_back(data, fitted):
     np.testing.assert_array_equal(back, np.where(fitted.support_, X, 0.0))
 
 
+@on_short_paths
 def test_names_are_kept(data):
     X = pd.DataFrame(data[0], columns=list("abcdefgh"))
     found = selector(n_features_to_select=3).set_output(transform="pandas").fit(X, data[1])
@@ -280,6 +288,7 @@ def test_same_seed_gives_the_same_selection(data, fitted):
             np.testing.assert_array_equal(again.cv_results_[name], values)
 
 
+@on_short_paths
 def test_given_folds_are_used(data):
     folds = KFold(2, shuffle=True, random_state=3)
     by_splitter = selector(cv=folds).fit(*data)
@@ -288,6 +297,7 @@ def test_given_folds_are_used(data):
     assert "split2_test_score" not in by_splitter.cv_results_
 
 
+@on_short_paths
 def test_sparse_inputs(data):
     X = sparse.csr_matrix(data[0])
     found = selector(n_features_to_select=3).fit(X, data[1])
@@ -313,6 +323,7 @@ def test_weights_reach_the_folds():
     assert found.get_support(indices=True).tolist() == TRUE
 
 
+@on_short_paths
 def test_in_a_pipeline_before_another_estimator(data):
     X, y = data
     pipeline = make_pipeline(StandardScaler(), selector(n_features_to_select=3), Ridge()).fit(X, y)
@@ -320,6 +331,7 @@ def test_in_a_pipeline_before_another_estimator(data):
     assert pipeline[-1].coef_.shape == (3,)
 
 
+@on_short_paths
 def test_in_a_grid_search(data):
     X, y = data
     pipeline = make_pipeline(StandardScaler(), selector(n_features_to_select=1, column_budgets=4), Ridge())
@@ -344,6 +356,7 @@ def test_clone_and_repr(fitted):
     assert "n_features_to_select=2" in repr(ImplicitFeatureSelector(n_features_to_select=2))
 
 
+@on_short_paths
 def test_estimator_is_not_changed(data):
     before = SMALL.get_params()
     selector(n_features_to_select=2).fit(*data)
@@ -351,6 +364,7 @@ def test_estimator_is_not_changed(data):
     assert not hasattr(SMALL, "rule_")
 
 
+@on_short_paths
 def test_a_failed_fit_leaves_the_selector_as_it_was(data):
     found = selector(n_features_to_select=3).fit(*data)
     before = found.__dict__.copy()
@@ -386,6 +400,7 @@ def test_bad_parameters_are_named(data, parameters, error, message):
         selector(**parameters).fit(*data)
 
 
+@on_short_paths
 def test_search_for_the_size_shows_no_convergence_warnings(data):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
