@@ -49,11 +49,13 @@ def weights_problem(name="relu", budget=None, masked=False, custom=None, centre=
 
 
 @pytest.mark.slow_cases
-@every_activation
-@pytest.mark.parametrize("budget", [None, 1.0])
-@pytest.mark.parametrize(("masked", "centre"), [(False, True), (True, False)])
-def test_weights_are_the_minimiser_of_cvxpy(name, budget, masked, centre):
-    problem, W, b = weights_problem(name, budget, masked, centre=centre)
+@pytest.mark.parametrize(
+    ("name", "budget", "masked"),
+    # With and without a mask for each activation and for each budget.
+    [(name, budget, (i + j) % 2 == 1) for i, name in enumerate(NAMES) for j, budget in enumerate((None, 1.0))],
+)
+def test_weights_are_the_minimiser_of_cvxpy(name, budget, masked):
+    problem, W, b = weights_problem(name, budget, masked, centre=not masked)
     before = problem.value(W, b)
     W, b = solve_weights(problem, ProjectedSolver(), W, b, 1e-12, 3000)
     program, _, symbol_b = problem.to_cvxpy()

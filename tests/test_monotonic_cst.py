@@ -30,7 +30,7 @@ WAYS = {
     "layers": {"structure": [3, 2]},
     "tanh": {"activation": "tanh"},
     "members": {"n_members": 3},
-    "auto": {"alpha": "auto"},
+    "auto": {"alpha": "auto", "n_hidden": 2, "max_iter": 3, "cv": 2},
     "one state": {"n_hidden": 1},
 }
 
@@ -138,6 +138,7 @@ def test_names_and_values_are_one():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_paths")
 def test_selection_and_paths():
     U, y = make_data(120)
     model = ImplicitRegressor(n_hidden=4, alpha=0.01, monotonic_cst={"a": 1, "b": -1}, max_iter=10)

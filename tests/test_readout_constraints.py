@@ -26,7 +26,7 @@ def fit(constraints, make=ImplicitRegressor, unit=1.0, **options):
     [(ImplicitRegressor, "bcd"), (ImplicitClassifier, "bcd"), (ImplicitRegressor, "lifted")],
 )
 def test_signs_of_all_matrices(make, method):
-    model = fit(lambda A, B, C, D: [B >= 0, C >= 0, D <= 0], make, UNIT, method=method)
+    model = fit(lambda A, B, C, D: [B >= 0, C >= 0, D <= 0], make, UNIT, method=method, max_iter=2)
     rule = model.rule_
     assert rule.B.min() >= 0 and rule.C.min() >= 0 and rule.D.max() <= 0
     assert rule.C.max() > 0  # what is left is used
@@ -67,6 +67,7 @@ def test_a_constraint_that_binds_nothing_changes_nothing():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_paths")
 def test_in_a_selection():
     U, y = make_data(80)
     model = ImplicitRegressor(

@@ -122,7 +122,7 @@ def test_training_in_blocks_lowers_the_same_objective(small_blocks, block, kind)
 @pytest.mark.parametrize(
     ("make", "parameters", "classes"),
     [
-        (np.asarray, {"max_iter": 2}, False),
+        (np.asarray, {"max_iter": 2, "cv": 3}, False),
         (sparse.csr_matrix, {"alpha": 1e-3, "max_iter": 12}, False),
         (np.asarray, {"alpha": 1e-2, "max_iter": 6}, True),
     ],
@@ -171,7 +171,7 @@ def test_drawn_rows_do_not_depend_on_the_blocks(monkeypatch, n_strata):
 @pytest.mark.slow
 def test_attributes_of_many_rows(many_rows):
     U, y, weights = data(m=900)
-    model = ImplicitRegressor(n_hidden=4, random_state=0).fit(U, y, weights)
+    model = ImplicitRegressor(n_hidden=4, max_iter=20, cv=3, random_state=0).fit(U, y, weights)
     seen = np.isfinite(model.heldout_prediction_)
     assert model.heldout_prediction_.shape == y.shape and 100 <= seen.sum() <= 300 and not seen[weights == 0].any()
     assert np.corrcoef(model.heldout_prediction_[seen], y[seen])[0, 1] > 0.5
@@ -189,7 +189,7 @@ def test_attributes_of_many_rows(many_rows):
 def test_alpha_of_classes_with_weights(many_rows):
     U, y, _ = data(m=900)
     codes = np.digitize(y, [0.0, 2.5])
-    model = ImplicitClassifier(n_hidden=4, random_state=0, class_weight="balanced").fit(U, codes)
+    model = ImplicitClassifier(n_hidden=4, max_iter=10, cv=3, random_state=0, class_weight="balanced").fit(U, codes)
     assert model.heldout_score_ == pytest.approx(model.score(U, codes), abs=0.1)
 
 
