@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def small(**params):
-    return ImplicitClassifier(**{"n_hidden": 4, "alpha": 0.01, "max_iter": 15, "random_state": 0, **params})
+    return ImplicitClassifier(**{"n_hidden": 4, "alpha": 0.01, "max_iter": 8, "random_state": 0, **params})
 
 
 @pytest.fixture(scope="module")

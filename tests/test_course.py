@@ -48,8 +48,7 @@ def make(kind, **parameters):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", ["regressor", "classifier"])
 @pytest.mark.parametrize("method", ["bcd", "gradient", "lifted"])
-@pytest.mark.parametrize("column_budget", [None, 0.5])
-@pytest.mark.parametrize("n_init", [1, 2])
+@pytest.mark.parametrize(("column_budget", "n_init"), [(None, 1), (0.5, 2)])
 def test_never_more_iterations_than_asked_for(kind, method, column_budget, n_init):
     for max_iter in (1, 3, 7):
         monitor = ScoringMonitor(scoring="r2" if kind == "regressor" else "accuracy")

@@ -113,6 +113,7 @@ class TestStatistics:
     """What the joint paths say of an input and of its knockoff."""
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("short_paths")
     @pytest.mark.parametrize("groups", [None, np.arange(P) // 2])
     def test_changing_places_changes_the_sign(self, monkeypatch, groups):
         X, y = make_data(120)
@@ -176,6 +177,7 @@ class TestSelections:
         assert np.isin(strongest, TRUE).sum() >= 7
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("short_paths")
     def test_noise_is_left_out_most_of_the_time(self):
         wrong = 0
         for seed in range(8):

@@ -1,6 +1,7 @@
 """``n_hidden="auto"``: as many states as rows that were held out speak for."""
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,9 +20,14 @@ X, Y = make_friedman1(120, n_features=5, noise=1.0, random_state=0)
 QUICK = {"n_hidden": "auto", "max_iter": 3, "cv": 2, "random_state": 0}
 
 
+@cache
+def fitted():
+    return ImplicitRegressor(**QUICK).fit(X, Y)
+
+
 @pytest.mark.slow
 def test_the_number_stops_growing_where_held_out_rows_no_longer_gain():
-    model = ImplicitRegressor(**QUICK).fit(X, Y)
+    model = fitted()
     n = model.rules_[0].n_hidden
     assert model.n_hidden == "auto" and n in (5, 10, 20, 40, 80)
     scores = {
@@ -52,7 +58,7 @@ def test_classes():
 
 @pytest.mark.slow
 def test_same_seed_same_rule_and_pickle():
-    model, again = (ImplicitRegressor(**QUICK).fit(X, Y) for _ in range(2))
+    model, again = fitted(), ImplicitRegressor(**QUICK).fit(X, Y)
     np.testing.assert_array_equal(model.predict(X), again.predict(X))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 

@@ -33,7 +33,7 @@ def data(make, m=60):
 
 def small(make, **parameters):
     ridge = {"cv": 2, "alphas": [0.01, 0.1]} if make.__name__.endswith("CV") else {"alpha": 0.03}
-    return make(**{"n_hidden": 3, "max_iter": 6, "random_state": 0, **ridge, **parameters})
+    return make(**{"n_hidden": 3, "max_iter": 3, "random_state": 0, **ridge, **parameters})
 
 
 @pytest.mark.slow_cases

@@ -30,7 +30,7 @@ from skimplicit.training import BlockCoordinateDescent
 
 # Few iterations do for what is tested here. Whether they were enough has its own test.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-Small = partial(ImplicitRegressor, n_hidden=4, alpha=0.03, tol=1e-3, max_iter=25, random_state=0)
+Small = partial(ImplicitRegressor, n_hidden=4, alpha=0.03, tol=1e-3, max_iter=10, random_state=0)
 
 
 @pytest.fixture(scope="module")
