@@ -47,8 +47,7 @@ def assert_never_rises(result):
 
 
 @pytest.mark.slow_cases
-@every_block
-@every_seed
+@pytest.mark.parametrize(("seed", "block"), [(0, "matching"), (1, "curvature")])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_objective_never_rises_within_a_stage(seed, activation, block):
     objective = make_objective(seed, activation)
@@ -207,7 +206,7 @@ def test_solvers_take_the_same_course(seed):
 def test_exact_solvers_take_the_same_course_under_a_budget(seed):
     objective = make_objective(seed, direct=False)
     W, b = start_of(objective, seed, n=3)
-    schedule = [Stage(1e-2, ColumnBudget(1.5), 8, 0.0)]
+    schedule = [Stage(1e-2, ColumnBudget(1.5), 4, 0.0)]
     courses = [
         BlockCoordinateDescent().train(TrainingTask(objective, Constraints(KAPPA), solver), schedule, W, b).objectives
         for solver in (make_solver("cvxpy", False), ProjectedSolver(tol=1e-12, max_iter=5000))

@@ -15,7 +15,7 @@ from skimplicit import (
     ImplicitRegressorCV,
     implicit_path,
 )
-from skimplicit.estimators import cross_fit_choice
+from skimplicit.estimators import cross_fit_choice, cross_fitting
 from skimplicit.estimators.cross_fitting import Member
 
 TRUE = [1, 4, 6]
@@ -23,8 +23,17 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((150, 10))
 Y = 2 * X[:, 1] - 2 * np.abs(X[:, 4]) + X[:, 6] + 0.3 * RNG.standard_normal(150)
 SIGNS = np.where(Y > np.median(Y), "high", "low")
-QUICK = {"n_hidden": 6, "column_budget": "auto", "cv": 3, "random_state": 0, "max_iter": 20}
+QUICK = {"n_hidden": 5, "column_budget": "auto", "cv": 3, "random_state": 0, "max_iter": 8}
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_budgets():
+    """The laws hold for any number of budgets and of iterations at each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cross_fitting, "_N_BUDGETS", 4)
+        patch.setattr(cross_fitting, "_BUDGET_ITER", 3)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +51,9 @@ def test_the_bound_holds_and_is_reported(fitted):
 
 
 @pytest.mark.slow
-def test_select_from_model_keeps_the_true_inputs():
+def test_select_from_model_keeps_the_true_inputs(monkeypatch):
+    monkeypatch.setattr(cross_fitting, "_N_BUDGETS", 10)
+    monkeypatch.setattr(cross_fitting, "_BUDGET_ITER", 5)
     select = SelectFromModel(ImplicitRegressor(**QUICK)).fit(X, Y)
     assert select.get_support(indices=True).tolist() == TRUE
 

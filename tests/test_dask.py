@@ -70,13 +70,13 @@ def data(seed=0, m=M):
 
 MODELS = {
     "regressor": (ImplicitRegressor(n_hidden=4, alpha=1e-3, max_iter=10, random_state=0), lambda y: y),
-    "auto": (ImplicitRegressor(n_hidden=4, max_iter=3, random_state=0), lambda y: np.column_stack([y, -y])),
+    "auto": (ImplicitRegressor(n_hidden=2, max_iter=2, cv=2, random_state=0), lambda y: np.column_stack([y, -y])),
     "classifier": (
-        ImplicitClassifier(n_hidden=4, alpha=1e-2, max_iter=10, random_state=0, class_weight="balanced"),
+        ImplicitClassifier(n_hidden=3, alpha=1e-2, max_iter=4, random_state=0, class_weight="balanced"),
         lambda y: np.array(["a", "b", "c"])[np.digitize(y, [0.9, 2.0])],
     ),
     "auto classifier": (
-        ImplicitClassifier(n_hidden=2, max_iter=2, cv=2, random_state=0),
+        ImplicitClassifier(n_hidden=1, max_iter=1, cv=2, random_state=0),
         lambda y: np.array(["a", "b"])[(y > 1).astype(int)],
     ),
 }
@@ -171,10 +171,10 @@ def test_what_needs_all_rows_is_refused(parameters, message):
 @pytest.mark.filterwarnings("ignore:Training stopped")
 @pytest.mark.parametrize("classes", [False, True])
 def test_ridge_by_cross_validation(scheduler, classes):
-    X, y, _ = data()
+    X, y, _ = data(m=1500)
     y = np.array(["a", "b"])[(y > 1).astype(int)] if classes else y
     kind = ImplicitClassifierCV if classes else ImplicitRegressorCV
-    model = kind(n_hidden=3, alphas=[1e-3, 10.0], cv=2, max_iter=6, random_state=0)
+    model = kind(n_hidden=3, alphas=[1e-3, 10.0], cv=2, max_iter=4, random_state=0)
     model.fit(da.from_array(X, chunks=(700, 4)), da.from_array(y, chunks=(700,)))
     assert model.alpha_ == 1e-3
     assert model.score(X, y) > 0.6
@@ -211,7 +211,7 @@ def test_callbacks_see_every_iteration(scheduler):
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
-@pytest.mark.parametrize("parameters", [{"alpha": 1e-3, "n_members": 2, "max_iter": 8}, {"max_iter": 3, "cv": 2}])
+@pytest.mark.parametrize("parameters", [{"alpha": 1e-3, "n_members": 2, "max_iter": 4}, {"max_iter": 2, "cv": 2}])
 def test_members_are_trained_side_by_side(client, monkeypatch, parameters):
     X, y, _ = data()
     model = ImplicitRegressor(n_hidden=4, random_state=0, **parameters)

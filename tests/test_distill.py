@@ -1,6 +1,7 @@
 """Distillation: the rows' program, exactness where there is freedom, the drift bound, and what teachers give."""
 
 import warnings
+from functools import cache
 
 import cvxpy as cp
 import numpy as np
@@ -29,6 +30,7 @@ every_activation = pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 every_structure = pytest.mark.parametrize("structure", ["teacher", "no_self_loops", None], ids=str)
 
 
+@cache
 def perceptron(seed=0, activation="relu", cls=MLPClassifier, sizes=(16, 10), m=600):
     U, y = (DIGITS[:m], DIGIT[:m]) if cls is MLPClassifier else load_diabetes(return_X_y=True)
     model = cls(hidden_layer_sizes=sizes, activation=activation, max_iter=60, random_state=seed)

@@ -17,8 +17,6 @@ from skimplicit.export import register_onnx_converters
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
 SMALL = {"n_hidden": 3, "alpha": 0.1, "max_iter": 4, "tol": 1e-2, "random_state": 0}
 
 
@@ -67,6 +65,12 @@ CLASSIFIERS = {
     "selector before another": lambda: scaled(selector(classifier(), 2), LogisticRegression()),
     "search": lambda: GridSearchCV(scaled(classifier()), {"implicitclassifier__n_hidden": [2, 3]}, cv=2),
 }
+
+
+pytestmark = [
+    pytest.mark.usefixtures("short_paths"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)

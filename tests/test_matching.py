@@ -124,7 +124,15 @@ def random_feasible(problem, seed, scale=1.0):
 
 every_set = pytest.mark.parametrize("options", SETS.values(), ids=SETS.keys())
 every_gram = pytest.mark.parametrize("gram", GRAMS)
-every_size = pytest.mark.parametrize(("n", "p", "ridge"), SIZES)
+# Every size with every set and with every matrix: a matrix that meets a set for the second time would say no more.
+every_pair = pytest.mark.parametrize(
+    ("options", "gram", "n", "p", "ridge"),
+    [
+        pytest.param(options, gram, *SIZES[(i + j) % len(SIZES)], id=f"{name}-{gram}")
+        for i, (name, options) in enumerate(SETS.items())
+        for j, gram in enumerate(GRAMS)
+    ],
+)
 
 
 class TestReadings:
@@ -235,10 +243,8 @@ class TestSolvers:
     """The two solvers agree, and what they return is feasible."""
 
     @pytest.mark.slow_cases
-    @every_size
-    @every_gram
-    @every_set
-    def test_same_minimum(self, n, p, ridge, gram, options):
+    @every_pair
+    def test_same_minimum(self, options, gram, n, p, ridge):
         problem = make_problem(n + p, n, p, gram, ridge=ridge, **options)
         start = random_feasible(problem, 1)
         reference = CvxpySolver().solve(problem, start)

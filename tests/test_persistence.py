@@ -57,7 +57,7 @@ def X():
 def fitted_models(X):
     y = X[:, 0] + np.abs(X[:, 1])
     plain = ImplicitRegressor(alpha=0.1, **SMALL)
-    yield "auto", ImplicitRegressor(**SMALL).fit(X, y)
+    yield "auto", ImplicitRegressor(cv=2, **SMALL).fit(X, y)
     yield "two outputs", ImplicitRegressor(alpha=0.1, **SMALL).fit(X, np.column_stack([y, -y]))
     yield "sparse", ImplicitRegressor(alpha=0.1, **SMALL).fit(sparse.csr_array(np.where(X > 0, X, 0.0)), y)
     yield "gradient", ImplicitRegressor(alpha=0.1, method="gradient", **SMALL).partial_fit(X, y)

@@ -58,7 +58,7 @@ from skimplicit.networks.sklearn_transformers import TRANSFORMERS
 
 DIABETES, PROGRESSION = load_diabetes(return_X_y=True)
 IRIS, SPECIES = load_iris(return_X_y=True)
-SMALL = {"n_hidden": 3, "max_iter": 5, "tol": 1e-2, "random_state": 0}
+SMALL = {"n_hidden": 3, "max_iter": 3, "cv": 2, "tol": 1e-2, "random_state": 0}
 RNG = np.random.default_rng(0)
 # Positive, for those that ask for it; rounded, for those that count.
 X = np.round(RNG.uniform(1, 9, size=(60, 4)), 1)
@@ -326,9 +326,10 @@ class TestOwnEstimators:
         assert_allclose(probability, model.predict_proba(X)[:, -probability.shape[1] :], atol=1e-9)
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("short_paths")
     def test_selector(self):
         selector = ImplicitFeatureSelector(
-            estimator=ImplicitRegressor(**SMALL), n_features_to_select=2, column_budgets=3
+            estimator=ImplicitRegressor(**SMALL), n_features_to_select=2, column_budgets=2, cv=2
         )
         assert_same(selector.fit(X, Y), X)
         assert_same(make_pipeline(StandardScaler(), selector, Ridge()).fit(X, Y))
