@@ -70,7 +70,6 @@ def selector(**parameters):
 FORMS = {"dense": np.asarray, "float32": lambda X: X.astype(np.float32), "sparse": sparse.csr_array}
 
 
-@pytest.mark.usefixtures("short_paths")
 @pytest.mark.filterwarnings("ignore:Training stopped")
 @pytest.mark.parametrize("form", FORMS)
 def test_selection_is_the_same_wherever_rows_are(form, tmp_path):

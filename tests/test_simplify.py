@@ -92,7 +92,7 @@ def test_what_is_left_without_feedback_has_no_loops_and_takes_nothing_back(seed)
 @pytest.mark.slow
 def test_feedback_goes_where_the_data_do_not_want_it():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(300, 2))
+    X = rng.normal(size=(200, 2))
     y = np.tanh(2 * np.tanh(2 * X[:, 0] - X[:, 1]) + X[:, 1])
     model = quietly(ImplicitRegressor(n_hidden=6, alpha=0.003, activation="tanh", random_state=0), X, y)
     result = simplify(model, X, y, tolerance=0.01, random_state=0)
@@ -115,7 +115,15 @@ def test_half_of_the_weights_of_a_rule_can_go():
     sizes = [step.report.n_weights for step in result.steps if step.accepted]
     assert sizes == sorted(sizes, reverse=True)
     assert all(step.accepted == (step.score >= result.score_before - 0.003) for step in result.steps)
-    again = simplify(model, X, y, random_state=0)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_same_seed_same_steps():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.abs(X[:, 0]) + X[:, 1]
+    model = quietly(ImplicitRegressor(n_hidden=2, alpha=0.03, max_iter=5, random_state=0), X, y)
+    result, again = (simplify(model, X, y, random_state=0) for _ in range(2))
     assert again.rule == result.rule and again.steps == result.steps
 
 
