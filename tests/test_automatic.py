@@ -17,7 +17,7 @@ from skimplicit.training import StochasticGradient
 
 pytestmark = pytest.mark.slow
 
-SMALL = dict(n_hidden=3, max_iter=6, cv=3, random_state=0)
+SMALL = dict(n_hidden=3, max_iter=4, cv=3, random_state=0)
 
 
 def make_data(m=60, p=3, noise=0.3, seed=0):

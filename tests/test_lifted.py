@@ -83,7 +83,7 @@ def test_every_iterate_is_feasible(budget, structure, custom):
 @pytest.mark.slow
 def test_the_gradient_of_the_true_objective_vanishes():
     objective, constraints = make_objective("sigmoid", m=40), Constraints(0.45)
-    result = run(objective, constraints, [Stage(1e-2, None, 600, 1e-9)], n=4)
+    result = run(objective, constraints, [Stage(1e-2, None, 300, 1e-9)], n=4)
     start = objective.evaluate(*start_of(objective, constraints, 4), 1e-2, tol=1e-9)
     slopes = []
     for evaluation in (start, result.evaluation):
