@@ -209,7 +209,7 @@ class TestRefusals:
             ({"n_features_to_select": 3}, "n_features_to_select"),
             ({"scoring": "r2"}, "scoring"),
             ({"scoring": lambda estimator, X, y: 0.0}, "scoring"),
-            ({"rule": "best"}, "rule"),
+            ({"rule": "one_standard_error"}, "rule"),
             ({"cv": 3}, "cv"),
             ({"cv": KFold(5)}, "cv"),
             ({"fdr": 0.0}, "fdr"),

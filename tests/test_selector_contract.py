@@ -206,11 +206,12 @@ class TestScores:
         folds = list(KFold(3).split(X))
         found = selector(cv=folds).fit(X, Y)
         by_r2 = selector(cv=folds, scoring="r2").fit(X, Y)
-        size = int(by_r2.cv_results_["n_features"][0])
-        at = found.cv_results_["n_features"].tolist().index(size)
+        # Both scores are tried upwards from the same size: the largest one in common is refitted from the same start.
+        sizes = [one.cv_results_["n_features"].tolist() for one in (found, by_r2)]
+        at, at_r2 = (tried.index(max(set.intersection(*map(set, sizes)))) for tried in sizes)
         null = np.array([np.mean((Y[test] - Y[train].mean()) ** 2) for train, test in folds])
         for i, (_, test) in enumerate(folds):
-            error = (1 - by_r2.cv_results_[f"split{i}_test_score"][0]) * np.var(Y[test])
+            error = (1 - by_r2.cv_results_[f"split{i}_test_score"][at_r2]) * np.var(Y[test])
             assert found.cv_results_[f"split{i}_test_score"][at] == pytest.approx(1 - error / null.mean(), rel=1e-9)
 
     def test_rare_class_with_balanced_weights(self):

@@ -31,7 +31,7 @@ from skimplicit.selection.parameter_types import SelectorParameters
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
 from skimplicit.selection.selection_rows import open_selection
 from skimplicit.selection.subset_search import SubsetSearch
-from skimplicit.selection.subset_size import RULES, cv_results, size_beyond_chance
+from skimplicit.selection.subset_size import RULES, choose_size, cv_results, size_beyond_chance
 from skimplicit.selection.target_kind import estimator_for, natural_type
 
 __all__ = ["ImplicitFeatureSelector"]
@@ -61,8 +61,8 @@ class ImplicitFeatureSelector(
     every input gets a knockoff, a made column that stands to the others as the input does and knows nothing of the
     targets, and paths over inputs and knockoffs together show which inputs stand out from what chance does there.
 
-    On folds, rules have twice the states and A = 0 (without ``constraints``): inputs enter through B, and a step costs
-    a third. To scikit-learn the selector is what its estimator is, and once fitted what ``estimator_`` is.
+    Rules but the last have twice the states and A = 0 (without ``constraints``): inputs enter through B, and a step
+    costs a third. To scikit-learn the selector is what its estimator is, and once fitted what ``estimator_`` is.
 
     {parameters}
 
@@ -169,10 +169,12 @@ class ImplicitFeatureSelector(
             [None, Names(get_scorer_names()), callable],
         ),
         "rule": Parameter(
-            "one_standard_error",
-            '{"one_standard_error", "best"}',
-            "Which number of inputs the held-out scores speak for: the smallest one that is not worse than the best by "
-            "more than one standard error of the difference, or the best one, which keeps more.",
+            "best",
+            '{"best", "one_standard_error"}',
+            "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
+            "the spread of refits, less the inputs that more than a fifth of the folds do not have among so many of "
+            "theirs; or the smallest one that is not worse than the best by more than one standard error of the "
+            "difference, which keeps fewer.",
             [Names(RULES)],
         ),
         "fdr": Parameter(
@@ -288,7 +290,10 @@ class ImplicitFeatureSelector(
             judged = folds[: len(next(iter(scores.values())))]
             constant = constant_score(make_judge(self.scoring, estimator, data, judged), estimator, data, judged)
             size = size_beyond_chance(scores, constant, self.rule)
-        return search.agree(ranking, rankings, size), rankings, size, scores
+        ranking = search.agree(ranking, rankings, size)
+        if chooses and self.rule == "best":
+            size = max(search.undisputed(rankings, size), min(choose_size(scores), size))
+        return ranking, rankings, size, scores
 
     def _folds(self, estimator, data, seed, metadata):
         """Return the folds of the paths that rank the inputs; none of two rows, or with ``fdr``."""

@@ -14,14 +14,15 @@ from skimplicit.rule import ImplicitRule
 from skimplicit.selection.budget_path import check_budgets, path_method
 from skimplicit.selection.followed_path import follow
 from skimplicit.selection.selected_constraints import restrict
-from skimplicit.selection.subset_size import sizes_to_try
+from skimplicit.selection.subset_size import best_size, sizes_to_try
 from skimplicit.training import Stage
 
 __all__ = ["SubsetSearch"]
 
 # Iterations of a refit at its first ridge and at each later one. Refits only have to rank subsets against each other.
 _FIRST_ITER, _LATER_ITER, _SEARCH_TOL = 10, 5, 1e-3
-# Ridges of a refit where the estimator chooses its own: each size is judged at the one that is best for it.
+# Ridges of a refit where the estimator chooses its own: on the way up each size is judged at the one that is best for
+# it, and those in between at that of the best size.
 _SEARCH_ALPHAS = (1e-3, 1e-2, 1e-1)
 # Widest gaps between consecutive shares on the paths, whose sizes are tried first.
 _GAPS = 3
@@ -30,6 +31,8 @@ _N_BUDGETS = 10
 # Rules without recurrence have this many times the states: of 25 paths on 640 rows of Friedman 1 with 40 noise inputs,
 # 22 have the five true inputs in front with as many states, 24 with twice as many.
 _MORE_STATES = 2
+# Share of the folds that must select an input for the rule "best": inputs of noise change from fold to fold.
+_UNDISPUTED = 0.8
 # Path and refit differ in what alpha has to do: the path starts flexible.
 _LARGEST_PATH_ALPHA = 3e-3
 
@@ -69,7 +72,8 @@ class SubsetSearch:
 
     def path(self, context):
         """Return the :class:`FollowedPath` on all data, as a task of the fit whose context is given."""
-        calls = [(self._path_estimator(self.estimator), self.data, self._budgets(), self.groups, None, self.twins)]
+        model = self._path_estimator(_without_recurrence(self.estimator))
+        calls = [(model, self.data, self._budgets(), self.groups, None, self.twins)]
         return self._side_by_side(follow, calls, context, "path")[0]
 
     def _budgets(self):
@@ -101,10 +105,18 @@ class SubsetSearch:
 
         Inputs that as many folds select stay in the order of ``ranking``, that of all paths together.
         """
+        return ranking[np.argsort(-self._votes(rankings, size)[ranking], kind="stable")]
+
+    def _votes(self, rankings, size):
+        """Return how many rankings have each input (group) among the first ``size``."""
         votes = np.zeros(self.n_units, dtype=int)
         for of_fold in rankings:
             votes[of_fold[:size]] += 1
-        return ranking[np.argsort(-votes[ranking], kind="stable")]
+        return votes
+
+    def undisputed(self, rankings, size):
+        """Return the number of inputs (groups) that nearly all rankings of folds have among the first ``size``."""
+        return int(np.sum(self._votes(rankings, size) >= _UNDISPUTED * len(rankings)))
 
     def columns(self, units):
         """Return the mask over the inputs of some inputs (groups), an ndarray of bool."""
@@ -182,25 +194,29 @@ class SubsetSearch:
         sizes = context.subcontext(task_name="sizes", max_subtasks=None)
         sizes.call_on_fit_task_begin(estimator=self.owner)
         most = min(np.unique(self.labels[path.columns]).size for path in paths)
-        scores, refits = {}, {most: [_Refit(path.path.dense_rule, path.columns) for path in paths]}
+        scores, ridges, every = {}, {}, _search_alphas(self.estimator)
+        refits = {most: [_Refit(path.path.dense_rule, path.columns) for path in paths]}
         for size in sizes_to_try(scores, most, [gap for gap in gaps if gap <= most], rule):
             nearest = refits[min(known for known in refits if known >= size)]
             supports = [self.columns(ranking[:size]) for ranking in rankings]
-            results, stop = self._score_size(size, folds, supports, nearest, judge, sizes)
+            alphas = every if size > max(scores, default=0) else (ridges[best_size(scores)],)
+            results, stop = self._score_size(size, folds, supports, nearest, judge, alphas, sizes)
             if len(results) == len(folds) or not scores:
-                scores[size] = _at_the_best_ridge([values for values, _ in results])
+                table = np.array([values for values, _ in results])
+                best = int(np.argmax(table.mean(axis=0)))
+                scores[size], ridges[size] = table[:, best], alphas[best]
                 refits[size] = [refit for _, refit in results]
             if stop or len(results) < len(folds):
                 break
         sizes.call_on_fit_task_end(estimator=self.owner)
         return scores
 
-    def _score_size(self, size, folds, supports, starts, judge, context):
+    def _score_size(self, size, folds, supports, starts, judge, alphas, context):
         """Return scores and refits of one size, and whether a callback asks to stop."""
         task = context.subcontext(task_name=f"{size} inputs", max_subtasks=len(folds))
         task.call_on_fit_task_begin(estimator=self.owner)
         calls = [
-            (_without_recurrence(self.refit_estimator(support)), self.data, number, fold, start, support, judge)
+            (_without_recurrence(self.refit_estimator(support)), self.data, number, fold, start, support, judge, alphas)
             for number, (fold, start, support) in enumerate(zip(folds, starts, supports, strict=True))
         ]
         results = self._side_by_side(_score_subset, calls, task, "fold")
@@ -250,8 +266,8 @@ class _Refit:
 
 
 @with_callbacks
-def _score_subset(model, data, number, fold, start, support, judge):
-    """Return the held-out scores of a rule of some inputs at every ridge with the first one's :class:`_Refit`.
+def _score_subset(model, data, number, fold, start, support, judge, alphas):
+    """Return the held-out scores of a rule of some inputs at rising ridges, with the first one's :class:`_Refit`.
 
     The second thing returned is whether a callback asks to stop.
     """
@@ -261,7 +277,6 @@ def _score_subset(model, data, number, fold, start, support, judge):
     targets = data.targets.weighted(row_counts(train, X.shape[0]))
     task = model._make_task(X, targets)
     _, y, weights = data.rows(train)
-    alphas = _search_alphas(model)
     schedule = [
         Stage(alpha, None, _LATER_ITER if stage else _FIRST_ITER, _SEARCH_TOL) for stage, alpha in enumerate(alphas)
     ]
@@ -278,12 +293,6 @@ def _score_subset(model, data, number, fold, start, support, judge):
     scores += scores[-1:] * (len(alphas) - len(ends))  # after a stop, the rule is what it is at every ridge
     stop = bridge.close(model.rules_)
     return (scores, _Refit(task.objective.rule(ends[0].point), columns)), stop
-
-
-def _at_the_best_ridge(scores):
-    """Return the scores of the folds, shape (n_folds,), at the ridge where they are best, from those at all ridges."""
-    scores = np.array(scores)
-    return scores[:, np.argmax(scores.mean(axis=0))]
 
 
 def _search_alphas(model):

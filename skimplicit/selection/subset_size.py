@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from scipy.stats import t as student
 
-__all__ = ["RULES", "choose_size", "cv_results", "size_beyond_chance", "sizes_to_try", "standard_error"]
+__all__ = ["RULES", "best_size", "choose_size", "cv_results", "size_beyond_chance", "sizes_to_try", "standard_error"]
 
 #: How a size is chosen: the smallest one that is not worse than the best beyond one standard error, or the best.
 RULES = ("one_standard_error", "best")
@@ -28,8 +28,8 @@ def choose_size(scores, rule="one_standard_error"):
     scores : dict of int to ndarray of shape (n_folds,)
         Held-out scores for each size, larger for better.
     rule : {"one_standard_error", "best"}
-        The smallest size whose mean score is as good as the best, up to the spread; or that of the best mean score, of
-        equal ones the smallest.
+        The smallest size whose mean score is as good as the best, up to the standard error of the difference or the
+        spread between refits; or up to the latter alone.
 
     Returns
     -------
@@ -43,10 +43,26 @@ def choose_size(scores, rule="one_standard_error"):
     because there is one fold, the spread is that between refits, of scores between 0 and 1.
     """
     means = {size: float(np.mean(values)) for size, values in scores.items()}
-    best = max(means, key=lambda size: (means[size], -size))
+    best = best_size(scores)
     if rule == "best":
-        return best
+        return min(size for size in scores if means[best] - means[size] <= _refit_spread(means[best]))
     return min(size for size in scores if not _is_worse(scores[size], scores[best]))
+
+
+def best_size(scores):
+    """Return the size of the best mean score, of equal ones the smallest.
+
+    Parameters
+    ----------
+    scores : dict of int to ndarray of shape (n_folds,)
+        Held-out scores for each size.
+
+    Returns
+    -------
+    int
+        The size.
+    """
+    return max(scores, key=lambda size: (np.mean(scores[size]), -size))
 
 
 def size_beyond_chance(scores, constant, rule):
@@ -66,7 +82,7 @@ def size_beyond_chance(scores, constant, rule):
     int
         The size.
     """
-    best = max(scores.values(), key=np.mean)
+    best = scores[best_size(scores)]
     # Student's one-sided test: of a few folds the standard error itself is uncertain.
     quantile = student.ppf(1.0 - _SIGNIFICANCE, max(len(best) - 1, 1))
     if np.mean(best) - quantile * standard_error(best) > constant:
@@ -121,9 +137,14 @@ def standard_error(values):
 
 def _is_worse(values, best):
     """Tell whether scores are worse than the best ones by more than their difference may be by chance."""
-    share = np.clip(np.mean(best), 0.0, 1.0)
-    spread = max(standard_error(best - values), _REFIT_SPREAD * share * (1.0 - share))
+    spread = max(standard_error(best - values), _refit_spread(np.mean(best)))
     return bool(np.mean(best) - np.mean(values) > spread)
+
+
+def _refit_spread(score):
+    """Return by how much the mean scores of refits may differ by their starts alone."""
+    share = np.clip(score, 0.0, 1.0)
+    return float(_REFIT_SPREAD * share * (1.0 - share))
 
 
 def sizes_to_try(scores, n_units, gaps, rule):
@@ -151,9 +172,13 @@ def sizes_to_try(scores, n_units, gaps, rule):
     while size < n_units:
         size = min(_GROWTH * size, n_units)
         yield size
-        best = max(scores.values(), key=np.mean)
-        if _is_worse(scores[size], best):
+        if _is_worse(scores[size], scores[best_size(scores)]):
             break
+    # ... then downwards, by growing factors, until fewer do harm ...
+    factor = _NEAR
+    while (size := best_size(scores)) == min(scores) and size > 1:
+        yield max(min(round(size / factor), size - 1), 1)
+        factor = min(factor**2, _GROWTH)
     # ... then around the best one, where the scores may have their top ...
     while (size := _beside_the_best(scores)) is not None:
         yield size
@@ -168,11 +193,12 @@ def sizes_to_try(scores, n_units, gaps, rule):
 
 def _beside_the_best(scores):
     """Return a size in the middle between the best one and a neighbour that is not near, None if there is none."""
-    sizes, best = sorted(scores), choose_size(scores, "best")
+    sizes, best = sorted(scores), best_size(scores)
     place = sizes.index(best)
-    for low, high in ((sizes[place - 1] if place else 0, best), (best, sizes[min(place + 1, len(sizes) - 1)])):
-        if high - low > 1 and high > _NEAR * low:
-            return round(np.sqrt(max(low, 1) * high)) if low else max(best // _GROWTH, 1)
+    low, high = sizes[max(place - 1, 0)], sizes[min(place + 1, len(sizes) - 1)]
+    for below, above in ((low, best), (best, high)):
+        if above - below > 1 and above > _NEAR * below:
+            return round(np.sqrt(below * above))
     return None
 
 

@@ -1,0 +1,58 @@
+"""How many inputs the rule "best" keeps: those that nearly all folds agree on, and what one standard error asks for."""
+
+import numpy as np
+import pytest
+
+from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
+from skimplicit.selection.subset_search import SubsetSearch
+from skimplicit.selection.subset_size import best_size, choose_size, sizes_to_try
+
+
+def test_the_best_number_is_the_smallest_up_to_the_spread_of_refits():
+    folds = np.array([-0.1, 0.0, 0.1])  # folds differ more than sizes do
+    scores = {2: folds + 0.70, 3: folds + 0.797, 5: folds + 0.80}
+    assert best_size(scores) == 5
+    assert choose_size(scores, "best") == 3  # .003 is less than .03 * .8 * .2
+    assert choose_size(scores | {3: folds + 0.79}, "best") == 5
+
+
+def test_a_difference_that_folds_do_not_agree_on_counts_for_the_best_alone():
+    best = np.full(4, 0.8)
+    scores = {2: best - np.array([0.2, -0.1, 0.1, -0.1]), 4: best}
+    assert choose_size(scores, "one_standard_error") == 2
+    assert choose_size(scores, "best") == 4
+
+
+def test_sizes_below_the_first_are_tried_by_growing_factors():
+    for top, most_tried in ((64, 3), (30, 7), (1, 9)):
+        scores = {}
+        for size in sizes_to_try(scores, 64, [64], "best"):
+            assert size not in scores
+            scores[size] = np.full(3, 1.0 - abs(np.log(size / top)))
+        assert 0.8 * top <= best_size(scores) <= 1.25 * top
+        assert len(scores) <= most_tried
+
+
+@pytest.mark.parametrize(
+    ("rankings", "size", "agreed"), [([[0, 1, 2]] * 3 + [[0, 2, 1]] * 2, 2, 1), ([[2, 1, 0]], 2, 2)]
+)
+def test_undisputed_inputs_are_in_four_fifths_of_the_folds(rankings, size, agreed):
+    class Data:
+        X = np.zeros((4, 3))
+
+    search = SubsetSearch(ImplicitRegressor(), Data(), None, None, None, None)
+    assert search.undisputed([np.array(ranking) for ranking in rankings], size) == agreed
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_best_keeps_at_least_what_one_standard_error_keeps():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 8))
+    y = 2 * X[:, 0] - X[:, 1] + 0.4 * X[:, 2] + 0.3 * X[:, 3] + rng.standard_normal(120)
+    model = ImplicitRegressor(n_hidden=4, alpha=0.01, tol=1e-2)
+    kept = {
+        rule: ImplicitFeatureSelector(model, rule=rule, column_budgets=6, random_state=0).fit(X, y).n_features_
+        for rule in ("best", "one_standard_error")
+    }
+    assert 2 <= kept["one_standard_error"] <= kept["best"] <= 8
