@@ -31,7 +31,7 @@ from skimplicit.selection.parameter_types import SelectorParameters
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
 from skimplicit.selection.selection_rows import open_selection
 from skimplicit.selection.subset_search import SubsetSearch
-from skimplicit.selection.subset_size import RULES, choose_size, cv_results, size_beyond_chance
+from skimplicit.selection.subset_size import RULES, cv_results, size_beyond_chance
 from skimplicit.selection.target_kind import estimator_for, natural_type
 
 __all__ = ["ImplicitFeatureSelector"]
@@ -292,7 +292,7 @@ class ImplicitFeatureSelector(
             size = size_beyond_chance(scores, constant, self.rule)
         ranking = search.agree(ranking, rankings, size)
         if chooses and self.rule == "best":
-            size = max(search.undisputed(rankings, size), min(choose_size(scores), size))
+            size = max(search.undisputed(rankings, size), 1)
         return ranking, rankings, size, scores
 
     def _folds(self, estimator, data, seed, metadata):
