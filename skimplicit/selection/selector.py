@@ -172,9 +172,9 @@ class ImplicitFeatureSelector(
             "best",
             '{"best", "one_standard_error"}',
             "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
-            "the spread of refits, less the inputs that more than a tenth of the folds (one of five) do not have "
-            "among so many of theirs; or the smallest one that is not worse than the best by more than one standard "
-            "error of the difference.",
+            "the spread of refits, less the inputs that one of five folds (two, of more inputs than rows) does not "
+            "have among so many of its own; or the smallest one that is not worse than the best by more than one "
+            "standard error of the difference.",
             [Names(RULES)],
         ),
         "fdr": Parameter(
