@@ -7,7 +7,7 @@ from scipy.stats import t as student
 
 __all__ = ["RULES", "best_size", "choose_size", "cv_results", "size_beyond_chance", "sizes_to_try", "standard_error"]
 
-#: How a size is chosen: the smallest one that is not worse than the best beyond one standard error, or the best.
+#: How a size is chosen: the smallest one not worse than the best beyond one standard error, or the spread of refits.
 RULES = ("one_standard_error", "best")
 # Factor between larger sizes.
 _GROWTH = 2
@@ -42,11 +42,8 @@ def choose_size(scores, rule="one_standard_error"):
     the scores themselves would hide most of what inputs contribute. Where the standard error is less, or unknown
     because there is one fold, the spread is that between refits, of scores between 0 and 1.
     """
-    means = {size: float(np.mean(values)) for size, values in scores.items()}
-    best = best_size(scores)
-    if rule == "best":
-        return min(size for size in scores if means[best] - means[size] <= _refit_spread(means[best]))
-    return min(size for size in scores if not _is_worse(scores[size], scores[best]))
+    best = scores[best_size(scores)]
+    return min(size for size, values in scores.items() if not _is_worse(values, best, rule))
 
 
 def best_size(scores):
@@ -135,16 +132,13 @@ def standard_error(values):
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
-def _is_worse(values, best):
-    """Tell whether scores are worse than the best ones by more than their difference may be by chance."""
-    spread = max(standard_error(best - values), _refit_spread(np.mean(best)))
+def _is_worse(values, best, rule="one_standard_error"):
+    """Tell whether scores are worse than the best ones by more than a rule takes for chance."""
+    share = np.clip(np.mean(best), 0.0, 1.0)
+    spread = _REFIT_SPREAD * share * (1.0 - share)
+    if rule == "one_standard_error":
+        spread = max(standard_error(best - values), spread)
     return bool(np.mean(best) - np.mean(values) > spread)
-
-
-def _refit_spread(score):
-    """Return by how much the mean scores of refits may differ by their starts alone."""
-    share = np.clip(score, 0.0, 1.0)
-    return float(_REFIT_SPREAD * share * (1.0 - share))
 
 
 def sizes_to_try(scores, n_units, gaps, rule):
