@@ -1,12 +1,14 @@
 """Matrices that may be dense or sparse, and Gram matrices in parts: the order of their states, products and parts."""
 
 from skimplicit.linalg.block_triangular import StateBlock, block_triangular_order, strong_components
+from skimplicit.linalg.cholesky import CholeskyFactor
 from skimplicit.linalg.gram import Gram, InputMatrix, InputRows
 from skimplicit.linalg.put_rows import put_rows
 from skimplicit.linalg.sparse_dense import multiply, row_scaled, to_dense, without_diagonal
 from skimplicit.linalg.stored_arrays import MatrixLike, checked_array, parts_of, read_only, same_values
 
 __all__ = [
+    "CholeskyFactor",
     "Gram",
     "InputMatrix",
     "InputRows",

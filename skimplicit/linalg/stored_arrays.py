@@ -37,9 +37,12 @@ def checked_array(value, name, ndim):
     """
     options = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "ensure_min_features": 0}
     try:
-        array = check_array(
-            value, dtype=np.float64, order="C", copy=True, accept_sparse="csr", input_name=name, **options
-        )
+        if type(value) is np.ndarray and value.dtype == np.float64 and np.isfinite(value).all():
+            array = value.copy()  # training makes rules by the thousand, and to look for frames costs most of a check
+        else:
+            array = check_array(
+                value, dtype=np.float64, order="C", copy=True, accept_sparse="csr", input_name=name, **options
+            )
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of finite numbers. {error}") from error
     if array.ndim != ndim:

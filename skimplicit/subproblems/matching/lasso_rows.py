@@ -5,8 +5,9 @@ row, of the size of its support, then gives its exact minimiser.
 """
 
 import numpy as np
-from scipy import linalg
+from scipy.linalg import LinAlgError
 
+from skimplicit.linalg import CholeskyFactor
 from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems.fista import fista
 
@@ -123,11 +124,11 @@ class _Rows:
             hessian[np.diag_indices(support.size)] += matching.ridge
             normal = weights[support] * sign
             try:
-                factor = linalg.cho_factor(hessian, check_finite=False)
-            except linalg.LinAlgError:
+                factor = CholeskyFactor(hessian)
+            except LinAlgError:
                 return None
             targets = np.column_stack([r[support] - l1[support] * sign, normal])
-            free, response = linalg.cho_solve(factor, targets, check_finite=False).T
+            free, response = factor.solve(targets).T
             theta = max(normal @ free - self.radius, 0.0) / (normal @ response) if normal.any() else 0.0
             w = np.zeros_like(x)
             w[support] = free - theta * response

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from skimplicit.linalg import CholeskyFactor
+
 __all__ = ["Readout", "ReadoutSystem", "readout_preconditioner", "ridge_readout"]
 
 # Conjugate gradients, for inputs whose eigenvectors would be too many: relative residual, and most steps.
@@ -166,10 +168,10 @@ class ReadoutSystem:
 def _solver(gram):
     """Return the solver of a positive semidefinite system; of its least-squares problem where it is singular."""
     try:
-        factor = linalg.cho_factor(gram, check_finite=False)
-        diagonal = np.abs(np.diag(factor[0]))
+        factor = CholeskyFactor(gram)
+        diagonal = factor.diagonal
         if diagonal.min(initial=np.inf) > np.sqrt(gram.shape[0] * np.finfo(float).eps) * diagonal.max(initial=0.0):
-            return lambda target: linalg.cho_solve(factor, target, check_finite=False)
+            return factor.solve
     except linalg.LinAlgError:
         pass
     cond = gram.shape[0] * np.finfo(float).eps

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import linalg
+
+from skimplicit.linalg import CholeskyFactor
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+@pytest.mark.parametrize("shape", [(), (1,), (3,)])
+def test_solution_is_that_of_scipy(n, shape):
+    rng = np.random.default_rng(n)
+    root, target = rng.normal(size=(n, n + 2)), rng.normal(size=(n, *shape))
+    matrix = root @ root.T
+    kept, factor = matrix.copy(), CholeskyFactor(matrix)
+    assert_array_equal(factor.solve(target), linalg.cho_solve(linalg.cho_factor(matrix), target))
+    assert_allclose(factor.diagonal, linalg.cholesky(matrix).diagonal(), rtol=1e-14)
+    assert_array_equal(matrix, kept)
+
+
+def test_no_equation_has_an_empty_solution():
+    assert CholeskyFactor(np.zeros((0, 0))).solve(np.zeros((0, 2))).shape == (0, 2)
+    assert CholeskyFactor(np.eye(2)).solve(np.zeros((2, 0))).shape == (2, 0)
+
+
+@pytest.mark.parametrize("matrix", [[[1.0, 2.0], [2.0, 1.0]], [[0.0]]])
+def test_what_has_no_factor_is_refused(matrix):
+    with pytest.raises(linalg.LinAlgError, match="positive definite"):
+        CholeskyFactor(np.array(matrix))
