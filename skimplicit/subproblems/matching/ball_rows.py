@@ -17,8 +17,10 @@ __all__ = ["finish_in_balls", "minimise_in_balls"]
 
 # Iterations of projected gradient before an attempt to finish exactly.
 _ROUND = 12
-# Guesses of the support at each attempt: a projected gradient step from the last solution gives the next.
-_GUESSES = 4
+# Guesses of the support at each attempt. What is wrong by the conditions is exchanged; every so many guesses, and where
+# the bound does not hold a row back, a projected gradient step gives the next, which ends most cycles. Defaults on iris
+# and 300 moons: 4, 8, 12, 20 guesses leave 72, 10, 4, 4 and 264, 54, 26, 12 of some 5,000 rows to the path below.
+_GUESSES, _STEP_AT = 12, 4
 # Relative slack in the optimality conditions that an exact minimiser must meet.
 _SLACK = 1e-9
 
@@ -119,22 +121,34 @@ def finish_in_balls(H, r, weights, radius, X):
         Rows whose optimality conditions have been verified.
     """
     found, rows, guess = X.copy(), np.arange(X.shape[0]), X
-    for _ in range(_GUESSES):
-        exact, solved = _solve_on_support(H, r, weights, radius, guess)
+    for number in range(1, _GUESSES + 1):
+        exact, slope, multiplier = _solve_on_support(H, r, weights, radius, guess)
+        solved = _are_optimal(exact, slope, multiplier, r, weights, guess)
         found[rows[solved]] = exact[solved]
         left = ~solved
         rows = rows[left]
         if rows.size == 0:
             break
-        H, r, weights, radius, exact = H[left], r[left], weights[left], radius[left], exact[left]
-        guess = project_rows_l1(exact - np.matmul(H, exact[:, :, None])[:, :, 0] + r, radius, weights)
+        H, r, weights, radius, guess = H[left], r[left], weights[left], radius[left], guess[left]
+        exact, slope, multiplier = exact[left], slope[left], multiplier[left]
+        exchanged = _exchanged(exact, slope, multiplier, weights, guess)
+        cannot = (multiplier <= 0) | ~np.isfinite(exact).all(axis=1, keepdims=True)
+        step = cannot | (number % _STEP_AT == 0)
+        if step.any():
+            exact = np.where(cannot, guess, exact)  # NaN, or not what the bound holds back
+            gradient = np.matmul(H, exact[:, :, None])[:, :, 0] - r
+            exchanged = np.where(step, project_rows_l1(exact - gradient, radius, weights), exchanged)
+        guess = exchanged
     optimal = np.ones(X.shape[0], dtype=bool)
     optimal[rows] = False
     return found, optimal
 
 
 def _solve_on_support(H, r, weights, radius, X):
-    """Solve ``H x - r + theta w sign = 0``, ``w |x| = radius`` on the supports of X; say which are optimal."""
+    """Solve ``H x - r + theta w sign = 0``, ``w |x| = radius`` on the supports of X; return x, ``H x - r`` and theta.
+
+    All are NaN where a system is singular.
+    """
     k, n = X.shape
     support = X != 0
     size = max(int(support.sum(axis=1).max(initial=0)), 1)
@@ -151,14 +165,24 @@ def _solve_on_support(H, r, weights, radius, X):
     try:
         solution = np.linalg.solve(system, target[:, :, None])[:, :, 0]
     except np.linalg.LinAlgError:
-        return X, np.zeros(k, dtype=bool)
+        solution = np.full(target.shape, np.nan)
     exact = np.zeros_like(X)
     np.put_along_axis(exact, columns, np.where(inside, solution[:, :size], 0.0), axis=1)
-    multiplier = solution[:, size:]
-    slope = np.abs(np.matmul(H, exact[:, :, None])[:, :, 0] - r)
-    same_signs = np.all(exact * X >= 0, axis=1)
-    stationary = np.all(slope <= multiplier * weights * (1 + _SLACK) + _SLACK * np.abs(r), axis=1)
-    return exact, np.isfinite(exact).all(axis=1) & same_signs & stationary
+    return exact, np.matmul(H, exact[:, :, None])[:, :, 0] - r, solution[:, size:]
+
+
+def _are_optimal(exact, slope, multiplier, r, weights, guess):
+    """Return which rows meet the optimality conditions: signs as guessed, no slope above what the bound pays."""
+    same_signs = np.all(exact * guess >= 0, axis=1)
+    stationary = np.all(np.abs(slope) <= multiplier * weights * (1 + _SLACK) + _SLACK * np.abs(r), axis=1)
+    return np.isfinite(exact).all(axis=1) & same_signs & stationary
+
+
+def _exchanged(exact, slope, multiplier, weights, guess):
+    """Return the signs guessed next: entries of the wrong sign leave, zeros whose slope is above the bound's enter."""
+    signs = np.where(exact * guess < 0, 0.0, np.sign(guess))
+    entering = (guess == 0) & (np.abs(slope) > multiplier * weights)
+    return np.where(entering, -np.sign(slope), signs)
 
 
 def _largest_eigenvalue_bound(H):
