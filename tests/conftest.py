@@ -51,3 +51,17 @@ def small_defaults(monkeypatch):
     for name in ("ImplicitRegressor", "ImplicitClassifier"):
         small = partial(getattr(skimplicit, name), n_hidden=3, alpha=0.01, max_iter=8, tol=1e-2)
         monkeypatch.setattr(f"skimplicit.selection.target_kind.{name}", small)
+
+
+@pytest.fixture
+def short_ladder(monkeypatch):
+    """Let a chosen ridge be one of few, for laws that hold whichever it is (not in other processes)."""
+    for name, value in {
+        "cross_fitting._FIRST_RUNG": -4,
+        "cross_fitting._FIRST_RUNG_OF_CLASSES": -4,
+        "cross_fitting._LEAST_RUNG": -4,
+        "cross_fitting.HIGHEST_RUNG": 0,
+        "cross_fit_choice.HIGHEST_RUNG": 0,
+        "cross_fit_choice._LINEAR_ALPHAS": (10.0, 0.1),
+    }.items():
+        monkeypatch.setattr(f"skimplicit.estimators.{name}", value)

@@ -15,7 +15,7 @@ every_seed = pytest.mark.parametrize("seed", range(2))
 every_block = pytest.mark.parametrize("block", ["matching", "curvature"])
 
 
-def make_objective(seed, activation="relu", m=80, p=5, q=2, direct=True, centre=True):
+def make_objective(seed, activation="relu", m=60, p=5, q=2, direct=True, centre=True):
     rng = np.random.default_rng(seed)
     U = rng.normal(size=(m, p))
     Y = np.column_stack([np.sin(2 * U[:, 0]) + U[:, 1] * U[:, 2], np.abs(U[:, 3])])[:, :q]
@@ -35,7 +35,7 @@ def task_of(objective, constraints, solver="auto"):
 
 def run(objective, seed=0, schedule=None, solver="auto", constraints=None, callback=None, n=6, block="auto"):
     constraints = constraints or Constraints(KAPPA / max(objective.activation.lipschitz, 1.0))
-    schedule = schedule or [Stage(1e-3, None, 20, 1e-4), Stage(1e-2, None, 20, 1e-5)]
+    schedule = schedule or [Stage(1e-3, None, 10, 1e-4), Stage(1e-2, None, 10, 1e-5)]
     W, b = start_of(objective, seed, n, constraints.kappa, constraints.structure)
     return BlockCoordinateDescent(block=block).train(task_of(objective, constraints, solver), schedule, W, b, callback)
 
@@ -94,7 +94,7 @@ def test_every_iterate_is_feasible(solver, budget, masked, block):
         if budget:
             assert weights @ np.abs(W[:, 6:]).max(axis=0) <= budget
 
-    stages = [Stage(1e-2, budget and ColumnBudget(budget, weights), 8, 1e-6)]
+    stages = [Stage(1e-2, budget and ColumnBudget(budget, weights), 5, 1e-6)]
     result = run(objective, schedule=stages, solver=solver, constraints=constraints, callback=check, block=block)
     assert seen == list(range(1, result.objectives.size + 1))
     assert_never_rises(result)

@@ -45,9 +45,9 @@ def assert_complete(found, expected):
 def test_complete(kind, seed):
     rng = np.random.default_rng(seed)
     rule = random_rule(rng, KINDS[kind])
-    X, reference = 3 * rng.normal(size=(8, 4)), rng.normal(size=4)
+    X, reference = 3 * rng.normal(size=(4, 4)), rng.normal(size=4)
     found = explain(rule, X, reference=reference)
-    assert found.contributions.shape == (8, 4, 2)
+    assert found.contributions.shape == (4, 4, 2)
     assert_complete(found, rule.predict(X))
     assert_allclose(found.reference_value, rule.predict(reference[None])[0], atol=1e-9)
     assert_array_equal(explain(rule, sparse.csr_matrix(X), reference=reference).contributions, found.contributions)

@@ -57,6 +57,13 @@ REGRESSORS = {
     "stacking": lambda: StackingRegressor([("a", regressor()), ("b", scaled(selector(), regressor()))], cv=2),
     "voting": lambda: VotingRegressor([("a", regressor()), ("b", scaled(selector(), regressor()))]),
 }
+IRIS = tuple(array[::2] for array in load_iris(return_X_y=True))
+LABELS = {
+    "strings": lambda y: np.array(["x", "b", "c"])[y],
+    "three": lambda y: y,
+    "two": lambda y: (y > 0).astype(int),
+    "truths": lambda y: y > 1,
+}
 CLASSIFIERS = {
     "alone": classifier,
     "last": lambda: scaled(classifier()),
@@ -104,15 +111,13 @@ def test_regressors(numbers, name):
 
 
 @pytest.mark.slow_cases
-@pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize(
-    "labels",
-    [lambda y: y, lambda y: np.array(["x", "b", "c"])[y], lambda y: (y > 0).astype(int), lambda y: y > 1],
-    ids=["three", "strings", "two", "truths"],
+    ("name", "labels"),
+    [(name, labels) for i, name in enumerate(CLASSIFIERS) for labels in (list(LABELS)[i % 2], list(LABELS)[2 + i % 2])],
 )
 def test_classifiers(name, labels):
-    X, y = load_iris(return_X_y=True)
-    y = labels(y)
+    X, y = IRIS
+    y = LABELS[labels](y)
     model = CLASSIFIERS[name]().fit(X, y)
     assert is_classifier(model)
     for dtype, tol in (("float32", 1e-6), ("float64", 1e-9)):
@@ -125,7 +130,7 @@ def test_classifiers(name, labels):
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("model", [classifier(), selector(classifier()), scaled(selector(classifier()))])
 def test_dictionaries_of_probabilities(model):
-    X, y = load_iris(return_X_y=True)
+    X, y = IRIS
     rows = X.astype("float32")
     label, rows_of = run(skl2onnx.to_onnx(model.fit(X, y), rows[:1]), rows)
     np.testing.assert_array_equal(label, model.predict(rows))

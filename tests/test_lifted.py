@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exce
 every_activation = pytest.mark.parametrize("name", [activation.name for activation in DIVERGENCES])
 
 
-def make_objective(name="relu", m=80, p=5, seed=0, direct=False, centre=True):
+def make_objective(name="relu", m=50, p=5, seed=0, direct=False, centre=True):
     rng = np.random.default_rng(seed)
     U = rng.normal(size=(m, p))
     Y = np.column_stack([np.sin(2 * U[:, 0]) + U[:, 1] * U[:, 2], np.abs(U[:, 3])])
@@ -39,7 +39,7 @@ def run(objective, constraints, stages, n=6, callback=None):
 @pytest.mark.parametrize(("kappa", "centre"), [(0.0, True), (0.45, False), (0.95, True), (0.95, False)])
 def test_true_objective_falls(name, kappa, centre):
     objective = make_objective(name, centre=centre)
-    result = run(objective, Constraints(kappa), [Stage(1e-3, None, 10, 1e-5), Stage(1e-2, None, 18, 1e-5)])
+    result = run(objective, Constraints(kappa), [Stage(1e-3, None, 6, 1e-5), Stage(1e-2, None, 12, 1e-5)])
     for stage in (0, 1):
         values = result.objectives[result.stages == stage]
         assert np.all(np.diff(values) <= 0)
@@ -76,14 +76,14 @@ def test_every_iterate_is_feasible(budget, structure, custom):
         assert budget is None or np.abs(B).max(axis=0).sum() <= budget
         assert custom is None or B.min() >= -1e-6
 
-    run(make_objective(), constraints, [Stage(1e-2, budget and ColumnBudget(budget), 8, 1e-6)], callback=check)
+    run(make_objective(), constraints, [Stage(1e-2, budget and ColumnBudget(budget), 4, 1e-6)], callback=check)
     assert seen
 
 
 @pytest.mark.slow
 def test_the_gradient_of_the_true_objective_vanishes():
     objective, constraints = make_objective("sigmoid", m=40), Constraints(0.45)
-    result = run(objective, constraints, [Stage(1e-2, None, 300, 1e-9)], n=4)
+    result = run(objective, constraints, [Stage(1e-2, None, 200, 1e-9)], n=4)
     start = objective.evaluate(*start_of(objective, constraints, 4), 1e-2, tol=1e-9)
     slopes = []
     for evaluation in (start, result.evaluation):
@@ -113,7 +113,7 @@ def test_nothing_to_fit():
     assert result.evaluation.loss == pytest.approx(0.0, abs=1e-20)
 
 
-SMALL = {"method": "lifted", "n_hidden": 6, "max_iter": 25, "random_state": 0}
+SMALL = {"method": "lifted", "n_hidden": 6, "max_iter": 12, "random_state": 0}
 
 
 def regressor(**params):
@@ -132,7 +132,7 @@ def friedman():
 @pytest.mark.slow
 def test_regression(friedman):
     X, y = friedman
-    model = ImplicitRegressor(method="lifted", n_hidden=8, cv=3, random_state=0).fit(X, y)
+    model = ImplicitRegressor(method="lifted", n_hidden=4, cv=2, n_members=2, random_state=0).fit(X, y)
     assert model.score(X, y) > 0.9
     assert model.rule_.inf_norm <= model.kappa
     np.testing.assert_allclose(model.rule_.predict(X).ravel(), model.predict(X))

@@ -27,7 +27,7 @@ WAYS = {
     "steep": {"activation": "gelu"},
     "members": {"n_members": 2},
     "monotone": {"monotonic_cst": CST},
-    "auto": {"alpha": "auto", "n_hidden": 2, "max_iter": 3, "cv": 2},
+    "auto": {"alpha": "auto", "n_hidden": 2, "max_iter": 3, "cv": 2, "n_members": 2},
 }
 
 
@@ -50,7 +50,7 @@ def assert_bounded(model, L):
 @pytest.mark.parametrize("way", WAYS)
 def test_regression(way, L):
     U, y = make_data()
-    model = set_way(ImplicitRegressor(n_hidden=5, alpha=0.01, max_iter=20, random_state=0, lipschitz=L), way)
+    model = set_way(ImplicitRegressor(n_hidden=5, alpha=0.01, max_iter=10, random_state=0, lipschitz=L), way)
     assert_bounded(quietly(model, U, y), L)
     rng = np.random.default_rng(0)
     V = 3 * rng.normal(size=(500, 4))

@@ -26,14 +26,14 @@ every_estimator = pytest.mark.parametrize(
 )
 
 
-def data(make, m=60):
+def data(make, m=40):
     X, y = make_friedman1(m, n_features=5, noise=0.3, random_state=0)
     return X, y if "Regressor" in make.__name__ else y > 14
 
 
 def small(make, **parameters):
     ridge = {"cv": 2, "alphas": [0.01, 0.1]} if make.__name__.endswith("CV") else {"alpha": 0.03}
-    return make(**{"n_hidden": 3, "max_iter": 3, "random_state": 0, **ridge, **parameters})
+    return make(**{"n_hidden": 2, "max_iter": 2, "random_state": 0, **ridge, **parameters})
 
 
 @pytest.mark.slow_cases

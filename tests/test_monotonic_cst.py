@@ -30,7 +30,7 @@ WAYS = {
     "layers": {"structure": [3, 2]},
     "tanh": {"activation": "tanh"},
     "members": {"n_members": 3},
-    "auto": {"alpha": "auto", "n_hidden": 2, "max_iter": 3, "cv": 2},
+    "auto": {"alpha": "auto", "n_hidden": 2, "max_iter": 3, "cv": 2, "n_members": 2},
     "one state": {"n_hidden": 1},
 }
 
@@ -69,7 +69,7 @@ def assert_monotone(model, cst=CST, n_pairs=1000, predict=None):
 @pytest.mark.parametrize("way", WAYS)
 def test_regression(way, against):
     U, y = make_data(against=against)
-    model = ImplicitRegressor(**{"n_hidden": 5, "alpha": 0.01, "max_iter": 20, "random_state": 0, **WAYS[way]})
+    model = ImplicitRegressor(**{"n_hidden": 5, "alpha": 0.01, "max_iter": 10, "random_state": 0, **WAYS[way]})
     quietly(model.set_params(monotonic_cst=CST), U, y)
     assert_monotone(model)
     for rule in model.rules_:

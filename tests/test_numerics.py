@@ -32,7 +32,7 @@ def short_fits():
         yield
 
 
-def make_data(m=60, p=4):
+def make_data(m=40, p=4):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(m, p)) + np.arange(p)[::-1]
     return X, np.abs(X[:, 1] - 1) + X[:, 2]
@@ -40,7 +40,7 @@ def make_data(m=60, p=4):
 
 def small(cls=ImplicitRegressor, **parameters):
     ridge = {} if cls is ImplicitRegressorCV else {"alpha": 0.03}
-    return cls(**{"n_hidden": 4, "max_iter": 6, "random_state": 0, **ridge, **parameters})
+    return cls(**{"n_hidden": 3, "max_iter": 4, "random_state": 0, **ridge, **parameters})
 
 
 def with_duplicates(X):
@@ -123,7 +123,7 @@ class TestUnits:
 
         def fit(inputs, targets, weights):
             targets = targets > np.median(targets) if cls is ImplicitClassifier else targets
-            return small(cls, n_hidden=2, max_iter=1, alpha="auto", cv=2).fit(inputs, targets, weights)
+            return small(cls, n_hidden=2, max_iter=1, alpha="auto", cv=2, n_members=2).fit(inputs, targets, weights)
 
         here, there = fit(X, y, None), fit(X * of_inputs, y * of_targets, heavy)
         assert there.alpha_ == here.alpha_
@@ -138,9 +138,9 @@ class TestUnits:
     @pytest.mark.parametrize("alpha", [0.03, "auto"])
     def test_constant_target_or_input(self, constant, alpha):
         X, y = make_data()
-        model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2).fit(X, np.full(len(y), constant))
+        model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2, n_members=2).fit(X, np.full(len(y), constant))
         assert_allclose(model.predict(X), constant, rtol=1e-12)
-        model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2).fit(np.c_[X, np.full(len(y), constant)], y)
+        model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2, n_members=2).fit(np.c_[X, np.full(len(y), constant)], y)
         assert model.column_norms_[-1] == 0
         if alpha == "auto":
             assert np.all(model.predict(np.c_[X, np.full(len(y), constant)], return_std=True)[1] < np.std(y))
@@ -149,11 +149,11 @@ class TestUnits:
     def test_chosen_ridge(self, unit):
         X, y = make_data()
         y = y + 3 * np.random.default_rng(2).normal(size=y.size)
-        here, there = (small(ImplicitRegressorCV, alphas=[1e-4, 0.1, 1.0], cv=3).fit(X, s * y) for s in (1.0, unit))
+        here, there = (small(ImplicitRegressorCV, alphas=[1e-4, 0.1, 1.0], cv=2).fit(X, s * y) for s in (1.0, unit))
         assert here.alpha_ > 1e-4  # the first is what a search among equal losses would take
         assert there.alpha_ == here.alpha_
         assert_allclose(there.predict(X) / unit, here.predict(X), rtol=1e-8)
-        near = small(ImplicitRegressorCV, alphas=[1e-4, 0.1, 1.0], cv=3).fit(X, 8 * y)
+        near = small(ImplicitRegressorCV, alphas=[1e-4, 0.1, 1.0], cv=2).fit(X, 8 * y)
         assert_array_equal(near.mse_path_, 64 * here.mse_path_)
 
     @pytest.mark.usefixtures("short_paths")
@@ -213,12 +213,12 @@ CUSTOM = {
 def test_constraints_hold_in_any_unit(name):
     X, y = make_data()
     reference = None
-    for unit in (np.ones(4), np.full(4, 1e-12), np.array([1e8, 1e-8, 1e4, 1e-12])):
+    for unit in (np.ones(4), np.array([1e8, 1e-8, 1e4, 1e-12])):
 
         def constraints(A, B, unit=unit):
             return CUSTOM[name](A, B, unit)
 
-        model = small(n_hidden=3, constraints=constraints).fit(X * unit, y)
+        model = small(max_iter=3, constraints=constraints).fit(X * unit, y)
         A, B = model.rule_.A, model.rule_.B * unit
         assert model.rule_.inf_norm <= model.kappa
         values = cp.Variable(A.shape, value=A), cp.Variable(B.shape, value=B)
@@ -368,7 +368,7 @@ def test_one_row_and_a_batch_differ_by_the_rounding_of_the_products(offset):
     alone = np.array([model.predict(X[i : i + 1])[0] for i in range(50)])
     rule, eps = model.rule_, np.finfo(float).eps
     B, D = np.abs(rule.B), np.abs(rule.D)
-    reached = np.linalg.solve(np.eye(4) - np.abs(rule.A), B @ np.abs(X).T + np.abs(rule.b)[:, None])
+    reached = np.linalg.solve(np.eye(rule.n_hidden) - np.abs(rule.A), B @ np.abs(X).T + np.abs(rule.b)[:, None])
     bound = np.abs(rule.C) @ reached + D @ np.abs(X).T + np.abs(rule.c)[:, None]
-    allowed = 1e-9 * np.abs(batch) + (X.shape[1] + 4) * eps * bound[0]
+    allowed = 1e-9 * np.abs(batch) + (X.shape[1] + rule.n_hidden) * eps * bound[0]
     assert np.all(np.abs(alone - batch[:50]) <= allowed[:50])

@@ -14,7 +14,7 @@ UNIT = np.array([1.0, 1e3, 1e-3, 1.0])
 
 
 def fit(constraints, make=ImplicitRegressor, unit=1.0, **options):
-    U, y = make_data()
+    U, y = make_data(30)
     y = 1e3 * y if make is ImplicitRegressor else np.digitize(y, [-1, 0])
     model = make(**{"n_hidden": 3, "alpha": 0.01, "max_iter": 4, "random_state": 0, **options}, constraints=constraints)
     return quietly(model, U * unit, y)

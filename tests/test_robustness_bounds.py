@@ -51,7 +51,7 @@ def outputs_in_set(rule, U, radius, n_changed, rng):
 def test_sound_and_ordered(phi, n_changed, kind):
     rule = random_rule(phi, kind=kind)
     rng = np.random.default_rng(1)
-    U, radius = rng.normal(size=(2, 3)), np.array([0.5, 0.0, 2.0])
+    U, radius = rng.normal(size=(1, 3)), np.array([0.5, 0.0, 2.0])
     Y = outputs_in_set(rule, U, radius, n_changed, rng)
     bounds = [output_bounds(rule, U, radius, n_changed=n_changed, method=method) for method in METHODS]
     for lower, upper in bounds:

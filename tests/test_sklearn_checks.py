@@ -17,8 +17,9 @@ EARLY_STOPPING = StochasticGradient(early_stopping=True, validation_fraction=0.3
 # happen. What a fit with the defaults does, the other test files see.
 QUICK = {"alpha": 0.03, "n_hidden": 2, "max_iter": 2}
 AVERAGED = {"column_budget": 1.0, "n_members": 2, "clip": False, **QUICK, "max_iter": 1}
-CHOSEN = {"n_hidden": 1, "kappa": 0.0, "cv": 2, "max_iter": 1}
-PATH = {"alphas": 2, **CHOSEN}
+SEARCHED = {"n_hidden": 1, "kappa": 0.0, "cv": 2, "max_iter": 1}
+CHOSEN = {"n_members": 2, **SEARCHED}
+PATH = {"alphas": 2, **SEARCHED}
 SELECTED = ImplicitRegressor(alpha=0.03, n_hidden=1, kappa=0.0, max_iter=1)
 QUICKEST = [ImplicitRegressor(**QUICK)]
 OTHERS = [
@@ -48,7 +49,7 @@ def test_scikit_learn_check(estimator, check):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("short_paths")
+@pytest.mark.usefixtures("short_paths", "short_ladder")
 @parametrize_with_checks(OTHERS)
 def test_scikit_learn_check_of_others(estimator, check):
     check(estimator)

@@ -165,7 +165,7 @@ def test_end_is_a_stationary_point(optimiser):
 def test_training_trains(optimiser, budget, centre):
     objective = make_objective(0, direct=budget is None, centre=centre)
     constraints = Constraints(KAPPA)
-    schedule = continuation(0.01, budget and ColumnBudget(budget), 200, 1e-5, StochasticGradient.raises_alpha)
+    schedule = continuation(0.01, budget and ColumnBudget(budget), 120, 1e-5, StochasticGradient.raises_alpha)
     result = run(objective, optimiser, schedule, constraints)
     assert_never_rises(result)
     assert 2 * result.evaluation.loss < 0.35 * result.evaluation.point.readout.c.size  # of a variance of 1 each
@@ -221,7 +221,7 @@ def test_callback_stops(stop_at):
 @pytest.mark.slow
 def test_a_stage_ends_when_there_is_no_more_progress():
     loose, tight = (
-        run(make_objective(0), schedule=[Stage(1e-2, None, 2000, tol)], n_iter_no_change=3) for tol in (1e-2, 1e-4)
+        run(make_objective(0, m=80), schedule=[Stage(1e-2, None, 2000, tol)], n_iter_no_change=3) for tol in (1e-2, 1e-4)
     )
     assert loose.converged and tight.converged and loose.n_iter < tight.n_iter
     assert tight.evaluation.objective <= loose.evaluation.objective
