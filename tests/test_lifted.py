@@ -129,7 +129,7 @@ def friedman():
     return make_friedman1(100, n_features=6, random_state=0)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("short_ladder")
 def test_regression(friedman):
     X, y = friedman
     model = ImplicitRegressor(method="lifted", n_hidden=4, cv=2, n_members=2, random_state=0).fit(X, y)
@@ -162,7 +162,7 @@ def test_budget_is_kept_exactly(make, friedman):
 def test_labels(labels):
     X, y = load_iris(return_X_y=True)
     y = np.array(labels)[y]
-    model = classifier(max_iter=60).fit(X, y)
+    model = classifier(max_iter=20).fit(X, y)
     assert set(model.predict(X)) <= set(labels)
     assert model.score(X, y) > 0.95
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
@@ -199,6 +199,6 @@ def test_activation_without_divergence_is_refused_before_any_work(name):
 def test_layers_on_digits():
     X, y = load_digits(return_X_y=True)
     X = StandardScaler().fit_transform(X)
-    model = classifier(n_hidden=30, structure=[30], max_iter=60).fit(X[::2], y[::2])
+    model = classifier(n_hidden=30, structure=[30], max_iter=30).fit(X[::2], y[::2])
     assert model.score(X[1::2], y[1::2]) > 0.94
     assert not model.rule_.A.any()

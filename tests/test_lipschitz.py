@@ -46,6 +46,7 @@ def assert_bounded(model, L):
 
 
 @pytest.mark.slow_cases
+@pytest.mark.usefixtures("short_ladder")
 @pytest.mark.parametrize("L", [0.3, 3.0])
 @pytest.mark.parametrize("way", WAYS)
 def test_regression(way, L):
@@ -60,6 +61,7 @@ def test_regression(way, L):
 
 
 @pytest.mark.slow_cases
+@pytest.mark.usefixtures("short_ladder")
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in ("cvxpy", "monotone")])
 def test_three_classes(way):
     X, y = load_iris(return_X_y=True)

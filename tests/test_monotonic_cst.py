@@ -65,6 +65,7 @@ def assert_monotone(model, cst=CST, n_pairs=1000, predict=None):
 
 
 @pytest.mark.slow_cases
+@pytest.mark.usefixtures("short_ladder")
 @pytest.mark.parametrize("against", [False, True], ids=["with the data", "against the data"])
 @pytest.mark.parametrize("way", WAYS)
 def test_regression(way, against):
@@ -78,6 +79,7 @@ def test_regression(way, against):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_ladder")
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in ("custom", "cvxpy")])
 def test_two_classes(way):
     U, y = make_data(against=way == "bcd")

@@ -143,7 +143,7 @@ def test_is_feasible_optimal_idempotent_and_on_the_boundary(kind, seed, share):
 
 @pytest.mark.slow_cases
 @every_ball
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(data=st.data())
 def test_ties_zeros_and_edges(kind, data):
     cls, weighted, grouped = BALLS[kind]

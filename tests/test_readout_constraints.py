@@ -69,9 +69,9 @@ def test_a_constraint_that_binds_nothing_changes_nothing():
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_paths")
 def test_in_a_selection():
-    U, y = make_data(80)
+    U, y = make_data(40)
     model = ImplicitRegressor(
-        n_hidden=3, alpha=0.01, direct=True, max_iter=3, constraints=lambda A, B, C, D: [D[:, 0] == 0, C >= 0]
+        n_hidden=3, alpha=0.01, direct=True, max_iter=1, constraints=lambda A, B, C, D: [D[:, 0] == 0, C >= 0]
     )
     selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=2, cv=2, random_state=0)
     rule = quietly(selector, U, y).estimator_.rule_

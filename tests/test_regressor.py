@@ -90,7 +90,7 @@ class TestFit:
     def test_bounds_hold_exactly(self, data, activation, budget):
         steep = Activation("steep", _steep, _steep_derivative, 0.0, 3.0)
         activation = steep if activation == "custom" else activation
-        model = Small(kappa=0.3, activation=activation, column_budget=budget, max_iter=30, tol=0.01)
+        model = Small(kappa=0.3, activation=activation, column_budget=budget, max_iter=10, tol=0.01)
         model.fit(*data)
         A, lipschitz = model.rule_.A, model.rule_.activation.lipschitz
         assert np.abs(A).sum(1).max() <= 0.3 / max(lipschitz, 1.0)
@@ -237,7 +237,7 @@ class TestInvariance:
     def test_sparse_is_dense(self, data, form, budget):
         X, y = data
         X = np.where(np.abs(X) > 0.7, X, 0.0)
-        dense, csr = (Small(column_budget=budget, max_iter=20, tol=0.01).fit(Z, y) for Z in (X, form(X)))
+        dense, csr = (Small(column_budget=budget, max_iter=8, tol=0.01).fit(Z, y) for Z in (X, form(X)))
         np.testing.assert_allclose(csr.predict(form(X)), dense.predict(X), rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(dense.predict(form(X)), dense.predict(X), rtol=1e-9)
         np.testing.assert_allclose(dense.transform(form(X)), dense.transform(X), rtol=1e-9)
