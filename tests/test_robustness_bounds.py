@@ -161,7 +161,7 @@ def test_pipeline_estimator_and_rule_agree():
     lower, upper = output_bounds(from_sklearn(network), X, 0.05)
     logits = np.log(network.predict_proba(X)[:, 1] / network.predict_proba(X)[:, 0])
     assert np.all(lower[:, 0] <= logits + 1e-9) and np.all(logits <= upper[:, 0] + 1e-9)
-    model = ImplicitClassifier(n_hidden=4, alpha=0.1, max_iter=40, tol=1e-2, clip=False, random_state=0).fit(X, y)
+    model = ImplicitClassifier(n_hidden=4, alpha=0.1, clip=False, random_state=0).fit(X, y)
     assert np.array_equal(output_bounds(model, X, 0.1), output_bounds(model.rule_, X, 0.1))
 
 
