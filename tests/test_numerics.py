@@ -140,7 +140,9 @@ class TestUnits:
         X, y = make_data()
         model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2, n_members=2).fit(X, np.full(len(y), constant))
         assert_allclose(model.predict(X), constant, rtol=1e-12)
-        model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2, n_members=2).fit(np.c_[X, np.full(len(y), constant)], y)
+        model = small(n_hidden=2, max_iter=1, alpha=alpha, cv=2, n_members=2).fit(
+            np.c_[X, np.full(len(y), constant)], y
+        )
         assert model.column_norms_[-1] == 0
         if alpha == "auto":
             assert np.all(model.predict(np.c_[X, np.full(len(y), constant)], return_std=True)[1] < np.std(y))

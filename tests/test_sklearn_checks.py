@@ -1,7 +1,7 @@
 """scikit-learn's own checks of every estimator: none expected to fail, none skipped."""
 
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from skimplicit import (
     ImplicitClassifier,
@@ -22,6 +22,13 @@ CHOSEN = {"n_members": 2, **SEARCHED}
 PATH = {"alphas": 2, **SEARCHED}
 SELECTED = ImplicitRegressor(alpha=0.03, n_hidden=1, kappa=0.0, max_iter=1)
 QUICKEST = [ImplicitRegressor(**QUICK)]
+# Small data each, so that the defaults can be seen by some checks too.
+AT_DEFAULTS = {
+    "check_sample_weights_shape",
+    "check_sample_weights_not_overwritten",
+    "check_regressor_multioutput",
+    "check_classifiers_one_label",
+}
 OTHERS = [
     ImplicitClassifier(**QUICK),
     ImplicitRegressor(**AVERAGED),
@@ -52,4 +59,18 @@ def test_scikit_learn_check(estimator, check):
 @pytest.mark.usefixtures("short_paths", "short_ladder")
 @parametrize_with_checks(OTHERS)
 def test_scikit_learn_check_of_others(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(estimator, check, id=f"{estimator}-{check.func.__name__}")
+        for default in (ImplicitRegressor(), ImplicitClassifier())
+        for estimator, check in estimator_checks_generator(default)
+        if check.func.__name__ in AT_DEFAULTS
+    ],
+)
+def test_scikit_learn_check_at_the_defaults(estimator, check):
     check(estimator)

@@ -221,7 +221,8 @@ def test_callback_stops(stop_at):
 @pytest.mark.slow
 def test_a_stage_ends_when_there_is_no_more_progress():
     loose, tight = (
-        run(make_objective(0, m=80), schedule=[Stage(1e-2, None, 2000, tol)], n_iter_no_change=3) for tol in (1e-2, 1e-4)
+        run(make_objective(0, m=80), schedule=[Stage(1e-2, None, 2000, tol)], n_iter_no_change=3)
+        for tol in (1e-2, 1e-4)
     )
     assert loose.converged and tight.converged and loose.n_iter < tight.n_iter
     assert tight.evaluation.objective <= loose.evaluation.objective
