@@ -2,9 +2,9 @@
 Intervals that come with the fit
 ================================
 
-A default fit holds rows out to choose its ridge. How far its members miss those rows is how far they will miss new
-ones, so ``predict_interval`` costs no further fit. Here it is asked for nine targets in ten, on the diabetes data: of
-the patients that no fit has seen, nine in ten are inside.
+With ``alpha="auto"``, the default, a fit holds rows out to choose its ridge. How far its members miss those rows is how
+far they will miss new ones, so ``predict_interval`` costs no further fit. Here it is asked for nine targets in ten, on
+the diabetes data: of the patients that no fit has seen, nine in ten are inside.
 
 MAPIE's conformal wrappers, made for any regressor of scikit-learn, work with this one as well; they are shown where
 ``mapie`` is installed. Split conformal prediction proves its coverage, and sets a quarter of the rows aside for that,
@@ -32,12 +32,12 @@ if SplitConformalRegressor is not None:
 predictions = np.empty(len(y))
 
 for train, test in KFold(5, shuffle=True, random_state=0).split(X):
-    model = ImplicitRegressor(random_state=0).fit(X[train], y[train])
+    model = ImplicitRegressor(n_hidden=5, random_state=0).fit(X[train], y[train])
     predictions[test] = model.predict(X[test])
     bounds["predict_interval"][test] = model.predict_interval(X[test], coverage=0.9)
     if SplitConformalRegressor is not None:
         fitted, aside = train_test_split(train, test_size=0.25, random_state=0)
-        fewer = ImplicitRegressor(random_state=0).fit(X[fitted], y[fitted])
+        fewer = ImplicitRegressor(n_hidden=5, random_state=0).fit(X[fitted], y[fitted])
         conformal = SplitConformalRegressor(fewer, confidence_level=0.9, prefit=True).conformalize(X[aside], y[aside])
         bounds["MAPIE, split"][test] = conformal.predict_interval(X[test])[1][:, :, 0]
 

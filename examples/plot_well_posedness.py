@@ -31,7 +31,7 @@ conditions = [
     Condition.NONE,
 ]
 labels = ["explicit", "infinity norm", "Perron-Frobenius", r"$\mu_\infty$", "monotone", "well posed, not certified"]
-S, T = np.linspace(-2.5, 1.5, 90), np.linspace(-4, 2, 90)
+S, T = np.linspace(-2.5, 1.5, 60), np.linspace(-4, 2, 60)
 
 
 def matrix(s, t):

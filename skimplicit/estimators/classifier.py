@@ -65,7 +65,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
     >>> from skimplicit import ImplicitClassifier
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> y = y.map(dict(enumerate(["setosa", "versicolor", "virginica"])))
-    >>> model = ImplicitClassifier(n_hidden=5, random_state=0).fit(X, y)
+    >>> model = ImplicitClassifier(n_hidden=3, alpha=0.01, tol=1e-2, random_state=0).fit(X, y)
     >>> model.predict(X[:2])
     array(['setosa', 'setosa'], dtype=object)
     >>> model.predict_proba(X[:2]).shape

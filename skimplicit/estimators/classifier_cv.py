@@ -36,7 +36,8 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
     >>> from sklearn.datasets import load_iris
     >>> from skimplicit import ImplicitClassifierCV
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = ImplicitClassifierCV(n_hidden=2, alphas=[0.05, 0.5], cv=2, tol=1e-2, random_state=0).fit(X, y)
+    >>> model = ImplicitClassifierCV(n_hidden=2, alphas=[0.05, 0.5], cv=2, max_iter=50, tol=1e-2, random_state=0)
+    >>> model = model.fit(X, y)
     >>> model.log_loss_path_.shape
     (2, 2)
     """

@@ -35,9 +35,9 @@ class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
     >>> from sklearn.datasets import load_diabetes
     >>> from skimplicit import ImplicitRegressorCV
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = ImplicitRegressorCV(n_hidden=5, alphas=[0.01, 0.1, 1.0], random_state=0).fit(X, y)
+    >>> model = ImplicitRegressorCV(n_hidden=5, alphas=[0.01, 0.1, 1.0], cv=2, random_state=0).fit(X, y)
     >>> model.mse_path_.shape
-    (3, 5)
+    (3, 2)
     """
 
     _attributes = {

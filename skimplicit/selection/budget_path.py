@@ -171,8 +171,8 @@ def implicit_path(
     --------
     >>> from sklearn.datasets import make_friedman1
     >>> from skimplicit import implicit_path
-    >>> X, y = make_friedman1(200, n_features=10, random_state=0)
-    >>> path = implicit_path(X, y, column_budgets=10, random_state=0)
+    >>> X, y = make_friedman1(200, n_features=7, random_state=0)
+    >>> path = implicit_path(X, y, column_budgets=10, n_hidden=10, random_state=0)
     >>> sorted(path.shares.argsort()[-5:].tolist())
     [0, 1, 2, 3, 4]
     """

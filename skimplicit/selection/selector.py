@@ -118,9 +118,12 @@ class ImplicitFeatureSelector(
     Examples
     --------
     >>> from sklearn.datasets import make_friedman1
-    >>> from skimplicit import ImplicitFeatureSelector
-    >>> X, y = make_friedman1(500, n_features=10, random_state=0)
-    >>> ImplicitFeatureSelector(n_features_to_select=5, random_state=0).fit(X, y).get_support(indices=True)
+    >>> from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
+    >>> X, y = make_friedman1(300, n_features=8, random_state=0)
+    >>> selector = ImplicitFeatureSelector(
+    ...     ImplicitRegressor(n_hidden=5, alpha=0.01), n_features_to_select=5, random_state=0
+    ... )
+    >>> selector.fit(X, y).get_support(indices=True)
     array([0, 1, 2, 3, 4])
     """
 
