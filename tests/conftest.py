@@ -33,23 +33,34 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)  # a page is one test, of many fits
 
 
-@pytest.fixture
-def short_paths(monkeypatch):
-    """Let paths of budgets have few iterations, for laws that hold however far a path goes (not in other processes)."""
+def _let_paths_have(monkeypatch, dense, budget, first, later, more_states):
     for name, number in {
-        "budget_path._DENSE_ITER": 6,
-        "budget_path._BUDGET_ITER": 2,
-        "subset_search._FIRST_ITER": 4,
-        "subset_search._LATER_ITER": 2,
+        "budget_path._DENSE_ITER": dense,
+        "budget_path._BUDGET_ITER": budget,
+        "subset_search._FIRST_ITER": first,
+        "subset_search._LATER_ITER": later,
+        "subset_search._MORE_STATES": more_states,
     }.items():
         monkeypatch.setattr(f"skimplicit.selection.{name}", number)
+
+
+@pytest.fixture
+def short_paths(monkeypatch):
+    """Let paths of budgets have few iterations, enough to find clear inputs (not in other processes)."""
+    _let_paths_have(monkeypatch, 6, 2, 4, 2, 2)
+
+
+@pytest.fixture
+def shortest_paths(monkeypatch):
+    """Let paths have next to no iterations, for laws that hold whatever is selected (not in other processes)."""
+    _let_paths_have(monkeypatch, 4, 1, 3, 1, 1)
 
 
 @pytest.fixture
 def small_defaults(monkeypatch):
     """Let the estimators that a selector takes where none is given be small ones of one rule at a given ridge."""
     for name in ("ImplicitRegressor", "ImplicitClassifier"):
-        small = partial(getattr(skimplicit, name), n_hidden=3, alpha=0.01, max_iter=8, tol=1e-2)
+        small = partial(getattr(skimplicit, name), n_hidden=3, alpha=0.01, max_iter=4, tol=1e-2)
         monkeypatch.setattr(f"skimplicit.selection.target_kind.{name}", small)
 
 

@@ -1,6 +1,7 @@
 """implicit_path: rules that obey ever smaller budgets, and what the order in which columns die says of the inputs."""
 
 from dataclasses import FrozenInstanceError
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy import sparse
 
 from skimplicit import ImplicitPath, ImplicitRegressor, ImplicitRule, implicit_path
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_paths")]
 
 # Budgets and bounds are obeyed up to the rounding of a projection.
 FEASIBILITY = 1e-9
@@ -33,15 +34,24 @@ def teacher_data(n_active, noise, seed, n_inputs=15, n_samples=200):
     return X, Y + noise * Y.std() * rng.standard_normal(Y.shape), np.abs(B).max(axis=0)
 
 
-@pytest.fixture(scope="module")
-def data():
+def make_data():
     X = inputs()
     return X, 2 * X[:, 1] - np.abs(X[:, 4])
 
 
 @pytest.fixture(scope="module")
-def path(data):
-    return implicit_path(*data, **CHEAP)
+def data():
+    return make_data()
+
+
+@pytest.fixture
+def path(short_paths):
+    return path_once()
+
+
+@cache
+def path_once():
+    return implicit_path(*make_data(), **CHEAP)
 
 
 def test_budgets_decrease_and_every_rule_obeys_its_own(path):

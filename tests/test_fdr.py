@@ -113,7 +113,7 @@ class TestStatistics:
     """What the joint paths say of an input and of its knockoff."""
 
     @pytest.mark.slow
-    @pytest.mark.usefixtures("short_paths")
+    @pytest.mark.usefixtures("shortest_paths")
     @pytest.mark.parametrize("groups", [None, np.arange(P) // 2])
     def test_changing_places_changes_the_sign(self, monkeypatch, groups):
         X, y = make_data(120)
@@ -130,6 +130,7 @@ class TestStatistics:
         np.testing.assert_allclose(after, np.where(moved, -before, before), atol=1e-6)
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("short_paths")
     def test_attributes(self):
         found = selector().fit(*make_data())
         statistics = found.knockoff_statistics_
@@ -147,15 +148,17 @@ class TestStatistics:
     @pytest.mark.slow
     def test_only_the_random_state_decides(self):
         X, y = make_data(120)
-        first, second = (selector(n_jobs=n_jobs).fit(X, y).knockoff_statistics_ for n_jobs in (None, 2))
+        few = {"estimator": clone(RULE).set_params(n_hidden=2), "column_budgets": 2}  # other processes go whole paths
+        first, second = (selector(**few, n_jobs=n_jobs).fit(X, y).knockoff_statistics_ for n_jobs in (None, 2))
         np.testing.assert_array_equal(first, second)
-        assert np.any(selector(random_state=1).fit(X, y).knockoff_statistics_ != first)
+        assert np.any(selector(**few, random_state=1).fit(X, y).knockoff_statistics_ != first)
 
 
 class TestSelections:
     """True inputs are found, and stand out."""
 
     @pytest.mark.slow_cases
+    @pytest.mark.usefixtures("short_paths")
     @pytest.mark.parametrize("kind", ["numbers", "several", "classes", "weights", "monotone", "groups"])
     def test_true_inputs(self, kind):
         X, y = make_data(250)
@@ -177,7 +180,7 @@ class TestSelections:
         assert np.isin(strongest, TRUE).sum() >= 7
 
     @pytest.mark.slow
-    @pytest.mark.usefixtures("short_paths")
+    @pytest.mark.usefixtures("shortest_paths")
     def test_noise_is_left_out_most_of_the_time(self):
         wrong = 0
         for seed in range(8):
@@ -187,6 +190,7 @@ class TestSelections:
             )
         assert wrong <= 4  # of 8, each with a probability of at most .2: more in 1 of 100 such tests
 
+    @pytest.mark.usefixtures("shortest_paths")
     def test_nothing_selected_is_a_constant(self):
         rng = np.random.default_rng(0)
         X, y = rng.standard_normal((60, 6)), rng.standard_normal(60)

@@ -83,6 +83,7 @@ def test_names_have_one_order():
     assert len(printed) == 1 and b"'elu', 'gelu', 'identity'" in next(iter(printed))
 
 
+@pytest.mark.usefixtures("shortest_paths")
 class TestGroups:
     """Groups of inputs by labels, and by the names or positions of their columns."""
 

@@ -1,6 +1,7 @@
 """ImplicitFeatureSelector: the right inputs, and a scikit-learn selector in every respect."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,12 @@ from skimplicit.selection.subset_size import RULES, choose_size, sizes_to_try, s
 N_INPUTS = 8
 TRUE = [1, 4, 6]
 # The laws below do not need finished rules.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
-SMALL = ImplicitRegressor(n_hidden=4, alpha=0.003, max_iter=30, tol=1e-2)
-on_short_paths = pytest.mark.usefixtures("short_paths")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("short_paths"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+SMALL = ImplicitRegressor(n_hidden=4, alpha=0.003, max_iter=12, tol=1e-2)
 CHEAP = {"estimator": SMALL, "column_budgets": 6, "random_state": 0}
 
 
@@ -42,9 +46,14 @@ def data():
     return make_data()
 
 
-@pytest.fixture(scope="module")
-def fitted(data):
-    return selector().fit(*data)
+@pytest.fixture
+def fitted(short_paths):
+    return fitted_once()
+
+
+@cache
+def fitted_once():
+    return selector().fit(*make_data())
 
 
 # --- the rule that chooses the size
@@ -143,7 +152,6 @@ def test_few_inputs_all_take_part():
     assert promising_columns(X, EncodedTargets(y[:, None], None, True, {}), True, np.arange(N_INPUTS)).size == N_INPUTS
 
 
-@on_short_paths
 def test_nothing_to_find_is_said():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((60, N_INPUTS)), rng.standard_normal(60)
@@ -152,7 +160,6 @@ def test_nothing_to_find_is_said():
     assert found.n_features_ <= 3
 
 
-@on_short_paths
 def test_everything_matters():
     X = np.random.default_rng(0).standard_normal((100, 4))
     found = selector().fit(X, X @ [1.0, -1.0, 1.0, -1.0])
@@ -160,7 +167,6 @@ def test_everything_matters():
     assert found.ranking_.tolist() == [1, 1, 1, 1]
 
 
-@on_short_paths
 def test_constant_column_is_ranked_last(data):
     X, y = data[0].copy(), data[1]
     X[:, 0] = 3.0
@@ -169,7 +175,6 @@ def test_constant_column_is_ranked_last(data):
     assert found.ranking_.argmax() == 0
 
 
-@on_short_paths
 def test_one_of_two_identical_columns_is_selected(data):
     X, y = data
     found = selector(n_features_to_select=4).fit(np.column_stack([X, X[:, 1]]), y)
@@ -183,7 +188,6 @@ def test_more_inputs_than_samples():
     assert found.get_support(indices=True).tolist() == [7, 100]
 
 
-@on_short_paths
 def test_groups_are_selected_together(data):
     groups = ["a", "b", "b", "c", "d", "d", "e", "e"]
     found = selector(n_features_to_select=3, groups=groups).fit(*data)
@@ -202,7 +206,6 @@ def test_groups_with_cross_validation():
 # --- the number of inputs
 
 
-@on_short_paths
 @pytest.mark.parametrize(("wanted", "count"), [(1, 1), (8, 8), (0.25, 2), (1.0, 8), (0.01, 1)])
 def test_given_number_of_inputs(data, wanted, count):
     found = selector(n_features_to_select=wanted).fit(*data)
@@ -269,7 +272,6 @@ def test_transform_and_back(data, fitted):
     np.testing.assert_array_equal(back, np.where(fitted.support_, X, 0.0))
 
 
-@on_short_paths
 def test_names_are_kept(data):
     X = pd.DataFrame(data[0], columns=list("abcdefgh"))
     found = selector(n_features_to_select=3).set_output(transform="pandas").fit(X, data[1])
@@ -279,16 +281,15 @@ def test_names_are_kept(data):
         found.predict(X.rename(columns={"a": "z"}))
 
 
-def test_same_seed_gives_the_same_selection(data, fitted):
-    for parameters in ({}, {"n_jobs": 2}):
-        again = selector(**parameters).fit(*data)
-        np.testing.assert_array_equal(again.column_norms_, fitted.column_norms_)
-        np.testing.assert_array_equal(again.predict(data[0]), fitted.predict(data[0]))
-        for name, values in fitted.cv_results_.items():
-            np.testing.assert_array_equal(again.cv_results_[name], values)
+def test_same_seed_gives_the_same_selection(data, monkeypatch):
+    monkeypatch.undo()  # other processes go whole paths
+    found, again = (selector(column_budgets=3, cv=KFold(2), n_jobs=n_jobs).fit(*data) for n_jobs in (None, 2))
+    np.testing.assert_array_equal(again.column_norms_, found.column_norms_)
+    np.testing.assert_array_equal(again.predict(data[0]), found.predict(data[0]))
+    for name, values in found.cv_results_.items():
+        np.testing.assert_array_equal(again.cv_results_[name], values)
 
 
-@on_short_paths
 def test_given_folds_are_used(data):
     folds = KFold(2, shuffle=True, random_state=3)
     by_splitter = selector(cv=folds).fit(*data)
@@ -297,7 +298,6 @@ def test_given_folds_are_used(data):
     assert "split2_test_score" not in by_splitter.cv_results_
 
 
-@on_short_paths
 def test_sparse_inputs(data):
     X = sparse.csr_matrix(data[0])
     found = selector(n_features_to_select=3).fit(X, data[1])
@@ -309,8 +309,10 @@ def test_sparse_inputs(data):
 def test_weight_two_is_a_row_given_twice(data):
     X, y = data
     weights = np.where(np.arange(y.size) < 50, 2.0, 1.0)
-    weighted = selector(n_features_to_select=3).fit(X, y, sample_weight=weights)
-    repeated = selector(n_features_to_select=3).fit(np.vstack([X, X[:50]]), np.hstack([y, y[:50]]))
+    rows, folds = np.r_[: y.size, :50], list(KFold(3).split(X))
+    same_folds = [tuple(np.flatnonzero(np.isin(rows, part)) for part in fold) for fold in folds]
+    weighted = selector(n_features_to_select=3, cv=folds).fit(X, y, sample_weight=weights)
+    repeated = selector(n_features_to_select=3, cv=same_folds).fit(X[rows], y[rows])
     np.testing.assert_array_equal(weighted.ranking_, repeated.ranking_)
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-4, atol=1e-6)
 
@@ -323,7 +325,6 @@ def test_weights_reach_the_folds():
     assert found.get_support(indices=True).tolist() == TRUE
 
 
-@on_short_paths
 def test_in_a_pipeline_before_another_estimator(data):
     X, y = data
     pipeline = make_pipeline(StandardScaler(), selector(n_features_to_select=3), Ridge()).fit(X, y)
@@ -331,7 +332,6 @@ def test_in_a_pipeline_before_another_estimator(data):
     assert pipeline[-1].coef_.shape == (3,)
 
 
-@on_short_paths
 def test_in_a_grid_search(data):
     X, y = data
     pipeline = make_pipeline(StandardScaler(), selector(n_features_to_select=1, column_budgets=4), Ridge())
@@ -356,7 +356,6 @@ def test_clone_and_repr(fitted):
     assert "n_features_to_select=2" in repr(ImplicitFeatureSelector(n_features_to_select=2))
 
 
-@on_short_paths
 def test_estimator_is_not_changed(data):
     before = SMALL.get_params()
     selector(n_features_to_select=2).fit(*data)
@@ -364,7 +363,6 @@ def test_estimator_is_not_changed(data):
     assert not hasattr(SMALL, "rule_")
 
 
-@on_short_paths
 def test_a_failed_fit_leaves_the_selector_as_it_was(data):
     found = selector(n_features_to_select=3).fit(*data)
     before = found.__dict__.copy()
@@ -400,7 +398,6 @@ def test_bad_parameters_are_named(data, parameters, error, message):
         selector(**parameters).fit(*data)
 
 
-@on_short_paths
 def test_search_for_the_size_shows_no_convergence_warnings(data):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
