@@ -34,7 +34,8 @@ def small_blocks(monkeypatch):
 
 @pytest.fixture
 def many_rows(monkeypatch, small_blocks):
-    """Let some hundred rows be many."""
+    """Let some hundred rows be many, and the iterations on most of them few."""
+    monkeypatch.setattr(training_rows, "_MORE_ITER", 1)
     monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
     monkeypatch.setattr(training_rows, "_FEW_ROWS", 300)
     monkeypatch.setattr(training_rows, "_FEW_ROWS_OF_CLASSES", 300)
@@ -110,7 +111,7 @@ def test_training_in_blocks_lowers_the_same_objective(small_blocks, block, kind)
     ends = []
     for objective in objectives(kind, np.asarray, True):
         W, b = random_weights(4, objective.samples, Constraints(0.9), np.random.RandomState(0))
-        schedule = [Stage(1e-3, None, 5, 1e-6), Stage(1e-2, None, 15, 1e-6)]
+        schedule = [Stage(1e-3, None, 3, 1e-6), Stage(1e-2, None, 6, 1e-6)]
         task = TrainingTask(objective, Constraints(0.9), make_solver("auto", False))
         result = BlockCoordinateDescent(block=block).train(task, schedule, W, b)
         assert np.all(np.diff(result.objectives[result.stages == 1]) <= 1e-12)
@@ -122,9 +123,9 @@ def test_training_in_blocks_lowers_the_same_objective(small_blocks, block, kind)
 @pytest.mark.parametrize(
     ("make", "parameters", "classes"),
     [
-        (np.asarray, {"max_iter": 2, "cv": 3}, False),
-        (sparse.csr_matrix, {"alpha": 1e-3, "max_iter": 12}, False),
-        (np.asarray, {"alpha": 1e-2, "max_iter": 6}, True),
+        (np.asarray, {"max_iter": 2, "cv": 2}, False),
+        (sparse.csr_matrix, {"alpha": 1e-3, "max_iter": 4}, False),
+        (np.asarray, {"alpha": 1e-2, "max_iter": 3}, True),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Training stopped")
@@ -171,7 +172,7 @@ def test_drawn_rows_do_not_depend_on_the_blocks(monkeypatch, n_strata):
 @pytest.mark.slow
 def test_attributes_of_many_rows(many_rows):
     U, y, weights = data(m=900)
-    model = ImplicitRegressor(n_hidden=4, max_iter=20, cv=3, random_state=0).fit(U, y, weights)
+    model = ImplicitRegressor(n_hidden=4, max_iter=6, cv=3, random_state=0).fit(U, y, weights)
     seen = np.isfinite(model.heldout_prediction_)
     assert model.heldout_prediction_.shape == y.shape and 100 <= seen.sum() <= 300 and not seen[weights == 0].any()
     assert np.corrcoef(model.heldout_prediction_[seen], y[seen])[0, 1] > 0.5
@@ -189,15 +190,17 @@ def test_attributes_of_many_rows(many_rows):
 def test_alpha_of_classes_with_weights(many_rows):
     U, y, _ = data(m=900)
     codes = np.digitize(y, [0.0, 2.5])
-    model = ImplicitClassifier(n_hidden=4, max_iter=10, cv=3, random_state=0, class_weight="balanced").fit(U, codes)
+    model = ImplicitClassifier(n_hidden=3, max_iter=4, cv=2, random_state=0, class_weight="balanced").fit(U, codes)
     assert model.heldout_score_ == pytest.approx(model.score(U, codes), abs=0.1)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Training stopped")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
-def test_memory_map_is_not_copied(tmp_path, dtype):
-    m, p = 200_000, 20
+def test_memory_map_is_not_copied(many_rows, monkeypatch, tmp_path, dtype):
+    monkeypatch.setattr("skimplicit.rows.stores._MOST_ROWS", 2048)
+    monkeypatch.setattr("skimplicit.rows.stores._LEAST_ROWS", 2048)
+    m, p = 40_000, 20
     rng = np.random.default_rng(0)
     file = np.memmap(tmp_path / "X", dtype=dtype, mode="w+", shape=(m, p))
     file[:] = rng.normal(size=(m, p)) * 100
@@ -229,7 +232,7 @@ def test_sparse_memory_map_is_that_in_memory(many_rows, tmp_path):
         np.save(tmp_path / f"{name}.npy", getattr(S, name))
         parts.append(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
     mapped = sparse.csr_matrix(tuple(parts), shape=S.shape)
-    model = ImplicitRegressor(n_hidden=3, alpha=1e-2, random_state=0)
+    model = ImplicitRegressor(n_hidden=3, alpha=1e-2, max_iter=6, tol=0.1, random_state=0)
     expected = model.fit(S, y).predict(S)
     assert np.array_equal(model.fit(mapped, y).predict(mapped), expected)
     assert np.array_equal(mapped.toarray(), U)

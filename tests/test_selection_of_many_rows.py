@@ -18,19 +18,20 @@ from skimplicit.rows import SelectedColumns
 
 pytestmark = pytest.mark.slow
 
-M, TRUE = 1500, [0, 3]
-SMALL = ImplicitRegressor(n_hidden=3, alpha=1e-2, max_iter=6, random_state=0)
+M, TRUE = 600, [0, 3]
+SMALL = ImplicitRegressor(n_hidden=3, alpha=1e-2, max_iter=4, random_state=0)
 
 
 @pytest.fixture(autouse=True)
 def _many_rows_are_few(monkeypatch):
-    """Let some hundred rows be many, and blocks small."""
-    monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
-    monkeypatch.setattr("skimplicit.estimators.lazy_rows.MANY_ROWS", 600)
+    """Let some hundred rows be many, blocks small, and the iterations on most rows few."""
+    monkeypatch.setattr(training_rows, "MANY_ROWS", 300)
+    monkeypatch.setattr("skimplicit.estimators.lazy_rows.MANY_ROWS", 300)
     monkeypatch.setattr(training_rows, "_FEW_ROWS", 200)
     monkeypatch.setattr(training_rows, "_FEW_ROWS_OF_CLASSES", 200)
-    monkeypatch.setattr(training_rows, "_MORE_ROWS", 400)
-    monkeypatch.setattr("skimplicit.rows.stores._MOST_ROWS", 512)
+    monkeypatch.setattr(training_rows, "_MORE_ROWS", 250)
+    monkeypatch.setattr(training_rows, "_MORE_ITER", 1)
+    monkeypatch.setattr("skimplicit.rows.stores._MOST_ROWS", 150)
 
 
 def data(m=M):
@@ -54,7 +55,7 @@ def mapped(X, folder):
     return sparse.csr_array(parts, shape=X.shape)
 
 
-def lazy(X, chunks=(400, 0, 1100)):
+def lazy(X, chunks=(200, 0, 400)):
     """Return a Dask array in uneven chunks, one of them empty."""
     da = pytest.importorskip("dask.array")
     array = da.from_array(X.toarray() if sparse.issparse(X) else X, chunks=(chunks, *X.shape[1:]))
@@ -71,6 +72,7 @@ FORMS = {"dense": np.asarray, "float32": lambda X: X.astype(np.float32), "sparse
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("form", FORMS)
 def test_selection_is_the_same_wherever_rows_are(form, tmp_path):
     X, y, weights = data()
@@ -96,6 +98,7 @@ def test_selection_is_the_same_wherever_rows_are(form, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("form", FORMS)
 def test_path_is_the_same_wherever_rows_are(form, tmp_path):
     X, y, weights = data()
@@ -164,15 +167,16 @@ def test_numbers_and_classes_of_lazy_targets_are_told_apart():
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.usefixtures("short_paths")
 def test_folds_that_are_given_need_all_rows():
-    X, y, _ = data(m=800)
-    folds = [(np.arange(0, 800, 2), np.arange(1, 800, 2)), (np.arange(1, 800, 2), np.arange(0, 800, 2))]
+    X, y, _ = data(m=400)
+    folds = [(np.arange(0, 400, 2), np.arange(1, 400, 2)), (np.arange(1, 400, 2), np.arange(0, 400, 2))]
     assert set(TRUE) <= set(selector(cv=folds).fit(X, y).get_support(indices=True))
     twin = ImplicitRegressorCV(n_hidden=3, alphas=[1e-3, 1.0], max_iter=6, random_state=0)
     for estimator in (selector(cv=folds), twin.set_params(cv=folds)):
         before = dict(vars(estimator))
         with pytest.raises(ValueError, match="cv="):
-            estimator.fit(lazy(X, (400, 400)), lazy(y, (400, 400)))
+            estimator.fit(lazy(X, (200, 200)), lazy(y, (200, 200)))
         assert vars(estimator) == before
 
 
@@ -193,15 +197,15 @@ def test_directions_by_name_on_a_lazy_frame():
 @pytest.mark.filterwarnings("ignore:Training stopped")
 @pytest.mark.parametrize("what", ["selector", "path", "twin"])
 def test_no_copy_of_a_memory_map(what, tmp_path, monkeypatch):
-    monkeypatch.undo()
-    m, p = 240_000, 40
+    monkeypatch.setattr("skimplicit.rows.stores._MOST_ROWS", 2048)
+    m, p = 48_000, 40
     rng = np.random.default_rng(0)
     file = np.memmap(tmp_path / "X", dtype=np.float32, mode="w+", shape=(m, p))
     file[:] = rng.normal(size=(m, p))
     y = file[:, 0] + np.abs(file[:, 1])
     X = np.memmap(tmp_path / "X", dtype=np.float32, mode="r", shape=(m, p))
-    small = ImplicitRegressor(n_hidden=2, alpha=1e-2, max_iter=4, random_state=0)
-    twin = ImplicitRegressorCV(n_hidden=2, alphas=[1e-2, 1e-1], max_iter=4, cv=2, random_state=0)
+    small = ImplicitRegressor(n_hidden=2, alpha=1e-2, max_iter=2, random_state=0)
+    twin = ImplicitRegressorCV(n_hidden=2, alphas=[1e-2, 1e-1], max_iter=2, cv=2, random_state=0)
     choice = selector(estimator=small, n_features_to_select=30, column_budgets=2)
     tracemalloc.start()
     try:
@@ -214,7 +218,7 @@ def test_no_copy_of_a_memory_map(what, tmp_path, monkeypatch):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # The map as doubles has 77 MB; the few rows and blocks of them do not grow with it.
+    # The map as doubles has 15 MB; the few rows and blocks of them do not grow with it.
     assert peak < 0.75 * 8 * m * p
 
 
@@ -234,7 +238,7 @@ def test_all_rows_but_few_have_no_weight():
     X, y, _ = data()
     weights = np.zeros(M)
     weights[::7] = 1.0
-    model = ImplicitRegressor(n_hidden=3, max_iter=10, random_state=0).fit(X, y, weights)
+    model = ImplicitRegressor(n_hidden=3, max_iter=4, cv=2, random_state=0).fit(X, y, weights)
     assert model.score(X, y) > 0.9
     # All that count were there from the start, so the ridge is the one that was chosen.
     assert model.alpha_ == pytest.approx(model.alphas_[np.argmin(np.abs(model.alphas_ - model.alpha_))], rel=0.05)
