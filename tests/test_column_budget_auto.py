@@ -15,7 +15,7 @@ from skimplicit import (
     ImplicitRegressorCV,
     implicit_path,
 )
-from skimplicit.estimators import cross_fit_choice, cross_fitting
+from skimplicit.estimators import cross_fit_choice, cross_fitting, growing
 from skimplicit.estimators.cross_fitting import Member
 
 TRUE = [1, 4, 6]
@@ -23,7 +23,7 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((150, 10))
 Y = 2 * X[:, 1] - 2 * np.abs(X[:, 4]) + X[:, 6] + 0.3 * RNG.standard_normal(150)
 SIGNS = np.where(Y > np.median(Y), "high", "low")
-QUICK = {"n_hidden": 5, "column_budget": "auto", "cv": 3, "random_state": 0, "max_iter": 8}
+QUICK = {"n_hidden": 4, "column_budget": "auto", "cv": 2, "random_state": 0, "max_iter": 4}
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
@@ -32,7 +32,7 @@ def few_budgets():
     """The laws hold for any number of budgets and of iterations at each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cross_fitting, "_N_BUDGETS", 4)
-        patch.setattr(cross_fitting, "_BUDGET_ITER", 3)
+        patch.setattr(cross_fitting, "_BUDGET_ITER", 2)
         yield
 
 
@@ -89,7 +89,8 @@ def test_parameters_and_clones(fitted):
 
 def test_a_given_bound_like_the_chosen_one_gives_as_good_a_rule(fitted):
     """What is chosen is nothing but a number that could have been given."""
-    given = ImplicitRegressor(**QUICK | {"column_budget": fitted.column_budget_, "alpha": fitted.alpha_}).fit(X, Y)
+    chosen = {"column_budget": fitted.column_budget_, "alpha": fitted.alpha_, "max_iter": 20}
+    given = ImplicitRegressor(**QUICK | chosen).fit(X, Y)
     assert given.score(X, Y) == pytest.approx(fitted.score(X, Y), abs=0.05)
 
 
@@ -102,7 +103,8 @@ def test_a_warm_start_keeps_the_bound():
 
 
 @pytest.mark.slow
-def test_the_number_of_states_can_be_chosen_too():
+def test_the_number_of_states_can_be_chosen_too(monkeypatch):
+    monkeypatch.setattr(growing, "_SIZES", (2, 4))
     model = ImplicitRegressor(**QUICK | {"n_hidden": "auto", "max_iter": 5}).fit(X[:60], Y[:60])
     assert model.column_norms_.sum() <= model.column_budget_ * (1 + 1e-9)
 

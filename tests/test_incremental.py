@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exce
 SMALL = {"random_state": 0, "max_iter": 30}
 
 
-def friedman(m=300, seed=0):
+def friedman(m=200, seed=0):
     return make_friedman1(m, n_features=6, noise=0.3, random_state=seed)
 
 
@@ -31,7 +31,7 @@ def classifier(method="gradient", **parameters):
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 def test_fit(optimiser):
-    X, y = friedman()
+    X, y = friedman(300)
     model = regressor(StochasticGradient(optimiser=optimiser), max_iter=100).fit(X, y)
     assert model.score(X, y) > 0.85
     assert model.rule_.inf_norm <= model.kappa
@@ -43,8 +43,8 @@ def test_fit(optimiser):
 
 def test_classifier_fits():
     X, y = load_iris(return_X_y=True)
-    assert classifier(max_iter=100).fit(X, y).score(X, y) > 0.95
-    assert classifier(max_iter=100).fit(X, y > 0).score(X, y > 0) > 0.99
+    assert classifier(max_iter=60).fit(X, y).score(X, y) > 0.95
+    assert classifier().fit(X, y > 0).score(X, y > 0) > 0.99
 
 
 def test_weight_is_repetition_and_order_does_not_matter():
@@ -86,7 +86,9 @@ def test_budget_holds_and_path_and_selector_work():
     X, y = friedman(150)
     model = regressor(column_budget=0.5).fit(X, y)
     assert model.column_norms_.sum() <= 0.5
-    selector = ImplicitFeatureSelector(estimator=regressor(), column_budgets=3, cv=2, random_state=0).fit(X, y)
+    selector = ImplicitFeatureSelector(
+        estimator=regressor(), column_budgets=2, n_features_to_select=2, cv=2, random_state=0
+    ).fit(X, y)
     assert selector.support_.any()
     best = ImplicitRegressorCV(method="gradient", n_hidden=3, alphas=[0.01, 1.0], cv=2, max_iter=20, random_state=0)
     assert best.fit(X, y).alpha_ == 0.01
@@ -165,15 +167,15 @@ def test_partial_fit_is_there_for_the_gradient_only():
 def test_partial_fit_learns_from_a_stream():
     X, y = friedman(4000)
     model = regressor(n_hidden=10)
-    for rows in np.array_split(np.arange(3000), 60):
+    for rows in np.array_split(np.arange(3000), 30):
         model.partial_fit(X[rows], y[rows])
         assert model.rule_.inf_norm <= model.kappa
     early = model.score(X[3000:], y[3000:])
-    for _ in range(10):
-        for rows in np.array_split(np.arange(3000), 15):
+    for _ in range(8):
+        for rows in np.array_split(np.arange(3000), 10):
             model.partial_fit(X[rows], y[rows])
     assert model.score(X[3000:], y[3000:]) > max(early, 0.85)
-    assert model.n_iter_ == model.objective_history_.size == 210
+    assert model.n_iter_ == model.objective_history_.size == 110
 
 
 def test_partial_fit_of_a_classifier():

@@ -12,7 +12,7 @@ from skimplicit import ImplicitRegressor
 from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.networks import affine_rule
 
-SMALL = dict(n_hidden=3, max_iter=4, cv=3, random_state=0)
+SMALL = dict(n_hidden=3, max_iter=2, cv=3, random_state=0)
 
 
 def make_data(m, seed):
