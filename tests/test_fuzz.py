@@ -275,7 +275,7 @@ REFUSALS = (
 )
 
 
-def broken_law(number):
+def broken_law(number, laws=LAWS):
     """Return what a case violates, as text, None where all laws hold; and whether it was fitted."""
     case, law = Case(number), fit_or_refuse
     try:
@@ -283,7 +283,7 @@ def broken_law(number):
             warnings.simplefilter("error")  # no warning but that of an unfinished training
             warnings.simplefilter("ignore", ConvergenceWarning)
             model = fit_or_refuse(case)
-            for law in LAWS if model is not None else ():
+            for law in laws if model is not None else ():
                 law(case, model)
     except Exception as error:  # whatever it is, the case belongs to it
         text = str(error).strip() or "assertion"
@@ -293,10 +293,11 @@ def broken_law(number):
 
 # Cases of the long profile that broke a law once, in turn: a state constant at 1e141, a singular program with a
 # structure (twice), budgets over columns in units of 1e-147 and 1e10 by CVXPY (twice), curvature in which all cancels.
+# A second fit of the same seed is left to the cases that are tried below.
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [379, 750, 4958, 4437, 7631, 5480])
 def test_mended(number):
-    broken, _ = broken_law(number)
+    broken, _ = broken_law(number, [law for law in LAWS if law is not same_seed_gives_the_same_rule])
     assert broken is None, broken
 
 

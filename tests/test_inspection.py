@@ -43,7 +43,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def selector(data):
-    return ImplicitFeatureSelector(estimator=SMALL, column_budgets=5, cv=2, random_state=0).fit(*data)
+    return ImplicitFeatureSelector(estimator=SMALL, column_budgets=3, cv=2, random_state=0).fit(*data)
 
 
 @pytest.fixture(scope="module")

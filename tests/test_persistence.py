@@ -65,7 +65,7 @@ def fitted_models(X):
     yield "search", ImplicitRegressorCV(alphas=2, cv=2, **SMALL).fit(X, y)
     yield "strings", ImplicitClassifier(alpha=0.1, **SMALL).fit(X, np.where(y > 0.5, "high", "low"))
     yield "classes", ImplicitClassifierCV(alphas=2, cv=2, **SMALL).fit(X, (y > 0.5).astype(int))
-    selector = ImplicitFeatureSelector(plain, n_features_to_select=2, column_budgets=3, random_state=0)
+    selector = ImplicitFeatureSelector(plain, n_features_to_select=2, column_budgets=2, cv=2, random_state=0)
     yield "selector", selector.fit(X, y)
     yield "pipeline", make_pipeline(StandardScaler(), selector, Ridge()).fit(X, y)
     yield "from rule", ImplicitRegressor.from_rule(random_rule("relu"))
