@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skimplicit import ImplicitRegressor
+from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
 from skimplicit.selection.subset_search import SubsetSearch
 from skimplicit.selection.subset_size import best_size, choose_size, sizes_to_try
 
@@ -31,6 +31,27 @@ def test_sizes_below_the_first_are_tried_by_growing_factors():
             scores[size] = np.full(3, 1.0 - abs(np.log(size / top)))
         assert 0.8 * top <= best_size(scores) <= 1.25 * top
         assert len(scores) <= most_tried
+
+
+@pytest.mark.parametrize("rule", ["best", "one_standard_error"])
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_inputs_that_only_tell_something_together_are_reached(first, rule):
+    # What the next two inputs add, each alone takes away.
+    scores = {}
+    for size in sizes_to_try(scores, 12, [first], rule):
+        told = first + 2 if size >= first + 2 else first
+        scores[size] = np.full(3, 0.5 + 0.05 * told - 0.02 * (size - told))
+    assert choose_size(scores, rule) == first + 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_a_product_of_inputs_is_found_beside_a_square(seed):
+    rng = np.random.default_rng(seed)
+    U = rng.normal(size=(300, 6))
+    y = U[:, 0] ** 2 + U[:, 1] * U[:, 2] + 0.1 * rng.normal(size=300)
+    selector = ImplicitFeatureSelector(ImplicitRegressor(n_hidden=10, alpha=1e-3), cv=3, random_state=0)
+    assert selector.fit(U, y).get_support(indices=True).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

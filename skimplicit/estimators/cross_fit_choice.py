@@ -198,7 +198,7 @@ def _choose(members, scored, interrupted):
         _held_out(members, kept),
         members[0].unit,
         _spread(members, kept),
-        linear is not None and linear[-1] <= loss,
+        linear is not None and bool(linear[-1] <= loss),
         sum(path.n_iter for path in paths),
         interrupted,
     )

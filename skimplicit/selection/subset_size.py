@@ -9,8 +9,8 @@ __all__ = ["RULES", "best_size", "choose_size", "cv_results", "size_beyond_chanc
 
 #: How a size is chosen: the smallest one not worse than the best beyond one standard error, or the spread of refits.
 RULES = ("one_standard_error", "best")
-# Factor between larger sizes.
-_GROWTH = 2
+# Factor between larger sizes, and the least step up: inputs that act by their product tell nothing one by one.
+_GROWTH, _LEAST_STEP = 2, 3
 # Refits from other starts end in other minima. Mean scores s and s + d in [0, 1] whose difference d is below this share
 # of s (1 - s) are no evidence that inputs are missed.
 _REFIT_SPREAD = 0.03
@@ -164,7 +164,7 @@ def sizes_to_try(scores, n_units, gaps, rule):
     size = gaps[0] if gaps else 1
     yield size
     while size < n_units:
-        size = min(_GROWTH * size, n_units)
+        size = min(max(_GROWTH * size, size + _LEAST_STEP), n_units)
         yield size
         if _is_worse(scores[size], scores[best_size(scores)]):
             break
