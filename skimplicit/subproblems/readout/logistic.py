@@ -64,46 +64,29 @@ def logistic_readout(samples, states, moments, alpha, direct, start=None, tol=1e
     """
     problem = _Problem(samples, states, moments, alpha, direct, direct_ridge)
     point = problem.prior() if start is None else problem.point_of(start)
-    here, norm = problem.look(point), point.dot(point, ridge=True)
+    here, norm = problem.look(point), _penalised(point, point)
     for _ in range(_MAX_NEWTON):
-        gradient = here.slope.plus(point.without_intercept(), alpha)
+        gradient = here.slope + problem.ridges * point
         step = problem.newton_step(here, gradient, max(tol * (here.loss + 0.5 * alpha * norm), _LEAST_DECREASE))
         if step is None:
             break
-        slope = gradient.dot(step)
-        cross, square = point.dot(step, ridge=True), step.dot(step, ridge=True)
+        slope, cross, square = np.vdot(gradient, step), _penalised(point, step), _penalised(step, step)
         length = 1.0
         while length > _SHORTEST:
-            there = problem.look(point.plus(step, length))
+            there = problem.look(point + length * step)
             new_norm = norm + length * (2.0 * cross + length * square)
             if there.loss - here.loss + 0.5 * alpha * (new_norm - norm) <= _ARMIJO * length * slope:
                 break
             length *= 0.5
         else:
             break
-        point, here, norm = point.plus(step, length), there, new_norm
+        point, here, norm = point + length * step, there, new_norm
     return problem.readout_of(point), here.loss
 
 
-@dataclass(frozen=True)
-class _Point(Sums):
-    """A readout as a vector."""
-
-    C: np.ndarray
-    D: np.ndarray | None
-    c: np.ndarray
-
-    def dot(self, other, ridge=False):
-        """Return the inner product, that of the penalised part alone if ``ridge``."""
-        total = np.vdot(self.C, other.C) + (0.0 if self.D is None else np.vdot(self.D, other.D))
-        return float(total if ridge else total + self.c @ other.c)
-
-    def plus(self, other, factor):
-        D = None if self.D is None else self.D + factor * other.D
-        return _Point(self.C + factor * other.C, D, self.c + factor * other.c)
-
-    def without_intercept(self):
-        return _Point(self.C, self.D, np.zeros_like(self.c))
+def _penalised(first, second):
+    """Return the inner product of two points without their intercepts."""
+    return float(np.vdot(first[:, :-1], second[:, :-1]))
 
 
 @dataclass(frozen=True)
@@ -111,7 +94,7 @@ class _LookSums(Sums):
     """Sums over rows of losses, slopes, uncertainties and squared residuals."""
 
     loss: float
-    slope: _Point
+    slope: np.ndarray
     uncertainty: np.ndarray
     squares: np.ndarray
 
@@ -124,7 +107,7 @@ class _Look:
     ----------
     loss : float
         Mean cross-entropy.
-    slope : _Point
+    slope : ndarray of shape (q, k)
         Its derivative.
     typical : float
         Curvature of a typical sample.
@@ -133,14 +116,17 @@ class _Look:
     """
 
     loss: float
-    slope: _Point
+    slope: np.ndarray
     typical: float
     probabilities: object
 
 
 @dataclass(frozen=True)
 class _Features:
-    """The products with ``[Xc Uc 1]`` over a block of rows; a point has D times the root of its own ridge."""
+    """The products with ``[Xc Uc 1]`` over a block of rows.
+
+    A point is a matrix ``[C D c]`` with a row for each logit, D (if any) times the root of its own ridge.
+    """
 
     X_mean: np.ndarray
     direct: bool
@@ -148,19 +134,25 @@ class _Features:
 
     def product(self, samples, states, point):
         """Return ``Xc C' + Uc D' + c``, shape (m, q)."""
-        logits = states @ point.C.T
-        logits += point.c - point.C @ self.X_mean
-        if point.D is not None:
-            logits += samples.inputs_times(point.D / self.root)
+        C, D, c = self.parts(point)
+        logits = states @ C.T
+        logits += c - C @ self.X_mean
+        if self.direct:
+            logits += samples.inputs_times(D / self.root)
         return logits
 
     def adjoint(self, samples, states, S):
         """Return ``S' diag(weights) [Xc Uc 1]`` for S of shape (m, q)."""
-        return _Point(
-            samples.times_states(S, states, self.X_mean),
-            samples.times_inputs(S) / self.root if self.direct else None,
-            samples.mean(S) if samples.centre else np.zeros(S.shape[1]),
-        )
+        parts = [samples.times_states(S, states, self.X_mean)]
+        if self.direct:
+            parts.append(samples.times_inputs(S) / self.root)
+        parts.append((samples.mean(S) if samples.centre else np.zeros(S.shape[1]))[:, None])
+        return np.hstack(parts)
+
+    def parts(self, point):
+        """Return C, D and c of a point."""
+        n = self.X_mean.size
+        return point[:, :n], point[:, n:-1], point[:, -1]
 
     def look(self, point, samples, states):
         """Return probabilities and :class:`_LookSums`."""
@@ -187,21 +179,26 @@ class _Problem:
         self.direct = direct
         self.root = np.sqrt(direct_ridge)
         self.features = _Features(self.moments.X_mean, direct, self.root)
+        n, p = self.moments.XU.shape
+        # Ridge of each column of a point: none of the intercept.
+        self.ridges = np.append(np.full(n + p if direct else n, alpha), 0.0)
 
     def point_of(self, readout):
-        """Return the vector of a :class:`Readout`."""
-        return _Point(readout.C, None if readout.D is None else readout.D * self.root, readout.c)
+        """Return the point of a :class:`Readout`."""
+        D = [readout.D * self.root] if self.direct else []
+        return np.hstack([readout.C, *D, readout.c[:, None]])
 
     def readout_of(self, point):
-        """Return the :class:`Readout` of a vector."""
-        return Readout(point.C, None if point.D is None else point.D / self.root, point.c)
+        """Return the :class:`Readout` of a point."""
+        C, D, c = self.features.parts(point)
+        return Readout(C, D / self.root if self.direct else None, c)
 
     def prior(self):
         """Return the readout that gives every sample the shares of the classes."""
         samples = self.samples
-        q, (n, p) = samples.n_outputs, self.moments.XU.shape
-        c = prior_logits(samples.Y_sum, samples.centre)
-        return _Point(np.zeros((q, n)), np.zeros((q, p)) if self.direct else None, c)
+        point = np.zeros((samples.n_outputs, self.ridges.size))
+        point[:, -1] = prior_logits(samples.Y_sum, samples.centre)
+        return point
 
     def look(self, point):
         """Return the :class:`_Look` at a point."""
@@ -217,35 +214,35 @@ class _Problem:
         system = readout_preconditioner(self.moments, self.alpha / typical, self.direct, self.root**2)
 
         def precondition(point):
-            D = None if point.D is None else point.D * (self.root / typical)
-            C, D = system.solve(point.C / typical, D)
-            return _Point(C, None if D is None else D * self.root, point.c / typical)
+            C, D, c = self.features.parts(point)
+            C, D = system.solve(C / typical, D * (self.root / typical) if self.direct else None)
+            return np.hstack([C, *([D * self.root] if self.direct else []), c[:, None] / typical])
 
         def hessian(point):
             times = partial(self.features.hessian_times, point)
             product = self.samples.run(times, self.states, here.probabilities)[1]
-            return product.plus(point.without_intercept(), self.alpha).plus(point, _DAMPING * typical)
+            return product + (self.ridges + _DAMPING * typical) * point
 
         residual = gradient
         direction = precondition(residual)
-        step, promised = None, residual.dot(direction)
+        step, promised = None, np.vdot(residual, direction)
         if not promised > worthwhile:
             return None
         rho = promised
         for _ in range(_MAX_CG):
             product = hessian(direction)
-            curvature = direction.dot(product)
+            curvature = np.vdot(direction, product)
             if not curvature > 0:
                 break
             length = rho / curvature
-            step = direction.plus(direction, -1.0 - length) if step is None else step.plus(direction, -length)
-            residual = residual.plus(product, -length)
+            step = -length * direction if step is None else step - length * direction
+            residual = residual - length * product
             preconditioned = precondition(residual)
-            rho, previous = residual.dot(preconditioned), rho
+            rho, previous = np.vdot(residual, preconditioned), rho
             if not rho > _FORCING**2 * promised:
                 break
-            direction = preconditioned.plus(direction, rho / previous)
-        return gradient.plus(gradient, -1.0) if step is None else step
+            direction = preconditioned + (rho / previous) * direction
+        return -gradient if step is None else step
 
 
 def _from_safe_origin(samples, states, moments):
