@@ -1,5 +1,7 @@
 """``n_hidden="auto"``: rules of more and more states, as long as rows that were held out gain from them."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
@@ -14,13 +16,16 @@ _SIZES = (5, 10, 20, 40, 80)
 _WITHOUT_SCORES = 20
 # Share of the held-out loss by which twice the states have to lower it to be worth another step.
 _WORTHWHILE = 0.01
+# What a warm start goes on from: the rules, and what was chosen for them.
+_CARRIED_ON = ("rules_", "alpha_", "column_budget_")
 
 
 def fit_growing(estimator, X, y, sample_weight, params):
     """Fit with the number of states that the held-out rows of ``alpha="auto"`` speak for.
 
-    Every number is a fit of its own, with the ridge that suits it. Numbers double until the least held-out loss along
-    the ridges no longer falls by a hundredth.
+    Every number is a fit of its own, with the ridge that suits it: the one that this number as ``n_hidden`` and the
+    same integer as ``random_state`` give. Numbers double until the least held-out loss along the ridges no longer falls
+    by a hundredth.
 
     Parameters
     ----------
@@ -48,7 +53,10 @@ def fit_growing(estimator, X, y, sample_weight, params):
     # A warm start goes on from the rules there are, without holding rows out: their number of states stays.
     warm = estimator.warm_start and bool(getattr(estimator, "rules_", None))
     sizes = (estimator.rules_[0].n_hidden,) if warm else _SIZES
-    seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
+    # The same folds and starts for every number, and those of a fit with that number.
+    seed = estimator.random_state
+    if not isinstance(seed, Integral):
+        seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
     context = estimator._init_callback_context(max_subtasks=len(sizes))
     data = data_of(X, y, sample_weight)
     context.call_on_fit_task_begin(estimator=estimator, **data)
@@ -57,8 +65,8 @@ def fit_growing(estimator, X, y, sample_weight, params):
         """Return a fitted copy with so many states, its held-out loss, and whether a callback asks to stop."""
         given = {**estimator.get_params(deep=False), "n_hidden": n_hidden, "random_state": seed}
         model = type(estimator)(**given)
-        if warm:
-            model.rules_ = estimator.rules_
+        for name in _CARRIED_ON if warm else ():
+            setattr(model, name, getattr(estimator, name, None))
         name, everything = f"{n_hidden} states", (X, y, sample_weight)
         stop = fit_as_task(model, everything, params, owner=estimator, context=context, task_name=name, data=data)
         return model, _held_out_loss(model), stop
