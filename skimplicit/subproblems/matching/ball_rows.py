@@ -21,6 +21,8 @@ _ROUND = 12
 # the bound does not hold a row back, a projected gradient step gives the next, which ends most cycles. Defaults on iris
 # and 300 moons: 4, 8, 12, 20 guesses leave 72, 10, 4, 4 and 264, 54, 26, 12 of some 5,000 rows to the path below.
 _GUESSES, _STEP_AT = 12, 4
+# Where the path has not led to the minimiser either, H is all but singular and guesses are wasted.
+_LATER_GUESSES = 2
 # Relative slack in the optimality conditions that an exact minimiser must meet.
 _SLACK = 1e-9
 
@@ -59,7 +61,7 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
     step = np.empty((len(X), 1))
     step[~optimal] = (1.0 / _largest_eigenvalue_bound(H[~optimal]))[:, None]
 
-    def descend(rows, n_iter):
+    def descend(rows, n_iter, guesses):
         """Run projected gradient on some rows, finish those that can be, and return which are left."""
         H_rows, r_rows, w_rows, radii = H[rows], r[rows], weights[rows], radius[rows]
 
@@ -70,17 +72,17 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
             return project_rows_l1(Y, radii, w_rows)
 
         after = fista(gradient, project, step[rows], X[rows], tol, n_iter)
-        exact, optimal = finish_in_balls(H_rows, r_rows, w_rows, radii, after)
+        exact, optimal = finish_in_balls(H_rows, r_rows, w_rows, radii, after, guesses)
         X[rows] = np.where(optimal[:, None], exact, after)
         return rows[~optimal]
 
-    rows = descend(np.flatnonzero(~optimal), min(_ROUND, max_iter))
+    rows = descend(np.flatnonzero(~optimal), min(_ROUND, max_iter), _GUESSES)
     rows = np.array([i for i in rows if not _follow_path(H[i], r[i], weights[i], radius[i], X[i])], dtype=int)
     for _ in range(_ROUND, max_iter, _ROUND):
         if rows.size == 0:
             break
         before = X[rows]
-        remaining = descend(rows, _ROUND)
+        remaining = descend(rows, _ROUND, _LATER_GUESSES)
         moved = np.abs(X[rows] - before).max(axis=1) > tol * np.abs(X[rows]).max(axis=1)
         rows = np.intersect1d(remaining, rows[moved], assume_unique=True)
     return X
@@ -103,7 +105,7 @@ def _follow_path(H, r, weights, radius, x):
     return bool(optimal[0])
 
 
-def finish_in_balls(H, r, weights, radius, X):
+def finish_in_balls(H, r, weights, radius, X, guesses=_GUESSES):
     """Return the exact minimisers of rows whose support, with signs, is that of X or can be read off nearby.
 
     Parameters
@@ -112,6 +114,8 @@ def finish_in_balls(H, r, weights, radius, X):
         As for :func:`minimise_in_balls`.
     X : ndarray of shape (k, n)
         Feasible rows near the minimisers.
+    guesses : int
+        Most guesses of the support.
 
     Returns
     -------
@@ -121,7 +125,7 @@ def finish_in_balls(H, r, weights, radius, X):
         Rows whose optimality conditions have been verified.
     """
     found, rows, guess = X.copy(), np.arange(X.shape[0]), X
-    for number in range(1, _GUESSES + 1):
+    for number in range(1, guesses + 1):
         exact, slope, multiplier = _solve_on_support(H, r, weights, radius, guess)
         solved = _are_optimal(exact, slope, multiplier, r, weights, guess)
         found[rows[solved]] = exact[solved]
