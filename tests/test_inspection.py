@@ -1,8 +1,6 @@
 """Displays: what they show is what the estimator holds, and they are made in scikit-learn's manner."""
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -58,11 +56,6 @@ def regressor(data):
 
 def texts(legend):
     return [text.get_text() for text in legend.get_texts()]
-
-
-def test_import_does_not_load_matplotlib():
-    code = "import sys, skimplicit.inspection; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.slow
