@@ -178,8 +178,7 @@ class ColumnPathDisplay(Display):
         error = self.cv_results["std_test_score"] / np.sqrt(max(n_folds - 1, 1))
         style = {"color": COLOURS[0], "marker": "o", "markersize": 4, "capsize": 2}
         ax.errorbar(sizes, mean, error, label="mean, standard error", **style)
-        best = np.argmax(mean)
-        ax.axhline(mean[best] - error[best], color=GREY, linewidth=1, label="best less one standard error", zorder=1)
+        ax.axhline(mean.max(), color=GREY, linewidth=1, label="best", zorder=1)
         ax.axvline(chosen, color="0.2", linestyle="--", linewidth=1, label=f"{chosen} selected")
         ax.legend(fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False)
         ax.set(xscale="log", xlabel="number of inputs", ylabel="held-out score of the refitted rule")
