@@ -16,6 +16,10 @@ from skimplicit.parameters import nearest
 
 __all__ = ["ACTIVATIONS", "Activation", "BaseActivation", "get_activation"]
 
+# Where `Activation.check` looks: away from round numbers, where the slope of a piecewise linear function may change.
+_PROBES, _STEP = np.linspace(-6.03, 6.11, 41), 1e-6
+_CALLS = {"function": "(Z, out=None)", "derivative": "(Z, X)"}
+
 
 class BaseActivation:
     """``phi``, a map of the rows of an (m, n) array: what a rule asks of any activation.
@@ -62,8 +66,8 @@ class Activation(BaseActivation):
     name : str
         Name shown in representations and messages.
     function : callable
-        ``function(Z, out=None)`` returns phi(Z) for a float64 array, in ``out`` if given (which may be Z itself).
-        It must be a module-level function for the rule to pickle.
+        ``function(Z, out=None)`` returns phi(Z) for a float64 array, in ``out`` if given (which may be Z itself); what
+        it returns in another array is copied there. It must be a module-level function for the rule to pickle.
     derivative : callable
         ``derivative(Z, X)`` returns phi'(Z), as floats or booleans, given Z and X = phi(Z).
     min_slope, max_slope : float
@@ -128,7 +132,54 @@ class Activation(BaseActivation):
         ndarray
             phi(Z), of the shape of Z.
         """
-        return self.function(Z, out=out)
+        X = self.function(Z, out=out)
+        if out is None or X is out:
+            return X
+        np.copyto(out, X)  # a function that makes an array of its own, as one does that passes `out` on to nobody
+        return out
+
+    def check(self):
+        """Refuse a function or a derivative that is not what this activation says of it.
+
+        Both are evaluated at some points between -6 and 6, and the slopes there compared with difference quotients.
+
+        Raises
+        ------
+        TypeError
+            If the function or the derivative cannot be called as :class:`Activation` says.
+        ValueError
+            If one of them does not return a finite number for each, if slopes leave ``[min_slope, max_slope]``, or if
+            the derivative is not that of the function.
+        """
+        if ACTIVATIONS.get(self.name) == self:
+            return
+        found = self._evaluated("derivative", _PROBES, self._evaluated("function", _PROBES, out=None))
+        above, below = (self._evaluated("function", _PROBES + step, out=None) for step in (_STEP, -_STEP))
+        slopes, margin = (above - below) / (2.0 * _STEP), 1e-4 * max(1.0, self.lipschitz)
+        if slopes.min() < self.min_slope - margin or slopes.max() > self.max_slope + margin:
+            raise ValueError(
+                f"Activation {self.name!r}: the function has slopes from {slopes.min():.4g} to {slopes.max():.4g}, "
+                f"which are not between min_slope={self.min_slope:g} and max_slope={self.max_slope:g}."
+            )
+        worst = np.abs(found - slopes).argmax()
+        if abs(found[worst] - slopes[worst]) > margin:
+            raise ValueError(
+                f"Activation {self.name!r}: at z = {_PROBES[worst]:.4g} the derivative is {found[worst]:.4g}, but the "
+                f"function has the slope {slopes[worst]:.4g}."
+            )
+
+    def _evaluated(self, part, Z, *arguments, **named):
+        """Return what ``function`` or ``derivative`` gives at an array of points, as float64."""
+        try:
+            values = getattr(self, part)(Z.copy(), *arguments, **named)
+        except TypeError as error:
+            raise TypeError(f"Activation {self.name!r}: {part}{_CALLS[part]} cannot be called: {error}") from error
+        if np.shape(values) != Z.shape or not np.isfinite(values).all():
+            raise ValueError(
+                f"Activation {self.name!r}: {part} must return a finite number for each of {Z.size} given, "
+                f"got {values!r}."
+            )
+        return np.asarray(values, dtype=np.float64)
 
     def __getstate__(self):
         """Store one that is known by its name as that name: files then hold no functions, and outlive their names."""

@@ -250,6 +250,7 @@ class ImplicitEstimator(
     def _check_choices(self):
         """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""
         activation, method = get_activation(self.activation), get_method(self.method)
+        activation.check()
         method.check(activation)
         for name in ("alpha", "tol", "column_budget", "lipschitz"):
             if isinstance(getattr(self, name), Real) and not np.isfinite(getattr(self, name)):

@@ -79,9 +79,9 @@ def affine_forms(model: Any, X: MatrixLike) -> AffineForms:
         raise TypeError(
             f"affine_forms needs a piecewise linear phi, coordinate by coordinate, not {rule.activation!r}."
         )
-    if not isinstance(model, ImplicitRule):
-        validate_data(model, X, reset=False, skip_check_array=True)
     U = to_dense(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
+    if not isinstance(model, ImplicitRule):
+        validate_data(model, X, reset=False, skip_check_array=True)  # the names of the columns
     if U.shape[1] != rule.n_inputs:
         raise ValueError(f"X has {U.shape[1]} columns, but the rule has {rule.n_inputs} inputs.")
     A, B, C, D = map(to_dense, (rule.A, rule.B, rule.C, rule.D))

@@ -104,9 +104,9 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
         raise TypeError(
             f"explain needs phi coordinate by coordinate, but {rule.activation!r} acts on groups of states."
         )
-    if not isinstance(model, ImplicitRule):
-        validate_data(model, X, reset=False, skip_check_array=True)
     given, X = X, to_dense(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
+    if not isinstance(model, ImplicitRule):
+        validate_data(model, given, reset=False, skip_check_array=True)  # the names of the columns
     if X.shape[1] != rule.n_inputs:
         raise ValueError(f"X has {X.shape[1]} columns, but the rule has {rule.n_inputs} inputs.")
     start = _checked_reference(model, reference, rule.n_inputs)

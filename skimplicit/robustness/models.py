@@ -108,7 +108,7 @@ def open_model(model, classes=None, *, labelled=False):
         if not isinstance(rule, ImplicitRule):
             raise TypeError(
                 f"Expected an ImplicitRule or a fitted estimator with a rule_, got {type(model).__name__}; "
-                "skimplicit.networks.from_sklearn and from_torch make rules of networks."
+                "skimplicit.networks.from_sklearn and from_torch make rules of networks, from_sklearn of pipelines too."
             )
         if labelled and classes is None and not hasattr(model, "classes_"):
             raise TypeError(f"Certificates of labels need a classifier, got {type(model).__name__}.")
