@@ -92,7 +92,8 @@ order = np.argsort(predictions)
 right.fill_between(np.arange(order.size), *band[order].T, color="C0", alpha=0.25, lw=0, label="90 % interval")
 for mask, colour, label in ((inside, "0.3", "inside"), (~inside, "C1", "outside")):
     right.plot(np.flatnonzero(mask[order]), y_test[order][mask[order]], ".", ms=4, color=colour, label=label)
-right.set(xlabel="new rows, by their prediction", ylabel="target", title=f"{inside.mean():.0%} of them inside")
+right.set(xlabel="new rows, by their prediction", ylabel="target")
+right.set_title(f"{made}: {inside.mean():.0%} of new rows inside")
 right.legend(frameon=False, loc="upper left")
 assert 0.82 <= inside.mean() <= 0.97
 
