@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from skimplicit import Activation
+from skimplicit import Activation, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS, get_activation
 
 REFERENCES = {
@@ -159,3 +159,62 @@ def test_activation_is_frozen_and_readable():
         CLIPPED.max_slope = 2.0
     assert repr(CLIPPED) == "Activation('clipped')"
     assert CLIPPED.homogeneous is False
+
+
+def of_its_own(Z, out=None):
+    """A function that returns an array of its own, whatever ``out`` is."""
+    return np.tanh(Z)
+
+
+def tanh_slope(Z, X):
+    return 1.0 - X**2
+
+
+def test_what_a_function_returns_in_an_array_of_its_own_arrives():
+    own, Z = Activation("own", of_its_own, tanh_slope, 0.0, 1.0), GRID.copy()
+    out = np.full_like(Z, np.nan)
+    assert own(Z, out=out) is out
+    np.testing.assert_array_equal(out, np.tanh(GRID))
+    assert own(Z, out=Z) is Z
+    np.testing.assert_array_equal(Z, np.tanh(GRID))
+
+
+@pytest.mark.parametrize("options", [{"kappa": 0.0}, {"structure": [3, 2]}, {}], ids=str)
+def test_an_estimator_takes_it(options):
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(40, 3))
+    y = np.sin(2 * U[:, 0])
+    own = Activation("own", of_its_own, tanh_slope, 0.0, 1.0)
+    quick = {"n_hidden": 5, "alpha": 0.1, "tol": 0.1, "random_state": 0, **options}
+    fits = [ImplicitRegressor(**quick, activation=phi).fit(U, y) for phi in ("tanh", own)]
+    np.testing.assert_array_equal(fits[0].predict(U), fits[1].predict(U))
+
+
+@every_activation
+def test_what_is_declared_rightly_passes(activation):
+    copy = Activation("copy", activation.function, activation.derivative, activation.min_slope, activation.max_slope)
+    copy.check()
+    Activation("clipped", clipped, clipped_derivative, 0.0, 1.0).check()
+
+
+@pytest.mark.parametrize(
+    ("function", "derivative", "slopes", "error", "message"),
+    [
+        (of_its_own, tanh_slope, (0.0, 0.5), ValueError, "slopes from .* not between min_slope=0 and max_slope=0.5"),
+        (of_its_own, lambda Z, X: 1.0 - X, (0.0, 1.0), ValueError, "the derivative is .* the function has the slope"),
+        (lambda Z: np.tanh(Z), tanh_slope, (0.0, 1.0), TypeError, "function.* cannot be called"),
+        (of_its_own, lambda Z: 1.0, (0.0, 1.0), TypeError, "derivative.* cannot be called"),
+        (
+            lambda Z, out=None: np.log(-1.0 - Z**2 * 0),
+            tanh_slope,
+            (0.0, 1.0),
+            ValueError,
+            "must return a finite number",
+        ),
+        (lambda Z, out=None: np.tanh(Z).sum(), tanh_slope, (0.0, 1.0), ValueError, "must return a finite number"),
+    ],
+)
+def test_what_is_not_as_declared_is_refused_before_any_work(function, derivative, slopes, error, message):
+    wrong = Activation("wrong", function, derivative, *slopes)
+    with np.errstate(invalid="ignore"), pytest.raises(error, match=f"Activation 'wrong': .*{message}"):
+        ImplicitRegressor(activation=wrong).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])

@@ -130,6 +130,7 @@ class TestGroups:
             ({"colour": ["red", "gren"]}, "column 'gren', which is not among the inputs. Did you mean 'green'"),
             ({"a": ["red"], "b": ["red", "size"]}, "column 'red' in two groups, 'a' and 'b'"),
             ([["red"], [0]], "column 0 in two groups"),
+            ({"a": []}, "no columns for group 'a'"),
             ({"a": [4]}, "column 4, but there are 4 inputs"),
             ({"a": [-1]}, "column -1"),
             ({"a": "red"}, "must list the columns of each group, got 'red'"),

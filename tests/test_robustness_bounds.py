@@ -224,6 +224,7 @@ def test_lipschitz_bound_of_layers_is_at_most_the_product_of_their_norms():
         ({"radius": [1.0, 2.0]}, ValueError, "radius"),
         ({"radius": np.nan}, ValueError, "radius"),
         ({"radius": "a"}, ValueError, "radius"),
+        ({"radius": "0.1"}, ValueError, "radius"),
         ({"n_changed": -1}, ValueError, "n_changed"),
         ({"n_changed": 1.5}, TypeError, "n_changed"),
         ({"norm": 2}, ValueError, "norm"),

@@ -183,7 +183,10 @@ def checked_radius(radius, n_inputs):
         If it has another shape, or an entry is negative or not finite.
     """
     try:
-        values = np.asarray(radius, dtype=float)
+        values = np.asarray(radius)
+        if values.dtype.kind in "SU":
+            raise TypeError("It is a string.")
+        values = values.astype(float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"radius must be a number or one for each input, got {radius!r}.") from error
     if values.shape not in ((), (n_inputs,)):

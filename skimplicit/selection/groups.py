@@ -30,7 +30,7 @@ def check_groups(groups, n_features, names=None):
     Raises
     ------
     ValueError
-        If there is not one label for each input, or a column does not exist or is in two groups.
+        If there is not one label for each input, a group is empty, or a column does not exist or is in two groups.
     """
     if groups is None:
         return None
@@ -51,11 +51,13 @@ def _numbered(columns_of, n_features, names):
     for group, columns in columns_of.items():
         if not isinstance(columns, (list, tuple, np.ndarray)):
             raise ValueError(f"groups must list the columns of each group, got {columns!r} for group {group!r}.")
+        if len(columns) == 0:
+            raise ValueError(f"groups has no columns for group {group!r}.")
         positions = [_position(column, n_features, names) for column in columns]
         for column, position in zip(columns, positions, strict=True):
             if owner.setdefault(position, group) != group:
                 raise ValueError(f"groups has column {column!r} in two groups, {owner[position]!r} and {group!r}.")
-        first[positions] = min(positions, default=0)
+        first[positions] = min(positions)
     return np.unique(first, return_inverse=True)[1].ravel()
 
 
