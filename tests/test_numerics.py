@@ -199,6 +199,28 @@ class TestUnits:
         assert np.isfinite(small(cls, **parameters).fit(X, y).feature_importances_).all()
 
 
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("cls", [ImplicitRegressor, ImplicitClassifier])
+def test_a_constant_of_many_rows_carries_nothing(cls, make):
+    X, y = make_data(3000)
+    y = y > np.median(y) if cls is ImplicitClassifier else y
+    constants = np.tile([1 / 3, 1e5 / 3], (3000, 1))
+    model = small(cls, clip=False).fit(make(np.hstack([X, constants])), y)
+    assert not model.rule_.B[:, 4:].any() and not model.rule_.D[:, 4:].any()
+    assert_allclose(model.predict(np.hstack([X, 2 * constants])), model.predict(np.hstack([X, constants])))
+
+
+@pytest.mark.parametrize("m", [30, 3000])
+def test_an_input_that_varies_in_one_row_alone(m):
+    # In some folds it is a constant, and what is learnt there goes on where it is none.
+    X, y = make_data(m)
+    X = np.c_[X, np.full(m, -0.0235964589)]
+    X[0, 4] = 42.0
+    model = ImplicitRegressor(n_hidden=2, max_iter=2, random_state=0).fit(X, y)
+    assert np.abs(model.rule_.B).max() < 1e3
+    assert model.score(X[1:], y[1:]) > 0.7
+
+
 CUSTOM = {
     "sign": lambda A, B, u: [B >= 0],
     "signs": lambda A, B, u: [B[:, 0] <= 0, A >= 0],

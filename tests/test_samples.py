@@ -71,6 +71,25 @@ def test_constant_input_carries_nothing(make, centre, value):
 
 
 @either_form
+@pytest.mark.parametrize("m", [718, 30_000])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_constants_of_many_rows_are_constants(make, m, weighted):
+    # Their mean is not the constant: the more rows, the further from it.
+    rng = np.random.default_rng(0)
+    constants = np.array([1 / 3, -0.0235964589, 1e5 / 3, 1e-200 / 3, 1e200 / 3])
+    U = np.column_stack([rng.normal(size=m), np.tile(constants, (m, 1))])
+    Y = np.column_stack([rng.normal(size=m), np.full(m, 1 / 3)])
+    weights = rng.uniform(size=m) if weighted else None
+    if weighted:
+        weights[:9], U[:9, 1:], Y[:9, 1] = 0.0, 7.0, 7.0  # rows that do not count
+    samples = Samples(make(U), Y, weights)
+    assert samples.constant.tolist() == [False] + [True] * 5
+    assert samples.Y_scale[1] == 1.0
+    nearly = np.where(np.arange(m) % 2, 1 / 3, 1 / 3 + 1e-9)
+    assert not Samples(make(nearly[:, None]), Y).constant[0]
+
+
+@either_form
 @pytest.mark.parametrize("unit", [1e-8, 1e8])
 def test_units_do_not_matter(make, unit):
     U, Y, weights, _, _ = make_data(0)

@@ -135,7 +135,9 @@ class ReadoutCovariance:
             inputs = slice(rule.n_hidden, None)
             deviation = root_mean_square(spread[:, inputs], weights)
             rounding = 16 * np.finfo(float).eps * np.abs(features[:, inputs]).max(axis=0)
-            scale[inputs] = np.where(deviation > rounding, deviation, np.inf)
+            # A mean of many rows has more rounding than they have: both have to tell that an input varies.
+            varies = (deviation > rounding) & (np.ptp(features[:, inputs], axis=0) > rounding)
+            scale[inputs] = np.where(varies, deviation, np.inf)
         spread = spread / scale
         gram = (spread * weights[:, None]).T @ spread
         ridge = np.full(len(gram), alpha)

@@ -7,6 +7,7 @@ __all__ = [
     "canonical",
     "columns_times",
     "group_scales",
+    "highest_and_lowest",
     "in_own_units",
     "largest_entries",
     "shares",
@@ -60,6 +61,25 @@ def largest_entries(M):
     largest = np.zeros(M.shape[1])
     np.maximum.at(largest, M.indices, np.abs(M.data))
     return largest
+
+
+def highest_and_lowest(M):
+    """Return the highest and the lowest entry of each column.
+
+    Parameters
+    ----------
+    M : ndarray or CSR array of shape (m, p)
+        The columns.
+
+    Returns
+    -------
+    ndarray of shape (p, 2)
+        The highest, and the lowest with a minus: of several parts the larger ones count. Minus infinity without rows.
+    """
+    if M.shape[0] == 0:
+        return np.full((M.shape[1], 2), -np.inf)
+    ends = M.max(axis=0), -M.min(axis=0)
+    return np.column_stack([end.toarray().ravel() if sparse.issparse(end) else end for end in ends])
 
 
 def unit_exponents(largest):

@@ -6,7 +6,14 @@ from functools import reduce
 import numpy as np
 from scipy import sparse
 
-from skimplicit.rows.columns import columns_times, group_scales, largest_entries, sparse_variance, unit_exponents
+from skimplicit.rows.columns import (
+    columns_times,
+    group_scales,
+    highest_and_lowest,
+    largest_entries,
+    sparse_variance,
+    unit_exponents,
+)
 
 __all__ = ["InUnits", "Units"]
 
@@ -74,7 +81,7 @@ class Units:
         ValueError
             If an input and a target are so far apart that no weight can bridge them.
         """
-        largest = reduce(_larger, sweep(_largest))
+        *largest, U_range, Y_range = reduce(_larger, sweep(_largest))
         exponents = [unit_exponents(parts) for parts in largest]
         sums = reduce(_added, sweep(_sums, exponents))
         total = float(sums[2][0])
@@ -82,14 +89,16 @@ class Units:
         U_centre, Y_centre = (mean if centre else np.zeros_like(mean) for mean in (U_mean, Y_mean))
         squares = reduce(_added, sweep(_squares, exponents, U_centre, Y_centre))
         U_spread, Y_spread = (np.sqrt(np.maximum(part / total, 0.0)) for part in squares)
-        constant = U_spread <= _ROUNDING * U_size
+        # Of columns that are the same in every row, the mean is not, to more rounding the more rows there are.
+        still = [centre & _is_still(*ends) for ends in ((U_range, exponents[0]), (Y_range, exponents[1]))]
+        constant = (U_spread <= _ROUNDING * U_size) | still[0]
         U_std = np.ldexp(np.where(constant, 0.0, U_spread), exponents[0])
         Y_mean, Y_scale = np.zeros(Y_mean.size), np.ones(Y_mean.size)
         if scale_targets:
             Y_mean, unit = np.ldexp(Y_centre, exponents[1]), np.where(largest[1] > 0, np.ldexp(1.0, exponents[1]), 0.0)
             # A constant target keeps its unit, unless what rounding leaves of it would be much in it, or no number.
-            still = np.maximum(1.0, _CONSTANT_SCALE * unit)
-            Y_scale = np.where(Y_spread <= _ROUNDING, still, Y_spread * unit)
+            kept = np.maximum(1.0, _CONSTANT_SCALE * unit)
+            Y_scale = np.where((Y_spread <= _ROUNDING) | still[1], kept, Y_spread * unit)
         units = cls(
             centre,
             constant,
@@ -238,7 +247,15 @@ def _is_plain(exponent):
 
 
 def _largest(U, Y, weights):
-    return largest_entries(U), largest_entries(Y), largest_entries(weights[:, None])
+    """Return the largest entries of all columns, and the highest and lowest ones (k, 2), the latter with a minus."""
+    counts = weights > 0
+    ranges = [highest_and_lowest(M if counts.all() else M[np.flatnonzero(counts)]) for M in (U, Y)]
+    return largest_entries(U), largest_entries(Y), largest_entries(weights[:, None]), *ranges
+
+
+def _is_still(highest_lowest, exponents):
+    """Tell which columns are the same in every row, up to rounding."""
+    return np.ldexp(highest_lowest, -exponents[:, None]).sum(axis=1) <= _ROUNDING
 
 
 def _larger(some, others):
