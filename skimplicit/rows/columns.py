@@ -55,12 +55,7 @@ def largest_entries(M):
     ndarray of shape (p,)
         The entries; 0 without rows.
     """
-    if not sparse.issparse(M):
-        # Without a matrix of absolute values: the largest and the least entry tell.
-        return np.maximum(M.max(axis=0, initial=0.0), -M.min(axis=0, initial=0.0))
-    largest = np.zeros(M.shape[1])
-    np.maximum.at(largest, M.indices, np.abs(M.data))
-    return largest
+    return np.maximum(highest_and_lowest(M).max(axis=1), 0.0)
 
 
 def highest_and_lowest(M):
@@ -76,10 +71,15 @@ def highest_and_lowest(M):
     ndarray of shape (p, 2)
         The highest, and the lowest with a minus: of several parts the larger ones count. Minus infinity without rows.
     """
-    if M.shape[0] == 0:
-        return np.full((M.shape[1], 2), -np.inf)
-    ends = M.max(axis=0), -M.min(axis=0)
-    return np.column_stack([end.toarray().ravel() if sparse.issparse(end) else end for end in ends])
+    if not sparse.issparse(M):
+        return np.column_stack([M.max(axis=0, initial=-np.inf), -M.min(axis=0, initial=np.inf)])
+    # Zeros that are not stored count too: no copy in another format is made for them.
+    stored = np.bincount(M.indices, minlength=M.shape[1])
+    highest = np.where(stored < M.shape[0], 0.0, -np.inf)
+    lowest = highest.copy()
+    np.maximum.at(highest, M.indices, M.data)
+    np.maximum.at(lowest, M.indices, -M.data)
+    return np.column_stack([highest, lowest])
 
 
 def unit_exponents(largest):

@@ -1,7 +1,8 @@
 """Small quadratic programs in l1 balls, many at once: the rows of A once B has been eliminated.
 
 Once it is known which entries are zero, one linear system for each row gives its exact minimiser. What is known comes
-from the start, from a few steps of accelerated projected gradient, or from the path of lasso solutions, in this order.
+from the start, from a few steps of accelerated projected gradient, or from the path of lasso solutions, in this order;
+where a solution is not the minimiser, what it breaks of the optimality conditions says what to exchange.
 """
 
 import warnings
@@ -136,7 +137,7 @@ def finish_in_balls(H, r, weights, radius, X, guesses=_GUESSES):
         H, r, weights, radius, guess = H[left], r[left], weights[left], radius[left], guess[left]
         exact, slope, multiplier = exact[left], slope[left], multiplier[left]
         exchanged = _exchanged(exact, slope, multiplier, weights, guess)
-        cannot = (multiplier <= 0) | ~np.isfinite(exact).all(axis=1, keepdims=True)
+        cannot = ~((multiplier > 0) & np.isfinite(exact).all(axis=1, keepdims=True))
         step = cannot | (number % _STEP_AT == 0)
         if step.any():
             exact = np.where(cannot, guess, exact)  # NaN, or not what the bound holds back
