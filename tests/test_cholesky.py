@@ -15,12 +15,16 @@ def test_solution_is_that_of_scipy(n, shape):
     kept, factor = matrix.copy(), CholeskyFactor(matrix)
     assert_array_equal(factor.solve(target), linalg.cho_solve(linalg.cho_factor(matrix), target))
     assert_allclose(factor.diagonal, linalg.cholesky(matrix).diagonal(), rtol=1e-14)
+    half = linalg.solve_triangular(linalg.cholesky(matrix, lower=True), target, lower=True)
+    assert_allclose(factor.forward(target), half, rtol=1e-9, atol=1e-12 * np.abs(half).max())
+    assert_allclose(factor.backward(factor.forward(target)), factor.solve(target), rtol=1e-12)
     assert_array_equal(matrix, kept)
 
 
 def test_no_equation_has_an_empty_solution():
-    assert CholeskyFactor(np.zeros((0, 0))).solve(np.zeros((0, 2))).shape == (0, 2)
-    assert CholeskyFactor(np.eye(2)).solve(np.zeros((2, 0))).shape == (2, 0)
+    for name in ("solve", "forward", "backward"):
+        assert getattr(CholeskyFactor(np.zeros((0, 0))), name)(np.zeros((0, 2))).shape == (0, 2)
+        assert getattr(CholeskyFactor(np.eye(2)), name)(np.zeros((2, 0))).shape == (2, 0)
 
 
 @pytest.mark.parametrize("matrix", [[[1.0, 2.0], [2.0, 1.0]], [[0.0]]])

@@ -22,10 +22,10 @@ __all__ = ["HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "WORSE", "Fold", "FoldP
 _FIRST_RUNG, _LOWEST_RUNG, HIGHEST_RUNG, STRIDE = -8, -16, 6, 2  # 1e-4, 1e-8 and 1e3
 # The first one for classes, 1e-3: what overfits at a smaller one is not mended on the way up.
 _FIRST_RUNG_OF_CLASSES = -6
-# A path for numbers goes to this rung (0.1) in any case, for a loss can rise and fall again at small ridges, and every
-# path ends where it has then been this much above its least one.
+# A path ends where its loss is this much above its least one. Up to this rung (0.1) a path for numbers goes on unless
+# it is far above it, for a loss can rise by up to a fifth and fall again at small ridges.
+WORSE, _FAR_WORSE = 1.02, 1.3
 _LEAST_RUNG = -2
-WORSE = 1.02
 # Relative decrease of J that ends a stage: it only has to lead the way.
 _STAGE_TOL = 1e-3
 # Ridge of the direct term beside alpha on the way.
@@ -204,7 +204,8 @@ class Member:
             predictions.append(self.predict(evaluation.point))
             losses.append(self.loss(predictions[-1][test], test))
             rung = rungs[len(losses) - 1]
-            worse = losses[-1] > WORSE * min(losses) and not self.first_rung <= rung < self.least_rung
+            limit = _FAR_WORSE if self.first_rung <= rung < self.least_rung else WORSE
+            worse = losses[-1] > limit * min(losses)
             return [] if worse or len(losses) == len(rungs) else [self._stage(rungs[len(losses)]), go_on]
 
         callback = bridge.over(self.task.objective)

@@ -8,11 +8,10 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 __all__ = ["canonical_order", "shuffled_folds"]
 
-# Folds of the default. Up to 500 rows ten, for a member of five misses a fifth of them (benchmarks/README.md, "Folds of
-# few rows"). With many rows two of the five are held out: they tell enough, and the others cost as much. So with many
-# rows times outputs times states, which is what an iteration costs.
+# Folds of the default; ten are no better where rows are few (benchmarks/README.md, "Folds of few rows"). With many rows
+# two of the five are held out: they tell enough, and the others cost as much. So with many rows times outputs times
+# states, which is what an iteration costs.
 _N_FOLDS, _MANY_ROWS, _MUCH_WORK, _FEW_FOLDS = 5, 2500, 500_000, 2
-_FEW_ROWS, _MORE_FOLDS = 500, 10
 # Entries up to which a sparse matrix is made dense to order its rows.
 _DENSE_SIZE = 10**7
 
@@ -47,8 +46,8 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1):
     labels : ndarray of shape (m,) or None
         Classes.
     n_folds : int or None
-        Number of folds; None for ten up to 500 rows, and else for five, of which two are used where there are more than
-        2,500 rows, or where rows times outputs times states exceed 500,000.
+        Number of folds; None for five, of which two are used where there are more than 2,500 rows, or where rows times
+        outputs times states exceed 500,000.
     random_state : int
         Seed.
     n_hidden : int
@@ -63,16 +62,12 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1):
     if m < 4:
         return []
     order = canonical_order(U, Y)
-    used = n_folds
-    if n_folds is None:
-        much = m > _MANY_ROWS or n_hidden * Y.size > _MUCH_WORK
-        n_folds = _MORE_FOLDS if m <= _FEW_ROWS and not much else _N_FOLDS
-        used = _FEW_FOLDS if much else n_folds
-    n_folds = min(n_folds, m // 2)
+    much = n_folds is None and (m > _MANY_ROWS or n_hidden * Y.size > _MUCH_WORK)
+    n_folds = min(n_folds or _N_FOLDS, m // 2)
     splitter = (KFold if labels is None else StratifiedKFold)(n_folds, shuffle=True, random_state=random_state)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds is in some of them only
         if labels is not None and np.unique(labels, return_counts=True)[1].max() < n_folds:
             splitter = KFold(n_folds, shuffle=True, random_state=random_state)
         splits = splitter.split(order, None if labels is None else labels[order])
-        return [(order[train], order[test]) for train, test in splits][:used]
+        return [(order[train], order[test]) for train, test in splits][: _FEW_FOLDS if much else n_folds]

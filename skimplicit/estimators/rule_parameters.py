@@ -138,9 +138,9 @@ RULE_PARAMETERS = {
         None,
         "int, cross-validation splitter, iterable or None",
         'Folds that the members are not trained on, for ``alpha="auto"``: None for shuffled folds of the distinct '
-        "rows, stratified for classes: ten up to 500 rows, else five, of which two are held out with more than 2,500 "
-        "rows (or where rows times outputs times states exceed 500,000). For rows that depend on one another, a "
-        "splitter that keeps them together: GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",
+        "rows, stratified for classes: five, of which two are held out with more than 2,500 rows (or where rows times "
+        "outputs times states exceed 500,000). For rows that depend on one another, a splitter that keeps them "
+        "together: GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",
         [None, "cv_object"],
     ),
     "max_iter": Parameter(

@@ -1,8 +1,9 @@
 """Quadratic programs over l1 balls and orthants: the face that has the minimum, found by exchanging active sets."""
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from scipy.linalg import LinAlgError
 
+from skimplicit.linalg import CholeskyFactor
 from skimplicit.projections import project_rows_l1
 
 __all__ = ["FaceProgram", "minimise_on_faces"]
@@ -42,12 +43,12 @@ class FaceProgram:
         """Return the weighted l1 norms of all rows, shape (n_rows,)."""
         return np.bincount(self.rows, self.weights * np.abs(x), minlength=self.radii.size)
 
-    def project(self, x):
-        """Return the nearest point of the set, shape (k,)."""
+    def project(self, x, balls=True):
+        """Return the nearest point of the set of signs and of some balls, a mask of shape (n_rows,); shape (k,)."""
         x = np.where(self.signs * x < 0, 0.0, x)
-        inside = (self.sizes(x) > self.radii)[self.rows]
-        if inside.any():
-            x[inside] = _in_balls(x[inside], self.rows[inside], self.radii, self.weights[inside])
+        outside = (balls & (self.sizes(x) > self.radii))[self.rows]
+        if outside.any():
+            x[outside] = _in_balls(x[outside], self.rows[outside], self.radii, self.weights[outside])
         return x
 
     def on_face(self, face, binding):
@@ -61,16 +62,15 @@ class FaceProgram:
         normal = np.where(own, (self.weights[free] * face[free])[:, None], 0.0)
         multiplier = np.zeros(binding.size)
         try:
-            factor = cholesky(self.Q[np.ix_(free, free)], lower=True, check_finite=False)
-            right = np.column_stack([normal, self.linear[free]])
-            half = solve_triangular(factor, right, lower=True, check_finite=False)
+            factor = CholeskyFactor(self.Q.take(free, axis=0).take(free, axis=1))
+            half = factor.forward(np.column_stack([normal, self.linear[free]]))
             cross, constant = half[:, :-1], half[:, -1]
             multiplier[active] = np.linalg.solve(cross.T @ cross, -self.radii[active] - cross.T @ constant)
         except (LinAlgError, np.linalg.LinAlgError):
             return None, multiplier
         inside = -(constant + cross @ multiplier[active])
         point = np.zeros(self.linear.size)
-        point[free] = solve_triangular(factor, inside, lower=True, trans="T", check_finite=False)
+        point[free] = factor.backward(inside)
         return (point if np.isfinite(point).all() else None), multiplier
 
 
@@ -140,7 +140,7 @@ def minimise_on_faces(program, start):
         binding = (binding | newly) & ~released
         if newly.any():
             fresh = newly[rows]
-            face[fresh] = np.sign(program.project(point)[fresh])
+            face[fresh] = np.sign(program.project(point, newly)[fresh])
         freed = released[rows]
         face[freed & ((face != 0) | (signs == 0))] = np.nan
     return None
@@ -154,13 +154,12 @@ def _first_face(program, start):
     if not np.isfinite(program.radii).any():
         return face, binding
     try:
-        factor = cholesky(program.Q, lower=True, check_finite=False), True
+        free = -CholeskyFactor(program.Q).solve(program.linear)
     except LinAlgError:
         return None, binding
-    free = -cho_solve(factor, program.linear, check_finite=False)
     free[signs * free < 0] = 0.0
     binding = program.sizes(free) > program.radii
     # A row that binds starts from the zeros it has, or else from those of the projection of its free minimiser.
     was_binding = program.sizes(start) >= program.radii * (1 - 1e-9)
-    guess = np.where(was_binding[rows], start, program.project(free))
+    guess = np.where(was_binding[rows], start, program.project(free, binding & ~was_binding))
     return np.where(binding[rows], np.sign(guess), face), binding

@@ -126,16 +126,15 @@ def project_weights(W, kappa, budget=None, row_set=None, metric=None):
         The projection (Euclidean); with balls and a budget, which have none in closed form, by Dykstra's alternations,
         the last point shrunk into both.
     """
-    n = W.shape[0]
-    metric = np.ones(W.shape) if metric is None else metric
+    n, unit = W.shape[0], metric is None
 
     def inside_rows(W):
         if not np.any(kappa):
             W = np.hstack([np.zeros((n, n)), W[:, n:]])
         if row_set is None or row_set.weights is None:
             W = W if row_set is None else row_set.clipped(W)
-            return np.hstack([project_rows_l1(W[:, :n], kappa, 1.0 / metric[:, :n]), W[:, n:]])
-        return row_set.project(W, metric)
+            return np.hstack([project_rows_l1(W[:, :n], kappa, None if unit else 1.0 / metric[:, :n]), W[:, n:]])
+        return row_set.project(W, 1.0 if unit else metric)
 
     def inside_budget(W):
         return W if budget is None else np.hstack([W[:, :n], budget.project(W[:, n:])])

@@ -120,7 +120,7 @@ class CurvatureRun(DescentRun):
             constraints=self.constraints.custom,
             row_set=row_set,
         )
-        here = problem.value(point.W, np.zeros(n))
+        here = 0.5 * stage.alpha * np.sum(point.W**2)  # the model at no move
         while True:
             W, lift = self.curvature_solver.solve(problem)
             promised = here - problem.value(W, lift)

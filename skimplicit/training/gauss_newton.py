@@ -1,7 +1,8 @@
 """The Gauss-Newton matrix of a fit, the readout eliminated: the curvature of the loss in all weights at once."""
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+
+from skimplicit.linalg import CholeskyFactor
 
 __all__ = ["GaussNewton"]
 
@@ -112,7 +113,8 @@ class GaussNewton:
         readout = np.vstack([*readout, np.ones((1, m))] if samples.centre else readout)
         # One row for each parameter, so that samples are consecutive in memory.
         J = np.empty((P + q * len(readout), r, m))
-        np.multiply(S[rows], centred[columns, None], out=J[:k])
+        np.take(S, rows, axis=0, out=J[:k], mode="clip")
+        J[:k] *= centred[columns, None]
         np.multiply(S[:, None], self._inputs[:, None], out=J[k : P - n].reshape(n, p, r, m))
         J[P - n : P] = S if samples.centre else 0.0
         whitened = (roots * self._root_weights[:, None, None]).transpose(1, 2, 0)
@@ -147,8 +149,7 @@ def _eliminated(J, P, ridge):
     rounding = sum(J.shape) * np.finfo(float).eps
     # The intercepts of the classes pay no ridge and a common shift of them changes nothing: singular but for rounding.
     rest[np.diag_indices_from(rest)] += ridge + rounding * max(np.trace(rest), 1.0)
-    factor = cholesky(rest, lower=True, check_finite=False)
-    half = solve_triangular(factor, gram[P:, :P], lower=True, check_finite=False)
+    half = CholeskyFactor(rest).forward(gram[P:, :P])
     result = half.T @ half
     np.subtract(kept, result, out=result)
     # Without a ridge nearly all may cancel: what is left is to stay positive semidefinite.

@@ -1,8 +1,8 @@
 """The own solver of the curvature block: what is free is eliminated, the rows of A are solved by their active sets."""
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
 
+from skimplicit.linalg import CholeskyFactor
 from skimplicit.subproblems.faces import FaceProgram, minimise_on_faces
 
 __all__ = ["WorkingSetSolver"]
@@ -118,15 +118,12 @@ class _Eliminated:
     """
 
     def __init__(self, Q, linear, kept):
-        self._factor = cholesky(Q[kept:, kept:], lower=True, check_finite=False)
-        right = np.column_stack([Q[kept:, :kept], linear[kept:]])
-        self._half = solve_triangular(self._factor, right, lower=True, check_finite=False)
+        self._factor = CholeskyFactor(Q[kept:, kept:])
+        self._half = self._factor.forward(np.column_stack([Q[kept:, :kept], linear[kept:]]))
         cross, constant = self._half[:, :-1], self._half[:, -1]
         self.Q = Q[:kept, :kept] - cross.T @ cross
         self.linear = linear[:kept] - cross.T @ constant
 
     def complete(self, d):
         """Return all variables, shape (P,), for the first ones d."""
-        target = -(self._half[:, -1] + self._half[:, :-1] @ d)
-        rest = solve_triangular(self._factor, target, lower=True, trans="T", check_finite=False)
-        return np.concatenate([d, rest])
+        return np.concatenate([d, -self._factor.backward(self._half[:, -1] + self._half[:, :-1] @ d)])
