@@ -1,10 +1,16 @@
-"""Small positive definite systems by LAPACK itself: what SciPy checks around it costs several times the solution."""
+"""Positive definite systems, without what SciPy checks around them and without holding up other threads.
+
+SciPy's wrappers of LAPACK keep the interpreter's lock while they work, NumPy's factorisation gives it back. What is
+left to SciPy are triangular systems of a few equations.
+"""
 
 import numpy as np
-from scipy.linalg import LinAlgError
-from scipy.linalg.lapack import dpotrf, dpotrs, dtrtrs
+from scipy.linalg.lapack import dpotrs, dtrtrs
 
 __all__ = ["CholeskyFactor"]
+
+# Equations that are solved at a time: few, for the lock is held meanwhile, and enough for products to do the rest fast.
+_BLOCK = 64
 
 
 class CholeskyFactor:
@@ -13,7 +19,7 @@ class CholeskyFactor:
     Parameters
     ----------
     matrix : ndarray of shape (n, n)
-        The matrix; only one triangle is read.
+        The matrix; only its lower triangle is read.
 
     Raises
     ------
@@ -22,10 +28,7 @@ class CholeskyFactor:
     """
 
     def __init__(self, matrix):
-        # Rows of a symmetric matrix are its columns: its transpose is in the order that LAPACK wants.
-        self._factor, info = dpotrf(matrix.T, clean=False) if matrix.size else (matrix, 0)
-        if info != 0:
-            raise LinAlgError(f"{info}-th leading minor is not positive definite")
+        self._factor = np.linalg.cholesky(matrix)
 
     @property
     def diagonal(self):
@@ -34,12 +37,19 @@ class CholeskyFactor:
 
     def solve(self, target):
         """Return the solution for targets of shape (n,) or (n, k)."""
-        return dpotrs(self._factor, target)[0] if target.size else target.copy()
+        return dpotrs(self._factor.T, target)[0] if target.size else target.copy()
 
     def forward(self, target):
         """Return ``L^-1 target`` for targets of shape (n,) or (n, k)."""
-        return dtrtrs(self._factor, target, trans=1)[0] if target.size else target.copy()
+        L, solution = self._factor, np.array(target)
+        for first in range(0, len(L) if target.size else 0, _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            if first:
+                solution[rows] -= L[rows, :first] @ solution[:first]
+            # In C order a lower triangle is the transpose of LAPACK's upper one.
+            solution[rows] = dtrtrs(L[rows, rows].T, solution[rows], trans=1)[0]
+        return solution
 
     def backward(self, target):
         """Return ``L'^-1 target`` for targets of shape (n,) or (n, k)."""
-        return dtrtrs(self._factor, target)[0] if target.size else target.copy()
+        return dtrtrs(self._factor.T, target)[0] if target.size else target.copy()
