@@ -41,8 +41,59 @@ def test_the_number_stops_growing_where_held_out_rows_no_longer_gain():
     assert model.n_hidden == "auto" and n in SIZES
     fits = {k: ImplicitRegressor(**{**QUICK, "n_hidden": k}).fit(X, Y) for k in SIZES[: SIZES.index(n) + 2]}
     assert max(fits, key=lambda k: np.max(fits[k].heldout_scores_)) == n
-    # Whoever writes the number down that was found gets the same rule.
-    np.testing.assert_array_equal(fits[n].rule_.B, model.rule_.B)
+    # Whoever writes the number down that was found gets the same rules.
+    for found, given in zip(model.rules_, fits[n].rules_, strict=False):
+        np.testing.assert_array_equal(found.B, given.B)
+    # Those of another number stand beside them where the mean is better on held-out rows.
+    others = [rule.n_hidden for rule in model.rules_[len(fits[n].rules_) :]]
+    errors = {k: np.mean((fits[k].heldout_prediction_ + fits[n].heldout_prediction_ - 2 * Y) ** 2) for k in fits}
+    assert set(others) == {min(errors, key=errors.get)} - {n}
+    assert len(others) in (0, len(fits[n].rules_))
+
+
+@cache
+def of_two_numbers(n_members="auto"):
+    """Return a model and the fits with each of its numbers of states alone."""
+    Z = Y + 3 * np.random.default_rng(1).standard_normal(Y.size)
+    options = {**QUICK, "max_iter": 20, "n_members": n_members}
+    model = ImplicitRegressor(**options).fit(X, Z)
+    numbers = dict.fromkeys(rule.n_hidden for rule in model.rules_)
+    return model, [ImplicitRegressor(**{**options, "n_hidden": n}).fit(X, Z) for n in numbers]
+
+
+def test_a_mean_of_two_numbers_is_one_in_all_that_is_told():
+    model, fits = of_two_numbers()
+    assert len(fits) == 2
+    for told in (
+        lambda m: m.predict(X),
+        lambda m: m.heldout_prediction_,
+        lambda m: np.sum([rule.predict(X) for rule in m._residuals.rules], axis=0),
+    ):
+        np.testing.assert_allclose(told(model), np.mean([told(fit) for fit in fits], axis=0), rtol=1e-9)
+    assert model.heldout_score_ > max(fit.heldout_score_ for fit in fits) - 1e-3
+    assert np.all(model.sensitivity_ <= np.mean([fit.sensitivity_ for fit in fits], axis=0) * (1 + 1e-9))
+    assert model.n_iter_ == sum(fit.n_iter_ for fit in fits)
+    assert model.objective_history_.size == sum(fit.objective_history_.size for fit in fits)
+    assert np.all(np.diff(model.objective_stages_) >= 0)
+    assert model.alpha_ == fits[0].alpha_
+
+
+def test_what_comes_of_a_mean_of_two_numbers():
+    model, fits = of_two_numbers()
+    n = sum(rule.n_hidden for rule in model.rules_)
+    assert model.transform(X).shape[1] == len(model.get_feature_names_out()) == model.rule_.n_hidden == n
+    lower, upper = model.predict_interval(X, 0.8).T
+    assert np.all(lower < upper)
+    assert np.all(model.predict(X, return_std=True)[1] > 0)
+    around = ImplicitRegressor.from_rule(model.rule_)
+    np.testing.assert_allclose(around.sensitivity_, model.sensitivity_)
+    assert model.feature_importances_.shape == (5,) and np.all(model.feature_importances_ > 0)
+    assert not hasattr(model, "_trained") and not hasattr(fits[0], "_trained")
+
+
+def test_one_rule_that_is_wanted_stays_one():
+    model, fits = of_two_numbers(n_members=1)
+    assert len(fits) == len(model.rules_) == 1
 
 
 def test_any_random_state_gives_all_numbers_the_same_folds():
@@ -62,8 +113,8 @@ def test_classes():
     U, labels = load_wine(return_X_y=True)
     model = ImplicitClassifier(**QUICK).fit(U, labels)
     assert model.score(U, labels) > 0.9
-    assert model.transform(U[:3]).shape == (3, len(model.rules_) * model.rules_[0].n_hidden)
-    assert len(model.get_feature_names_out()) == len(model.rules_) * model.rules_[0].n_hidden
+    assert model.transform(U[:3]).shape == (3, model.rule_.n_hidden)
+    assert len(model.get_feature_names_out()) == model.rule_.n_hidden
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """``alpha="auto"`` and averages: how an estimator fits cross-fitted members, and what it stores of them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -14,7 +14,7 @@ from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.targets import check_weights
 from skimplicit.rows import LARGEST_MATRIX, in_own_units, merge_duplicates
 
-__all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "fit_automatically"]
+__all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "DistinctRows", "fit_automatically", "told_by_held_out"]
 
 #: The ridge where there are too few rows to hold any out: the compromise between noisy and clean data in the table
 #: "R2 over alpha" of ``benchmarks/README.md``.
@@ -31,6 +31,28 @@ HELD_OUT_ATTRIBUTES = (
     "_residuals",
     "_covariances",
 )
+
+
+@dataclass(frozen=True)
+class DistinctRows:
+    """The rows that members are cross-fitted on.
+
+    Parameters
+    ----------
+    U : ndarray or CSR matrix of shape (k, p)
+        Their inputs.
+    targets : EncodedTargets
+        Their targets, and weights in training.
+    weights : ndarray of shape (k,)
+        Weights of a score.
+    place : ndarray of int of shape (m,)
+        Which of them each row is that was given; -1 for one without weight.
+    """
+
+    U: object
+    targets: object
+    weights: np.ndarray
+    place: np.ndarray
 
 
 def fit_automatically(estimator, chosen, rows, params, bridge):
@@ -55,6 +77,8 @@ def fit_automatically(estimator, chosen, rows, params, bridge):
         The members; None where there are too few rows to hold any out.
     attributes : dict
         What the rows that members have not seen tell, for the rows as they were given.
+    distinct : DistinctRows or None
+        What members were cross-fitted on.
     """
     X, y, sample_weight = rows.X, rows.y, rows.sample_weight
     # Only shares of the weights matter, and their sum need not be a number.
@@ -67,7 +91,7 @@ def fit_automatically(estimator, chosen, rows, params, bridge):
         targets = replace(targets, Y=Y, weights=weights)
         folds = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden)
         if not folds:
-            return None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
+            return None, dict.fromkeys(HELD_OUT_ATTRIBUTES), None
     else:
         U, place = X, np.arange(X.shape[0])
         folds = estimator._make_folds(X, y, is_classifier(estimator), seed, params)
@@ -77,26 +101,48 @@ def fit_automatically(estimator, chosen, rows, params, bridge):
     n_members = _n_members(estimator, len(folds))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=max(n_members, len(folds)))
     fitted = fit_members(estimator, chosen.method, U, targets, folds, n_members, seeds, bridge, rows)
+    given = np.ones(len(place)) if sample_weight is None else _in_own_unit(check_weights(sample_weight, X))
+    distinct = DistinctRows(U, targets, np.bincount(place[place >= 0], given[place >= 0], minlength=U.shape[0]), place)
     choice = fitted.choice
+    if estimator.verbose:
+        print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}" + (", without states" if choice.linear else ""))
+    attributes = told_by_held_out(estimator, fitted, distinct, rows)
+    return fitted, {**attributes, "_covariances": _covariances(fitted, U, chosen, rows)}, distinct
+
+
+def told_by_held_out(estimator, fitted, distinct, rows):
+    """Return the attributes that held-out rows tell, but for the covariances of the readouts.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+    fitted : Averaged
+        Its members, with the choice that they come from.
+    distinct : DistinctRows
+        What they were cross-fitted on.
+    rows : TrainingRows
+        The rows that were given.
+
+    Returns
+    -------
+    dict
+        The attributes.
+    """
+    choice, place = fitted.choice, distinct.place
     seen = np.isfinite(choice.predictions).all(axis=1)
     predictions = np.full((len(place), choice.predictions.shape[1]), np.nan)
     predictions[place >= 0] = choice.predictions[place[place >= 0]]
-    given = np.ones(len(place)) if sample_weight is None else _in_own_unit(check_weights(sample_weight, X))
-    weights = np.bincount(place[place >= 0], given[place >= 0], minlength=len(seen))
     spread = rows.spread(predictions)
-    if estimator.verbose:
-        print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}" + (", without states" if choice.linear else ""))
-    attributes = {
+    return {
         "alpha_": fitted.alpha,
         "alphas_": choice.alphas,
         "heldout_scores_": estimator._path_scores(choice),
-        "heldout_score_": estimator._held_out_score(choice, targets.Y, seen, weights),
-        "heldout_prediction_": spread if spread is None else estimator._as_predictions(spread, targets),
+        "heldout_score_": estimator._held_out_score(choice, distinct.targets.Y, seen, distinct.weights),
+        "heldout_prediction_": spread if spread is None else estimator._as_predictions(spread, distinct.targets),
         "is_linear_": choice.linear,
-        "_residuals": _residuals(fitted, targets),
-        "_covariances": _covariances(fitted, U, chosen, rows),
+        "_residuals": _residuals(choice, distinct.targets),
     }
-    return fitted, attributes
 
 
 def _n_members(estimator, n_folds):
@@ -115,20 +161,18 @@ def _row_weights(targets):
     return np.ones(targets.Y.shape[0]) if targets.weights is None else targets.weights
 
 
-def _residuals(fitted, targets):
+def _residuals(choice, targets):
     """Return the :class:`HeldOutResiduals` of the members."""
-    members, choice = fitted.choice.members, fitted.choice
-    rules, residuals, weights = [], [], []
+    members, residuals, weights = choice.members, [], []
     seen = np.isfinite(choice.predictions).all(axis=1)
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
     error = np.average(missed**2, axis=0, weights=_row_weights(targets)[seen])
     share = np.minimum(np.divide(choice.spread, error, out=np.zeros_like(error), where=error > 0), 1.0)
-    for member, point, kept in zip(members, choice.points, choice.kept, strict=True):
+    for member, kept in zip(members, choice.kept, strict=True):
         rows = member.fold.test
-        rules.append(member.task.objective.rule(point))
         residuals.append(np.abs(targets.Y - kept)[rows])
         weights.append(_row_weights(targets)[rows])
-    return HeldOutResiduals(tuple(rules), tuple(m.range for m in members), tuple(residuals), tuple(weights), share)
+    return HeldOutResiduals(choice.rules, tuple(m.range for m in members), tuple(residuals), tuple(weights), share)
 
 
 def _covariances(fitted, U, chosen, rows):

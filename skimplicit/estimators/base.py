@@ -25,7 +25,7 @@ from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
-from skimplicit.estimators.growing import fit_growing
+from skimplicit.estimators.growing import Trained, fit_growing
 from skimplicit.estimators.importance import bounded_sensitivity
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
 from skimplicit.estimators.lazy_columns import predict_lazily
@@ -198,26 +198,32 @@ class ImplicitEstimator(
         rows = open_given_rows(self, chosen, X, y, sample_weight)
         targets, limits = rows.targets, rows.limits
         bridge = self._open_bridge(targets, rows.given, None, limits, self.verbose)
-        fitted, held_out = None, dict.fromkeys(HELD_OUT_ATTRIBUTES)
+        fitted, held_out, distinct = None, dict.fromkeys(HELD_OUT_ATTRIBUTES), None
         if self.column_budget != "auto" or not self._can_warm_start(rows.X.shape[1]):
             self.column_budget_ = None if self.column_budget == "auto" else self.column_budget
         if self.alpha == "auto" and not self._can_warm_start(rows.X.shape[1]):
-            fitted, held_out = fit_automatically(self, chosen, rows, params, bridge)
+            fitted, held_out, distinct = fit_automatically(self, chosen, rows, params, bridge)
         if fitted is None:
             self.alpha_ = pass_alpha(self)
             fitted = fit_at_given_ridge(self, chosen, rows, bridge)
         bridge.close(fitted.rules)
         self.validation_scores_ = fitted.scores if chosen.method.holds_out else None
         self.best_validation_score_ = float(fitted.scores.max()) if fitted.scores.size else None
-        attributes = {**held_out, **self._fitted_attributes(targets, limits, fitted.rules)}
+        self._take(rows, fitted, held_out)
+        if "_trained" in vars(self):  # somebody has asked for it
+            self._trained = Trained(rows, fitted, held_out, distinct)
+        return self
+
+    def _take(self, rows, fitted, held_out):
+        """Set the fitted attributes of members trained on all rows and of what held-out rows tell."""
+        attributes = {**held_out, **self._fitted_attributes(rows.targets, rows.limits, fitted.rules)}
         samples = rows.judged(fitted.task.objective.samples)
         self._store(samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
-        return self
 
     def _fitted_attributes(self, targets, limits, rules):
         """Return what a copy of the estimator needs to predict as the mean of some rules does."""
         attributes = {"rule_": average(*rules), "rules_": list(rules), "_input_range": limits}
-        return {**targets.attributes, **attributes, "_n_features_out": self.n_hidden * len(rules)}
+        return {**targets.attributes, **attributes, "_n_features_out": sum(rule.n_hidden for rule in rules)}
 
     def _limits(self, X, targets):
         """Return the :class:`InputRange` of the rows that are trained on, None where inputs are not cut."""
@@ -245,7 +251,8 @@ class ImplicitEstimator(
 
     def _can_warm_start(self, n_inputs):
         rules = getattr(self, "rules_", None)
-        return self.warm_start and bool(rules) and (rules[0].n_hidden, rules[0].n_inputs) == (self.n_hidden, n_inputs)
+        sizes = {(rule.n_hidden, rule.n_inputs) for rule in rules or ()}
+        return self.warm_start and sizes == {(self.n_hidden, n_inputs)}
 
     def _check_choices(self):
         """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""
@@ -306,7 +313,7 @@ class ImplicitEstimator(
         Returns
         -------
         ndarray of shape (n_samples, n_members * n_hidden)
-            States, member by member; of a Dask collection a lazy Dask array.
+            States, member by member, those of all ``rules_``; of a Dask collection a lazy Dask array.
         """
         check_is_fitted(self)
         if is_lazy(X):

@@ -1,10 +1,12 @@
 """The ridge by held-out predictions, and what else they tell: the score on new rows, and whether states help at all."""
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from joblib import Parallel, delayed
 
+from skimplicit.composition import average
 from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, WORSE, ridge_of
 
 __all__ = ["CrossFit", "cross_fit"]
@@ -47,6 +49,9 @@ class CrossFit:
         Whether a KeyboardInterrupt came before all members were at the end of their paths.
     column_budget : float or None
         The bound on the columns of B that was chosen; None where none was wanted.
+    beside : CrossFit or None
+        Another choice on the same folds, with whose members these are averaged; None for none. What is kept, predicted
+        and spread is then that of the means of two.
     """
 
     alpha: float
@@ -63,6 +68,31 @@ class CrossFit:
     n_iter: int
     interrupted: bool
     column_budget: float | None = None
+    beside: Self | None = None
+
+    @property
+    def rules(self):
+        """The rule of each member, a tuple of ImplicitRule."""
+        own = tuple(m.task.objective.rule(point) for m, point in zip(self.members, self.points, strict=True))
+        return own if self.beside is None else tuple(map(average, own, self.beside.rules))
+
+    @property
+    def loss(self):
+        """Held-out loss of the mean of the members, a float."""
+        return _mean_loss(self.members, self.kept)
+
+    def has_folds_of(self, other):
+        """Tell whether the members of another choice are trained without the same folds."""
+        pairs = zip(self.members, other.members, strict=False)
+        same = len(self.members) == len(other.members)
+        return same and all(np.array_equal(mine.fold.test, its.fold.test) for mine, its in pairs)
+
+    def averaged_with(self, other):
+        """Return the choice whose members are the means of these and those of another one on the same folds."""
+        kept = [(mine + its) / 2 for mine, its in zip(self.kept, other.kept, strict=True)]
+        predictions, spread = _held_out(self.members, kept), _spread(self.members, kept)
+        n_iter = self.n_iter + other.n_iter
+        return replace(self, kept=kept, predictions=predictions, spread=spread, n_iter=n_iter, beside=other)
 
 
 def cross_fit(members, n_jobs, bridge, chooses_budget=False):

@@ -1,14 +1,18 @@
 """``n_hidden="auto"``: rules of more and more states, as long as rows that were held out gain from them."""
 
+from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
+from skimplicit.estimators.automatic import DistinctRows, told_by_held_out
+from skimplicit.estimators.members import Averaged
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, take_over
+from skimplicit.estimators.training_rows import TrainingRows
 
-__all__ = ["fit_growing"]
+__all__ = ["Trained", "fit_growing"]
 
 # Numbers of states, each tried while the one before has paid.
 _SIZES = (5, 10, 20, 40, 80)
@@ -16,8 +20,30 @@ _SIZES = (5, 10, 20, 40, 80)
 _WITHOUT_SCORES = 20
 # Share of the held-out loss by which twice the states have to lower it to be worth another step.
 _WORTHWHILE = 0.01
-# What a warm start goes on from: the rules, and what was chosen for them.
-_CARRIED_ON = ("rules_", "alpha_", "column_budget_")
+# What a warm start goes on from beside rules: what was chosen for them.
+_CARRIED_ON = ("alpha_", "column_budget_")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a fit comes from, and does not keep.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        The rows.
+    fitted : Averaged
+        The members.
+    held_out : dict
+        The attributes that held-out rows tell.
+    distinct : DistinctRows or None
+        What members were cross-fitted on; None where nothing was held out.
+    """
+
+    rows: TrainingRows
+    fitted: Averaged
+    held_out: dict
+    distinct: DistinctRows | None
 
 
 def fit_growing(estimator, X, y, sample_weight, params):
@@ -25,7 +51,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
 
     Every number is a fit of its own, with the ridge that suits it: the one that this number as ``n_hidden`` and the
     same integer as ``random_state`` give. Numbers double until the least held-out loss along the ridges no longer falls
-    by a hundredth.
+    by a hundredth. The best fit is then averaged with that of another number, if the same rows gain from that.
 
     Parameters
     ----------
@@ -46,10 +72,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
     ValueError
         If ``alpha`` is a number, so that nothing is held out, or ``structure`` says how many states there are.
     """
-    if estimator.alpha != "auto":
-        raise ValueError(f"n_hidden='auto' needs alpha='auto', which holds rows out, got alpha={estimator.alpha!r}.")
-    if estimator.structure is not None:
-        raise ValueError(f"n_hidden='auto' needs structure=None, got structure={estimator.structure!r}.")
+    _check(estimator)
     # A warm start goes on from the rules there are, without holding rows out: their number of states stays.
     warm = estimator.warm_start and bool(getattr(estimator, "rules_", None))
     sizes = (estimator.rules_[0].n_hidden,) if warm else _SIZES
@@ -67,6 +90,9 @@ def fit_growing(estimator, X, y, sample_weight, params):
         model = type(estimator)(**given)
         for name in _CARRIED_ON if warm else ():
             setattr(model, name, getattr(estimator, name, None))
+        if warm:
+            model.rules_ = [rule for rule in estimator.rules_ if rule.n_hidden == n_hidden]
+        model._trained = None  # asks for it
         name, everything = f"{n_hidden} states", (X, y, sample_weight)
         stop = fit_as_task(model, everything, params, owner=estimator, context=context, task_name=name, data=data)
         return model, _held_out_loss(model), stop
@@ -75,16 +101,52 @@ def fit_growing(estimator, X, y, sample_weight, params):
     if least is None and not warm:
         best, least, _ = fitted(_WITHOUT_SCORES)
         stop = True
+    tried = [best]
     for n_hidden in sizes[1:]:
         if stop:
             break
         model, loss, stop = fitted(n_hidden)
+        tried.append(model)
         stop |= not loss < (1.0 - _WORTHWHILE) * least
         if loss < least:
             best, least = model, loss
+    if least is not None:
+        _average_with_another(best, tried)
+    del best._trained
     take_over(estimator, best)
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=lambda: vars(estimator).copy(), **data)
     return estimator
+
+
+def _check(estimator):
+    if estimator.alpha != "auto":
+        raise ValueError(f"n_hidden='auto' needs alpha='auto', which holds rows out, got alpha={estimator.alpha!r}.")
+    if estimator.structure is not None:
+        raise ValueError(f"n_hidden='auto' needs structure=None, got structure={estimator.structure!r}.")
+
+
+def _average_with_another(best, tried):
+    """Let a fitted estimator be the mean of itself and of the one of several that held-out rows gain the most from."""
+    mine = best._trained
+    if mine.fitted.choice.linear or len(mine.fitted.rules) == 1:
+        return  # one rule was wanted, as under a budget, or none with states
+    least, partner = mine.fitted.choice.loss, None
+    for its in (model._trained for model in tried if model is not best):
+        choice, n_rules = its.fitted.choice, len(its.fitted.rules)
+        if choice.linear or n_rules != len(mine.fitted.rules) or not choice.has_folds_of(mine.fitted.choice):
+            continue
+        loss = mine.fitted.choice.averaged_with(choice).loss
+        if loss < least:
+            least, partner = loss, its
+    if partner is None:
+        return
+    fitted = mine.fitted.averaged_with(partner.fitted)
+    covariances = [trained.held_out["_covariances"] for trained in (mine, partner)]
+    held_out = {
+        **told_by_held_out(best, fitted, mine.distinct, mine.rows),
+        "_covariances": None if None in covariances else sum(covariances, ()),
+    }
+    best._take(mine.rows, fitted, held_out)
 
 
 def _held_out_loss(model):

@@ -1,7 +1,7 @@
 """From cross-fitted members to the estimator's rule: the members trained on, on all rows, and averaged."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -53,6 +53,17 @@ class Averaged:
     choice: object = None
     alpha: float | None = None
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def averaged_with(self, other):
+        """Return all members of two, cross-fitted on the same folds, with the ridge of these."""
+        return replace(
+            self,
+            rules=self.rules + other.rules,
+            objectives=np.concatenate([self.objectives, other.objectives]),
+            stages=np.concatenate([self.stages, other.stages + int(self.stages.max(initial=-1)) + 1]),
+            n_iter=self.n_iter + other.n_iter,
+            choice=self.choice.averaged_with(other.choice),
+        )
 
 
 def averaged(task, results, choice=None, alpha=None):

@@ -9,7 +9,11 @@ RULE_ATTRIBUTES = {
     "rule_": Attribute(
         "ImplicitRule", "The trained rule, in the units of the data: ``rule_.predict(X)`` equals ``predict(X)``."
     ),
-    "rules_": Attribute("list of ImplicitRule", "The members, whose mean is ``rule_``."),
+    "rules_": Attribute(
+        "list of ImplicitRule",
+        'The members, whose mean is ``rule_``. With ``n_hidden="auto"``, first those of the best number of states, which '
+        "``alpha_``, ``alphas_`` and ``heldout_scores_`` belong to.",
+    ),
     "alpha_": Attribute("float", "The ridge: the given one, or the one that was chosen."),
     "alphas_": Attribute(
         "ndarray of shape (n_alphas,) or None", "The ridges to choose from, increasing; None with a number for alpha."
