@@ -126,6 +126,39 @@ def test_the_minimiser_meets_the_optimality_conditions_in_any_unit(name, scale, 
         assert -1e-7 * size <= gap <= 1e-6 * size
 
 
+def by_root(problem, n_rows):
+    """Return a problem whose curvature is of so few rows, by its root and by the matrix."""
+    root = np.random.default_rng(2).normal(size=(problem.gradient.size, n_rows)) / np.sqrt(n_rows)
+    return replace(problem, hessian=None, root=root), replace(problem, hessian=root @ root.T)
+
+
+@every_set
+@pytest.mark.parametrize("n_rows", [1, 7, 200])
+def test_a_root_of_the_curvature_says_the_same_as_the_matrix(name, n_rows):
+    factored, dense = by_root(make_problem((6, 4), **SETS[name]), n_rows)
+    W, lift = WorkingSetSolver().solve(factored)
+    expected = WorkingSetSolver().solve(dense)
+    np.testing.assert_allclose(W, expected[0], atol=1e-8)
+    np.testing.assert_allclose(lift, expected[1], atol=1e-8)
+    assert factored.value(W, lift) == pytest.approx(dense.value(W, lift), rel=1e-12)
+    for mine, its in zip(factored.system(), dense.system(), strict=True):
+        np.testing.assert_allclose(mine, its, atol=1e-13)
+
+
+def test_a_root_of_few_rows_is_solved_as_the_reference_does():
+    factored, _ = by_root(make_problem((6, 4), kappa=0.5), 5)
+    value, reference = (
+        factored.value(*solver.solve(factored)) for solver in (WorkingSetSolver(), CvxpyCurvatureSolver())
+    )
+    assert value == pytest.approx(reference, rel=1e-6)
+    # Also with hardly any damping beside the curvature.
+    faint = replace(factored, ridge=1e-8, damping=1e-7)
+    dense = replace(faint, hessian=faint.root @ faint.root.T, root=None)
+    assert faint.value(*WorkingSetSolver().solve(faint)) == pytest.approx(
+        faint.value(*WorkingSetSolver().solve(dense)), rel=1e-6
+    )
+
+
 @pytest.mark.slow_cases
 @every_shape
 @every_set

@@ -5,7 +5,15 @@ import pytest
 
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.rows import Samples
-from skimplicit.training import Constraints, CrossEntropyObjective, SquaredObjective
+from skimplicit.subproblems import ProjectedSolver
+from skimplicit.training import (
+    BlockCoordinateDescent,
+    Constraints,
+    CrossEntropyObjective,
+    SquaredObjective,
+    Stage,
+    TrainingTask,
+)
 from skimplicit.training.continuation import random_weights
 from skimplicit.training.gauss_newton import GaussNewton, _eliminated
 from skimplicit.training.working_set import working_set
@@ -99,6 +107,31 @@ def test_equals_finite_differences(case, activation, centre, direct):
     np.testing.assert_allclose(H, expected, atol=5e-5 * np.abs(expected).max())
     if not centre:
         assert not H[-3:].any()
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("centre", "direct"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("m", [4, 25])
+def test_the_root_is_one_of_the_matrix(case, centre, direct, m):
+    objective, evaluation = make_evaluation(case, centre=centre, direct=direct, m=m)
+    gauss_newton, moving = GaussNewton(objective), np.ones((3, 3), dtype=bool)
+    sensitivities = objective.sensitivities(evaluation, rows=gauss_newton.rows)
+    H, K = (make(evaluation, moving, sensitivities) for make in (gauss_newton, gauss_newton.root))
+    np.testing.assert_allclose(K @ K.T, H, atol=1e-12 * np.abs(H).max())
+    assert K.shape in [(18, m), (18, m * CASES[case])]
+    assert gauss_newton.has_fewer_rows_than(K.shape[1] + 1) and not gauss_newton.has_fewer_rows_than(K.shape[1])
+
+
+@pytest.mark.parametrize("case", ["one", "three", "binary"])
+def test_training_takes_the_same_course_by_rows(case, monkeypatch):
+    ends = []
+    for by_rows in (True, False):
+        objective, evaluation = make_evaluation(case, "relu", n=8, p=6, m=14)
+        monkeypatch.setattr(GaussNewton, "has_fewer_rows_than", lambda self, number, by_rows=by_rows: by_rows)
+        task = TrainingTask(objective, Constraints(0.9), ProjectedSolver())
+        point, stage = evaluation.point, Stage(ALPHA, None, 6, 0.0)
+        ends.append(BlockCoordinateDescent(block="curvature").train(task, [stage], point.W, point.b).objectives)
+    np.testing.assert_allclose(*ends, rtol=1e-4)  # states on the way are as accurate as that
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -11,8 +11,8 @@ RULE_ATTRIBUTES = {
     ),
     "rules_": Attribute(
         "list of ImplicitRule",
-        'The members, whose mean is ``rule_``. With ``n_hidden="auto"``, first those of the best number of states, which '
-        "``alpha_``, ``alphas_`` and ``heldout_scores_`` belong to.",
+        'The members, whose mean is ``rule_``. With ``n_hidden="auto"``, first those of the best number of states, '
+        "which ``alpha_``, ``alphas_`` and ``heldout_scores_`` belong to.",
     ),
     "alpha_": Attribute("float", "The ridge: the given one, or the one that was chosen."),
     "alphas_": Attribute(

@@ -41,7 +41,7 @@ class CholeskyFactor:
 
     def forward(self, target):
         """Return ``L^-1 target`` for targets of shape (n,) or (n, k)."""
-        L, solution = self._factor, np.array(target)
+        L, solution = self._factor, np.array(target, order="C")
         for first in range(0, len(L) if target.size else 0, _BLOCK):
             rows = slice(first, first + _BLOCK)
             if first:

@@ -108,17 +108,20 @@ class CurvatureRun(DescentRun):
         coupled = stage.column_budget is not None or self.constraints.custom is not None
         most = None if coupled else ENTRIES_PER_ROW
         moving = working_set(A, slope, self.constraints.kappa, self.constraints.structure, signs, most)
+        # Where rows are fewer than what is free, B and b, the matrix is best known by its root.
+        by_rows = not coupled and row_set is None and self.curvature.has_fewer_rows_than(point.W.size - A.size + n)
         problem = CurvatureProblem(
             V=point.W,
             moving=np.hstack([moving, np.ones(point.W[:, n:].shape, dtype=bool)]),
             gradient=np.concatenate([gradient.W[:, :n][moving], gradient.W[:, n:].ravel(), gradient.b]),
-            hessian=self.curvature(current, moving, sensitivities),
+            hessian=None if by_rows else self.curvature(current, moving, sensitivities),
             ridge=stage.alpha,
             damping=self.damping,
             kappa=self.constraints.kappa,
             budget=stage.column_budget,
             constraints=self.constraints.custom,
             row_set=row_set,
+            root=self.curvature.root(current, moving, sensitivities) if by_rows else None,
         )
         here = 0.5 * stage.alpha * np.sum(point.W**2)  # the model at no move
         while True:

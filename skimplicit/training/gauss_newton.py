@@ -97,6 +97,22 @@ class GaussNewton:
         ndarray of shape (P, P)
             The matrix.
         """
+        return _eliminated(*self._derivatives(evaluation, moving, sensitivities))
+
+    def root(self, evaluation, moving, sensitivities):
+        """Return K, shape (P, N), with ``H = K K'``; the parameters are those of a call.
+
+        Its columns are rows, each as often as its loss has curvatures.
+        """
+        return _projected(*self._derivatives(evaluation, moving, sensitivities))
+
+    def has_fewer_rows_than(self, number):
+        """Tell whether the root has fewer columns than a number."""
+        part = self._part.samples
+        return part.n_samples * part.n_outputs < number
+
+    def _derivatives(self, evaluation, moving, sensitivities):
+        """Return J, one row for each parameter and after them for each weight of the readout, P, and the ridge."""
         objective, samples = self.objective, self.objective.samples
         on_rows = self._on_rows(evaluation)
         X = on_rows.states
@@ -124,7 +140,7 @@ class GaussNewton:
         held = self._held_weights(evaluation.point.readout, q, len(readout))
         if held.size:
             J, ridge = np.delete(J, P + held, axis=0), np.delete(ridge, held)
-        return _eliminated(J, P, ridge)
+        return J, P, ridge
 
     def _held_weights(self, readout, q, size):
         """Return the positions of the readout's weights that signs hold at zero, an ndarray of int."""
@@ -143,15 +159,37 @@ class GaussNewton:
 
 def _eliminated(J, P, ridge):
     """Return the first P rows and columns of ``J J'``, the others, to which a ridge is added, eliminated."""
-    gram = J @ J.T
-    kept, rest = gram[:P, :P], gram[P:, P:].copy()
-    # What rounding reaches, relatively, in a sum of so many products and in a factorisation of this size.
-    rounding = sum(J.shape) * np.finfo(float).eps
-    # The intercepts of the classes pay no ridge and a common shift of them changes nothing: singular but for rounding.
-    rest[np.diag_indices_from(rest)] += ridge + rounding * max(np.trace(rest), 1.0)
-    half = CholeskyFactor(rest).forward(gram[P:, :P])
+    gram, rounding = J @ J.T, _rounding(J)
+    kept = gram[:P, :P]
+    half = _factor_of_readout(gram[P:, P:], ridge, rounding).forward(gram[P:, :P])
     result = half.T @ half
     np.subtract(kept, result, out=result)
     # Without a ridge nearly all may cancel: what is left is to stay positive semidefinite.
     result[np.diag_indices_from(result)] += rounding * kept.diagonal()
     return result
+
+
+def _projected(J, P, ridge):
+    """Return K of shape (P, N) with ``K K'`` what :func:`_eliminated` returns, but for rounding.
+
+    With ``R R' + ridge = L L'`` for the other rows R of J, and ``G = L^-1 R``, that is ``J (I - G'G) J'``. The root of
+    what is between comes from ``G G' = V diag(s) V'``: it is ``I - G' V diag(1 / (1 + sqrt(1 - s))) V' G``.
+    """
+    kept, R = J[:P], J[P:]
+    G = _factor_of_readout(R @ R.T, ridge, _rounding(J)).forward(R)
+    s, V = np.linalg.eigh(G @ G.T)
+    shrunk = (V / (1.0 + np.sqrt(np.maximum(1.0 - s, 0.0)))) @ (V.T @ G)
+    return kept - (kept @ G.T) @ shrunk
+
+
+def _factor_of_readout(gram, ridge, rounding):
+    """Return the factor of the readout's second moments with their ridge."""
+    gram = gram.copy()
+    # The intercepts of the classes pay no ridge and a common shift of them changes nothing: singular but for rounding.
+    gram[np.diag_indices_from(gram)] += ridge + rounding * max(np.trace(gram), 1.0)
+    return CholeskyFactor(gram)
+
+
+def _rounding(J):
+    """Return what rounding reaches, relatively, in a sum of so many products and in a factorisation of this size."""
+    return sum(J.shape) * np.finfo(float).eps

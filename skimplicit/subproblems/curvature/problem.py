@@ -26,8 +26,8 @@ class CurvatureProblem:
         Entries of W that may move; the others stay as they are in V.
     gradient : ndarray of shape (P,)
         Gradient g of the loss by the P variables, the ridge not included.
-    hessian : ndarray of shape (P, P)
-        Curvature H of the loss, symmetric and positive semidefinite.
+    hessian : ndarray of shape (P, P) or None
+        Curvature H of the loss, symmetric and positive semidefinite; None where it is given by its root.
     ridge : float
         Weight of the squared norm of W, at least 0.
     damping : float
@@ -40,18 +40,21 @@ class CurvatureProblem:
         ``constraints(A, B)`` returns further CVXPY constraints.
     row_set : RowSet or None
         Signs and balls of the rows of W.
+    root : ndarray of shape (P, N) or None
+        K with ``H = K K'``: less to work with where rows N are fewer than variables.
     """
 
     V: np.ndarray
     moving: np.ndarray
     gradient: np.ndarray
-    hessian: np.ndarray
+    hessian: np.ndarray | None
     ridge: float
     damping: float
     kappa: float
     budget: ColumnBudget | None = None
     constraints: Callable | None = None
     row_set: RowSet | None = None
+    root: np.ndarray | None = None
 
     @property
     def n_hidden(self):
@@ -84,7 +87,8 @@ class CurvatureProblem:
     def value(self, W, lift):
         """Return the objective at W of shape (n, n + p) and ``lift`` of shape (n,), a float."""
         d = self.moves(W, lift)
-        quadratic = d @ (self.hessian @ d) + self.damping * (d @ d)
+        moved = d @ self.root if self.hessian is None else None
+        quadratic = (d @ (self.hessian @ d) if moved is None else moved @ moved) + self.damping * (d @ d)
         return float(self.gradient @ d + 0.5 * quadratic + 0.5 * self.ridge * np.sum(W * W))
 
     def project(self, W):
@@ -123,12 +127,18 @@ class CurvatureProblem:
 
     def system(self):
         """Return Q (P, P) and l (P,) of the same objective as ``1/2 d'Q d + l'd``, up to a constant."""
+        added, linear = self.terms()
+        Q = self.root @ self.root.T if self.hessian is None else self.hessian.copy()
+        Q[np.diag_indices_from(Q)] += added
+        return Q, linear
+
+    def terms(self):
+        """Return what the diagonal of Q has beside H, (P,), positive, and l (P,), both as in :meth:`system`."""
         rows, columns = self.entries
         ridge = np.zeros(self.gradient.size)
         ridge[: rows.size] = self.ridge
-        Q = self.hessian.copy()
-        Q[np.diag_indices_from(Q)] += ridge + self.damping
-        return Q, self.gradient + ridge * np.concatenate([self.V[rows, columns], np.zeros(self.n_hidden)])
+        entries = np.concatenate([self.V[rows, columns], np.zeros(self.n_hidden)])
+        return ridge + self.damping, self.gradient + ridge * entries
 
 
 def _radii(radius, held):

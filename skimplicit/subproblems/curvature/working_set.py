@@ -51,9 +51,8 @@ class WorkingSetSolver:
         """
         if problem.constraints is not None:
             raise ValueError("The working-set solver cannot take custom constraints; use solver='cvxpy'.")
-        Q, linear = problem.system()
         bounded = self._n_bounded(problem)
-        eliminated = _Eliminated(Q, linear, bounded)
+        eliminated = _eliminate(problem, bounded)
         rows, columns = (index[:bounded] for index in problem.entries)
         start = problem.V[rows, columns]
         # In the entries themselves, not in their moves.
@@ -104,6 +103,14 @@ class WorkingSetSolver:
         return inside
 
 
+def _eliminate(problem, kept):
+    """Return the program in its first variables alone, by what is smaller: the others, or the rows of the root."""
+    root = problem.root
+    if root is not None and root.shape[1] < problem.gradient.size - kept:
+        return _EliminatedByRows(root, *problem.terms(), kept)
+    return _Eliminated(*problem.system(), kept)
+
+
 class _Eliminated:
     """The quadratic program in its first variables alone, the others at their best (Schur complement).
 
@@ -127,3 +134,36 @@ class _Eliminated:
     def complete(self, d):
         """Return all variables, shape (P,), for the first ones d."""
         return np.concatenate([d, -self._factor.backward(self._half[:, -1] + self._half[:, :-1] @ d)])
+
+
+class _EliminatedByRows:
+    """The same of ``Q = K K' + diag(added)``, by a matrix of the size of the rows of K (Woodbury's formula).
+
+    Parameters
+    ----------
+    root : ndarray of shape (P, N)
+        K.
+    added : ndarray of shape (P,)
+        Positive diagonal.
+    linear : ndarray of shape (P,)
+        Linear term.
+    kept : int
+        Number of variables that stay.
+    """
+
+    def __init__(self, root, added, linear, kept):
+        self._rest, self._added, self._linear = root[kept:], added[kept:], linear[kept:]
+        scaled = self._rest / np.sqrt(self._added)[:, None]
+        inner = scaled.T @ scaled
+        inner[np.diag_indices_from(inner)] += 1.0
+        self._factor = CholeskyFactor(inner)
+        self._half = self._factor.forward(root[:kept].T)
+        self._shift = self._factor.forward((self._linear / self._added) @ self._rest)
+        self.Q = self._half.T @ self._half
+        self.Q[np.diag_indices_from(self.Q)] += added[:kept]
+        self.linear = linear[:kept] - self._shift @ self._half
+
+    def complete(self, d):
+        """Return all variables, shape (P,), for the first ones d."""
+        moved = self._factor.backward(self._half @ d - self._shift)
+        return np.concatenate([d, -(self._linear + self._rest @ moved) / self._added])
