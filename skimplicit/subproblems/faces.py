@@ -94,7 +94,7 @@ def minimise_on_faces(program, start):
     program : FaceProgram
         The program.
     start : ndarray of shape (k,)
-        A point of the set: its zeros are the first guess.
+        A point of the set: its face is the first guess.
 
     Returns
     -------
@@ -110,8 +110,6 @@ def minimise_on_faces(program, start):
         return np.zeros_like(start)
     size = np.abs(program.linear).max()  # slopes are small or large with the unit of the objective
     face, binding = _first_face(program, start)
-    if face is None:
-        return None
     fewest, patience = np.inf, _PATIENCE
     with_balls = bool(np.isfinite(radii).any())
     for _ in range(_ROUNDS if with_balls else _ROUNDS_OF_SIGNS):
@@ -147,19 +145,8 @@ def minimise_on_faces(program, start):
 
 
 def _first_face(program, start):
-    """Return the face to begin with, from the unconstrained minimiser and the start; None if there is no minimiser."""
-    rows, signs = program.rows, program.signs
-    face = np.where((signs != 0) & (start == 0), 0.0, np.nan)
-    binding = np.zeros(program.radii.size, dtype=bool)
-    if not np.isfinite(program.radii).any():
-        return face, binding
-    try:
-        free = -CholeskyFactor(program.Q).solve(program.linear)
-    except LinAlgError:
-        return None, binding
-    free[signs * free < 0] = 0.0
-    binding = program.sizes(free) > program.radii
-    # A row that binds starts from the zeros it has, or else from those of the projection of its free minimiser.
-    was_binding = program.sizes(start) >= program.radii * (1 - 1e-9)
-    guess = np.where(was_binding[rows], start, program.project(free, binding & ~was_binding))
-    return np.where(binding[rows], np.sign(guess), face), binding
+    """Return the face that the start is in, free but for signs in rows that are not at their bound, and which are."""
+    rows, radii = program.rows, program.radii
+    binding = np.isfinite(radii) & (program.sizes(start) >= radii * (1 - 1e-9))
+    free = np.where((program.signs != 0) & (start == 0), 0.0, np.nan)
+    return np.where(binding[rows], np.sign(start), free), binding
