@@ -91,6 +91,7 @@ def test_what_comes_of_a_mean_of_two_numbers():
     assert not hasattr(model, "_trained") and not hasattr(fits[0], "_trained")
 
 
+@pytest.mark.slow
 def test_one_rule_that_is_wanted_stays_one():
     model, fits = of_two_numbers(n_members=1)
     assert len(fits) == len(model.rules_) == 1

@@ -87,8 +87,8 @@ class CurvatureProblem:
     def value(self, W, lift):
         """Return the objective at W of shape (n, n + p) and ``lift`` of shape (n,), a float."""
         d = self.moves(W, lift)
-        moved = d @ self.root if self.hessian is None else None
-        quadratic = (d @ (self.hessian @ d) if moved is None else moved @ moved) + self.damping * (d @ d)
+        curvature = np.sum((d @ self.root) ** 2) if self.hessian is None else d @ (self.hessian @ d)
+        quadratic = curvature + self.damping * (d @ d)
         return float(self.gradient @ d + 0.5 * quadratic + 0.5 * self.ridge * np.sum(W * W))
 
     def project(self, W):
