@@ -44,15 +44,15 @@ def test_the_number_stops_growing_where_held_out_rows_no_longer_gain():
     # Whoever writes the number down that was found gets the same rules.
     for found, given in zip(model.rules_, fits[n].rules_, strict=False):
         np.testing.assert_array_equal(found.B, given.B)
-    # Those of another number stand beside them where the mean is better on held-out rows.
+    # Those of other numbers stand beside them whose held-out errors are not clearly larger.
+    apart = {k: (fits[k].heldout_prediction_ - Y) ** 2 - (fits[n].heldout_prediction_ - Y) ** 2 for k in fits if k != n}
+    level = [k for k, d in apart.items() if d.mean() < 1.5 * d.std() / np.sqrt(d.size)]
     others = [rule.n_hidden for rule in model.rules_[len(fits[n].rules_) :]]
-    errors = {k: np.mean((fits[k].heldout_prediction_ + fits[n].heldout_prediction_ - 2 * Y) ** 2) for k in fits}
-    assert set(others) == {min(errors, key=errors.get)} - {n}
-    assert len(others) in (0, len(fits[n].rules_))
+    assert others == [k for k in level for _ in fits[n].rules_]
 
 
 @cache
-def of_two_numbers(n_members="auto"):
+def of_several_numbers(n_members="auto"):
     """Return a model and the fits with each of its numbers of states alone."""
     Z = Y + 3 * np.random.default_rng(1).standard_normal(Y.size)
     options = {**QUICK, "max_iter": 20, "n_members": n_members}
@@ -61,16 +61,16 @@ def of_two_numbers(n_members="auto"):
     return model, [ImplicitRegressor(**{**options, "n_hidden": n}).fit(X, Z) for n in numbers]
 
 
-def test_a_mean_of_two_numbers_is_one_in_all_that_is_told():
-    model, fits = of_two_numbers()
-    assert len(fits) == 2
+def test_a_mean_of_several_numbers_is_one_in_all_that_is_told():
+    model, fits = of_several_numbers()
+    assert len(fits) >= 2
     for told in (
         lambda m: m.predict(X),
         lambda m: m.heldout_prediction_,
         lambda m: np.sum([rule.predict(X) for rule in m._residuals.rules], axis=0),
     ):
         np.testing.assert_allclose(told(model), np.mean([told(fit) for fit in fits], axis=0), rtol=1e-9)
-    assert model.heldout_score_ > max(fit.heldout_score_ for fit in fits) - 1e-3
+    assert model.heldout_score_ > np.mean([fit.heldout_score_ for fit in fits])
     assert np.all(model.sensitivity_ <= np.mean([fit.sensitivity_ for fit in fits], axis=0) * (1 + 1e-9))
     assert model.n_iter_ == sum(fit.n_iter_ for fit in fits)
     assert model.objective_history_.size == sum(fit.objective_history_.size for fit in fits)
@@ -78,8 +78,8 @@ def test_a_mean_of_two_numbers_is_one_in_all_that_is_told():
     assert model.alpha_ == fits[0].alpha_
 
 
-def test_what_comes_of_a_mean_of_two_numbers():
-    model, fits = of_two_numbers()
+def test_what_comes_of_a_mean_of_several_numbers():
+    model, fits = of_several_numbers()
     n = sum(rule.n_hidden for rule in model.rules_)
     assert model.transform(X).shape[1] == len(model.get_feature_names_out()) == model.rule_.n_hidden == n
     lower, upper = model.predict_interval(X, 0.8).T
@@ -93,7 +93,7 @@ def test_what_comes_of_a_mean_of_two_numbers():
 
 @pytest.mark.slow
 def test_one_rule_that_is_wanted_stays_one():
-    model, fits = of_two_numbers(n_members=1)
+    model, fits = of_several_numbers(n_members=1)
     assert len(fits) == len(model.rules_) == 1
 
 

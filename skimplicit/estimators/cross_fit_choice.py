@@ -49,9 +49,9 @@ class CrossFit:
         Whether a KeyboardInterrupt came before all members were at the end of their paths.
     column_budget : float or None
         The bound on the columns of B that was chosen; None where none was wanted.
-    beside : CrossFit or None
-        Another choice on the same folds, with whose members these are averaged; None for none. What is kept, predicted
-        and spread is then that of the means of two.
+    beside : tuple of CrossFit
+        Other choices on the same folds, with whose members these are averaged. What is kept, predicted and spread is
+        then that of the means.
     """
 
     alpha: float
@@ -68,18 +68,13 @@ class CrossFit:
     n_iter: int
     interrupted: bool
     column_budget: float | None = None
-    beside: Self | None = None
+    beside: tuple[Self, ...] = ()
 
     @property
     def rules(self):
         """The rule of each member, a tuple of ImplicitRule."""
         own = tuple(m.task.objective.rule(point) for m, point in zip(self.members, self.points, strict=True))
-        return own if self.beside is None else tuple(map(average, own, self.beside.rules))
-
-    @property
-    def loss(self):
-        """Held-out loss of the mean of the members, a float."""
-        return _mean_loss(self.members, self.kept)
+        return tuple(map(average, own, *(other.rules for other in self.beside))) if self.beside else own
 
     def has_folds_of(self, other):
         """Tell whether the members of another choice are trained without the same folds."""
@@ -87,12 +82,27 @@ class CrossFit:
         same = len(self.members) == len(other.members)
         return same and all(np.array_equal(mine.fold.test, its.fold.test) for mine, its in pairs)
 
-    def averaged_with(self, other):
-        """Return the choice whose members are the means of these and those of another one on the same folds."""
-        kept = [(mine + its) / 2 for mine, its in zip(self.kept, other.kept, strict=True)]
-        predictions, spread = _held_out(self.members, kept), _spread(self.members, kept)
-        n_iter = self.n_iter + other.n_iter
-        return replace(self, kept=kept, predictions=predictions, spread=spread, n_iter=n_iter, beside=other)
+    def standard_errors_above(self, other):
+        """Return by how many of its standard errors the held-out loss exceeds that of another choice, row by row."""
+        judge, rows = self.members[0], np.flatnonzero(np.isfinite(self.predictions).all(axis=1))
+        mine, its = (judge.losses(choice.predictions[rows], rows) for choice in (self, other))
+        weights = judge.targets.weights
+        weights = np.full(rows.size, 1 / rows.size) if weights is None else weights[rows] / weights[rows].sum()
+        mean = weights @ (mine - its)
+        error = np.sqrt(np.sum((weights * (mine - its - mean)) ** 2))
+        return float(mean / error) if error > 0 else 0.0 if mean <= 0 else np.inf
+
+    def averaged_with(self, others):
+        """Return the choice whose members are the means of these and those of others on the same folds."""
+        kept = [np.mean(each, axis=0) for each in zip(self.kept, *(other.kept for other in others), strict=True)]
+        return replace(
+            self,
+            kept=kept,
+            predictions=_held_out(self.members, kept),
+            spread=_spread(self.members, kept),
+            n_iter=self.n_iter + sum(other.n_iter for other in others),
+            beside=tuple(others),
+        )
 
 
 def cross_fit(members, n_jobs, bridge, chooses_budget=False):

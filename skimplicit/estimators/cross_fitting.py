@@ -157,11 +157,15 @@ class Member:
 
     def loss(self, predictions, rows=slice(None)):
         """Return the mean loss of predictions (k, q) of some rows, an ndarray of int of shape (k,), a float."""
-        objective = self.task.objective
-        samples, weights = objective.samples, self.targets.weights
-        scaled = ((values - samples.Y_mean) / samples.Y_scale for values in (predictions, self.judged[rows]))
-        losses = objective.sample_loss.value(*scaled)
+        weights = self.targets.weights
+        losses = self.losses(predictions, rows)
         return float(np.average(losses, weights=None if weights is None else weights[rows]))
+
+    def losses(self, predictions, rows=slice(None)):
+        """Return the loss of each of some rows, shape (k,); the arguments are those of :meth:`loss`."""
+        samples = self.task.objective.samples
+        scaled = ((values - samples.Y_mean) / samples.Y_scale for values in (predictions, self.judged[rows]))
+        return self.task.objective.sample_loss.value(*scaled)
 
     def predict(self, point):
         """Return what a point predicts for all rows, shape (m, q)."""

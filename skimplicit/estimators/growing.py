@@ -20,6 +20,9 @@ _SIZES = (5, 10, 20, 40, 80)
 _WITHOUT_SCORES = 20
 # Share of the held-out loss by which twice the states have to lower it to be worth another step.
 _WORTHWHILE = 0.01
+# Standard errors of the difference of two held-out losses, row by row, from which on they are told apart; measured in
+# ``benchmarks/README.md``, "The number of states".
+_TOLD_APART = 1.5
 # What a warm start goes on from beside rules: what was chosen for them.
 _CARRIED_ON = ("alpha_", "column_budget_")
 
@@ -51,7 +54,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
 
     Every number is a fit of its own, with the ridge that suits it: the one that this number as ``n_hidden`` and the
     same integer as ``random_state`` give. Numbers double until the least held-out loss along the ridges no longer falls
-    by a hundredth. The best fit is then averaged with that of another number, if the same rows gain from that.
+    by a hundredth. The best fit is then averaged with those that the same rows do not tell from it.
 
     Parameters
     ----------
@@ -111,7 +114,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
         if loss < least:
             best, least = model, loss
     if least is not None:
-        _average_with_another(best, tried)
+        _average_with_others(best, tried)
     del best._trained
     take_over(estimator, best)
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=lambda: vars(estimator).copy(), **data)
@@ -125,28 +128,28 @@ def _check(estimator):
         raise ValueError(f"n_hidden='auto' needs structure=None, got structure={estimator.structure!r}.")
 
 
-def _average_with_another(best, tried):
-    """Let a fitted estimator be the mean of itself and of the one of several that held-out rows gain the most from."""
+def _average_with_others(best, tried):
+    """Let a fitted estimator be the mean of itself and of all that held-out rows do not tell from it."""
     mine = best._trained
     if mine.fitted.choice.linear or len(mine.fitted.rules) == 1:
         return  # one rule was wanted, as under a budget, or none with states
-    least, partner = mine.fitted.choice.loss, None
-    for its in (model._trained for model in tried if model is not best):
-        choice, n_rules = its.fitted.choice, len(its.fitted.rules)
-        if choice.linear or n_rules != len(mine.fitted.rules) or not choice.has_folds_of(mine.fitted.choice):
-            continue
-        loss = mine.fitted.choice.averaged_with(choice).loss
-        if loss < least:
-            least, partner = loss, its
-    if partner is None:
+    others = [model._trained for model in tried if model is not best and _is_level(model._trained, mine)]
+    if not others:
         return
-    fitted = mine.fitted.averaged_with(partner.fitted)
-    covariances = [trained.held_out["_covariances"] for trained in (mine, partner)]
+    fitted = mine.fitted.averaged_with([its.fitted for its in others])
+    covariances = [trained.held_out["_covariances"] for trained in (mine, *others)]
     held_out = {
         **told_by_held_out(best, fitted, mine.distinct, mine.rows),
         "_covariances": None if None in covariances else sum(covariances, ()),
     }
     best._take(mine.rows, fitted, held_out)
+
+
+def _is_level(its, mine):
+    """Tell whether one fit has as many members, of the same folds, and no loss that is clearly above another's."""
+    choice, best = its.fitted.choice, mine.fitted.choice
+    alike = not choice.linear and len(its.fitted.rules) == len(mine.fitted.rules) and choice.has_folds_of(best)
+    return alike and choice.standard_errors_above(best) < _TOLD_APART
 
 
 def _held_out_loss(model):

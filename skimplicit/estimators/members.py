@@ -54,15 +54,16 @@ class Averaged:
     alpha: float | None = None
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
-    def averaged_with(self, other):
-        """Return all members of two, cross-fitted on the same folds, with the ridge of these."""
+    def averaged_with(self, others):
+        """Return these and other members, cross-fitted on the same folds, with the ridge of these."""
+        together = (self, *others)
         return replace(
             self,
-            rules=self.rules + other.rules,
-            objectives=np.concatenate([self.objectives, other.objectives]),
-            stages=np.concatenate([self.stages, other.stages + int(self.stages.max(initial=-1)) + 1]),
-            n_iter=self.n_iter + other.n_iter,
-            choice=self.choice.averaged_with(other.choice),
+            rules=sum((each.rules for each in together), ()),
+            objectives=np.concatenate([each.objectives for each in together]),
+            stages=_counted_on([each.stages for each in together]),
+            n_iter=sum(each.n_iter for each in together),
+            choice=self.choice.averaged_with([other.choice for other in others]),
         )
 
 
@@ -85,20 +86,22 @@ def averaged(task, results, choice=None, alpha=None):
     Averaged
         The members.
     """
-    stages, first = [], 0
-    for result in results:
-        stages.append(result.stages + first)
-        first += int(result.stages.max(initial=-1)) + 1
     return Averaged(
         rules=tuple(task.objective.rule(result.evaluation.point) for result in results),
         task=task,
         objectives=np.concatenate([result.objectives for result in results]),
-        stages=np.concatenate(stages),
+        stages=_counted_on([result.stages for result in results]),
         n_iter=sum(result.n_iter for result in results) + (0 if choice is None else choice.n_iter),
         choice=choice,
         alpha=alpha,
         scores=results[0].scores,
     )
+
+
+def _counted_on(stages):
+    """Return numbers of stages one after another, each list counted on from the end of the one before."""
+    firsts = np.cumsum([0, *(int(each.max(initial=-1)) + 1 for each in stages[:-1])])
+    return np.concatenate([each + first for each, first in zip(stages, firsts, strict=True)])
 
 
 def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, rows):

@@ -26,7 +26,8 @@ RULE_PARAMETERS = {
         'int or "auto"',
         'Number n of hidden features, the size of the state x. ``"auto"``: 5, 10, 20, 40, 80, as long as twice as many '
         'lower the held-out loss of ``alpha="auto"`` by a hundredth; each is a fit. The rules of the best number are '
-        "averaged with those of another one where the same rows gain from that, unless one rule is wanted.",
+        "averaged with those of all that the same rows do not tell from it, by 1.5 standard errors of the difference, "
+        "unless one rule is wanted.",
         [Interval(Integral, 1, None, closed="left"), Names({"auto"})],
         advice=_layers,
     ),
