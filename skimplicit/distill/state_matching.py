@@ -201,9 +201,8 @@ def _match(samples, Z, X, kappa, l1, alpha, mask, refit):
     """Return ``W = [A B]``, for scaled inputs: the rows of the program."""
     moments, n = samples.moments(X), Z.shape[1]
     Z_spread = np.sqrt(samples.mean((Z - samples.mean(Z)) ** 2))
-    varies = np.ptp(Z, axis=0) > 16 * np.finfo(float).eps * np.abs(Z).max(
-        axis=0
-    )  # otherwise beta_i is all there is to it
+    # Of a row that does not vary, beta_i is all there is to it.
+    varies = np.ptp(Z, axis=0) > 16 * np.finfo(float).eps * np.abs(Z).max(axis=0)
     Z = np.where(varies, Z - samples.mean(Z), 0.0)
     weights = l1 * Z_spread[:, None] * np.sqrt(moments.gram.diagonal())
     problem = MatchingProblem(

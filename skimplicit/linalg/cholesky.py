@@ -1,7 +1,7 @@
 """Positive definite systems, without what SciPy checks around them and without holding up other threads.
 
 SciPy's wrappers of LAPACK keep the interpreter's lock while they work, NumPy's factorisation gives it back. What is
-left to SciPy are triangular systems of a few equations.
+left to SciPy are triangular systems of a few equations, or with few right-hand sides.
 """
 
 import numpy as np
