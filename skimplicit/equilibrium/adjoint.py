@@ -88,12 +88,14 @@ class AdjointSweep(Sweep):
 
     def prepare(self, slopes, forcing):
         """Return the gains of the self-loops, and the forcing times these."""
-        gains = slopes / (1.0 - slopes * self.self_loops)
-        return gains, gains * forcing
+        remaining = np.multiply(slopes, -self.self_loops, order="F")
+        remaining += 1.0
+        gains = np.divide(slopes, remaining, out=remaining)
+        return gains, np.multiply(gains, forcing, order="F")
 
     def start(self, gains, forcing):
         """Return ``gains * g``."""
-        return forcing.copy()
+        return forcing.copy(order="K")
 
     def step(self, S, out, gains, forcing):
         """Write ``gains * (s O + g)`` to ``out``."""

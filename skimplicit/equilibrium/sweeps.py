@@ -115,11 +115,11 @@ class ForwardSweep(Sweep):
 
     def prepare(self, drive):
         """Return the drive times the gains of the self-loops."""
-        return (drive if self.gain is None else drive * self.gain,)
+        return (drive if self.gain is None else np.multiply(drive, self.gain, order="F"),)
 
     def start(self, drive):
         """Return phi of the drive."""
-        return self._activate(drive.copy())
+        return self._activate(drive.copy(order="K"))
 
     def step(self, X, out, drive):
         """Write ``psi(x M' + drive')`` to ``out``."""
