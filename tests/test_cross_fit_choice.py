@@ -6,8 +6,9 @@ from sklearn.base import clone
 from sklearn.model_selection import PredefinedSplit
 
 from skimplicit import ImplicitClassifier
-from skimplicit.estimators.cross_fit_choice import _mean_loss
-from skimplicit.estimators.cross_fitting import Fold
+from skimplicit.estimators import cross_fit_choice
+from skimplicit.estimators.cross_fitting import Fold, FoldPath
+from skimplicit.estimators.held_out_losses import mean_loss, mean_losses
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.losses import CrossEntropyLoss, SquaredLoss
 
@@ -43,11 +44,11 @@ def make(loss, q, seed):
 def test_the_loss_of_a_mean_is_at_most_that_of_the_members(loss, q, seed):
     judges, kept = make(loss, q, seed)
     singles = np.mean([j.loss(z[j.fold.test], j.fold.test) for j, z in zip(judges, kept, strict=True)])
-    assert _mean_loss(judges, kept) < singles
+    assert mean_loss(judges, kept) < singles
     same = np.stack([kept[0]] * 3)
-    assert _mean_loss(judges, same) == pytest.approx(judges[0].loss(kept[0]), rel=1e-12)
+    assert mean_loss(judges, same) == pytest.approx(judges[0].loss(kept[0]), rel=1e-12)
     if loss == "squared":  # Krogh and Vedelsby
-        assert _mean_loss(judges, kept) == pytest.approx(singles - 0.5 * kept.var(axis=0).sum(axis=1).mean(), rel=1e-12)
+        assert mean_loss(judges, kept) == pytest.approx(singles - 0.5 * kept.var(axis=0).sum(axis=1).mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -57,7 +58,7 @@ def test_what_the_labels_are_does_not_change_the_disagreement(seed):
     gaps = []
     for group in (judges, others):
         singles = np.mean([j.loss(z[j.fold.test], j.fold.test) for j, z in zip(group, kept, strict=True)])
-        gaps.append(singles - _mean_loss(group, kept))
+        gaps.append(singles - mean_loss(group, kept))
     assert gaps[0] == pytest.approx(gaps[1], rel=1e-9)
 
 
@@ -97,3 +98,44 @@ def test_rows_given_twice_judge_as_weights_do(explicit):
 def test_numbers_are_judged_as_they_are():
     Y = np.random.default_rng(0).normal(size=(M, 2))
     assert EncodedTargets(Y, None, scale=True, attributes={}).judged(M) is Y
+
+
+def judges_of_paths(losses, seed):
+    """Return members whose losses are these in the mean of 200 rows, k above and below it at the k-th rung."""
+    sides = np.random.default_rng(seed).permutation(np.repeat([-1.0, 1.0], 100))
+    predictions = tuple((loss + k * sides)[:, None] for k, loss in enumerate(losses))
+    path = FoldPath(tuple(range(len(losses))), (None,) * len(losses), predictions, 0)
+    return [PathJudge(200, rows, path) for rows in np.array_split(np.arange(200), 4)]
+
+
+class PathJudge:
+    """A member whose predictions are the losses of its rows."""
+
+    def __init__(self, m, rows, path):
+        self.fold, self.path = Fold(np.setdiff1d(np.arange(m), rows), rows, 0), path
+        self.fold_weight = len(rows)
+        self.targets = EncodedTargets(np.zeros((m, 1)), None, scale=False, attributes={})
+
+    def losses(self, predictions, rows=slice(None)):
+        return predictions[:, 0]
+
+    def loss(self, predictions, rows=slice(None)):
+        return predictions[:, 0].mean()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("losses", "chosen"),
+    [
+        ((1.13, 1.06, 1.0, 1.3), 0),
+        ((1.15, 1.06, 1.0, 1.3), 1),
+        ((1.15, 1.08, 1.0, 1.3), 2),
+        ((1.13, 1.08, 1.0, 1.0), 0),
+    ],
+)
+def test_of_ridges_that_rows_do_not_tell_apart_the_least_is_taken(losses, chosen, seed):
+    # Rows differ by 1 and 2 from the best of 200: standard errors of .0707 and .1414.
+    members = judges_of_paths(losses, seed)
+    rungs, means = mean_losses(members)
+    np.testing.assert_allclose(means, losses)
+    assert cross_fit_choice._least_alike(members, rungs, means, 2) == chosen

@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 
 from skimplicit.composition import average
 from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, WORSE, ridge_of
+from skimplicit.estimators.held_out_losses import difference, held_out_predictions, mean_loss, mean_losses, spread_of
 
 __all__ = ["CrossFit", "cross_fit"]
 
@@ -84,13 +85,8 @@ class CrossFit:
 
     def standard_errors_above(self, other):
         """Return by how many of its standard errors the held-out loss exceeds that of another choice, row by row."""
-        judge, rows = self.members[0], np.flatnonzero(np.isfinite(self.predictions).all(axis=1))
-        mine, its = (judge.losses(choice.predictions[rows], rows) for choice in (self, other))
-        weights = judge.targets.weights
-        weights = np.full(rows.size, 1 / rows.size) if weights is None else weights[rows] / weights[rows].sum()
-        mean = weights @ (mine - its)
-        error = np.sqrt(np.sum((weights * (mine - its - mean)) ** 2))
-        return float(mean / error) if error > 0 else 0.0 if mean <= 0 else np.inf
+        mean, error = difference(self.members[0], self.predictions, other.predictions)
+        return mean / error if error > 0 else 0.0 if mean <= 0 else np.inf
 
     def averaged_with(self, others):
         """Return the choice whose members are the means of these and those of others on the same folds."""
@@ -98,8 +94,8 @@ class CrossFit:
         return replace(
             self,
             kept=kept,
-            predictions=_held_out(self.members, kept),
-            spread=_spread(self.members, kept),
+            predictions=held_out_predictions(self.members, kept),
+            spread=spread_of(self.members, kept),
             n_iter=self.n_iter + sum(other.n_iter for other in others),
             beside=tuple(others),
         )
@@ -169,8 +165,8 @@ def _with_budget(choice, n_jobs, bridge):
         choice,
         points=points,
         kept=kept,
-        predictions=_held_out(members, kept),
-        spread=_spread(members, kept),
+        predictions=held_out_predictions(members, kept),
+        spread=spread_of(members, kept),
         n_iter=choice.n_iter + sum(n_iter),
         column_budget=float(bounds[k]),
     )
@@ -189,15 +185,15 @@ def _follow_paths(members, n_jobs, bridge):
     """Train every member at all ridges that may be the best; return these as :func:`_scored` does."""
     parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
     parallel(delayed(member.rise)(bridge) for member in members)
-    rungs, losses = _mean_losses(members)
+    rungs, losses = mean_losses(members)
     if np.argmin(losses) == 0:
         # The smallest ridge wins: the best one may be smaller still.
         parallel(delayed(member.fall)(bridge) for member in members)
-        rungs, losses = _mean_losses(members)
+        rungs, losses = mean_losses(members)
 
     def all_to(rung):
         parallel(delayed(member.go_to)(rung, bridge) for member in members if rung not in member.path.rungs)
-        return _mean_losses(members)
+        return mean_losses(members)
 
     while np.argmin(losses) == len(losses) - 1 and rungs[-1] < HIGHEST_RUNG:
         # The largest ridge that all have wins: those that stopped there go on.
@@ -212,13 +208,15 @@ def _follow_paths(members, n_jobs, bridge):
 
 def _scored(members):
     """Return the rungs that all members have, the held-out losses there, and the rung of the best ridge, an int."""
-    rungs, losses = _mean_losses(members)
+    rungs, losses = mean_losses(members)
     return rungs, losses, rungs[_best(losses, smoothed=members[0].targets.scale)]
 
 
 def _choose(members, scored, interrupted):
     """Return the :class:`CrossFit` of members that have followed their paths, which have been :func:`_scored`."""
     paths, (rungs, losses, rung) = [member.path for member in members], scored
+    if not members[0].targets.scale:
+        rung = _least_alike(members, rungs, losses, rung)
     alphas, alpha = np.array([ridge_of(rung) for rung in rungs]), ridge_of(rung)
     points, kept = map(list, zip(*(path.at(rung) for path in paths), strict=True))
     choice = WAY_DIRECT_RIDGE, points, kept, losses[rungs.index(rung)]
@@ -235,13 +233,30 @@ def _choose(members, scored, interrupted):
         tuple(members),
         tuple(points),
         tuple(kept),
-        _held_out(members, kept),
+        held_out_predictions(members, kept),
         members[0].unit,
-        _spread(members, kept),
+        spread_of(members, kept),
         linear is not None and bool(linear[-1] <= loss),
         sum(path.n_iter for path in paths),
         interrupted,
     )
+
+
+def _least_alike(members, rungs, losses, best):
+    """Return the least rung whose loss is not above that of the best one by more than its standard error over rows.
+
+    Held-out rows judge members that have seen fewer rows, and the disagreement of members is taken from rows that most
+    of them have seen. The mean of all, trained on all rows, needs less of a ridge.
+    """
+
+    def predicted(rung):
+        return held_out_predictions(members, [member.path.at(rung)[1] for member in members])
+
+    def is_alike(rung):
+        _, error = difference(members[0], predicted(rung), predicted(best))
+        return losses[rungs.index(rung)] - losses[rungs.index(best)] <= error
+
+    return next(rung for rung in rungs if rung == best or is_alike(rung))
 
 
 def _best(losses, smoothed):
@@ -267,36 +282,6 @@ def _halfway(rungs, losses, best):
     return (best + neighbour) // 2 if abs(best - neighbour) > 1 else None
 
 
-def _mean_losses(members):
-    """Return the increasing rungs that all members have, and the held-out loss of their mean at each."""
-    paths = [member.path for member in members]
-    rungs = sorted(set.intersection(*(set(path.rungs) for path in paths)))
-    kept = [[path.at(rung)[1] for path in paths] for rung in rungs]
-    return rungs, np.array([_mean_loss(members, predictions) for predictions in kept])
-
-
-def _mean_loss(members, kept):
-    """Return the held-out loss of the mean of members, from the predictions (m, q) of all rows by each.
-
-    A row is held out by one member, but predicted by the mean of all. A convex loss of the mean is less than that of
-    the members by their disagreement, which the other rows show: for the squared loss the members' variance (Krogh and
-    Vedelsby, 1995).
-    """
-    losses = [m.loss(predictions[m.fold.test], m.fold.test) for m, predictions in zip(members, kept, strict=True)]
-    sizes = [m.fold_weight for m in members]
-    judge = members[0]
-    disagreement = np.mean([judge.loss(predictions) for predictions in kept]) - judge.loss(np.mean(kept, axis=0))
-    return float(np.average(losses, weights=sizes) - disagreement)
-
-
-def _spread(members, kept):
-    """Return the mean variance of predictions about their mean (q,), in squared units; zeros for classes."""
-    if len(members) == 1 or not members[0].targets.scale:
-        return np.zeros(kept[0].shape[1])
-    scaled = np.asarray(kept) / members[0].unit
-    return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.weights)
-
-
 def _choose_direct_ridge(members, choice, alpha):
     """Return the best ridge of the direct term with points, predictions and loss there, ``choice`` being one of them.
 
@@ -310,7 +295,7 @@ def _choose_direct_ridge(members, choice, alpha):
             continue
         others = [m.with_direct_ridge(point, alpha, ratio) for m, point in zip(members, points, strict=True)]
         predictions = [m.predict(point) for m, point in zip(members, others, strict=True)]
-        loss = _mean_loss(members, predictions)
+        loss = mean_loss(members, predictions)
         if loss < choice[-1]:
             choice = ratio, others, predictions, loss
     return choice
@@ -324,19 +309,9 @@ def _best_linear(members):
     ends = [member.without_states(_LINEAR_ALPHAS) for member in members]
     for alpha, *points in zip(_LINEAR_ALPHAS, *ends, strict=True):
         kept = [m.predict(point) for m, point in zip(members, points, strict=True)]
-        loss = _mean_loss(members, kept)
+        loss = mean_loss(members, kept)
         if best is None or loss < best[-1]:
             best = float(alpha), points, kept, loss
         elif loss > WORSE * best[-1]:
             break
     return best
-
-
-def _held_out(members, kept):
-    """Return the mean prediction of each row by the members that have not seen it, NaN where all have."""
-    total, count = np.zeros_like(kept[0]), np.zeros((len(kept[0]), 1))
-    for member, predictions in zip(members, kept, strict=True):
-        rows = np.unique(member.fold.test)
-        total[rows] += predictions[rows]
-        count[rows] += 1
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

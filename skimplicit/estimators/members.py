@@ -15,8 +15,7 @@ from skimplicit.training import Stage
 
 __all__ = ["Averaged", "averaged", "fit_members"]
 
-# Most iterations of a member on all rows, as a multiple of those at a ridge (for classes, where what has not converged
-# predicts better, as many), and relative decrease of J that ends it.
+# Most iterations of a member on all rows, as a multiple of those at a ridge, and relative decrease of J that ends it.
 _MORE, _TOL = 2, 1e-4
 # Tolerance of the states of a rule that is stored.
 _FINAL_TOL = 1e-11
@@ -150,8 +149,8 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
         return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))])
-    budget, more = estimator._make_budget(task.objective.samples), _MORE if targets.scale else 1
-    n_iter = min(more * method.path_iterations(n, p, task)[1], estimator.max_iter)
+    budget = estimator._make_budget(task.objective.samples)
+    n_iter = min(_MORE * method.path_iterations(n, p, task)[1], estimator.max_iter)
 
     def train_on(rule):
         if later:

@@ -1,0 +1,121 @@
+"""What rows that a member of a cross-fit has not seen tell of it, and of the mean of all members."""
+
+import numpy as np
+
+__all__ = ["difference", "held_out_predictions", "mean_loss", "mean_losses", "spread_of"]
+
+
+def held_out_predictions(members, kept):
+    """Return the mean prediction of each row by the members that have not seen it.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members.
+    kept : sequence of ndarray of shape (m, q)
+        What each predicts for all rows.
+
+    Returns
+    -------
+    ndarray of shape (m, q)
+        The means, NaN where all members have seen a row.
+    """
+    total, count = np.zeros_like(kept[0]), np.zeros((len(kept[0]), 1))
+    for member, predictions in zip(members, kept, strict=True):
+        rows = np.unique(member.fold.test)
+        total[rows] += predictions[rows]
+        count[rows] += 1
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def spread_of(members, kept):
+    """Return the mean variance of the predictions of members about their mean.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members.
+    kept : sequence of ndarray of shape (m, q)
+        What each predicts for all rows.
+
+    Returns
+    -------
+    ndarray of shape (q,)
+        In squared units of the members; zeros for classes.
+    """
+    if len(members) == 1 or not members[0].targets.scale:
+        return np.zeros(kept[0].shape[1])
+    scaled = np.asarray(kept) / members[0].unit
+    return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.weights)
+
+
+def mean_losses(members):
+    """Return the held-out loss of the mean of members along their paths.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members, each with its path.
+
+    Returns
+    -------
+    rungs : list of int
+        The rungs that all have, increasing.
+    losses : ndarray of shape (n_rungs,)
+        :func:`mean_loss` at each.
+    """
+    paths = [member.path for member in members]
+    rungs = sorted(set.intersection(*(set(path.rungs) for path in paths)))
+    kept = [[path.at(rung)[1] for path in paths] for rung in rungs]
+    return rungs, np.array([mean_loss(members, predictions) for predictions in kept])
+
+
+def mean_loss(members, kept):
+    """Return the held-out loss of the mean of members.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members.
+    kept : sequence of ndarray of shape (m, q)
+        What each predicts for all rows.
+
+    Returns
+    -------
+    float
+        The loss.
+
+    Notes
+    -----
+    A row is held out by one member, but predicted by the mean of all. A convex loss of the mean is less than that of
+    the members by their disagreement, which the other rows show: for the squared loss the members' variance (Krogh and
+    Vedelsby, 1995).
+    """
+    losses = [m.loss(predictions[m.fold.test], m.fold.test) for m, predictions in zip(members, kept, strict=True)]
+    sizes = [m.fold_weight for m in members]
+    judge = members[0]
+    disagreement = np.mean([judge.loss(predictions) for predictions in kept]) - judge.loss(np.mean(kept, axis=0))
+    return float(np.average(losses, weights=sizes) - disagreement)
+
+
+def difference(judge, predictions, others):
+    """Return by how much the loss of held-out predictions exceeds that of others, row by row.
+
+    Parameters
+    ----------
+    judge : Member
+        Any member, whose loss and weights count.
+    predictions, others : ndarray of shape (m, q)
+        What :func:`held_out_predictions` returns for the same folds.
+
+    Returns
+    -------
+    mean, error : float
+        The mean difference, and its standard error.
+    """
+    rows = np.flatnonzero(np.isfinite(predictions).all(axis=1))
+    mine, its = (judge.losses(each[rows], rows) for each in (predictions, others))
+    weights = judge.targets.weights
+    weights = np.full(rows.size, 1 / rows.size) if weights is None else weights[rows] / weights[rows].sum()
+    mean = float(weights @ (mine - its))
+    return mean, float(np.sqrt(np.sum((weights * (mine - its - mean)) ** 2)))
