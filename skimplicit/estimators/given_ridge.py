@@ -46,7 +46,8 @@ def fit_at_given_ridge(estimator, chosen, rows, bridge):
     random_state = check_random_state(estimator.random_state)
     starts = _starts(estimator, task, chosen.method, random_state, max(estimator.max_iter - later_iter, 1))
     at_a_time = rows.jobs(estimator, len(starts))
-    parallel = Parallel(n_jobs=estimator.n_jobs if few_first else at_a_time, require="sharedmem")
+    jobs = rows.jobs_on_few(estimator, len(starts)) if few_first else at_a_time
+    parallel = Parallel(n_jobs=jobs, require="sharedmem")
     results = parallel(delayed(_train)(chosen.method, task, some, bridge) for some in starts)
     if few_first:
         few, stages = task.objective, rows.later_stages(estimator, later_iter, len(starts))

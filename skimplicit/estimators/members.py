@@ -135,7 +135,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     members = [
         Member(estimator, method, X, targets, Fold(*folds[k % len(folds)], int(seed))) for k, seed in enumerate(seeds)
     ]
-    choice = cross_fit(members, estimator.n_jobs, bridge, estimator.column_budget == "auto")
+    choice = cross_fit(members, rows.jobs_on_few(estimator, n_members), bridge, estimator.column_budget == "auto")
     if choice.column_budget is not None:
         estimator.column_budget_ = choice.column_budget
     later = (

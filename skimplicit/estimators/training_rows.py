@@ -129,6 +129,11 @@ class TrainingRows:
         held = max(self.n_rows * estimator.n_hidden, 1)
         return max(min(effective_n_jobs(estimator.n_jobs), n_members, _STATES_TOGETHER // held), 1)
 
+    def jobs_on_few(self, estimator, n_members):
+        """Return how many members to train on the few rows of X side by side, as ``n_jobs`` of joblib."""
+        idle = self.store is not None and self.store.takes_passes_together  # the workers of a cluster, meanwhile
+        return n_members if idle else estimator.n_jobs
+
     def later_stages(self, estimator, max_iter, n_members, direct_ridge=1.0):
         """Return the :class:`LaterStage` list of what follows on the few rows of X, of ``max_iter`` iterations in all.
 
