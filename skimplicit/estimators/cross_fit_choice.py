@@ -222,7 +222,8 @@ def _choose(members, scored, interrupted):
     choice = WAY_DIRECT_RIDGE, points, kept, losses[rungs.index(rung)]
     direct_ridge, points, kept, loss = _choose_direct_ridge(members, choice, alpha)
     linear = _best_linear(members)
-    if linear is not None and linear[-1] <= loss:
+    is_linear = linear is not None and bool(linear[-1] <= min(loss, losses.min()))
+    if is_linear:
         alpha, points, kept, _ = linear
         direct_ridge = 1.0
     return CrossFit(
@@ -236,7 +237,7 @@ def _choose(members, scored, interrupted):
         held_out_predictions(members, kept),
         members[0].unit,
         spread_of(members, kept),
-        linear is not None and bool(linear[-1] <= loss),
+        is_linear,
         sum(path.n_iter for path in paths),
         interrupted,
     )
