@@ -138,7 +138,7 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path, help="where the CSV files are, at any depth")
     parser.add_argument("--folds", type=int, default=5, help="how many of the five folds are run")
     parser.add_argument("--sets", nargs="*", help="names of files, without their endings")
-    parser.add_argument("--models", nargs="*", help="which models")
+    parser.add_argument("--models", nargs="*", choices=sorted({*regressors(), *classifiers()}), help="which models")
     arguments = parser.parse_args()
     found = sorted({*arguments.folder.rglob("*.csv"), *arguments.folder.rglob("*.csv.gz")})
     wanted = arguments.sets
