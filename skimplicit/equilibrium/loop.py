@@ -24,7 +24,7 @@ __all__ = ["ROUNDING", "Stopping", "Sweep", "run_in_chunks"]
 _CHUNK = 1 << 17
 # Rows are taken out of the loop once this share of them has converged; moving them costs about one sweep.
 _LEAVING_SHARE = 0.25
-# A look at the residuals costs as much as a few sweeps of a small rule: look after sweeps 1, 2 and 4, then when the
+# A look at the residuals costs about as much as a sweep of a small rule: look after sweeps 1, 2 and 4, then when the
 # last rows should have converged at the rate seen so far, but so often that rows can leave.
 _FIRST_LOOKS, _LONGEST_WAIT = (1, 2, 4), 12
 #: Relative residual that rounding alone can leave; no row is asked for less.
