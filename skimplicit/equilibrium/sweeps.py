@@ -230,7 +230,7 @@ class ResolventSweep(Sweep):
 
     def resume(self, states, drive):
         """Return ``w = A x``."""
-        return np.ascontiguousarray(states @ self.A_transposed)
+        return states @ self.A_transposed
 
     def step(self, W, out, drive):
         """Write the next w to ``out``."""

@@ -253,9 +253,11 @@ def _least_alike(members, rungs, losses, best):
     def predicted(rung):
         return held_out_predictions(members, [member.path.at(rung)[1] for member in members])
 
+    at_best, least = predicted(best), losses[rungs.index(best)]
+
     def is_alike(rung):
-        _, error = difference(members[0], predicted(rung), predicted(best))
-        return losses[rungs.index(rung)] - losses[rungs.index(best)] <= error
+        _, error = difference(members[0], predicted(rung), at_best)
+        return losses[rungs.index(rung)] - least <= error
 
     return next(rung for rung in rungs if rung == best or is_alike(rung))
 

@@ -185,8 +185,8 @@ RULE_PARAMETERS = {
     "n_jobs": Parameter(
         None,
         "int or None",
-        "Members that are trained side by side, in threads; with more than 40,000 rows also blocks of rows. Of Dask "
-        "collections all members are, for workers do most of the work. The result does not depend on it.",
+        "Members that are trained side by side, in threads; with more than 40,000 rows also blocks of rows. On a Dask "
+        "cluster all members are, for its workers do most of the work. The result does not depend on it.",
         [None, Integral],
     ),
 }
