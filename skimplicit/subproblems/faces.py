@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.linalg import LinAlgError
 
-from skimplicit.linalg import CholeskyFactor
 from skimplicit.projections import project_rows_l1
 
 __all__ = ["FaceProgram", "minimise_on_faces"]
@@ -20,8 +19,8 @@ class FaceProgram:
 
     Parameters
     ----------
-    Q : ndarray of shape (k, k)
-        Positive definite matrix.
+    form : MatrixForm or LowRankForm
+        The positive definite Q.
     linear : ndarray of shape (k,)
         Linear term.
     rows : ndarray of int of shape (k,)
@@ -34,8 +33,8 @@ class FaceProgram:
         1, -1, or 0 for a free entry; None for free entries.
     """
 
-    def __init__(self, Q, linear, rows, radii, weights=None, signs=None):
-        self.Q, self.linear, self.rows, self.radii = Q, linear, rows, radii
+    def __init__(self, form, linear, rows, radii, weights=None, signs=None):
+        self.form, self.linear, self.rows, self.radii = form, linear, rows, radii
         self.weights = np.ones(linear.size) if weights is None else weights
         self.signs = np.zeros(linear.size, dtype=int) if signs is None else signs
 
@@ -62,15 +61,12 @@ class FaceProgram:
         normal = np.where(own, (self.weights[free] * face[free])[:, None], 0.0)
         multiplier = np.zeros(binding.size)
         try:
-            factor = CholeskyFactor(self.Q.take(free, axis=0).take(free, axis=1))
-            half = factor.forward(np.column_stack([normal, self.linear[free]]))
-            cross, constant = half[:, :-1], half[:, -1]
-            multiplier[active] = np.linalg.solve(cross.T @ cross, -self.radii[active] - cross.T @ constant)
+            products, combined = self.form.solved(free, np.column_stack([normal, self.linear[free]]))
+            multiplier[active] = np.linalg.solve(products[:-1, :-1], -self.radii[active] - products[:-1, -1])
         except (LinAlgError, np.linalg.LinAlgError):
             return None, multiplier
-        inside = -(constant + cross @ multiplier[active])
         point = np.zeros(self.linear.size)
-        point[free] = factor.backward(inside)
+        point[free] = -combined(np.append(multiplier[active], 1.0))
         return (point if np.isfinite(point).all() else None), multiplier
 
 
@@ -116,7 +112,7 @@ def minimise_on_faces(program, start):
         point, multiplier = program.on_face(face, binding)
         if point is None:
             return None
-        slope = program.Q @ point + program.linear
+        slope = program.form.times(point) + program.linear
         scale = _SLACK * (size + np.abs(multiplier))
         newly = ~binding & (program.sizes(point) > radii * (1 + 1e-12))
         released = binding & (multiplier < -scale)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class CurvatureProblem:
         """Return the same problem with another damping, a positive float."""
         return replace(self, damping=damping)
 
-    @property
+    @cached_property
     def entries(self):
         """Rows and columns in W of the variables that are entries of it, two ndarrays of int."""
         n = self.n_hidden

@@ -9,6 +9,7 @@ import numpy as np
 from skimplicit.losses import cross_entropy, prior_logits
 from skimplicit.subproblems.faces import FaceProgram, minimise_on_faces
 from skimplicit.subproblems.fista import fista
+from skimplicit.subproblems.quadratic_forms import MatrixForm
 from skimplicit.subproblems.readout.ridge import Readout
 
 __all__ = ["constrained_logistic_readout", "constrained_ridge_readout"]
@@ -182,7 +183,7 @@ def _one_output(H, T, row_set, start, k):
     H, one = _definite(H), row_set.at(slice(k, k + 1))
     signs, weights = (None if part is None else part[0] for part in (one.signs, one.weights))
     radii = np.array([np.inf if weights is None else one.radius])
-    program = FaceProgram(H, -T[k], np.zeros(len(H), dtype=int), radii, weights, signs)
+    program = FaceProgram(MatrixForm(H), -T[k], np.zeros(len(H), dtype=int), radii, weights, signs)
     exact = minimise_on_faces(program, start[k])
     if exact is not None:
         return exact
