@@ -163,22 +163,40 @@ class ColumnBudget:
         ``sum_i (|B_ij| - theta_j)_+ = w_j t``. The multiplier t solves ``sum_j w_j theta_j(t) = bound``, a decreasing
         convex piecewise-linear equation, by Newton's method from t = 0, exact after finitely many steps.
         """
+        return self._projected(B, None)[0]
+
+    def projector(self):
+        """Return :meth:`project` for points that move little from call to call, a function.
+
+        Newton's method starts from the multiplier of the call before, which saves the search for a start.
+        """
+        multiplier = None
+
+        def project(B):
+            nonlocal multiplier
+            projected, multiplier = self._projected(B, multiplier)
+            return projected
+
+        return project
+
+    def _projected(self, B, start):
+        """Return the projection and its multiplier, given one to start from or None."""
         B = np.asarray(B, dtype=float)
         if self.norm(B) <= self.bound:
-            return B.copy()
+            return B.copy(), start
         stacked = np.abs(B).T if self.groups is None else _stack_groups(np.abs(B), np.asarray(self.groups))
         w = np.ones(stacked.shape[0]) if self.weights is None else np.asarray(self.weights, dtype=float)
         # Weights are in the units of the columns: by a power of two, so that their squares are numbers.
         exponent = np.frexp(w.max(initial=0.0))[1]
         w, bound = np.ldexp(w, -exponent), np.ldexp(self.bound, -exponent)
-        theta = _budget_levels(stacked, bound, w)
+        theta, multiplier = _budget_levels(stacked, bound, w, start)
         # A few ulps inside, so that the promise holds in whichever order the sum is taken.
         inside = bound * (1 - 4 * w.size * np.finfo(float).eps)
         total = w @ theta
         if total > inside:
             theta *= inside / total
         cap = theta if self.groups is None else theta[self.groups]
-        return np.clip(B, -cap, cap)
+        return np.clip(B, -cap, cap), multiplier
 
 
 def _stack_groups(magnitude, groups):
@@ -192,10 +210,10 @@ def _stack_groups(magnitude, groups):
     return stacked
 
 
-def _budget_levels(magnitude, budget, w):
-    """Return the caps theta_j with ``sum_j w_j theta_j = budget`` (rows of ``magnitude`` are columns of B)."""
+def _budget_levels(magnitude, budget, w, start):
+    """Return the caps theta_j with ``sum_j w_j theta_j = budget``, and t; rows of ``magnitude`` are columns of B."""
     if budget == 0:
-        return np.zeros(magnitude.shape[0])
+        return np.zeros(magnitude.shape[0]), start
     descending = -np.sort(-np.ascontiguousarray(magnitude), axis=1)
     sums = np.cumsum(descending, axis=1)
     counts = np.arange(1, magnitude.shape[1] + 1)
@@ -203,7 +221,10 @@ def _budget_levels(magnitude, budget, w):
     breaks = sums.copy()
     breaks[:, :-1] -= counts[:-1] * descending[:, 1:]
     rows = np.arange(magnitude.shape[0])
-    t, first = _budget_multiplier(descending[:, 0], breaks, counts, budget, w), True
+    # A start that leaves nothing, of a much smaller matrix, has no slope to go on with.
+    usable = start is not None and np.any(sums[:, -1] > w * start)
+    t = start if usable else _budget_multiplier(descending[:, 0], breaks, counts, budget, w)
+    first = True
     while True:
         # Newton on a convex decreasing function: the first step may lead to the left of the root, from there t grows.
         above = np.minimum((breaks <= (w * t)[:, None]).sum(axis=1), magnitude.shape[1] - 1)
@@ -213,7 +234,7 @@ def _budget_levels(magnitude, budget, w):
         slope = np.sum(w[alive] ** 2 / r[alive])
         step = (w @ theta - budget) / slope if slope > 0 else 0.0
         if not (abs(step) if first else step) > 4 * np.finfo(float).eps * t:  # NaN ends the loop too
-            return np.maximum(theta, 0.0)
+            return np.maximum(theta, 0.0), t
         t, first = max(t + step, 0.0), False
 
 

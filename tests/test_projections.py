@@ -256,6 +256,17 @@ def test_equal_columns_stay_equal(seed):
 
 
 @every_seed
+def test_a_projector_forgets_what_it_started_from(seed):
+    rng = np.random.default_rng(seed)
+    groups = np.array([0, 1, 0, 2, 1])
+    for budget in (ColumnBudget(1.0), ColumnBudget(0.5, rng.uniform(0.1, 9.0, 3), groups), ColumnBudget(0.0)):
+        project = budget.projector()
+        for scale in (1.0, 1.01, 1e3, 1e-1, 0.3, 1e-3, 5.0, 1e8, 2.0):
+            X = scale * rng.normal(size=(4, 5))
+            np.testing.assert_allclose(project(X), budget.project(X), rtol=1e-9, atol=1e-15 * scale)
+
+
+@every_seed
 def test_rows_are_projected_one_by_one(seed):
     X = np.random.default_rng(seed).normal(size=(8, 5))
     each = [project_rows_l1(row[None], 1.0)[0] for row in X]

@@ -168,6 +168,16 @@ class TestMergeDuplicates:
         assert sorted(merged[2]) == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("shape", [(25, 5), (30, 201), (9, 40), (20, 220)], ids=str)  # a matrix twice, its rows twice
+def test_the_curvature_of_inputs_is_bounded_in_the_metric_of_their_diagonal(shape):
+    U = np.random.default_rng(0).normal(size=shape) * np.geomspace(1e-3, 1e3, shape[1])
+    samples = Samples(U, np.zeros((shape[0], 1)))
+    inputs = samples.moments(np.zeros((shape[0], 1))).inputs
+    largest = np.linalg.eigvalsh(np.corrcoef(U.T))[-1]
+    assert largest * (1 - 1e-9) <= inputs.largest_eigenvalue <= 1.02 * largest
+    np.testing.assert_allclose(inputs.matrix.diagonal(), inputs.diagonal(), rtol=1e-9)
+
+
 def test_explicit_zeros_are_zeros():
     stored = sparse.csr_array((np.array([0.0, 1.0, 1.0]), np.array([0, 1, 1]), np.array([0, 2, 3])), shape=(2, 2))
     merged = merge_duplicates(stored, np.zeros((2, 1)))

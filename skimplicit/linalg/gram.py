@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-__all__ = ["Gram", "InputMatrix", "InputRows"]
+__all__ = ["Gram", "InputMatrix", "InputRows", "positive_scales"]
 
 # Up to this size a whole matrix costs less: its product, and all its eigenvalues beside Lanczos' for the largest.
 _DENSE_SIZE = 200
@@ -29,6 +29,18 @@ class _Inputs:
         pairs = self.most_pairs
         return pairs <= _MOST_PAIRS and pairs * self.size <= _MOST_ENTRIES
 
+    @property
+    def matrix(self):
+        """UU, shape (p, p)."""
+        return self.principal(np.arange(self.size))
+
+    @cached_property
+    def largest_eigenvalue(self):
+        """A bound of the largest eigenvalue of UU in the metric of its diagonal: the same for all states."""
+        nothing = np.zeros((0, self.size))
+        gram = Gram(nothing[:, :0], nothing, self)
+        return gram.largest_eigenvalue(positive_scales(np.sqrt(np.maximum(gram.diagonal(), 0.0))))
+
     def principal(self, index):
         """Return the rows and columns ``index`` of UU."""
         values, vectors = self.eigen
@@ -44,26 +56,28 @@ class InputMatrix(_Inputs):
         UU, positive semidefinite.
     """
 
+    matrix = None
+
     def __init__(self, matrix):
-        self._matrix = matrix
+        self.matrix = matrix
         self.size = self.most_pairs = matrix.shape[0]
 
     def products(self, B):
         """Return ``B UU``, shape (k, p), for B of shape (k, p)."""
-        return B @ self._matrix
+        return B @ self.matrix
 
     def diagonal(self):
         """Return the diagonal of UU, shape (p,)."""
-        return self._matrix.diagonal()
+        return self.matrix.diagonal()
 
     def principal(self, index):
         """Return the rows and columns ``index`` of UU."""
-        return self._matrix[np.ix_(index, index)]
+        return self.matrix[np.ix_(index, index)]
 
     @cached_property
     def eigen(self):
         """Non-zero eigenvalues (r,) of UU and their eigenvectors (p, r)."""
-        values, vectors = np.linalg.eigh(self._matrix)
+        values, vectors = np.linalg.eigh(self.matrix)
         keep = values > values.max(initial=0.0) * self.size * np.finfo(float).eps
         return (values, vectors) if keep.all() else (values[keep], vectors[:, keep])
 
@@ -151,7 +165,12 @@ class Gram:
     @cached_property
     def _matrix(self):
         """The whole of G where one small product is faster than four."""
-        return self.principal(np.arange(self.size)) if self.size <= _DENSE_SIZE else None
+        if self.size > _DENSE_SIZE:
+            return None
+        n, matrix = self.XX.shape[0], np.empty((self.size, self.size))
+        matrix[:n, :n], matrix[:n, n:], matrix[n:, :n] = self.XX, self.XU, self.XU.T
+        matrix[n:, n:] = self.inputs.matrix
+        return matrix
 
     def diagonal(self):
         """Return the diagonal, shape (n + p,)."""
@@ -183,3 +202,20 @@ class Gram:
         if not start.any():
             return 0.0
         return _LANCZOS_MARGIN * float(eigsh(product, k=1, v0=start, tol=_LANCZOS_TOL, return_eigenvectors=False)[0])
+
+
+def positive_scales(scales):
+    """Lift scales that are zero or tiny beside the largest: a state that never varies must not break the metric.
+
+    Parameters
+    ----------
+    scales : ndarray
+        Non-negative scales; the last axis is compared.
+
+    Returns
+    -------
+    ndarray
+        Positive scales.
+    """
+    largest = scales.max(axis=-1, keepdims=True, initial=0.0)
+    return np.maximum(scales, np.where(largest > 0, 1e-7 * largest, 1.0))

@@ -242,7 +242,7 @@ class Samples(InUnits):
         weighted = centred * self.weights[:, None]
         XU = np.asarray((self._U.T @ weighted).T)
         if self._shift is not None:
-            XU -= np.outer(weighted.sum(axis=0), self._shift)
+            XU -= np.outer(self.weights @ centred, self._shift)
         return MomentSums(weight, mean, centred.T @ weighted, XU, weighted.T @ self.Y, U_sum, Y_sum)
 
     def moments(self, X):

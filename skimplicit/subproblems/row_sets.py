@@ -131,6 +131,8 @@ def project_weights(W, kappa, budget=None, row_set=None, metric=None):
     def inside_rows(W):
         if not np.any(kappa):
             W = np.hstack([np.zeros((n, n)), W[:, n:]])
+            if row_set is None:
+                return W
         if row_set is None or row_set.weights is None:
             W = W if row_set is None else row_set.clipped(W)
             return np.hstack([project_rows_l1(W[:, :n], kappa, None if unit else 1.0 / metric[:, :n]), W[:, n:]])

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from skimplicit.linalg import positive_scales
 from skimplicit.projections import project_rows_l1
 from skimplicit.subproblems.matching.ball_rows import finish_in_balls, minimise_in_balls
 
-__all__ = ["RowPrograms", "positive_scales"]
+__all__ = ["RowPrograms"]
 
 
 class RowPrograms:
@@ -121,23 +122,6 @@ def _solve_each(H, r):
     values, vectors = np.linalg.eigh(H)
     moved = np.matmul(vectors.transpose(0, 2, 1), r[:, :, None]) * _safe_inverse(values)[:, :, None]
     return np.matmul(vectors, moved)[:, :, 0]
-
-
-def positive_scales(scales):
-    """Lift scales that are zero or tiny beside the largest: a state that never varies must not break the metric.
-
-    Parameters
-    ----------
-    scales : ndarray
-        Non-negative scales; the last axis is compared.
-
-    Returns
-    -------
-    ndarray
-        Positive scales.
-    """
-    largest = scales.max(axis=-1, keepdims=True, initial=0.0)
-    return np.maximum(scales, np.where(largest > 0, 1e-7 * largest, 1.0))
 
 
 def _safe_inverse(values):

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from skimplicit.linalg import positive_scales
 from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems.fista import fista
-from skimplicit.subproblems.matching.elimination import RowPrograms, positive_scales
+from skimplicit.subproblems.matching.elimination import RowPrograms
 from skimplicit.subproblems.matching.lasso_rows import minimise_lasso_rows, soft_threshold
 from skimplicit.subproblems.row_sets import project_weights
 
@@ -74,8 +75,7 @@ class ProjectedSolver:
         """Keep A and B together in each row, for a penalty or a pattern that is on both."""
         diagonal = np.maximum(matching.G.diagonal(), 0.0)
         metric = positive_scales(np.sqrt(matching.curvature[:, None] * diagonal + matching.ridge))
-        spread = positive_scales(np.sqrt(diagonal))
-        bound = _curvature_bound(matching.G, spread, (matching.ridge / metric**2).max())
+        bound = _curvature_bound(matching.G, (matching.ridge / metric**2).max())
         start = matching.project(start)
         return matching.project(minimise_lasso_rows(matching, metric, 1.0 / bound, start, self.tol, self.max_iter))
 
@@ -86,7 +86,6 @@ class ProjectedSolver:
             G = replace(G, XX=G.XX[:0, :0], XU=G.XU[:0])
         k = G.XX.shape[0]  # columns of A in play: n or none
         diagonal = G.diagonal()
-        spread = positive_scales(np.sqrt(np.maximum(diagonal, 0.0)))
         # The budget compares entries of a column, so the metric of B may depend on the column, not on the row.
         metric_A = positive_scales(np.sqrt(h[:, None] * np.maximum(diagonal[:k], 0.0) + matching.ridge))
         metric_B = positive_scales(np.sqrt(h.max() * np.maximum(diagonal[k:], 0.0) + matching.ridge))
@@ -97,7 +96,8 @@ class ProjectedSolver:
             caps = budget.group_maxima(caps)
             metric[:, k:] = caps[budget.groups]
         budget = replace(budget, weights=(1.0 if budget.weights is None else budget.weights) / caps)
-        bound = _curvature_bound(G, spread, (matching.ridge / metric**2).max())
+        project_inputs = budget.projector()
+        bound = _curvature_bound(G, (matching.ridge / metric**2).max())
         R = matching.R[:, n - k :] / metric
         ridge = matching.ridge / metric**2
         level = None if matching.l1 is None else matching.l1[:, n - k :] / metric / bound
@@ -109,7 +109,7 @@ class ProjectedSolver:
             # Soft-thresholding before the projection is the proximal operator of the penalty within the set.
             X = X if level is None else soft_threshold(X, level)
             if k < n:
-                return budget.project(X)
+                return project_inputs(X)
             return project_weights(matching.masked(X), matching.kappa, budget, matching.row_set, metric)
 
         def whole(X):
@@ -125,10 +125,14 @@ class ProjectedSolver:
         return matching.project(whole(X))
 
 
-def _curvature_bound(G, spread, ridge):
+def _curvature_bound(G, ridge):
     """Return the largest eigenvalue of G in the metric of its diagonal, plus the ridge; 1 where nothing has curvature.
 
     On constant states and inputs G is zero and every step is as good as any other.
     """
-    bound = G.largest_eigenvalue(spread) + ridge
+    if G.XX.size:
+        largest = G.largest_eigenvalue(positive_scales(np.sqrt(np.maximum(G.diagonal(), 0.0))))
+    else:
+        largest = G.inputs.largest_eigenvalue
+    bound = largest + ridge
     return bound if bound > 0 else 1.0
