@@ -170,6 +170,7 @@ def test_drawn_rows_do_not_depend_on_the_blocks(monkeypatch, n_strata):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Training stopped")  # after six iterations from the warm start too
 def test_attributes_of_many_rows(many_rows):
     U, y, weights = data(m=900)
     model = ImplicitRegressor(n_hidden=4, max_iter=6, cv=3, random_state=0).fit(U, y, weights)

@@ -19,7 +19,7 @@ _N_STARTS = 5
 # Shares are those of the squared norms: 5 % more power there than by the norms, 10 to 25 % where inputs are correlated.
 _POWER = 2
 # What speaks of held-out samples, of which there are none here, or of the number, which is found: name and default.
-_WITHOUT_EFFECT = {"n_features_to_select": None, "scoring": None, "rule": "best", "cv": 5}
+_WITHOUT_EFFECT = {"n_features_to_select": None, "scoring": None, "rule": "best", "cv": None}
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,12 @@ from skimplicit.rows import is_lazy
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
 from skimplicit.selection.groups import check_groups
-from skimplicit.selection.held_out_score import constant_score, make_judge
 from skimplicit.selection.parameter_types import SelectorParameters
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
+from skimplicit.selection.repeated_folds import most_rounds, select_by_folds
 from skimplicit.selection.selection_rows import open_selection
 from skimplicit.selection.subset_search import SubsetSearch
-from skimplicit.selection.subset_size import RULES, cv_results, size_beyond_chance
+from skimplicit.selection.subset_size import RULES, cv_results
 from skimplicit.selection.target_kind import estimator_for, natural_type
 
 __all__ = ["ImplicitFeatureSelector"]
@@ -85,7 +85,7 @@ class ImplicitFeatureSelector(
         Budget of the path at which the selected inputs stand out most from the others.
     cv_results_ : dict of ndarray
         ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules,
-        by ``scoring``; empty when the number was given, or ``fdr``.
+        by ``scoring``, every time that folds were drawn; empty when the number was given, or ``fdr``.
     selection_frequency_ : ndarray of shape (n_features,)
         Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the ``n_features_`` best;
         of two rows, 1 or 0.
@@ -175,9 +175,9 @@ class ImplicitFeatureSelector(
             "best",
             '{"best", "one_standard_error"}',
             "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
-            "the spread of refits, less the inputs that one of five folds (two, of more inputs than rows) does not "
-            "have among so many of its own; or the smallest one that is not worse than the best by more than one "
-            "standard error of the difference.",
+            "the spread of refits, less the inputs that more than a tenth of the folds (a fifth, of more inputs than "
+            "rows) do not have among so many of their own; or the smallest one that is not worse than the best by more "
+            "than one standard error of the difference.",
             [Names(RULES)],
         ),
         "fdr": Parameter(
@@ -188,7 +188,12 @@ class ImplicitFeatureSelector(
             "their defaults; needs more rows than inputs, dense, and no ``constraints``. None for no such control.",
             [None, Interval(Real, 0, 1, closed="neither")],
         ),
-        "cv": replace(CV, default=5),
+        "cv": replace(
+            CV,
+            text="Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for "
+            "classes and seeded by ``random_state``. None for five of them, drawn again, six times at most, where few "
+            "data (rows times inputs times outputs up to 15,000) leave inputs in doubt: not all folds select them.",
+        ),
         "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", [None, Integral]),
         "random_state": Parameter(
             None,
@@ -254,14 +259,16 @@ class ImplicitFeatureSelector(
             check_fdr_data(self.fdr, data.X, data.targets.weights, search.n_units)
         size, decides = self._given_size(search.n_units), self.fdr is None and self.n_features_to_select is None
         chooses = decides and search.n_units > 1 and _num_samples(data.X) > 2
-        folds = self._folds(estimator, data, seed, {"sample_weight": sample_weight, **params})
+        metadata = {"sample_weight": sample_weight, **params}
+        rounds = [] if self.fdr is not None else self._rounds(estimator, data, seed, metadata)
         for_hooks = data_of(data.X, data.y, data.sample_weight)
-        context = self._init_callback_context(max_subtasks=3 + chooses)
+        context = self._init_callback_context(max_subtasks=3 + chooses if len(rounds) < 2 else None)
         context.call_on_fit_task_begin(estimator=self, **for_hooks)
         path = search.path(context)
         found, scores = None, {}
         if self.fdr is None:
-            ranking, rankings, size, scores = self._by_folds(search, folds, path, size, chooses, context)
+            how = self.scoring, self.rule
+            ranking, rankings, size, scores = select_by_folds(search, rounds, path, size, chooses, *how, context)
         else:
             found = beside_knockoffs(search, self.fdr, context)
             ranking, rankings, size = found.ranking, found.rankings, found.size
@@ -281,30 +288,19 @@ class ImplicitFeatureSelector(
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **for_hooks)
         return self
 
-    def _by_folds(self, search, folds, path, size, chooses, context):
-        """Return the ranking, those of the folds, how many are selected, and the scores that say so."""
-        estimator, data, scores = search.estimator, search.data, {}
-        paths = search.scout_paths([train for train, _ in folds], context)
-        ranking, rankings = search.rank(path, *paths), [search.rank(of_fold) for of_fold in paths]
-        if chooses:
-            folds = folds[: len(paths)]
-            judge = make_judge(self.scoring, estimator, data, folds)
-            scores = search.cross_validate(folds, paths, judge, search.gaps(path, *paths), self.rule, context)
-            judged = folds[: len(next(iter(scores.values())))]
-            constant = constant_score(make_judge(self.scoring, estimator, data, judged), estimator, data, judged)
-            size = size_beyond_chance(scores, constant, self.rule)
-        ranking = search.agree(ranking, rankings, size)
-        if chooses and self.rule == "best":
-            size = max(search.undisputed(rankings, size), 1)
-        return ranking, rankings, size, scores
+    def _rounds(self, estimator, data, seed, metadata):
+        """Return the folds of the paths that rank the inputs, of every time that they may be drawn; none of two rows.
 
-    def _folds(self, estimator, data, seed, metadata):
-        """Return the folds of the paths that rank the inputs; none of two rows, or with ``fdr``."""
-        if _num_samples(data.X) <= 2 or self.fdr is not None:
-            return []
-        folds = self._make_folds(data.X, data.y, is_classifier(estimator), seed, metadata)
-        check_fold_weights(data.targets.weights, folds)
-        return folds
+        Those of a splitter, or of a number of folds, are drawn once.
+        """
+        if _num_samples(data.X) <= 2:
+            return [[]]
+        n_rounds = most_rounds(*data.X.shape, data.targets.Y.shape[1]) if self.cv is None else 1
+        seeds = [seed, *check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_rounds - 1)]
+        rounds = [self._make_folds(data.X, data.y, is_classifier(estimator), each, metadata) for each in seeds]
+        for folds in rounds:
+            check_fold_weights(data.targets.weights, folds)
+        return rounds
 
     def _refit(self, model, data, support, context):
         """Fit the rule of the selected inputs."""

@@ -14,7 +14,7 @@ from skimplicit.rule import ImplicitRule
 from skimplicit.selection.budget_path import check_budgets, path_method
 from skimplicit.selection.followed_path import follow
 from skimplicit.selection.selected_constraints import restrict
-from skimplicit.selection.subset_size import best_size, sizes_to_try
+from skimplicit.selection.subset_size import Tried, sizes_to_try
 from skimplicit.training import Stage
 
 __all__ = ["SubsetSearch"]
@@ -68,6 +68,7 @@ class SubsetSearch:
         self.n_jobs = n_jobs
         self.owner = owner
         self.twins = twins
+        self._starts = check_random_state(estimator.random_state)  # of each round its own
         n_features = data.X.shape[1]
         self.labels = np.arange(n_features) if groups is None else groups
         self.n_units = int(self.labels.max()) + 1
@@ -107,9 +108,9 @@ class SubsetSearch:
 
         Inputs that as many folds select stay in the order of ``ranking``, that of all paths together.
         """
-        return ranking[np.argsort(-self._votes(rankings, size)[ranking], kind="stable")]
+        return ranking[np.argsort(-self.votes(rankings, size)[ranking], kind="stable")]
 
-    def _votes(self, rankings, size):
+    def votes(self, rankings, size):
         """Return how many rankings have each input (group) among the first ``size``."""
         votes = np.zeros(self.n_units, dtype=int)
         for of_fold in rankings:
@@ -120,7 +121,7 @@ class SubsetSearch:
         """Return the number of inputs (groups) that nearly all rankings of folds have among the first ``size``."""
         m, p = self.data.X.shape
         share = _UNDISPUTED if m >= p else _UNDISPUTED_OF_WIDE
-        return int(np.sum(self._votes(rankings, size) >= share * len(rankings)))
+        return int(np.sum(self.votes(rankings, size) >= share * len(rankings)))
 
     def columns(self, units):
         """Return the mask over the inputs of some inputs (groups), an ndarray of bool."""
@@ -151,7 +152,7 @@ class SubsetSearch:
         list of FollowedPath
             The paths.
         """
-        seeds = check_random_state(self.estimator.random_state).randint(np.iinfo(np.int32).max, size=len(parts))
+        seeds = self._starts.randint(np.iinfo(np.int32).max, size=len(parts))
         scout = _without_recurrence(self.estimator)
         paths = context.subcontext(task_name="paths", max_subtasks=len(parts))
         paths.call_on_fit_task_begin(estimator=self.owner)
@@ -170,7 +171,7 @@ class SubsetSearch:
         paths.call_on_fit_task_end(estimator=self.owner)
         return followed
 
-    def cross_validate(self, folds, paths, judge, gaps, rule, context):
+    def cross_validate(self, folds, paths, judge, gaps, rule, context, every_ridge=False, before=None):
         """Score nested subsets on held-out folds: the first few inputs of each fold's own ranking.
 
         Parameters
@@ -187,33 +188,41 @@ class SubsetSearch:
             How a size will be chosen.
         context : CallbackContext
             Task of the fit. A callback that stops the refits of a size ends the search.
+        every_ridge : bool
+            Whether also sizes in between are judged at every ridge: then that of the first folds cannot favour others.
+        before : Tried or None
+            What was tried on other folds, to be tried on these too; None to search.
 
         Returns
         -------
-        dict of int to ndarray of shape (n_folds,)
-            Held-out scores of the refitted rules.
+        Tried or None
+            Held-out scores of the refitted rules, with those before; None where these folds do not score all of them.
         """
         rankings = [self.rank(path) for path in paths]
         folds = folds[: len(rankings)]
         sizes = context.subcontext(task_name="sizes", max_subtasks=None)
         sizes.call_on_fit_task_begin(estimator=self.owner)
         most = min(np.unique(self.labels[path.columns]).size for path in paths)
-        scores, ridges, every = {}, {}, _search_alphas(self.estimator)
+        scores, tried, ridge, every = {}, {}, None, _search_alphas(self.estimator)
         refits = {most: [_Refit(path.path.dense_rule, path.columns) for path in paths]}
-        for size in sizes_to_try(scores, most, [gap for gap in gaps if gap <= most], rule):
+        if before is None:
+            in_turn = sizes_to_try(scores, most, [gap for gap in gaps if gap <= most], rule)
+        else:
+            in_turn = [size for size in sorted(before.tables, reverse=True) if size <= most]
+        for size in in_turn:
             nearest = refits[min(known for known in refits if known >= size)]
             supports = [self.columns(ranking[:size]) for ranking in rankings]
-            alphas = every if size > max(scores, default=0) else (ridges[best_size(scores)],)
+            alphas = every if every_ridge or size > max(scores, default=0) else (ridge,)
             results, stop = self._score_size(size, folds, supports, nearest, judge, alphas, sizes)
             if len(results) == len(folds) or not scores:
-                table = np.array([values for values, _ in results])
-                best = int(np.argmax(table.mean(axis=0)))
-                scores[size], ridges[size] = table[:, best], alphas[best]
+                tried[size] = alphas, np.array([values for values, _ in results])[None]
                 refits[size] = [refit for _, refit in results]
+                so_far = Tried(tried)
+                scores[size], ridge = so_far.scores[size], so_far.ridge
             if stop or len(results) < len(folds):
                 break
         sizes.call_on_fit_task_end(estimator=self.owner)
-        return scores
+        return Tried(tried) if before is None else before.and_on_others(Tried(tried))
 
     def _score_size(self, size, folds, supports, starts, judge, alphas, context):
         """Return scores and refits of one size, and whether a callback asks to stop."""

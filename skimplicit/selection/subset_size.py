@@ -1,11 +1,21 @@
 """How many inputs are enough: the sizes that are tried, and the choice among them by their held-out scores."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as student
 
-__all__ = ["RULES", "best_size", "choose_size", "cv_results", "size_beyond_chance", "sizes_to_try", "standard_error"]
+__all__ = [
+    "RULES",
+    "Tried",
+    "best_size",
+    "choose_size",
+    "cv_results",
+    "size_beyond_chance",
+    "sizes_to_try",
+    "standard_error",
+]
 
 #: How a size is chosen: the smallest one not worse than the best beyond one standard error, or the spread of refits.
 RULES = ("one_standard_error", "best")
@@ -20,12 +30,50 @@ _SIGNIFICANCE = 0.05
 _NEAR = 1.25
 
 
+@dataclass(frozen=True)
+class Tried:
+    """Sizes that were tried.
+
+    Parameters
+    ----------
+    tables : dict of int to tuple
+        Of each size the ridges and the held-out scores, of shape (n_rounds, n_folds, n_ridges).
+    """
+
+    tables: dict
+
+    def _best(self, size):
+        """Return the position of the best ridge of a size."""
+        return int(np.argmax(self.tables[size][1].mean(axis=(0, 1))))
+
+    @property
+    def scores(self):
+        """Scores of each size at the best of its ridges, a dict of int to ndarray of shape (n_rounds, n_folds)."""
+        return {size: table[:, :, self._best(size)] for size, (_, table) in self.tables.items()}
+
+    @property
+    def ridge(self):
+        """The best ridge of the best size."""
+        size = best_size(self.scores)
+        return self.tables[size][0][self._best(size)]
+
+    def and_on_others(self, others):
+        """Return the same with what was tried on other folds, as many; None if that is not all of these sizes."""
+        tables = {}
+        for size, (alphas, table) in self.tables.items():
+            other = others.tables.get(size, (alphas, table[:0]))[1]
+            if other.shape != table[:1].shape:
+                return None
+            tables[size] = alphas, np.concatenate([table, other])
+        return Tried(tables)
+
+
 def choose_size(scores, rule="one_standard_error"):
     """Return the size that the held-out scores speak for.
 
     Parameters
     ----------
-    scores : dict of int to ndarray of shape (n_folds,)
+    scores : dict of int to ndarray of shape (n_folds,) or (n_rounds, n_folds)
         Held-out scores for each size, larger for better.
     rule : {"one_standard_error", "best"}
         The smallest size whose mean score is as good as the best, up to the standard error of the difference or the
@@ -51,7 +99,7 @@ def best_size(scores):
 
     Parameters
     ----------
-    scores : dict of int to ndarray of shape (n_folds,)
+    scores : dict of int to ndarray of shape (n_folds,) or (n_rounds, n_folds)
         Held-out scores for each size.
 
     Returns
@@ -67,7 +115,7 @@ def size_beyond_chance(scores, constant, rule):
 
     Parameters
     ----------
-    scores : dict of int to ndarray of shape (n_folds,)
+    scores : dict of int to ndarray of shape (n_folds,) or (n_rounds, n_folds)
         Held-out scores for each size.
     constant : float
         Mean score of a constant prediction.
@@ -81,7 +129,7 @@ def size_beyond_chance(scores, constant, rule):
     """
     best = scores[best_size(scores)]
     # Student's one-sided test: of a few folds the standard error itself is uncertain.
-    quantile = student.ppf(1.0 - _SIGNIFICANCE, max(len(best) - 1, 1))
+    quantile = student.ppf(1.0 - _SIGNIFICANCE, max(best.shape[-1] - 1, 1))
     if np.mean(best) - quantile * standard_error(best) > constant:
         return choose_size(scores, rule)
     warnings.warn(
@@ -98,7 +146,7 @@ def cv_results(scores):
 
     Parameters
     ----------
-    scores : dict of int to ndarray of shape (n_folds,)
+    scores : dict of int to ndarray of shape (n_folds,) or (n_rounds, n_folds)
         Held-out scores for each size.
 
     Returns
@@ -107,7 +155,7 @@ def cv_results(scores):
         Sizes, means, deviations and scores of the folds, by increasing size.
     """
     sizes = sorted(scores)
-    table = np.array([scores[size] for size in sizes])
+    table = np.array([scores[size].ravel() for size in sizes])
     results = {"n_features": np.array(sizes, dtype=int)}
     if sizes:
         results["mean_test_score"] = table.mean(axis=1)
@@ -121,15 +169,16 @@ def standard_error(values):
 
     Parameters
     ----------
-    values : ndarray of shape (n_folds,)
-        The scores.
+    values : ndarray of shape (n_folds,) or (n_rounds, n_folds)
+        The scores. Rounds of the same rows do not count as more rows would: the error is that of one round.
 
     Returns
     -------
     float
         The error; 0 for one fold, which does not tell.
     """
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+    n_folds = values.shape[-1]
+    return float(np.mean(np.std(values, axis=-1, ddof=1)) / np.sqrt(n_folds)) if n_folds > 1 else 0.0
 
 
 def _is_worse(values, best, rule="one_standard_error"):
@@ -146,7 +195,7 @@ def sizes_to_try(scores, n_units, gaps, rule):
 
     Parameters
     ----------
-    scores : dict of int to ndarray of shape (n_folds,)
+    scores : dict of int to ndarray of shape (n_folds,) or (n_rounds, n_folds)
         Filled in by the caller after every size.
     n_units : int
         Number of inputs (of groups).
