@@ -29,11 +29,6 @@ class _Inputs:
         pairs = self.most_pairs
         return pairs <= _MOST_PAIRS and pairs * self.size <= _MOST_ENTRIES
 
-    @property
-    def matrix(self):
-        """UU, shape (p, p)."""
-        return self.principal(np.arange(self.size))
-
     @cached_property
     def largest_eigenvalue(self):
         """A bound of the largest eigenvalue of UU in the metric of its diagonal: the same for all states."""
@@ -55,8 +50,6 @@ class InputMatrix(_Inputs):
     matrix : ndarray of shape (p, p)
         UU, positive semidefinite.
     """
-
-    matrix = None
 
     def __init__(self, matrix):
         self.matrix = matrix
@@ -108,6 +101,11 @@ class InputRows(_Inputs):
     def decomposes(self):
         """Whether the eigenvectors are worth it; those of rows in blocks are never made."""
         return not self._samples.in_blocks and super().decomposes
+
+    @property
+    def matrix(self):
+        """UU, shape (p, p)."""
+        return self.principal(np.arange(self.size))
 
     def principal(self, index):
         """Return the rows and columns ``index`` of UU."""
