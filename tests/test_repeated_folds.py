@@ -64,6 +64,40 @@ def test_a_given_number_of_inputs_is_that_of_most_folds():
     assert found.selection_frequency_[found.support_].min() >= found.selection_frequency_[~found.support_].max()
 
 
+def test_where_all_inputs_are_kept_folds_are_drawn_once(monkeypatch):
+    drawn, make_folds = [], ImplicitFeatureSelector._make_folds
+    monkeypatch.setattr(
+        ImplicitFeatureSelector, "_make_folds", lambda *data, **how: drawn.append(how) or make_folds(*data, **how)
+    )
+    assert fitted(6.0, n_features_to_select=6).support_.all() and len(drawn) == 1
+    assert fitted(6.0, n_features_to_select=5).n_features_ == 5 and len(drawn) == 7
+
+
+def test_folds_without_weight_are_not_drawn_again():
+    X, y = make_data(6.0, m=30)
+    weights = np.where(np.arange(30) < 9, 1.0, 0.0)
+    found = [ImplicitFeatureSelector(SMALL, column_budgets=5, random_state=seed) for seed in range(8)]
+    kept = [selector for selector in found if _fits(selector, X, y, weights)]
+    assert kept and all(n_splits(selector) % 5 == 0 and n_splits(selector) <= 30 for selector in kept)
+
+
+def _fits(selector, X, y, weights):
+    """Tell whether each of the first folds has rows that count; that alone may be refused."""
+    try:
+        selector.fit(X, y, weights)
+    except ValueError as error:
+        assert "sample_weight is zero for every held-out sample" in str(error)
+        return False
+    return True
+
+
+@pytest.mark.filterwarnings("ignore:No selection of inputs predicts better")
+def test_constant_inputs_have_no_gaps():
+    y = make_data(6.0)[1]
+    found = ImplicitFeatureSelector(SMALL, column_budgets=5, random_state=0, cv=3).fit(np.ones((80, 4)), y)
+    assert found.n_features_ == 1
+
+
 def test_the_seed_decides():
     first, second = fitted(6.0), fitted(6.0)
     np.testing.assert_array_equal(first.selection_frequency_, second.selection_frequency_)

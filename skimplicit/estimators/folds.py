@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from skimplicit.parameters import Parameter
 
-__all__ = ["CV", "FoldsMixin", "check_fold_weights", "row_counts"]
+__all__ = ["CV", "FoldsMixin", "check_fold_weights", "row_counts", "weightless_part"]
 
 # Number of folds where ``cv`` is None.
 _N_FOLDS = 5
@@ -110,9 +110,27 @@ def check_fold_weights(weights, folds):
     ValueError
         If all weights of a part of a fold are zero.
     """
-    if weights is None:
-        return
+    if weights is not None and (part := weightless_part(weights, folds)):
+        raise ValueError(f"sample_weight is zero for every {part} of cv.")
+
+
+def weightless_part(weights, folds):
+    """Return the first part of a fold in which no sample counts, in words, or None.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (m,)
+        Weights of the samples.
+    folds : list of tuple of ndarray
+        Training and held-out rows.
+
+    Returns
+    -------
+    str or None
+        As "held-out sample of fold 1".
+    """
     for number, fold in enumerate(folds):
         for part, rows in zip(("training", "held-out"), fold, strict=True):
             if not np.any(weights[rows] > 0):
-                raise ValueError(f"sample_weight is zero for every {part} sample of fold {number} of cv.")
+                return f"{part} sample of fold {number}"
+    return None

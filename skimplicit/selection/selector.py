@@ -1,6 +1,8 @@
 """ImplicitFeatureSelector: inputs that matter to a deep rule, found along a budget path, judged by refits."""
 
+import warnings
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -18,7 +20,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
+from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights, weightless_part
 from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
@@ -260,7 +262,8 @@ class ImplicitFeatureSelector(
         size, decides = self._given_size(search.n_units), self.fdr is None and self.n_features_to_select is None
         chooses = decides and search.n_units > 1 and _num_samples(data.X) > 2
         metadata = {"sample_weight": sample_weight, **params}
-        rounds = [] if self.fdr is not None else self._rounds(estimator, data, seed, metadata)
+        leaves_out = chooses or size < search.n_units
+        rounds = [] if self.fdr is not None else self._rounds(estimator, data, seed, metadata, leaves_out)
         for_hooks = data_of(data.X, data.y, data.sample_weight)
         context = self._init_callback_context(max_subtasks=3 + chooses if len(rounds) < 2 else None)
         context.call_on_fit_task_begin(estimator=self, **for_hooks)
@@ -288,19 +291,24 @@ class ImplicitFeatureSelector(
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **for_hooks)
         return self
 
-    def _rounds(self, estimator, data, seed, metadata):
+    def _rounds(self, estimator, data, seed, metadata, leaves_out):
         """Return the folds of the paths that rank the inputs, of every time that they may be drawn; none of two rows.
 
-        Those of a splitter, or of a number of folds, are drawn once.
+        Those of a splitter, or of a number of folds, are drawn once, and so are all where no input is left out.
         """
         if _num_samples(data.X) <= 2:
             return [[]]
-        n_rounds = most_rounds(*data.X.shape, data.targets.Y.shape[1]) if self.cv is None else 1
-        seeds = [seed, *check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_rounds - 1)]
-        rounds = [self._make_folds(data.X, data.y, is_classifier(estimator), each, metadata) for each in seeds]
-        for folds in rounds:
-            check_fold_weights(data.targets.weights, folds)
-        return rounds
+        make_folds = partial(self._make_folds, data.X, data.y, is_classifier(estimator), params=metadata)
+        folds, weights = make_folds(seed=seed), data.targets.weights
+        check_fold_weights(weights, folds)
+        if self.cv is not None or not leaves_out:
+            return [folds]
+        n_more = most_rounds(*data.X.shape, data.targets.Y.shape[1]) - 1
+        seeds = check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_more)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds: it has been said
+            more = [make_folds(seed=each) for each in seeds]
+        return [folds, *(others for others in more if weights is None or not weightless_part(weights, others))]
 
     def _refit(self, model, data, support, context):
         """Fit the rule of the selected inputs."""

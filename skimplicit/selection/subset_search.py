@@ -100,7 +100,8 @@ class SubsetSearch:
     def gaps(self, *paths):
         """Return the sizes at which the sorted mean shares fall most steeply, a list of int."""
         shares = np.sort(self.unit_shares(paths))[::-1]
-        falls = shares[:-1] / np.maximum(shares[1:], shares[0] * np.finfo(float).eps)
+        least = max(shares[0] * np.finfo(float).eps, np.finfo(float).tiny)  # of constant inputs no share is positive
+        falls = shares[:-1] / np.maximum(shares[1:], least)
         return [int(position) + 1 for position in np.argsort(-falls, kind="stable")[:_GAPS]]
 
     def agree(self, ranking, rankings, size):
