@@ -15,8 +15,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule
-from skimplicit.estimators.targets import EncodedTargets
-from skimplicit.selection.screening import promising_columns
 from skimplicit.selection.subset_size import RULES, choose_size, sizes_to_try, standard_error
 
 N_INPUTS = 8
@@ -131,25 +129,12 @@ def test_inputs_of_a_random_rule_are_recovered(noise):
 def test_wide_data_are_screened_and_reported_for_all_inputs():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((90, 600))
-    y = 3 * X[:, 7] + 2 * np.abs(X[:, 300]) + 0.1 * rng.standard_normal(90)
-    for container in (np.asarray, sparse.csr_matrix):
-        columns = promising_columns(container(X), EncodedTargets(y[:, None], None, True, {}), True, np.arange(600))
-        assert columns.size == 50 and {7, 300} <= set(columns.tolist())
-        # Inputs of a group stay together.
-        groups = np.arange(600) // 2
-        kept = promising_columns(container(X), EncodedTargets(y[:, None], None, True, {}), True, groups)
-        assert np.array_equal(np.unique(groups[kept], return_counts=True)[1], np.full(50, 2))
     found = selector(n_features_to_select=2).fit(sparse.csr_matrix(X), 3 * X[:, 7] + 2 * X[:, 300])
     assert found.get_support(indices=True).tolist() == [7, 300]
     assert found.column_norms_.shape == (6, 600)
     assert all(rule.n_inputs == 600 for rule in found.path_.rules)
     assert sorted(found.ranking_)[2:] == list(range(2, 600))
     np.testing.assert_allclose(np.abs(found.path_.rules[0].B).max(axis=0).toarray().ravel(), found.column_norms_[0])
-
-
-def test_few_inputs_all_take_part():
-    X, y = make_data()
-    assert promising_columns(X, EncodedTargets(y[:, None], None, True, {}), True, np.arange(N_INPUTS)).size == N_INPUTS
 
 
 def test_nothing_to_find_is_said():
