@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from skimplicit import ImplicitRegressor
-from skimplicit.estimators.intervals import HeldOutResiduals
+from skimplicit.estimators.intervals import HeldOutResiduals, sandwich_root
 from skimplicit.networks import affine_rule
 
 SMALL = dict(n_hidden=3, max_iter=2, cv=3, random_state=0)
@@ -135,3 +135,27 @@ def test_no_matrix_of_very_many_inputs():
     assert model.predict_interval(wide).shape == (60, 2)
     few = clone(model).set_params(direct=False).fit(wide, y)
     assert np.all(few.predict(wide, return_std=True)[1] > 0)
+
+
+def test_standard_errors_with_more_inputs_than_rows_are_of_the_size_of_the_targets():
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(30, 60))
+    y = wide[:, 0] + 0.1 * rng.normal(size=30)
+    model = ImplicitRegressor(n_hidden=3, cv=3, random_state=0).fit(wide, y)
+    _, std = model.predict(rng.normal(size=(50, 60)), return_std=True)
+    assert np.all(np.isfinite(std)) and np.all(std > 0) and std.max() < 5 * y.std()
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (8, 30), (20, 20)])
+def test_the_root_is_that_of_the_sandwich(shape):
+    rng = np.random.default_rng(0)
+    rows, ridge = rng.normal(size=shape), rng.uniform(0.1, 1, shape[1])
+    moments = rows.T @ rows
+    inverse = np.linalg.inv(moments + np.diag(ridge))
+    root = sandwich_root(rows, ridge)
+    np.testing.assert_allclose(root @ root.T, inverse @ moments @ inverse, rtol=1e-7, atol=1e-9)
+
+
+def test_hardly_any_coverage_still_has_a_lower_and_an_upper_bound():
+    bounds = fitted().predict_interval(X, coverage=0.01)
+    assert np.all(bounds[:, 0] <= bounds[:, 1])

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
-__all__ = ["HeldOutResiduals", "ReadoutCovariance", "root_mean_square"]
+__all__ = ["HeldOutResiduals", "ReadoutCovariance", "root_mean_square", "sandwich_root"]
 
 # Numbers in the table of candidates of an interval that are held at a time.
 _TABLE_SIZE = 1 << 22
@@ -89,6 +88,9 @@ class HeldOutResiduals:
                 lower = np.concatenate([residual - centre[:, None] for centre, residual in pairs], axis=1)
                 bounds[rows, 0, j] = -_upper_quantile(lower, weights, coverage)
                 bounds[rows, 1, j] = _upper_quantile(upper, weights, coverage)
+        # Where little is to be held the quantiles can cross; the mean of the members is between them in any case.
+        centre = np.mean(predictions, axis=0)
+        bounds[:, 0], bounds[:, 1] = np.minimum(bounds[:, 0], centre), np.maximum(bounds[:, 1], centre)
         return bounds
 
 
@@ -103,7 +105,10 @@ def _upper_quantile(values, weights, coverage):
 
 @dataclass(frozen=True)
 class ReadoutCovariance:
-    """``r(u)' (R' diag(w) R + ridge)^-1 r(u) / m``: the variance of a readout's value, for a noise of variance one.
+    """``r(u)' H^-1 G H^-1 r(u) / m``, ``G = R' diag(w) R``, ``H = G + ridge``: the variance of a readout's value.
+
+    For a noise of variance one. It is that of the estimate alone (not ``r(u)' H^-1 r(u) / m``, which adds what a prior
+    of variance ``1 / ridge`` says in directions that no row has shown, all of it with more inputs than rows).
 
     Parameters
     ----------
@@ -112,8 +117,8 @@ class ReadoutCovariance:
     centre, scale : ndarray of shape (n + p,) or (n,)
         Means and scales of the states, and of the inputs with a direct term; the scale of a constant input, which
         carries nothing, is infinite.
-    factor : tuple
-        Cholesky factor of the regularised second moments.
+    root : ndarray
+        ``H^-1 G H^-1 = root @ root'``.
     n_samples : float
         Effective number of rows m, the inverse of the sum of the squared weights.
     """
@@ -121,7 +126,7 @@ class ReadoutCovariance:
     rule: object
     centre: np.ndarray
     scale: np.ndarray
-    factor: tuple
+    root: np.ndarray
     n_samples: float
 
     @classmethod
@@ -138,18 +143,45 @@ class ReadoutCovariance:
             # A mean of many rows has more rounding than they have: both have to tell that an input varies.
             varies = (deviation > rounding) & (np.ptp(features[:, inputs], axis=0) > rounding)
             scale[inputs] = np.where(varies, deviation, np.inf)
-        spread = spread / scale
-        gram = (spread * weights[:, None]).T @ spread
-        ridge = np.full(len(gram), alpha)
+        rows = np.sqrt(weights)[:, None] * (spread / scale)
+        ridge = np.full(rows.shape[1], alpha)
         ridge[rule.n_hidden :] *= direct_ridge
-        gram[np.diag_indices_from(gram)] += ridge + 1e-10 * max(np.trace(gram), 1.0)
-        return cls(rule, centre, scale, cho_factor(gram), 1.0 / float(np.sum(weights**2)))
+        ridge += 1e-10 * max(np.sum(rows**2), 1.0)
+        return cls(rule, centre, scale, sandwich_root(rows, ridge), 1.0 / float(np.sum(weights**2)))
 
     def variance(self, U):
         """Return the variances, shape (k,), for inputs U of shape (k, p)."""
         direct = self.centre.size > self.rule.n_hidden
         spread = (_features(self.rule, U, direct) - self.centre) / self.scale
-        return (1.0 + np.einsum("ij,ji->i", spread, cho_solve(self.factor, spread.T))) / self.n_samples
+        return (1.0 + np.sum((spread @ self.root) ** 2, axis=1)) / self.n_samples
+
+
+def sandwich_root(rows, ridge):
+    """Return F with ``F F' = H^-1 G H^-1``, for ``G = R' R`` and ``H = G + diag(ridge)``.
+
+    By eigenvalues of G in units of the ridge: it may be so small that a difference of two inverses is rounding alone.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (m, k)
+        R.
+    ridge : ndarray of shape (k,)
+        The ridge, positive.
+
+    Returns
+    -------
+    ndarray of shape (k, min(m, k))
+        The root F.
+    """
+    rows = rows / np.sqrt(ridge)
+    if len(rows) < len(ridge):
+        values, vectors = np.linalg.eigh(rows @ rows.T)
+        root = rows.T @ (vectors / (1.0 + values))
+    else:
+        values, vectors = np.linalg.eigh(rows.T @ rows)
+        values[values < len(values) * np.finfo(float).eps * values[-1:]] = 0.0
+        root = vectors * (np.sqrt(values) / (1.0 + values))
+    return root / np.sqrt(ridge)[:, None]
 
 
 def _features(rule, U, direct):
