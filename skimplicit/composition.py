@@ -4,6 +4,7 @@ The arrays are stacked in :mod:`skimplicit.stacking`. Source of the formulas: El
 those for sums, and for feedback with direct terms, are completed here.
 """
 
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -98,7 +99,11 @@ def average(*rules: ImplicitRule) -> ImplicitRule:
     ValueError
         If the numbers of inputs or outputs do not fit.
     """
-    return parallel(*rules, weights=[1.0 / len(rules)] * len(rules)) if len(rules) > 1 else parallel(*rules)
+    if len(rules) < 2:
+        return parallel(*rules)
+    mean = parallel(*rules, weights=[1.0 / len(rules)] * len(rules))
+    c = np.asarray([rule.c for rule in rules])
+    return replace(mean, c=c[0] + np.mean(c - c[0], axis=0))  # of equal constants, that constant
 
 
 def parallel(*rules: ImplicitRule, weights: ArrayLike | None = None, shared_input: bool = True) -> ImplicitRule:

@@ -217,11 +217,18 @@ def test_more_inputs_than_samples():
         ({"direct": True}, "column_budget needs direct"),
         ({"sample_weight": np.zeros(120)}, "[Ss]ample.weight"),
         ({"n_hiden": 3}, "n_hiden"),
+        ({"n_members": 3, "clip": False}, "clip, n_members would have no effect"),
+        ({"groups": [None] * 6}, "groups"),
     ],
 )
 def test_bad_parameters_are_named(data, parameters, message):
     with pytest.raises(ValueError, match=message):
         implicit_path(*data, **(CHEAP | parameters))
+
+
+def test_a_path_has_one_ridge(data):
+    with pytest.raises(TypeError, match="alpha must be a number"):
+        implicit_path(*data, **(CHEAP | {"alpha": "auto"}))
 
 
 def test_bad_data_are_named():

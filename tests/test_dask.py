@@ -293,3 +293,16 @@ def test_worker_that_dies():
             model.fit(da.from_array(X, chunks=(300, 4)), da.from_array(y, chunks=300))
         assert kill.done
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["rule", "selector"])
+def test_a_lazy_result_does_not_fit_into_a_data_frame(kind):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, tol=1e-1)
+    if kind == "selector":
+        model = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=3, cv=2)
+    model.fit(X, X[:, 0]).set_output(transform="pandas")
+    with pytest.raises(ValueError, match=r"set_output\(transform='pandas'\) is for data in memory"):
+        model.transform(da.from_array(X, chunks=20))
+    model.set_output(transform="default")
+    np.testing.assert_allclose(model.transform(da.from_array(X, chunks=20)).compute(), model.transform(X), rtol=1e-12)

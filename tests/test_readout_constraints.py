@@ -107,3 +107,9 @@ def test_contradictions_name_the_block():
 def test_other_answers_are_refused(answer):
     with pytest.raises(TypeError, match="must return CVXPY constraints"):
         fit(lambda A, B, C, D: answer)
+
+
+@pytest.mark.parametrize("constraints", [lambda: [], lambda A: [], lambda A, B, C: [], lambda A, B, C, D, E: []])
+def test_a_function_of_another_number_of_parameters_is_named(constraints):
+    with pytest.raises(TypeError, match=r"constraints must be a function of \(A, B\) or \(A, B, C, D\)"):
+        takes_readout(constraints)

@@ -171,3 +171,9 @@ def test_rescaling_refuses():
         rule.rescaled(0.9)
     with pytest.raises(ValueError, match="must exceed"):
         ImplicitRule([[0.5]], [[1.0]], [[1.0]]).rescaled(0.4)
+
+
+@pytest.mark.parametrize("A", [np.ones((2, 3)), np.ones(3), np.array([[np.nan]]), sparse.csr_array([[np.inf]])])
+def test_what_is_no_square_matrix_of_numbers_is_named(A):
+    with pytest.raises(ValueError, match="A must be a square matrix of finite numbers"):
+        well_posedness(A)

@@ -104,7 +104,8 @@ class RidgePathMixin(FoldsMixin):
         encoded = model._encode_targets(y, sample_weight)
         # Targets in a unit near their size, a power of two: no square overflows or vanishes where alpha is chosen.
         exponent = int(np.frexp(np.abs(encoded.Y).max(initial=0.0))[1]) if encoded.scale else 0
-        folds = self._make_folds(X, y, is_classifier(self), seed, {"sample_weight": sample_weight, **params})
+        metadata = {"sample_weight": sample_weight, **params}
+        folds = self._make_folds(X, y, is_classifier(self), seed, metadata, encoded.weights)
         check_fold_weights(encoded.weights, folds)
         context = self._init_callback_context(max_subtasks=2)
         data = data_of(X, y, sample_weight)

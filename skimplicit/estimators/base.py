@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skimplicit.activations import get_activation
 from skimplicit.composition import average, cascade
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES, fit_automatically
-from skimplicit.estimators.budgets import budget_of, check_budget
+from skimplicit.estimators.budgets import budget_of, check_budget, members_within_budget
 from skimplicit.estimators.callbacks import CallbackBridge
 from skimplicit.estimators.choices import Choices
 from skimplicit.estimators.clipping import clip_rule
@@ -28,7 +28,7 @@ from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.growing import Trained, fit_growing
 from skimplicit.estimators.importance import bounded_sensitivity
 from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
-from skimplicit.estimators.lazy_columns import predict_lazily
+from skimplicit.estimators.lazy_columns import check_lazy_output, predict_lazily
 from skimplicit.estimators.lazy_rows import open_given_rows
 from skimplicit.estimators.lipschitz import lipschitz_balls
 from skimplicit.estimators.methods import get_method
@@ -114,6 +114,7 @@ class ImplicitEstimator(
             the best rule so far is kept. An interrupt before the first iteration is done is not caught.
         """
         _raise_for_params(params, self, "fit")
+        self._routed(params)  # also where no splitter is asked
         with unchanged_on_failure(self):
             if self.n_hidden == "auto":
                 return fit_growing(self, X, y, sample_weight, params)
@@ -222,7 +223,8 @@ class ImplicitEstimator(
 
     def _fitted_attributes(self, targets, limits, rules):
         """Return what a copy of the estimator needs to predict as the mean of some rules does."""
-        attributes = {"rule_": average(*rules), "rules_": list(rules), "_input_range": limits}
+        rules = members_within_budget(self, rules)
+        attributes = {"rule_": average(*rules), "rules_": rules, "_input_range": limits}
         return {**targets.attributes, **attributes, "_n_features_out": sum(rule.n_hidden for rule in rules)}
 
     def _limits(self, X, targets):
@@ -317,6 +319,7 @@ class ImplicitEstimator(
         """
         check_is_fitted(self)
         if is_lazy(X):
+            check_lazy_output(self)
             return predict_lazily(self, "transform", X, self._n_features_out)
         return self._by_rows(X, self.rule_.states)
 

@@ -1,8 +1,13 @@
 """The column budget of an estimator: what it needs, and what it is in the units of training."""
 
+from dataclasses import replace
+
+import numpy as np
+
+from skimplicit.activations import get_activation
 from skimplicit.projections import ColumnBudget
 
-__all__ = ["budget_of", "check_budget"]
+__all__ = ["budget_of", "check_budget", "members_within_budget"]
 
 # A smaller budget, of inputs divided by their deviations, would put the squares of states out of the range of numbers.
 _LEAST_BUDGET = 1e-60
@@ -21,7 +26,8 @@ def check_budget(estimator, direct):
     Raises
     ------
     ValueError
-        If there is a budget and a direct term, no ridge, or nothing that could choose it.
+        If there is a budget and a direct term, no ridge, nothing that could choose it, or members whose mean cannot be
+        brought within it.
     """
     if estimator.column_budget is None:
         return
@@ -38,6 +44,12 @@ def check_budget(estimator, direct):
         raise ValueError(
             "column_budget needs alpha > 0: without a ridge on C, B can shrink and C grow without changing the rule, "
             "so that the budget would mean nothing."
+        )
+    if estimator.n_members not in ("auto", 1) and not get_activation(estimator.activation).homogeneous:
+        raise ValueError(
+            f"column_budget with n_members={estimator.n_members!r} needs a positively homogeneous activation, so that "
+            f"the members together can be brought within the budget, got activation={estimator.activation!r}; leave "
+            "n_members='auto'."
         )
 
 
@@ -72,3 +84,31 @@ def budget_of(estimator, samples):
             f"at most {samples.U_scale.max():.0e}; raise it in proportion to one over those."
         )
     return ColumnBudget(bound, samples.budget_weights())
+
+
+def members_within_budget(estimator, rules):
+    """Return the same maps with states in other units, such that the rules side by side keep the column budget.
+
+    Each member keeps it alone, but ``max_i |B_ij|`` over the states of all of them can be more. Their activation is
+    positively homogeneous: ``(A, t B, C / t, D)`` with biases ``t b`` is the same map.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator; what it chooses itself counts once it is chosen.
+    rules : list of ImplicitRule
+        The members.
+
+    Returns
+    -------
+    list of ImplicitRule
+        The members; as they are if they keep the budget.
+    """
+    bound = getattr(estimator, "column_budget_", None)
+    if bound is None or len(rules) == 1:
+        return list(rules)
+    used = np.max([np.abs(rule.B).max(axis=0) for rule in rules], axis=0).sum()
+    if used <= bound:
+        return list(rules)
+    factor = bound / used
+    return [replace(rule, B=rule.B * factor, b=rule.b * factor, C=rule.C / factor) for rule in rules]

@@ -38,9 +38,9 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         min  -1/m sum_i log p_i[y_i] + alpha/2 (||A||_F^2 + ||B||_F^2 + ||C||_F^2 + ||D||_F^2)
         s.t. X = phi(X A' + U B' + 1 b'),   ||A||_inf <= kappa,   sum_j max_i |B_ij| <= column_budget,
 
-    where the ridge (not the budget) is measured with every input divided by its standard deviation, so that ``alpha``
-    means the same in any unit. Two classes have one logit, that of the second, of probability
-    ``1 / (1 + exp(-logit))``.
+    where the ridge (not the budget) is measured with every input divided by its standard deviation (its root mean
+    square, without intercepts), so that ``alpha`` means the same in any unit. Two classes have one logit, that of the
+    second, of probability ``1 / (1 + exp(-logit))``.
 
     {parameters}
 

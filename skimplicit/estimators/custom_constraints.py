@@ -19,13 +19,23 @@ def takes_readout(constraints):
     -------
     bool
         Whether it has four positional parameters without a default.
+
+    Raises
+    ------
+    TypeError
+        If it can be called with neither two nor four arguments.
     """
     known = getattr(constraints, "takes_readout", None)
     if known is not None:
         return known
-    parameters = inspect.signature(constraints).parameters.values()
+    signature = inspect.signature(constraints)
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(p.kind in kinds and p.default is p.empty for p in parameters) == 4
+    four = sum(p.kind in kinds and p.default is p.empty for p in signature.parameters.values()) == 4
+    try:
+        signature.bind(*"ABCD" if four else "AB")
+    except TypeError as error:
+        raise TypeError(f"constraints must be a function of (A, B) or (A, B, C, D), got {constraints!r}.") from error
+    return four
 
 
 def of_states(constraints, samples, direct):

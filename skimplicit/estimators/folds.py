@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.multiclass import type_of_target
 
@@ -40,14 +41,25 @@ class FoldsMixin:
         mapping = MethodMapping().add(caller="fit", callee="split")
         return MetadataRouter(owner=self).add_self_request(self).add(splitter=splitter, method_mapping=mapping)
 
-    def _make_folds(self, X, y, classifier, seed, params):
+    def _routed(self, params):
+        """Return the metadata of ``fit`` that go to the splitter, a dict; a TypeError names those that go nowhere."""
+        return process_routing(self, "fit", **params).splitter.split if _routing_enabled() else {}
+
+    def _make_folds(self, X, y, classifier, seed, params, weights=None):
         """Return the folds of validated data, a list of (training rows, held-out rows).
 
-        ``params`` are the metadata of ``fit``; ``seed`` shuffles the folds where ``cv`` is only their number.
+        ``params`` are the metadata of ``fit``. Where ``cv`` is only a number of folds, ``seed`` shuffles them, and rows
+        with a weight of 0 are in none: that is the same as leaving them out.
         """
-        routed = process_routing(self, "fit", **params).splitter.split if _routing_enabled() else {}
-        splitter = _make_splitter(self.cv, y, classifier, seed)
-        folds = [tuple(_row_numbers(rows, X.shape[0]) for rows in fold) for fold in splitter.split(X, y, **routed)]
+        routed = self._routed(params)
+        if self.cv is None or isinstance(self.cv, Integral):
+            counted = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights > 0)
+            y = _safe_indexing(y, counted)
+            in_parts = _make_splitter(self.cv, y, classifier, seed).split(counted, y)
+            folds = [tuple(counted[part] for part in fold) for fold in in_parts]
+        else:
+            in_parts = check_cv(self.cv).split(X, y, **routed)
+            folds = [tuple(_row_numbers(part, X.shape[0]) for part in fold) for fold in in_parts]
         if not folds:
             raise ValueError(
                 f"cv={self.cv!r} yields no splits. A generator can be used only once: give a list of its splits."
@@ -59,12 +71,15 @@ class FoldsMixin:
         return folds
 
 
-def _make_splitter(cv, y, classifier, seed):
-    """Return the splitter; a number, or None, stands for shuffled folds, stratified for classes."""
-    if cv is not None and not isinstance(cv, Integral):
-        return check_cv(cv)
-    stratified = classifier and type_of_target(y) in ("binary", "multiclass")
-    return (StratifiedKFold if stratified else KFold)(_N_FOLDS if cv is None else cv, shuffle=True, random_state=seed)
+def _make_splitter(n_folds, y, classifier, seed):
+    """Return the splitter into shuffled folds, stratified for classes; None for five, or as many as few rows allow."""
+    kind, most = KFold, len(y)
+    if classifier and type_of_target(y) in ("binary", "multiclass"):
+        of_largest_class = np.unique(y, return_counts=True)[1].max()
+        if n_folds is not None or of_largest_class > 1:
+            kind, most = StratifiedKFold, of_largest_class
+    n_folds = max(min(_N_FOLDS, most), 2) if n_folds is None else n_folds
+    return kind(n_folds, shuffle=True, random_state=seed)
 
 
 def _row_numbers(rows, n_samples):

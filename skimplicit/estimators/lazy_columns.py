@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-__all__ = ["check_lazy_columns", "delayed", "lazy_columns", "predict_lazily"]
+__all__ = ["check_lazy_columns", "check_lazy_output", "delayed", "lazy_columns", "predict_lazily"]
 
 
 def check_lazy_columns(estimator, X, reset=False):
@@ -25,6 +26,27 @@ def check_lazy_columns(estimator, X, reset=False):
     columns = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
     _check_feature_names(estimator, columns, reset=reset)
     _check_n_features(estimator, columns, reset=reset)
+
+
+def check_lazy_output(estimator):
+    """Refuse to put what is lazy into a container that would have to hold it all.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A transformer.
+
+    Raises
+    ------
+    ValueError
+        If ``set_output`` asks for data frames.
+    """
+    container = _get_output_config("transform", estimator)["dense"]
+    if container != "default":
+        raise ValueError(
+            f"set_output(transform={container!r}) is for data in memory: of a Dask collection transform returns a lazy "
+            "Dask array. Compute X first, or set_output(transform='default')."
+        )
 
 
 def lazy_columns(X, columns):

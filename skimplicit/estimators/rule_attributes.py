@@ -24,7 +24,9 @@ RULE_ATTRIBUTES = {
         "None with a number for alpha.",
     ),
     "heldout_score_": Attribute(
-        "float or None", "What ``score`` may be on new rows, judged by those rows: R2. None with a number for alpha."
+        "float or None",
+        "What ``score`` may be on new rows, judged by those rows: R2. None with a number for alpha, and after a warm "
+        "start.",
     ),
     "heldout_prediction_": Attribute(
         "ndarray of shape (n_samples,) or (n_samples, n_outputs), or None",

@@ -90,7 +90,8 @@ RULE_PARAMETERS = {
         "``constraints(A, B)`` returns a list of convex CVXPY constraints on the CVXPY expressions A (n, n) and B "
         "(n, p), in the units of the data; ``constraints(A, B, C, D)``, a function of four parameters, has some on C "
         "(q, n) and D (q, p) as well, each on A and B or on C and D. Forces "
-        '``solver="cvxpy"``.',
+        '``solver="cvxpy"``. Of several members each has them, in ``rules_``; their mean has C divided by their '
+        "number.",
         [None, callable],
     ),
     "monotonic_cst": Parameter(
@@ -149,7 +150,8 @@ RULE_PARAMETERS = {
     "max_iter": Parameter(
         200,
         "int",
-        "Most outer iterations (epochs, for the gradient), all stages of the schedule together. With more than 40,000 "
+        "Most outer iterations (epochs, for the gradient), all stages of the schedule together; with "
+        '``alpha="auto"``, of each member at each ridge. With more than 40,000 '
         "rows, all but the last seven of them are on 4,000 rows, for classes 10,000 (``method='bcd'``).",
         [Interval(Integral, 1, None, closed="left")],
     ),
@@ -163,7 +165,8 @@ RULE_PARAMETERS = {
     "warm_start": Parameter(
         False,
         "bool",
-        "Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget.",
+        "Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget; where these "
+        "are auto, at those that the last ``fit`` chose: no rows are held out again.",
         ["boolean"],
     ),
     "random_state": Parameter(

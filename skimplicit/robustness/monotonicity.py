@@ -70,9 +70,9 @@ def monotone_directions(model: Any, j: int, *, output: int | None = None) -> tup
     model : ImplicitRule or estimator
         As in :func:`is_monotone`.
     j : int
-        Input.
+        Input; a negative one counts from the end.
     output : int or None
-        Output; None for all of them.
+        Output, as j; None for all of them.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """implicit_path: rules for ever smaller column budgets, from a dense one to one with no input left."""
 
 from dataclasses import dataclass, field, replace
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,8 @@ _ALPHA = 3e-3
 # (a square) whose column is small at the start can die before it is noticed. Of 18 paths on 640 rows of Friedman 1 with
 # 40 noise inputs, 2 rank a true input below noise with this start and ridge, 5 with those of a fit and .01.
 _START_SPREAD = 4.0
-# Parameters of a fit whose place the schedule of the path takes.
-_WITHOUT_EFFECT = {"column_budget", "max_iter", "n_init", "tol", "verbose", "warm_start"}
+# Parameters of a fit that a path has no use for.
+_WITHOUT_EFFECT = {"clip", "column_budget", "cv", "max_iter", "n_init", "n_members", "tol", "verbose", "warm_start"}
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,8 @@ def implicit_path(
         Weights of the samples.
     **parameters
         Parameters to set on the estimator, for instance ``n_hidden=10`` or ``random_state=0``. Those of a single fit
-        (``max_iter``, ``tol``, ``n_init``, ``warm_start``, ``verbose``, ``column_budget``) are refused: a path has a
-        schedule of its own.
+        (``max_iter``, ``tol``, ``n_init``, ``n_members``, ``cv``, ``clip``, ``warm_start``, ``verbose``,
+        ``column_budget``) are refused: a path has a schedule of its own, and rules that predict as they are.
 
     Returns
     -------
@@ -179,6 +179,8 @@ def implicit_path(
     ignored = sorted(_WITHOUT_EFFECT & parameters.keys())
     if ignored:
         raise ValueError(f"{', '.join(ignored)} would have no effect on a path, which has a schedule of its own.")
+    if not isinstance(alpha, Real):
+        raise TypeError(f"alpha must be a number: a path goes through budgets at one ridge, got {alpha!r}.")
     model = clone(ImplicitRegressor() if estimator is None else check_estimator(estimator))
     model.set_params(**{"direct": False, **parameters, "alpha": alpha, "column_budget": 1.0})
     model._validate_params()
@@ -186,7 +188,7 @@ def implicit_path(
     rows = open_given_rows(model, model._check_choices(), X, y, sample_weight)
     groups = check_groups(groups, rows.X.shape[1], getattr(model, "feature_names_in_", None))
     data = rows.given if rows.store is None else rows.drawn(model)
-    path, _ = follow_path(model, data, rows.targets, column_budgets, groups)
+    path, _, _ = follow_path(model, data, rows.targets, column_budgets, groups)
     return path if rows.store is None else _read_out(rows.task(model, groups=groups).objective, model.alpha, path)
 
 
@@ -216,6 +218,8 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     -------
     path : ImplicitPath
         The path, up to where a callback asked to stop; at least its first budget.
+    bias : ndarray of shape (n,)
+        b of its dense rule where all inputs have a mean of zero, as in training.
     stop : bool
         Whether a callback asks to stop what the path is a part of.
     """
@@ -237,7 +241,7 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     stages = [Stage(alpha, replace(budget, bound=float(bound)), iterations, _TOL) for bound in column_budgets]
     course = method.train(task, stages[:1] if dense.stopped else stages, start.W, start.b, bridge.over(task.objective))
     stop = bridge.close([task.objective.rule(course.evaluation.point)])
-    return _path_of(objective, start, course, groups), stop
+    return _path_of(objective, start, course, groups), start.b, stop
 
 
 def path_method(model):

@@ -23,10 +23,13 @@ class FollowedPath:
         The path, of these inputs alone.
     columns : ndarray of int
         The inputs, in order: all of them but in wide data.
+    bias : ndarray of shape (n,)
+        b of its dense rule where all inputs have a mean of zero, as in training.
     """
 
     path: ImplicitPath
     columns: np.ndarray
+    bias: np.ndarray
 
     def of_all(self, n_features, groups):
         """Return the :class:`ImplicitPath` of all inputs; where some were not on it, its rules have a sparse B."""
@@ -83,5 +86,5 @@ def follow(model, data, budgets, groups, train, twins):
         data = data.of_columns(columns)
         groups = None if groups is None else np.unique(groups[columns], return_inverse=True)[1]
         restrict(model, np.isin(np.arange(p), columns))
-    path, stop = follow_path(model, data.rows(train), targets, budgets, groups, X=data.X, twins=twins)
-    return FollowedPath(path, columns), stop
+    path, bias, stop = follow_path(model, data.rows(train), targets, budgets, groups, X=data.X, twins=twins)
+    return FollowedPath(path, columns, bias), stop

@@ -41,7 +41,10 @@ def check_groups(groups, n_features, names=None):
     labels = np.asarray(groups)
     if labels.shape != (n_features,):
         raise ValueError(f"groups must have one label for each of the {n_features} inputs, got shape {labels.shape}.")
-    return np.unique(labels, return_inverse=True)[1].ravel()
+    try:
+        return np.unique(labels, return_inverse=True)[1].ravel()
+    except TypeError as error:
+        raise ValueError(f"groups must have labels that can be sorted, got {groups!r}.") from error
 
 
 def _numbered(columns_of, n_features, names):

@@ -51,7 +51,9 @@ def knockoff_columns(X, weights, labels, random_state):
     S = _largest_entropy(R, labels)
     pull = np.linalg.solve(R, S)
     noise = _root(2.0 * S - S @ pull)
-    knockoffs = Z - Z @ pull + random_state.standard_normal(X.shape) @ noise
+    chance = np.zeros(X.shape)  # rows without weight draw nothing: they are as good as left out
+    chance[weights > 0] = random_state.standard_normal(counted.shape)
+    knockoffs = Z - Z @ pull + chance @ noise
     return np.where(scale > 0, mean + scale * deviation * knockoffs, X)
 
 

@@ -8,7 +8,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skimplicit.estimators import ImplicitRegressor
-from skimplicit.estimators.lazy_columns import check_lazy_columns
+from skimplicit.estimators.lazy_columns import check_lazy_columns, check_lazy_output
 from skimplicit.estimators.predicting import by_rows
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import is_lazy
@@ -122,6 +122,7 @@ class RefittedRuleMixin:
         if not is_lazy(X):
             return super().transform(X)  # type: ignore[misc]  # that of SelectorMixin, which comes next
         check_is_fitted(self)
+        check_lazy_output(self)
         return self._selected(X)
 
     @property

@@ -40,6 +40,12 @@ class SelectionData:
     targets: EncodedTargets
     everything: tuple | None = None
 
+    @property
+    def n_counted(self):
+        """Number of rows with a positive weight."""
+        weights = self.targets.weights
+        return self.X.shape[0] if weights is None else int(np.count_nonzero(weights))
+
     def rows(self, rows):
         """Return X, y and the weights as given of some rows."""
         weights = None if self.sample_weight is None else self.sample_weight[rows]

@@ -15,12 +15,12 @@ from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt
 from sklearn.utils.metadata_routing import _raise_for_params
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights, weightless_part
+from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
 from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
@@ -53,7 +53,8 @@ class ImplicitFeatureSelector(
 
     1. Paths of rules under falling column budgets, one on all data and one on each fold, from different starts, rank
        the inputs by their mean share in the budget, that is by how long and how large their columns of B live. Of more
-       than 200 inputs, if there are fewer rows, those take part that alone explain most, as they are or bent.
+       than 200 inputs, if there are fewer rows, those take part that stand out beside one another, as they are or bent,
+       and those that alone explain most.
     2. The number of inputs is given, or chosen by cross-validation: rules without a budget are refitted on the best few
        inputs of each fold's own path, and ``rule`` says which number the held-out scores speak for. The inputs that
        most folds then select are selected, in the order of all paths together where folds do not decide.
@@ -260,7 +261,7 @@ class ImplicitFeatureSelector(
             check_fdr_parameters(self, estimator, params)
             check_fdr_data(self.fdr, data.X, data.targets.weights, search.n_units)
         size, decides = self._given_size(search.n_units), self.fdr is None and self.n_features_to_select is None
-        chooses = decides and search.n_units > 1 and _num_samples(data.X) > 2
+        chooses = decides and search.n_units > 1 and data.n_counted > 2
         metadata = {"sample_weight": sample_weight, **params}
         leaves_out = chooses or size < search.n_units
         rounds = [] if self.fdr is not None else self._rounds(estimator, data, seed, metadata, leaves_out)
@@ -296,19 +297,23 @@ class ImplicitFeatureSelector(
 
         Those of a splitter, or of a number of folds, are drawn once, and so are all where no input is left out.
         """
-        if _num_samples(data.X) <= 2:
+        weights = data.targets.weights
+        n_rows = data.n_counted
+        if n_rows <= 2:
             return [[]]
-        make_folds = partial(self._make_folds, data.X, data.y, is_classifier(estimator), params=metadata)
-        folds, weights = make_folds(seed=seed), data.targets.weights
+        make_folds = partial(
+            self._make_folds, data.X, data.y, is_classifier(estimator), params=metadata, weights=weights
+        )
+        folds = make_folds(seed=seed)
         check_fold_weights(weights, folds)
         if self.cv is not None or not leaves_out:
             return [folds]
-        n_more = most_rounds(*data.X.shape, data.targets.Y.shape[1]) - 1
+        n_more = most_rounds(n_rows, data.X.shape[1], data.targets.Y.shape[1]) - 1
         seeds = check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_more)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds: it has been said
             more = [make_folds(seed=each) for each in seeds]
-        return [folds, *(others for others in more if weights is None or not weightless_part(weights, others))]
+        return [folds, *more]
 
     def _refit(self, model, data, support, context):
         """Fit the rule of the selected inputs."""

@@ -205,7 +205,7 @@ class SubsetSearch:
         sizes.call_on_fit_task_begin(estimator=self.owner)
         most = min(np.unique(self.labels[path.columns]).size for path in paths)
         scores, tried, ridge, every = {}, {}, None, _search_alphas(self.estimator)
-        refits = {most: [_Refit(path.path.dense_rule, path.columns) for path in paths]}
+        refits = {most: [_Refit(path.path.dense_rule, path.bias, path.columns) for path in paths]}
         if before is None:
             in_turn = sizes_to_try(scores, most, [gap for gap in gaps if gap <= most], rule)
         else:
@@ -267,16 +267,20 @@ class _Refit:
     ----------
     rule : ImplicitRule
         The rule.
+    bias : ndarray of shape (n,)
+        Its b where all inputs have a mean of zero, as in training: then no bias moves with an input that goes.
     columns : ndarray of int
         Its inputs, in order.
     """
 
     rule: ImplicitRule
+    bias: np.ndarray
     columns: np.ndarray
 
-    def of(self, columns):
-        """Return the rule of some of its inputs, an increasing ndarray of int."""
-        return replace(self.rule, B=self.rule.B[:, np.searchsorted(self.columns, columns)], D=None)
+    def weights(self, objective, columns):
+        """Return W and b to start a rule of some of the inputs from, an increasing ndarray of int."""
+        rule = replace(self.rule, B=self.rule.B[:, np.searchsorted(self.columns, columns)], D=None)
+        return objective.weights_of(rule)[0], self.bias
 
 
 @with_callbacks
@@ -295,7 +299,7 @@ def _score_subset(model, data, number, fold, start, support, judge, alphas):
         Stage(alpha, None, _LATER_ITER if stage else _FIRST_ITER, _SEARCH_TOL) for stage, alpha in enumerate(alphas)
     ]
     bridge = model._open_bridge(targets, (X[train], y, weights), _FIRST_ITER + _LATER_ITER * (len(alphas) - 1))
-    W, b = task.objective.weights_of(start.of(columns))
+    W, b = start.weights(task.objective, columns)
     ends = path_method(model).train(task, schedule, W, b, bridge.over(task.objective)).ends
     limits, scores = model._limits(X[train], targets.rows(train)), []
     held_out = X[test] if limits is None else limits.cut(X[test])
@@ -306,7 +310,7 @@ def _score_subset(model, data, number, fold, start, support, judge, alphas):
         scores.append(judge(model, held_out, number))
     scores += scores[-1:] * (len(alphas) - len(ends))  # after a stop, the rule is what it is at every ridge
     stop = bridge.close(model.rules_)
-    return (scores, _Refit(task.objective.rule(ends[0].point), columns)), stop
+    return (scores, _Refit(task.objective.rule(ends[0].point), ends[0].point.b, columns)), stop
 
 
 def _search_alphas(model):

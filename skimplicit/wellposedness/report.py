@@ -126,6 +126,11 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     WellPosedness
         The first condition that holds, with its rate.
 
+    Raises
+    ------
+    ValueError
+        If the matrix is not square or not finite.
+
     Notes
     -----
     Sources: El Ghaoui et al. (2021), theorems 2.2, 2.7 and 2.8; Jafarpour et al. (2021) for mu_inf; Winston and Kolter
@@ -142,6 +147,8 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     'NONE'
     """
     A, phi = (rule.A, rule.activation) if hasattr(rule, "activation") else (rule, get_activation(activation))
+    if A.ndim != 2 or A.shape[0] != A.shape[1] or not np.all(np.isfinite(A.data if sparse.issparse(A) else A)):
+        raise ValueError(f"A must be a square matrix of finite numbers, got an array of shape {A.shape}.")
     order = block_triangular_order(A, phi.groups)
     norms = block_norms(A, phi.lipschitz, phi.groups)
     bounded = np.all(np.isfinite(phi.lipschitz))

@@ -1,0 +1,116 @@
+"""The selection does not depend on where the inputs have their zero, nor on rows that do not count."""
+
+import numpy as np
+import pytest
+import sklearn
+from scipy import sparse
+from sklearn.model_selection import GroupKFold
+
+from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
+
+pytestmark = pytest.mark.filterwarnings("ignore:Training stopped after max_iter")
+SMALL = dict(n_hidden=3, alpha=0.01, max_iter=10, tol=1e-2)
+
+
+def make_data(m=90):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(m, 6))
+    return X, np.abs(X[:, 0]) + X[:, 1] - X[:, 2] + 0.3 * rng.normal(size=m)
+
+
+def selector(estimator=None, **parameters):
+    estimator = ImplicitRegressor(**SMALL) if estimator is None else estimator
+    return ImplicitFeatureSelector(estimator, **{"column_budgets": 4, "cv": 3, "random_state": 0, **parameters})
+
+
+def scores(found):
+    names = [name for name in found.cv_results_ if name.startswith("split")]
+    return np.array([found.cv_results_[name] for name in names])
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("groups", [None, [0, 0, 1, 2, 3, 3]])
+def test_inputs_may_have_any_mean(container, groups):
+    X, y = make_data()
+    found = selector(groups=groups).fit(X, y)
+    shifted = selector(groups=groups).fit(container(X + 1024.0), y)
+    assert np.array_equal(found.support_, shifted.support_)
+    np.testing.assert_allclose(scores(shifted), scores(found), rtol=1e-4, atol=1e-4)
+
+
+def test_inputs_of_classes_may_have_any_mean():
+    X, y = make_data()
+    found, shifted = (selector(ImplicitClassifier(**SMALL)).fit(each, y > 0.5) for each in (X, X - 300.0))
+    assert np.array_equal(found.support_, shifted.support_)
+    np.testing.assert_allclose(scores(shifted), scores(found), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"cv": None}, {"fdr": 0.5, "cv": None}])
+def test_rows_without_weight_are_as_good_as_left_out(parameters):
+    X, y = make_data()
+    weights = np.random.default_rng(1).integers(0, 3, len(X)).astype(float)
+    there = weights > 0
+    with_them = selector(**parameters).fit(X, y, weights)
+    without = selector(**parameters).fit(X[there], y[there], weights[there])
+    assert np.array_equal(with_them.support_, without.support_)
+    np.testing.assert_allclose(with_them.selection_frequency_, without.selection_frequency_)
+    np.testing.assert_allclose(scores(with_them), scores(without), rtol=1e-6)
+
+
+def test_rows_without_weight_choose_no_ridge():
+    X, y = make_data()
+    weights = np.random.default_rng(1).integers(0, 3, len(X)).astype(float)
+    there = weights > 0
+    cv = ImplicitRegressorCV(n_hidden=3, alphas=3, cv=3, max_iter=5, tol=1e-2, random_state=0)
+    path = cv.fit(X, y, weights).mse_path_
+    np.testing.assert_allclose(path, cv.fit(X[there], y[there], weights[there]).mse_path_, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:No selection of inputs predicts better")
+def test_classes_of_rows_without_weight_stay_known():
+    X, y = make_data()
+    labels, weights = np.digitize(y, [0, 1]), np.where(np.arange(len(X)) < 80, 1.0, 0.0)
+    weights[labels == 2] = 0
+    assert selector(ImplicitClassifier(**SMALL)).fit(X, labels, weights).classes_.tolist() == [0, 1, 2]
+
+
+@pytest.mark.filterwarnings("ignore:No selection of inputs predicts better", "ignore:The least populated class")
+@pytest.mark.parametrize(
+    "kind, m", [*((ImplicitRegressor, m) for m in range(1, 8)), *((ImplicitClassifier, m) for m in range(2, 8))]
+)
+def test_a_few_rows_are_enough(kind, m):
+    X, y = make_data()
+    y = y[:m] if kind is ImplicitRegressor else np.arange(m) % 3
+    found = ImplicitFeatureSelector(kind(**SMALL), column_budgets=3, random_state=0).fit(X[:m], y)
+    assert 1 <= found.n_features_ <= 6
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ImplicitRegressor(**SMALL),
+        ImplicitRegressor(n_hidden=3, cv=3),
+        ImplicitClassifier(n_hidden=3),
+        ImplicitRegressorCV(n_hidden=2),
+        selector(),
+        selector(cv=None),
+    ],
+)
+def test_metadata_that_go_nowhere_are_named(estimator):
+    X, y = make_data(30)
+    y = y > 0 if isinstance(estimator, ImplicitClassifier) else y
+    with sklearn.config_context(enable_metadata_routing=True):
+        for name in ("groups", "sample_weights"):
+            with pytest.raises(TypeError, match=name):
+                estimator.fit(X, y, **{name: np.arange(30) // 3})
+    assert not hasattr(estimator, "n_features_in_")
+
+
+def test_metadata_that_go_to_the_splitter_are_taken():
+    X, y = make_data(30)
+    groups = np.arange(30) // 3
+    model = ImplicitRegressor(n_hidden=2, max_iter=2, cv=GroupKFold(3))
+    with sklearn.config_context(enable_metadata_routing=True):
+        assert model.fit(X, y, groups=groups).heldout_score_ is not None
+        with pytest.raises(TypeError, match="sample_weights"):
+            model.fit(X, y, groups=groups, sample_weights=np.ones(30))
