@@ -138,11 +138,17 @@ def test_wide_data_are_screened_and_reported_for_all_inputs():
 
 
 def test_nothing_to_find_is_said():
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((60, N_INPUTS)), rng.standard_normal(60)
-    with pytest.warns(UserWarning, match="there may be nothing to find"):
-        found = selector(estimator=ImplicitRegressor(n_hidden=3, alpha=0.1, tol=1e-2)).fit(X, y)
-    assert found.n_features_ <= 3
+    said = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X, y = rng.standard_normal((60, N_INPUTS)), rng.standard_normal(60)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = selector(estimator=ImplicitRegressor(n_hidden=3, alpha=0.1, tol=1e-2)).fit(X, y)
+        warned = any("there may be nothing to find" in str(warning.message) for warning in caught)
+        assert not warned or found.n_features_ == 1
+        said += warned
+    assert said >= 9  # noise passes for something in one set of seventy
 
 
 def test_everything_matters():

@@ -4,7 +4,6 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 __all__ = [
     "RULES",
@@ -24,8 +23,10 @@ _GROWTH, _LEAST_STEP = 2, 3
 # Refits from other starts end in other minima. Mean scores s and s + d in [0, 1] whose difference d is below this share
 # of s (1 - s) are no evidence that inputs are missed.
 _REFIT_SPREAD = 0.03
-# How often noise may pass for something to be found.
-_SIGNIFICANCE = 0.05
+# Standard errors by which the best mean score has to be better than that of a constant. Rules of noise are worse than a
+# constant on rows that they have not seen: of 145 sets of noise, 60 x 6 to 80 x 1,000 and permuted classes, two had a
+# best score that was better by more than one standard error, by 1.7 and 2.5.
+_BEYOND_CHANCE = 1.0
 # Sizes nearer to the best one than by this factor are not told apart from it by its score.
 _NEAR = 1.25
 
@@ -128,9 +129,7 @@ def size_beyond_chance(scores, constant, rule):
         The size.
     """
     best = scores[best_size(scores)]
-    # Student's one-sided test: of a few folds the standard error itself is uncertain.
-    quantile = student.ppf(1.0 - _SIGNIFICANCE, max(best.shape[-1] - 1, 1))
-    if np.mean(best) - quantile * standard_error(best) > constant:
+    if np.mean(best) - _BEYOND_CHANCE * standard_error(best) > constant:
         return choose_size(scores, rule)
     warnings.warn(
         "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
