@@ -50,7 +50,7 @@ def test_an_input_hidden_behind_lines_is_found(seed):
     Z = np.abs(X - X.mean(axis=0))
     alone = np.abs((Z - Z.mean(axis=0)).T @ (y - y.mean())) / Z.std(axis=0)
     lines = np.column_stack([np.ones(len(X)), X[:, true[:3]]])
-    left = y - lines @ np.linalg.lstsq(lines, y)[0]
+    left = y - lines @ np.linalg.lstsq(lines, y, rcond=None)[0]
     beside = np.abs((Z - Z.mean(axis=0)).T @ left) / Z.std(axis=0)
     # Alone the input does not stand out from those of noise; beside the three lines no other comes near.
     assert np.sum(alone > alone[true[3]]) > 3 and beside.argmax() == true[3]
