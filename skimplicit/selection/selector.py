@@ -178,9 +178,9 @@ class ImplicitFeatureSelector(
             "best",
             '{"best", "one_standard_error"}',
             "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
-            "the spread of refits, less the inputs that more than a tenth of the folds (half, of more inputs than "
-            "rows) do not have among so many of their own; or the smallest one that is not worse than the best by more "
-            "than one standard error of the difference.",
+            "the spread of refits, less the inputs that more than a tenth of the folds (two fifths, of more inputs "
+            "than rows) do not have among so many of their own; or the smallest one that is not worse than the best by "
+            "more than one standard error of the difference.",
             [Names(RULES)],
         ),
         "fdr": Parameter(
