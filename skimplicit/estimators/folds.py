@@ -4,13 +4,12 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
-from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.multiclass import type_of_target
 
 from skimplicit.parameters import Parameter
 
-__all__ = ["CV", "FoldsMixin", "check_fold_weights", "row_counts", "weightless_part"]
+__all__ = ["CV", "FoldsMixin", "check_fold_weights", "row_counts"]
 
 # Number of folds where ``cv`` is None.
 _N_FOLDS = 5
@@ -54,8 +53,7 @@ class FoldsMixin:
         routed = self._routed(params)
         if self.cv is None or isinstance(self.cv, Integral):
             counted = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights > 0)
-            y = _safe_indexing(y, counted)
-            in_parts = _make_splitter(self.cv, y, classifier, seed).split(counted, y)
+            in_parts = _make_splitter(self.cv, y[counted], classifier, seed).split(counted, y[counted])
             folds = [tuple(counted[part] for part in fold) for fold in in_parts]
         else:
             in_parts = check_cv(self.cv).split(X, y, **routed)
@@ -125,27 +123,7 @@ def check_fold_weights(weights, folds):
     ValueError
         If all weights of a part of a fold are zero.
     """
-    if weights is not None and (part := weightless_part(weights, folds)):
-        raise ValueError(f"sample_weight is zero for every {part} of cv.")
-
-
-def weightless_part(weights, folds):
-    """Return the first part of a fold in which no sample counts, in words, or None.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (m,)
-        Weights of the samples.
-    folds : list of tuple of ndarray
-        Training and held-out rows.
-
-    Returns
-    -------
-    str or None
-        As "held-out sample of fold 1".
-    """
-    for number, fold in enumerate(folds):
+    for number, fold in enumerate(folds if weights is not None else ()):
         for part, rows in zip(("training", "held-out"), fold, strict=True):
             if not np.any(weights[rows] > 0):
-                return f"{part} sample of fold {number}"
-    return None
+                raise ValueError(f"sample_weight is zero for every {part} sample of fold {number} of cv.")

@@ -16,7 +16,9 @@ RULE_ATTRIBUTES = {
     ),
     "alpha_": Attribute("float", "The ridge: the given one, or the one that was chosen."),
     "alphas_": Attribute(
-        "ndarray of shape (n_alphas,) or None", "The ridges to choose from, increasing; None with a number for alpha."
+        "ndarray of shape (n_alphas,) or None",
+        "The ridges to choose from, increasing; None with a number for alpha "
+        "and after a warm start, as all that held-out rows tell.",
     ),
     "heldout_scores_": Attribute(
         "ndarray of shape (n_alphas,) or None",
@@ -25,8 +27,7 @@ RULE_ATTRIBUTES = {
     ),
     "heldout_score_": Attribute(
         "float or None",
-        "What ``score`` may be on new rows, judged by those rows: R2. None with a number for alpha, and after a warm "
-        "start.",
+        "What ``score`` may be on new rows, judged by those rows: R2. None with a number for alpha.",
     ),
     "heldout_prediction_": Attribute(
         "ndarray of shape (n_samples,) or (n_samples, n_outputs), or None",

@@ -87,17 +87,15 @@ def check_fdr_parameters(selector, estimator, metadata):
         raise ValueError("fdr compares inputs with knockoffs, of which the constraints of its estimator say nothing.")
 
 
-def check_fdr_data(fdr, X, weights, n_units):
+def check_fdr_data(fdr, data, n_units):
     """Refuse data of which no selection at a level ``fdr`` can come.
 
     Parameters
     ----------
     fdr : float
         The level.
-    X : ndarray or sparse matrix of shape (m, p)
-        Inputs.
-    weights : ndarray of shape (m,) or None
-        Weights of the rows.
+    data : SelectionData
+        The data.
     n_units : int
         Number of inputs (of groups).
 
@@ -106,13 +104,12 @@ def check_fdr_data(fdr, X, weights, n_units):
     ValueError
         If X is sparse, there are no more rows than inputs, or fewer inputs than ``1 / fdr``.
     """
-    if sparse.issparse(X):
+    if sparse.issparse(data.X):
         raise ValueError("fdr draws knockoffs, which are dense: X must not be sparse; give X.toarray().")
-    n_rows = X.shape[0] if weights is None else int(np.count_nonzero(weights))
-    if n_rows <= X.shape[1]:
+    if data.n_counted <= data.X.shape[1]:
         raise ValueError(
             f"fdr needs more samples than inputs, to know the covariance that knockoffs must have, got "
-            f"n_samples={n_rows} (with a weight) and n_features={X.shape[1]}."
+            f"n_samples={data.n_counted} (with a weight) and n_features={data.X.shape[1]}."
         )
     least = int(np.ceil(1.0 / fdr - 1e-9))
     if n_units < least:

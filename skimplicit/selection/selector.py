@@ -259,7 +259,7 @@ class ImplicitFeatureSelector(
         search = SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self)
         if self.fdr is not None:
             check_fdr_parameters(self, estimator, params)
-            check_fdr_data(self.fdr, data.X, data.targets.weights, search.n_units)
+            check_fdr_data(self.fdr, data, search.n_units)
         size, decides = self._given_size(search.n_units), self.fdr is None and self.n_features_to_select is None
         chooses = decides and search.n_units > 1 and data.n_counted > 2
         metadata = {"sample_weight": sample_weight, **params}
