@@ -37,8 +37,8 @@ def _let_paths_have(monkeypatch, dense, budget, first, later, more_states):
     for name, number in {
         "budget_path._DENSE_ITER": dense,
         "budget_path._BUDGET_ITER": budget,
-        "subset_search._FIRST_ITER": first,
-        "subset_search._LATER_ITER": later,
+        "subset_refits._FIRST_ITER": first,
+        "subset_refits._LATER_ITER": later,
         "subset_search._MORE_STATES": more_states,
     }.items():
         monkeypatch.setattr(f"skimplicit.selection.{name}", number)

@@ -45,7 +45,7 @@ def test_inputs_of_classes_may_have_any_mean():
     np.testing.assert_allclose(scores(shifted), scores(found), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"cv": None}, {"fdr": 0.5, "cv": None}])
+@pytest.mark.parametrize("parameters", [{}, {"cv": None}, {"rule": "all_relevant"}, {"fdr": 0.5, "cv": None}])
 def test_rows_without_weight_are_as_good_as_left_out(parameters):
     X, y = make_data()
     weights = np.random.default_rng(1).integers(0, 3, len(X)).astype(float)
@@ -54,6 +54,7 @@ def test_rows_without_weight_are_as_good_as_left_out(parameters):
     without = selector(**parameters).fit(X[there], y[there], weights[there])
     assert np.array_equal(with_them.support_, without.support_)
     np.testing.assert_allclose(with_them.selection_frequency_, without.selection_frequency_)
+    np.testing.assert_array_equal(with_them.above_copies_, without.above_copies_)
     np.testing.assert_allclose(scores(with_them), scores(without), rtol=1e-6)
 
 

@@ -1,17 +1,15 @@
 """``fdr=``: inputs beside their knockoffs on joint paths, and which of them stand out far enough."""
 
-from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skimplicit.selection.knockoffs import knockoff_columns, knockoff_threshold
-from skimplicit.selection.subset_search import SubsetSearch
+from skimplicit.selection.selected import Selected
 
-__all__ = ["BesideKnockoffs", "beside_knockoffs", "check_fdr_data", "check_fdr_parameters"]
+__all__ = ["beside_knockoffs", "check_fdr_data", "check_fdr_parameters"]
 
 # Joint paths from different starts, whose mean decides: of 15 true inputs of 50 (twelve sets of 500 rows, fdr=.1), five
 # find .83 and three find .79 (other sets), and .81 and .86 where inputs are correlated.
@@ -20,41 +18,6 @@ _N_STARTS = 5
 _POWER = 2
 # What speaks of held-out samples, of which there are none here, or of the number, which is found: name and default.
 _WITHOUT_EFFECT = {"n_features_to_select": None, "scoring": None, "rule": "best", "cv": None}
-
-
-@dataclass(frozen=True)
-class BesideKnockoffs:
-    """What comes of joint paths over inputs and knockoffs.
-
-    Parameters
-    ----------
-    of_starts : ndarray of shape (n_starts, n_units)
-        The statistic W of every input (group) on each path: the larger of the shares of an input and of its knockoff,
-        with a minus where that is the knockoff's.
-    statistics : ndarray of shape (n_units,)
-        The same of the mean shares.
-    threshold : float
-        Inputs whose statistic reaches it are selected; infinity where there is none.
-    """
-
-    of_starts: np.ndarray
-    statistics: np.ndarray
-    threshold: float
-
-    @property
-    def size(self):
-        """Number of inputs (groups) that are selected."""
-        return int(np.sum(self.statistics >= self.threshold))
-
-    @property
-    def ranking(self):
-        """Inputs (groups) from the largest statistic to the smallest."""
-        return np.argsort(-self.statistics, kind="stable")
-
-    @property
-    def rankings(self):
-        """The same on each path, a list of ndarray."""
-        return list(np.argsort(-self.of_starts, axis=1, kind="stable"))
 
 
 def check_fdr_parameters(selector, estimator, metadata):
@@ -133,28 +96,20 @@ def beside_knockoffs(search, fdr, context):
 
     Returns
     -------
-    BesideKnockoffs
-        Statistics and threshold.
+    Selected
+        The selection, with statistics and threshold; its rankings are those of the single paths.
     """
-    data, n_units = search.data, search.n_units
     random_state = check_random_state(search.estimator.random_state)
-    made = knockoff_columns(data.X, data.targets.weights, search.labels, random_state)
-    estimator = clone(search.estimator)
-    if estimator.monotonic_cst is not None:
-        estimator.set_params(monotonic_cst=np.tile(estimator.monotonic_cst, 2))
-    joint = SubsetSearch(
-        estimator,
-        replace(data, X=np.hstack([data.X, made])),
-        search.column_budgets,
-        None if search.groups is None else np.concatenate([search.groups, search.groups + n_units]),
-        search.n_jobs,
-        search.owner,
-        twins=True,
-    )
+    made = knockoff_columns(search.data.X, search.data.targets.weights, search.labels, random_state)
+    joint = search.beside(made, twins=True)
     paths = joint.scout_paths([None] * _N_STARTS, context)
     shares = np.array([joint.unit_shares([path], _POWER) for path in paths])
     statistics = _signed_maxima(shares.mean(axis=0))
-    return BesideKnockoffs(_signed_maxima(shares), statistics, knockoff_threshold(statistics, fdr))
+    threshold = knockoff_threshold(statistics, fdr)
+    size = int(np.sum(statistics >= threshold))
+    rankings = list(np.argsort(-_signed_maxima(shares), axis=1, kind="stable"))
+    ranking = np.argsort(-statistics, kind="stable")
+    return Selected(ranking, rankings, size, size, statistics=statistics, threshold=threshold)
 
 
 def _signed_maxima(shares):

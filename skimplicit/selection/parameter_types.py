@@ -18,7 +18,7 @@ class SelectorParameters(TypedDict, total=False):
     column_budgets: int | ArrayLike | None
     groups: ArrayLike | dict | list[list] | None
     scoring: str | Callable | None
-    rule: Literal["one_standard_error", "best"]
+    rule: Literal["one_standard_error", "best", "all_relevant"]
     fdr: float | None
     cv: Folds
     n_jobs: int | None

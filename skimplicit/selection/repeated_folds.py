@@ -3,7 +3,9 @@
 import numpy as np
 
 from skimplicit.selection.held_out_score import constant_score, make_judge
-from skimplicit.selection.subset_size import choose_size, size_beyond_chance
+from skimplicit.selection.permuted_copies import STANDS_OUT, shares_above_copies
+from skimplicit.selection.selected import Selected
+from skimplicit.selection.subset_size import choose_size, is_beyond_chance
 
 __all__ = ["most_rounds", "select_by_folds"]
 
@@ -49,22 +51,17 @@ def select_by_folds(search, rounds, path, size, chooses, scoring, rule, context)
         Whether the number is chosen instead.
     scoring : str, callable or None
         What the scores are.
-    rule : {"best", "one_standard_error"}
-        How the scores speak for a number.
+    rule : {"best", "one_standard_error", "all_relevant"}
+        How the scores speak for a number, and whether inputs are added.
     context : CallbackContext
         Task of the fit. A callback that ends a part of a round makes it the last; what was whole counts.
 
     Returns
     -------
-    ranking : ndarray of int
-        The inputs (groups) in order.
-    rankings : list of ndarray of int
-        Those of the folds.
-    size : int
-        How many are selected.
-    scores : dict of int to ndarray of shape (n_rounds, n_folds)
-        Held-out scores of the sizes.
+    Selected
+        The selection.
     """
+    adds, rule = rule == "all_relevant", "best" if rule == "all_relevant" else rule
     paths, rankings, tried, constants = [], [], None, []
     for number, folds in enumerate(rounds, 1):
         of_folds = search.scout_paths([train for train, _ in folds], context)
@@ -84,12 +81,19 @@ def select_by_folds(search, rounds, path, size, chooses, scoring, rule, context)
         if not whole or (number >= _FEWEST_ROUNDS and not _any_in_doubt(search.votes(rankings, size) / len(rankings))):
             break
     scores = tried.scores if chooses else {}
-    if chooses:
-        size = size_beyond_chance(scores, float(np.mean(constants)), rule)
+    tells = chooses and is_beyond_chance(scores, float(np.mean(constants)))
+    if chooses and not tells:
+        size = 1
     ranking = search.agree(search.rank(path, *paths), rankings, size)
-    if chooses and rule == "best":
-        size = max(search.undisputed(rankings, size), 1)
-    return ranking, rankings, size, scores
+    if not chooses or rule != "best":
+        return Selected(ranking, rankings, size, size, scores)
+    size = max(search.undisputed(rankings, size), 1)
+    if not tells or not adds:
+        return Selected(ranking, rankings, size, size, scores)
+    above_copies = shares_above_copies(search, rounds[0], context)
+    selected = (np.arange(ranking.size) < size) | (above_copies[ranking] >= STANDS_OUT)
+    ranking = ranking[np.argsort(~selected, kind="stable")]
+    return Selected(ranking, rankings, int(selected.sum()), size, scores, above_copies)
 
 
 def _constant(scoring, search, folds):

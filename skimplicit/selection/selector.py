@@ -29,11 +29,12 @@ from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
 from skimplicit.selection.groups import check_groups
 from skimplicit.selection.parameter_types import SelectorParameters
+from skimplicit.selection.permuted_copies import check_rule
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
 from skimplicit.selection.repeated_folds import most_rounds, select_by_folds
 from skimplicit.selection.selection_rows import open_selection
 from skimplicit.selection.subset_search import SubsetSearch
-from skimplicit.selection.subset_size import RULES, cv_results
+from skimplicit.selection.subset_size import RULES, cv_results, given_size
 from skimplicit.selection.target_kind import estimator_for, natural_type
 
 __all__ = ["ImplicitFeatureSelector"]
@@ -90,8 +91,11 @@ class ImplicitFeatureSelector(
         ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules,
         by ``scoring``, every time that folds were drawn; empty when the number was given, or ``fdr``.
     selection_frequency_ : ndarray of shape (n_features,)
-        Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the ``n_features_`` best;
-        of two rows, 1 or 0.
+        Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the best, as many as they
+        agree on; of two rows, 1 or 0.
+    above_copies_ : ndarray of shape (n_features,) or None
+        With ``rule="all_relevant"``: share of the joint paths, two on each fold, on which the mean share of the input
+        is larger than that of any permuted copy; selected from .7 on. None where nothing is better than a constant.
     knockoff_statistics_ : ndarray of shape (n_features,) or None
         With ``fdr``: W_j, the larger of the mean shares of the input and its knockoff in the sum of squared column
         norms on the joint paths, with a minus where that is the knockoff's.
@@ -176,11 +180,13 @@ class ImplicitFeatureSelector(
         ),
         "rule": Parameter(
             "best",
-            '{"best", "one_standard_error"}',
+            '{"best", "one_standard_error", "all_relevant"}',
             "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
             "the spread of refits, less the inputs that more than a tenth of the folds (two fifths, of more inputs "
-            "than rows) do not have among so many of their own; or the smallest one that is not worse than the best by "
-            "more than one standard error of the difference.",
+            "than rows) do not have among so many of their own; the smallest one that is not worse than the best by "
+            'more than one standard error of the difference; or that of "best" and with them those inputs that stand '
+            "out from permuted copies of all, redundant ones too, for a model of another kind. Needs more rows than "
+            "inputs and copies (of each one, twenty at least), and no ``constraints``.",
             [Names(RULES)],
         ),
         "fdr": Parameter(
@@ -260,37 +266,43 @@ class ImplicitFeatureSelector(
         if self.fdr is not None:
             check_fdr_parameters(self, estimator, params)
             check_fdr_data(self.fdr, data, search.n_units)
-        size, decides = self._given_size(search.n_units), self.fdr is None and self.n_features_to_select is None
+        size = given_size(self.n_features_to_select, search.n_units)
+        decides = self.fdr is None and self.n_features_to_select is None
         chooses = decides and search.n_units > 1 and data.n_counted > 2
+        check_rule(self, search)
         metadata = {"sample_weight": sample_weight, **params}
         leaves_out = chooses or size < search.n_units
         rounds = [] if self.fdr is not None else self._rounds(estimator, data, seed, metadata, leaves_out)
         for_hooks = data_of(data.X, data.y, data.sample_weight)
-        context = self._init_callback_context(max_subtasks=3 + chooses if len(rounds) < 2 else None)
+        is_known = len(rounds) < 2 and self.rule != "all_relevant"
+        context = self._init_callback_context(max_subtasks=3 + chooses if is_known else None)
         context.call_on_fit_task_begin(estimator=self, **for_hooks)
         path = search.path(context)
-        found, scores = None, {}
-        if self.fdr is None:
-            how = self.scoring, self.rule
-            ranking, rankings, size, scores = select_by_folds(search, rounds, path, size, chooses, *how, context)
-        else:
-            found = beside_knockoffs(search, self.fdr, context)
-            ranking, rankings, size = found.ranking, found.rankings, found.size
-        support = search.columns(ranking[:size])
+        found = (
+            select_by_folds(search, rounds, path, size, chooses, self.scoring, self.rule, context)
+            if self.fdr is None
+            else beside_knockoffs(search, self.fdr, context)
+        )
+        support = search.columns(found.ranking[: found.size])
         self._refit(search.refit_estimator(support), data, support, context)
-        self.path_ = path = path.of_all(data.X.shape[1], groups)
+        self._take(search, path.of_all(data.X.shape[1], groups), found, support)
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **for_hooks)
+        return self
+
+    def _take(self, search, path, found, support):
+        """Take over the path on all data, an :class:`ImplicitPath`, and what is :class:`Selected`."""
+        self.path_ = path
         self.column_budgets_, self.column_norms_ = path.column_budgets, path.column_norms
         self.support_ = support
         self.n_features_ = int(support.sum())
-        self.ranking_ = search.positions(ranking, size)
+        self.ranking_ = search.positions(found.ranking, found.size)
         self.best_budget_ = float(path.column_budgets[path.clearest(support)])
-        self.cv_results_ = cv_results(scores)
-        self.knockoff_statistics_ = None if found is None else found.statistics[search.labels]
-        self.threshold_ = None if found is None else found.threshold
-        frequency = [search.columns(of_fold[:size]) for of_fold in rankings]
+        self.cv_results_ = cv_results(found.scores)
+        self.above_copies_ = None if found.above_copies is None else found.above_copies[search.labels]
+        self.knockoff_statistics_ = None if found.statistics is None else found.statistics[search.labels]
+        self.threshold_ = found.threshold
+        frequency = [search.columns(of_fold[: found.n_agreed]) for of_fold in found.rankings]
         self.selection_frequency_ = np.mean(frequency, axis=0) if frequency else support.astype(float)
-        context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **for_hooks)
-        return self
 
     def _rounds(self, estimator, data, seed, metadata, leaves_out):
         """Return the folds of the paths that rank the inputs, of every time that they may be drawn; none of two rows.
@@ -320,18 +332,6 @@ class ImplicitFeatureSelector(
         everything = data.to_refit(support)
         fit_as_task(model, everything, {}, owner=self, context=context, task_name="refit", data={})
         self.estimator_ = model
-
-    def _given_size(self, n_units):
-        wanted = self.n_features_to_select
-        if wanted is None:
-            return n_units
-        if isinstance(wanted, Integral):
-            if wanted > n_units:
-                raise ValueError(
-                    f"n_features_to_select={wanted} is more than the {n_units} inputs (or groups) there are."
-                )
-            return int(wanted)
-        return max(1, round(wanted * n_units))
 
     def _get_support_mask(self):
         check_is_fitted(self)

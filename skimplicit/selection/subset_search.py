@@ -1,26 +1,22 @@
 """How many of the ranked inputs are enough: refits on nested subsets, scored on held-out folds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone
-from sklearn.callback import with_callbacks
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 
 from skimplicit.activations import get_activation
-from skimplicit.estimators.folds import row_counts
 from skimplicit.estimators.side_by_side import run_side_by_side
-from skimplicit.rule import ImplicitRule
-from skimplicit.selection.budget_path import check_budgets, path_method
+from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.followed_path import follow
 from skimplicit.selection.selected_constraints import restrict
+from skimplicit.selection.subset_refits import Refit, score_subset
 from skimplicit.selection.subset_size import Tried, sizes_to_try
-from skimplicit.training import Stage
 
 __all__ = ["SubsetSearch"]
 
-# Iterations of a refit at its first ridge and at each later one. Refits only have to rank subsets against each other.
-_FIRST_ITER, _LATER_ITER, _SEARCH_TOL = 10, 5, 1e-3
 # Ridges of a refit where the estimator chooses its own: on the way up each size is judged at the one that is best for
 # it, and those in between at that of the best size.
 _SEARCH_ALPHAS = (1e-3, 1e-2, 1e-1)
@@ -58,9 +54,13 @@ class SubsetSearch:
         The selector, for callbacks.
     twins : bool
         Whether the second half of the inputs are knockoffs of the first.
+    path_alpha : float
+        Largest ridge of a path.
     """
 
-    def __init__(self, estimator, data, column_budgets, groups, n_jobs, owner, twins=False):
+    def __init__(
+        self, estimator, data, column_budgets, groups, n_jobs, owner, twins=False, path_alpha=_LARGEST_PATH_ALPHA
+    ):
         self.estimator = estimator
         self.data = data
         self.column_budgets = column_budgets
@@ -68,10 +68,39 @@ class SubsetSearch:
         self.n_jobs = n_jobs
         self.owner = owner
         self.twins = twins
+        self.path_alpha = path_alpha
         self._starts = check_random_state(estimator.random_state)  # of each round its own
         n_features = data.X.shape[1]
         self.labels = np.arange(n_features) if groups is None else groups
         self.n_units = int(self.labels.max()) + 1
+
+    def beside(self, made, **parameters):
+        """Return the search over the inputs and made columns, which are as many or a multiple of as many.
+
+        Parameters
+        ----------
+        made : ndarray or sparse matrix of shape (m, k p)
+            The columns, k for each input; what is asked of an input (its direction, its group) is asked of them too.
+        **parameters
+            Further parameters of the search.
+
+        Returns
+        -------
+        SubsetSearch
+            The search; made inputs (groups) come after all others.
+        """
+        estimator, X = clone(self.estimator), self.data.X
+        times = 1 + made.shape[1] // X.shape[1]
+        if estimator.monotonic_cst is not None:
+            estimator.set_params(monotonic_cst=np.tile(estimator.monotonic_cst, times))
+        groups = None
+        if self.groups is not None:
+            groups = np.concatenate([self.groups + k * self.n_units for k in range(times)])
+        X = sparse.hstack([X, made], format="csr") if sparse.issparse(X) else np.hstack([X, made])
+        data = replace(self.data, X=X)
+        joint = SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self.owner, **parameters)
+        joint._starts = self._starts
+        return joint
 
     def path(self, context):
         """Return the :class:`FollowedPath` on all data, as a task of the fit whose context is given."""
@@ -83,7 +112,7 @@ class SubsetSearch:
         return check_budgets(_N_BUDGETS if self.column_budgets is None else self.column_budgets)
 
     def _path_estimator(self, estimator, **parameters):
-        alpha = min(_search_alphas(estimator)[-1], _LARGEST_PATH_ALPHA) or _LARGEST_PATH_ALPHA
+        alpha = min(_search_alphas(estimator)[-1], self.path_alpha) or self.path_alpha
         return clone(estimator).set_params(alpha=alpha, column_budget=1.0, direct=False, **parameters)
 
     def _side_by_side(self, function, calls, context, name):
@@ -205,7 +234,7 @@ class SubsetSearch:
         sizes.call_on_fit_task_begin(estimator=self.owner)
         most = min(np.unique(self.labels[path.columns]).size for path in paths)
         scores, tried, ridge, every = {}, {}, None, _search_alphas(self.estimator)
-        refits = {most: [_Refit(path.path.dense_rule, path.bias, path.columns) for path in paths]}
+        refits = {most: [Refit(path.path.dense_rule, path.bias, path.columns) for path in paths]}
         if before is None:
             in_turn = sizes_to_try(scores, most, [gap for gap in gaps if gap <= most], rule)
         else:
@@ -233,7 +262,7 @@ class SubsetSearch:
             (_without_recurrence(self.refit_estimator(support)), self.data, number, fold, start, support, judge, alphas)
             for number, (fold, start, support) in enumerate(zip(folds, starts, supports, strict=True))
         ]
-        results = self._side_by_side(_score_subset, calls, task, "fold")
+        results = self._side_by_side(score_subset, calls, task, "fold")
         return results, task.call_on_fit_task_end(estimator=self.owner)
 
     def unit_shares(self, paths, power=1):
@@ -257,60 +286,6 @@ def _without_recurrence(estimator):
         return model
     more = _MORE_STATES if get_activation(model.activation).size is None else 1  # blocks of states have their sizes
     return model.set_params(kappa=0.0, structure=None, n_hidden=more * model.n_hidden)
-
-
-@dataclass(frozen=True)
-class _Refit:
-    """A rule of some inputs, to start others from that have fewer.
-
-    Parameters
-    ----------
-    rule : ImplicitRule
-        The rule.
-    bias : ndarray of shape (n,)
-        Its b where all inputs have a mean of zero, as in training: then no bias moves with an input that goes.
-    columns : ndarray of int
-        Its inputs, in order.
-    """
-
-    rule: ImplicitRule
-    bias: np.ndarray
-    columns: np.ndarray
-
-    def weights(self, objective, columns):
-        """Return W and b to start a rule of some of the inputs from, an increasing ndarray of int."""
-        rule = replace(self.rule, B=self.rule.B[:, np.searchsorted(self.columns, columns)], D=None)
-        return objective.weights_of(rule)[0], self.bias
-
-
-@with_callbacks
-def _score_subset(model, data, number, fold, start, support, judge, alphas):
-    """Return the held-out scores of a rule of some inputs at rising ridges, with the first one's :class:`_Refit`.
-
-    The second thing returned is whether a callback asks to stop.
-    """
-    train, test = fold
-    columns = np.flatnonzero(support)
-    X = _safe_indexing(data.X, columns, axis=1)
-    targets = data.targets.weighted(row_counts(train, X.shape[0]))
-    task = model._make_task(X, targets)
-    _, y, weights = data.rows(train)
-    schedule = [
-        Stage(alpha, None, _LATER_ITER if stage else _FIRST_ITER, _SEARCH_TOL) for stage, alpha in enumerate(alphas)
-    ]
-    bridge = model._open_bridge(targets, (X[train], y, weights), _FIRST_ITER + _LATER_ITER * (len(alphas) - 1))
-    W, b = start.weights(task.objective, columns)
-    ends = path_method(model).train(task, schedule, W, b, bridge.over(task.objective)).ends
-    limits, scores = model._limits(X[train], targets.rows(train)), []
-    held_out = X[test] if limits is None else limits.cut(X[test])
-    for end in ends:
-        attributes = model._fitted_attributes(targets, None, [task.objective.rule(end.point)])
-        for name, value in attributes.items():
-            setattr(model, name, value)
-        scores.append(judge(model, held_out, number))
-    scores += scores[-1:] * (len(alphas) - len(ends))  # after a stop, the rule is what it is at every ridge
-    stop = bridge.close(model.rules_)
-    return (scores, _Refit(task.objective.rule(ends[0].point), ends[0].point.b, columns)), stop
 
 
 def _search_alphas(model):

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -11,13 +12,15 @@ __all__ = [
     "best_size",
     "choose_size",
     "cv_results",
-    "size_beyond_chance",
+    "given_size",
+    "is_beyond_chance",
     "sizes_to_try",
     "standard_error",
 ]
 
-#: How a size is chosen: the smallest one not worse than the best beyond one standard error, or the spread of refits.
-RULES = ("one_standard_error", "best")
+#: How a size is chosen: the smallest one not worse than the best beyond one standard error, or the spread of refits; to
+#: the latter others may be added.
+RULES = ("one_standard_error", "best", "all_relevant")
 # Factor between larger sizes, and the least step up: inputs that act by their product tell nothing one by one.
 _GROWTH, _LEAST_STEP = 2, 3
 # Refits from other starts end in other minima. Mean scores s and s + d in [0, 1] whose difference d is below this share
@@ -69,6 +72,35 @@ class Tried:
         return Tried(tables)
 
 
+def given_size(wanted, n_units):
+    """Return how many inputs are to be selected.
+
+    Parameters
+    ----------
+    wanted : int, float or None
+        Their number, or share; None for all.
+    n_units : int
+        Number of inputs (of groups).
+
+    Returns
+    -------
+    int
+        The number, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If it is more than there are.
+    """
+    if wanted is None:
+        return n_units
+    if not isinstance(wanted, Integral):
+        return max(1, round(wanted * n_units))
+    if wanted > n_units:
+        raise ValueError(f"n_features_to_select={wanted} is more than the {n_units} inputs (or groups) there are.")
+    return int(wanted)
+
+
 def choose_size(scores, rule="one_standard_error"):
     """Return the size that the held-out scores speak for.
 
@@ -111,8 +143,8 @@ def best_size(scores):
     return max(scores, key=lambda size: (np.mean(scores[size]), -size))
 
 
-def size_beyond_chance(scores, constant, rule):
-    """Return the size that the scores speak for; 1, with a warning, when they speak for none.
+def is_beyond_chance(scores, constant):
+    """Tell whether the scores speak for any size, with a warning where they do not.
 
     Parameters
     ----------
@@ -120,24 +152,22 @@ def size_beyond_chance(scores, constant, rule):
         Held-out scores for each size.
     constant : float
         Mean score of a constant prediction.
-    rule : {"one_standard_error", "best"}
-        How to choose among sizes.
 
     Returns
     -------
-    int
-        The size.
+    bool
+        Whether the best one is above the constant by more than its standard error.
     """
     best = scores[best_size(scores)]
     if np.mean(best) - _BEYOND_CHANCE * standard_error(best) > constant:
-        return choose_size(scores, rule)
+        return True
     warnings.warn(
         "No selection of inputs predicts better than a constant on held-out folds, beyond their spread: "
         "there may be nothing to find. The first input of the ranking is kept.",
         UserWarning,
         stacklevel=2,
     )
-    return 1
+    return False
 
 
 def cv_results(scores):

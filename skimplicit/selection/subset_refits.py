@@ -1,0 +1,71 @@
+"""Rules of some inputs, trained for a few iterations to be compared with one another on held-out rows."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.callback import with_callbacks
+from sklearn.utils import _safe_indexing
+
+from skimplicit.estimators.folds import row_counts
+from skimplicit.rule import ImplicitRule
+from skimplicit.selection.budget_path import path_method
+from skimplicit.training import Stage
+
+__all__ = ["Refit", "score_subset"]
+
+# Iterations of a refit at its first ridge and at each later one. Refits only have to rank subsets against each other.
+_FIRST_ITER, _LATER_ITER, _SEARCH_TOL = 10, 5, 1e-3
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A rule of some inputs, to start others from that have fewer.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule.
+    bias : ndarray of shape (n,)
+        Its b where all inputs have a mean of zero, as in training: then no bias moves with an input that goes.
+    columns : ndarray of int
+        Its inputs, in order.
+    """
+
+    rule: ImplicitRule
+    bias: np.ndarray
+    columns: np.ndarray
+
+    def weights(self, objective, columns):
+        """Return W and b to start a rule of some of the inputs from, an increasing ndarray of int."""
+        rule = replace(self.rule, B=self.rule.B[:, np.searchsorted(self.columns, columns)], D=None)
+        return objective.weights_of(rule)[0], self.bias
+
+
+@with_callbacks
+def score_subset(model, data, number, fold, start, support, judge, alphas):
+    """Return the held-out scores of a rule of some inputs at rising ridges, with the first one's :class:`Refit`.
+
+    The second thing returned is whether a callback asks to stop.
+    """
+    train, test = fold
+    columns = np.flatnonzero(support)
+    X = _safe_indexing(data.X, columns, axis=1)
+    targets = data.targets.weighted(row_counts(train, X.shape[0]))
+    task = model._make_task(X, targets)
+    _, y, weights = data.rows(train)
+    schedule = [
+        Stage(alpha, None, _LATER_ITER if stage else _FIRST_ITER, _SEARCH_TOL) for stage, alpha in enumerate(alphas)
+    ]
+    bridge = model._open_bridge(targets, (X[train], y, weights), _FIRST_ITER + _LATER_ITER * (len(alphas) - 1))
+    W, b = start.weights(task.objective, columns)
+    ends = path_method(model).train(task, schedule, W, b, bridge.over(task.objective)).ends
+    limits, scores = model._limits(X[train], targets.rows(train)), []
+    held_out = X[test] if limits is None else limits.cut(X[test])
+    for end in ends:
+        attributes = model._fitted_attributes(targets, None, [task.objective.rule(end.point)])
+        for name, value in attributes.items():
+            setattr(model, name, value)
+        scores.append(judge(model, held_out, number))
+    scores += scores[-1:] * (len(alphas) - len(ends))  # after a stop, the rule is what it is at every ridge
+    stop = bridge.close(model.rules_)
+    return (scores, Refit(task.objective.rule(ends[0].point), ends[0].point.b, columns)), stop
