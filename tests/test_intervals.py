@@ -1,6 +1,8 @@
 """Intervals from held-out residuals, and standard errors."""
 
+import pickle
 import tracemalloc
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 
-from skimplicit import ImplicitRegressor
-from skimplicit.estimators.intervals import HeldOutResiduals, sandwich_root
+from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
+from skimplicit.estimators.intervals import HeldOutResiduals
+from skimplicit.estimators.readout_covariance import ReadoutCovariance
 from skimplicit.networks import affine_rule
 
 SMALL = dict(n_hidden=3, max_iter=2, cv=3, random_state=0)
@@ -146,14 +149,63 @@ def test_standard_errors_with_more_inputs_than_rows_are_of_the_size_of_the_targe
     assert np.all(np.isfinite(std)) and np.all(std > 0) and std.max() < 5 * y.std()
 
 
-@pytest.mark.parametrize("shape", [(30, 8), (8, 30), (20, 20)])
-def test_the_root_is_that_of_the_sandwich(shape):
+def brute_force(rules, inputs, weights, alpha, direct_ridge, fresh):
+    """Return the variances by the formula, with a dense factor of H."""
+    variances = []
+    for rule in rules:
+        states, new = rule.states(inputs), rule.states(fresh)
+        deviation = np.sqrt(weights @ (inputs - weights @ inputs) ** 2)
+        features = np.hstack([states, inputs / deviation]) if direct_ridge else states
+        new = np.hstack([new, fresh / deviation]) if direct_ridge else new
+        rows, new = features - weights @ features, new - weights @ features
+        rows = np.sqrt(weights)[:, None] * rows
+        ridge = np.r_[np.full(3, alpha), np.full(features.shape[1] - 3, alpha * direct_ridge)]
+        ridge += 1e-10 * max(np.sum(rows**2), 1.0)
+        factor = np.linalg.qr(np.vstack([rows, np.diag(np.sqrt(ridge))]), mode="r")
+        shares = np.linalg.solve(factor, np.linalg.solve(factor.T, new.T))
+        variances.append((1.0 + np.sum((rows @ shares) ** 2, axis=0)) * np.sum(weights**2))
+    return np.mean(variances, axis=0)
+
+
+@pytest.mark.parametrize("shape", [(40, 6), (6, 40), (20, 20)])
+@pytest.mark.parametrize(("alpha", "rtol"), [(0.1, 1e-10), (1e-3, 1e-10), (1e-8, 1e-5)])
+@pytest.mark.parametrize("direct_ridge", [0.0, 0.3])
+def test_variances_of_readouts(shape, alpha, rtol, direct_ridge):
     rng = np.random.default_rng(0)
-    rows, ridge = rng.normal(size=shape), rng.uniform(0.1, 1, shape[1])
-    moments = rows.T @ rows
-    inverse = np.linalg.inv(moments + np.diag(ridge))
-    root = sandwich_root(rows, ridge)
-    np.testing.assert_allclose(root @ root.T, inverse @ moments @ inverse, rtol=1e-7, atol=1e-9)
+    inputs, weights = rng.normal(size=shape) * rng.uniform(1e-2, 1e2, shape[1]) + 5, rng.uniform(0.5, 1.5, shape[0])
+    weights /= weights.sum()
+    rules = [
+        ImplicitRule(A=rng.uniform(-0.2, 0.2, (3, 3)), B=rng.normal(size=(3, shape[1])), C=np.ones((1, 3)))
+        for _ in range(2)
+    ]
+    fresh = inputs[:5] + rng.normal(size=(5, shape[1]))
+    covariance = ReadoutCovariance.of(rules, inputs, weights, alpha, direct_ridge > 0, direct_ridge)
+    wanted = brute_force(rules, inputs, weights, alpha, direct_ridge, fresh)
+    np.testing.assert_allclose(covariance.variance(fresh), wanted, rtol=rtol)
+    np.testing.assert_allclose(covariance.of_more_rows(4.0).variance(fresh), wanted / 4, rtol=rtol)
+
+
+def test_constant_inputs_have_no_variance():
+    rng = np.random.default_rng(0)
+    inputs, weights = np.column_stack([rng.normal(size=30), np.full(30, 0.1)]), np.full(30, 1 / 30)
+    rule = ImplicitRule(A=np.zeros((3, 3)), B=rng.normal(size=(3, 2)), C=np.ones((1, 3)))
+    covariance = ReadoutCovariance.of([rule], inputs, weights, 0.1, True, 0.3)
+    assert covariance.axes.sizes.size == 1
+    still = replace(rule, B=rule.B * [1, 0], b=rule.B[:, 1] * 0.1)  # the same states on these rows
+    same = ReadoutCovariance.of([still], inputs, weights, 0.1, True, 0.3)
+    moved = inputs + [0.0, 7.0]
+    np.testing.assert_allclose(same.variance(moved), covariance.variance(inputs), rtol=1e-9)
+
+
+def test_inputs_are_held_once_for_all_members():
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(90, 80))
+    y = np.abs(wide[:, 0]) + wide[:, 1] + 0.1 * rng.normal(size=90)
+    model = ImplicitRegressor(**{**SMALL, "cv": 5}).fit(wide, y)
+    numbers = len(pickle.dumps(model)) / 8
+    assert numbers < 2 * 80 * 80 + 6 * 5 * 3 * 80 + 4000
+    classes = ImplicitClassifier(**{**SMALL, "cv": 5}).fit(wide, y > 1)
+    assert len(pickle.dumps(classes)) / 8 < 3 * 5 * 3 * 80 + 4000  # which need none
 
 
 def test_hardly_any_coverage_still_has_a_lower_and_an_upper_bound():

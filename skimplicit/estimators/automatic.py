@@ -9,8 +9,9 @@ from sklearn.utils import check_random_state
 
 from skimplicit.estimators.distinct_folds import shuffled_folds
 from skimplicit.estimators.folds import check_fold_weights
-from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
+from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.estimators.members import fit_members
+from skimplicit.estimators.readout_covariance import ReadoutCovariance
 from skimplicit.estimators.targets import check_weights
 from skimplicit.rows import LARGEST_MATRIX, in_own_units, merge_duplicates
 
@@ -141,7 +142,7 @@ def told_by_held_out(estimator, fitted, distinct, rows):
         "heldout_score_": estimator._held_out_score(choice, distinct.targets.Y, seen, distinct.weights),
         "heldout_prediction_": spread if spread is None else estimator._as_predictions(spread, distinct.targets),
         "is_linear_": choice.linear,
-        "_residuals": _residuals(choice, distinct.targets),
+        "_residuals": _residuals(choice, distinct.targets) if distinct.targets.scale else None,
     }
 
 
@@ -176,18 +177,15 @@ def _residuals(choice, targets):
 
 
 def _covariances(fitted, U, chosen, rows):
-    """Return the :class:`ReadoutCovariance` of each rule, of moments over U, and of a variance by all rows.
+    """Return the :class:`ReadoutCovariance` of the rules, of moments over U and of a variance by all rows, in a tuple.
 
-    None where it would be a matrix of too many inputs.
+    None for classes, and where it would be a matrix of too many inputs.
     """
-    if chosen.direct and U.shape[1] > LARGEST_MATRIX:
+    if not fitted.choice.members[0].targets.scale or (chosen.direct and U.shape[1] > LARGEST_MATRIX):
         return None
     choice = fitted.choice
     weights = _row_weights(choice.members[0].targets)
     weights = weights / weights.sum()
     more = 1.0 if rows.store is None else fitted.task.objective.samples.n_samples / U.shape[0]
-    covariances = (
-        ReadoutCovariance.of(rule, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge)
-        for rule in fitted.rules
-    )
-    return tuple(replace(covariance, n_samples=covariance.n_samples * more) for covariance in covariances)
+    covariance = ReadoutCovariance.of(fitted.rules, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge)
+    return (covariance.of_more_rows(more),)

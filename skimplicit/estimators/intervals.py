@@ -1,10 +1,10 @@
-"""How far a prediction may be off: intervals from held-out residuals, and its standard error."""
+"""How far a prediction may be off: intervals from held-out residuals."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["HeldOutResiduals", "ReadoutCovariance", "root_mean_square", "sandwich_root"]
+__all__ = ["HeldOutResiduals", "root_mean_square"]
 
 # Numbers in the table of candidates of an interval that are held at a time.
 _TABLE_SIZE = 1 << 22
@@ -101,90 +101,3 @@ def _upper_quantile(values, weights, coverage):
     wanted = coverage * (1.0 + 1.0 / weights.size) * weights.sum()
     position = np.minimum((share < wanted * (1 - 1e-12)).sum(axis=1), weights.size - 1)
     return np.take_along_axis(values, order, axis=1)[np.arange(len(values)), position[:, None].ravel()]
-
-
-@dataclass(frozen=True)
-class ReadoutCovariance:
-    """``r(u)' H^-1 G H^-1 r(u) / m``, ``G = R' diag(w) R``, ``H = G + ridge``: the variance of a readout's value.
-
-    For a noise of variance one. It is that of the estimate alone (not ``r(u)' H^-1 r(u) / m``, which adds what a prior
-    of variance ``1 / ridge`` says in directions that no row has shown, all of it with more inputs than rows).
-
-    Parameters
-    ----------
-    rule : ImplicitRule
-        The rule whose readout it is.
-    centre, scale : ndarray of shape (n + p,) or (n,)
-        Means and scales of the states, and of the inputs with a direct term; the scale of a constant input, which
-        carries nothing, is infinite.
-    root : ndarray
-        ``H^-1 G H^-1 = root @ root'``.
-    n_samples : float
-        Effective number of rows m, the inverse of the sum of the squared weights.
-    """
-
-    rule: object
-    centre: np.ndarray
-    scale: np.ndarray
-    root: np.ndarray
-    n_samples: float
-
-    @classmethod
-    def of(cls, rule, U, weights, alpha, direct, direct_ridge):
-        """Return the covariance of a rule trained on rows U, (m, p), with weights (m,) that sum to 1."""
-        features = _features(rule, U, direct)
-        centre = weights @ features
-        spread = features - centre
-        scale = np.ones(features.shape[1])
-        if direct:
-            inputs = slice(rule.n_hidden, None)
-            deviation = root_mean_square(spread[:, inputs], weights)
-            rounding = 16 * np.finfo(float).eps * np.abs(features[:, inputs]).max(axis=0)
-            # A mean of many rows has more rounding than they have: both have to tell that an input varies.
-            varies = (deviation > rounding) & (np.ptp(features[:, inputs], axis=0) > rounding)
-            scale[inputs] = np.where(varies, deviation, np.inf)
-        rows = np.sqrt(weights)[:, None] * (spread / scale)
-        ridge = np.full(rows.shape[1], alpha)
-        ridge[rule.n_hidden :] *= direct_ridge
-        ridge += 1e-10 * max(np.sum(rows**2), 1.0)
-        return cls(rule, centre, scale, sandwich_root(rows, ridge), 1.0 / float(np.sum(weights**2)))
-
-    def variance(self, U):
-        """Return the variances, shape (k,), for inputs U of shape (k, p)."""
-        direct = self.centre.size > self.rule.n_hidden
-        spread = (_features(self.rule, U, direct) - self.centre) / self.scale
-        return (1.0 + np.sum((spread @ self.root) ** 2, axis=1)) / self.n_samples
-
-
-def sandwich_root(rows, ridge):
-    """Return F with ``F F' = H^-1 G H^-1``, for ``G = R' R`` and ``H = G + diag(ridge)``.
-
-    By eigenvalues of G in units of the ridge: it may be so small that a difference of two inverses is rounding alone.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (m, k)
-        R.
-    ridge : ndarray of shape (k,)
-        The ridge, positive.
-
-    Returns
-    -------
-    ndarray of shape (k, min(m, k))
-        The root F.
-    """
-    rows = rows / np.sqrt(ridge)
-    if len(rows) < len(ridge):
-        values, vectors = np.linalg.eigh(rows @ rows.T)
-        root = rows.T @ (vectors / (1.0 + values))
-    else:
-        values, vectors = np.linalg.eigh(rows.T @ rows)
-        values[values < len(values) * np.finfo(float).eps * values[-1:]] = 0.0
-        root = vectors * (np.sqrt(values) / (1.0 + values))
-    return root / np.sqrt(ridge)[:, None]
-
-
-def _features(rule, U, direct):
-    states = rule.states(U)
-    dense = U.toarray() if hasattr(U, "toarray") else U
-    return np.hstack([states, dense]) if direct else states

@@ -11,7 +11,8 @@ from skimplicit.activations import (
     softmax,
 )
 from skimplicit.estimators import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
-from skimplicit.estimators.intervals import HeldOutResiduals, ReadoutCovariance
+from skimplicit.estimators.intervals import HeldOutResiduals
+from skimplicit.estimators.readout_covariance import InputAxes, ReadoutCovariance, StatesBesideInputs
 from skimplicit.lifted import Lifted
 from skimplicit.rows import InputRange, Samples, Units
 from skimplicit.rule import ImplicitRule
@@ -33,7 +34,8 @@ _ESTIMATORS = (
     ImplicitClassifierCV,
     ImplicitFeatureSelector,
 )
-_RECORDS = (ImplicitRule, ImplicitPath, InputRange, Samples, Units, HeldOutResiduals, ReadoutCovariance)
+_OF_UNCERTAINTY = (HeldOutResiduals, ReadoutCovariance, InputAxes, StatesBesideInputs)
+_RECORDS = (ImplicitRule, ImplicitPath, InputRange, Samples, Units, *_OF_UNCERTAINTY)
 _METHODS = (BlockCoordinateDescent, StochasticGradient, Lifted, *OPTIMISERS.values())
 _ACTIVATIONS = (Activation, BlockActivation, GroupActivation, Exponential)
 # Records that stand for a function with a parameter, and the two functions of groups.

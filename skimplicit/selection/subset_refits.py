@@ -43,9 +43,33 @@ class Refit:
 
 @with_callbacks
 def score_subset(model, data, number, fold, start, support, judge, alphas):
-    """Return the held-out scores of a rule of some inputs at rising ridges, with the first one's :class:`Refit`.
+    """Train a rule of some inputs at rising ridges, and judge it at each.
 
-    The second thing returned is whether a callback asks to stop.
+    Parameters
+    ----------
+    model : ImplicitRegressor or ImplicitClassifier
+        Unfitted; changed in place.
+    data : SelectionData
+        The data, of all inputs.
+    number : int
+        Which fold it is.
+    fold : tuple of ndarray of int
+        Its training and held-out rows.
+    start : Refit
+        A rule of these inputs and others.
+    support : ndarray of bool of shape (p,)
+        The inputs.
+    judge : HeldOutSkill or ScorerOnFolds
+        What scores.
+    alphas : tuple of float
+        The ridges.
+
+    Returns
+    -------
+    result : tuple of list and Refit
+        The held-out score at each ridge, and the rule at the first one.
+    stop : bool
+        Whether a callback asks to stop.
     """
     train, test = fold
     columns = np.flatnonzero(support)
