@@ -88,9 +88,10 @@ def test_rows_without_weight_are_not_counted():
 
 def test_more_inputs_are_relevant_than_are_needed():
     X, y = make_data(200)
-    X[:, 1] = X[:, 0] + 0.5 * X[:, 1]  # tells of the first one, and nothing beside it
+    X[:, 1] = X[:, 0] + 0.3 * X[:, 1]  # tells of the first one, and nothing beside it
     best, relevant = (selector(rule=rule).fit(X, y) for rule in ("best", "all_relevant"))
     assert np.all(relevant.support_ >= best.support_) and relevant.support_[:2].all()
+    assert relevant.above_copies_[1] == 1.0 and relevant.above_copies_[[2, 4, 6]].max() < STANDS_OUT
     np.testing.assert_array_equal(best.selection_frequency_, relevant.selection_frequency_)
 
 

@@ -115,3 +115,45 @@ def test_metadata_that_go_to_the_splitter_are_taken():
         assert model.fit(X, y, groups=groups).heldout_score_ is not None
         with pytest.raises(TypeError, match="sample_weights"):
             model.fit(X, y, groups=groups, sample_weights=np.ones(30))
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("parameters", [{}, {"rule": "all_relevant"}, {"groups": [0, 0, 1, 2, 3, 3]}])
+def test_inputs_may_be_in_any_units(container, parameters):
+    X, y = make_data()
+    units = 2.0 ** np.array([20, 20, -3, 7, -30, -30])  # the same in a group
+    found, other = (selector(**parameters).fit(container(inputs), y) for inputs in (X, X * units))
+    assert np.array_equal(found.support_, other.support_)
+    np.testing.assert_allclose(scores(other), scores(found), rtol=1e-6)
+    np.testing.assert_allclose(other.column_norms_, found.column_norms_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(other.best_budget_, found.best_budget_, rtol=1e-6)
+    labels = parameters.get("groups", np.arange(6))
+    largest = np.zeros((len(other.column_budgets_), 6))
+    np.maximum.at(largest.T, labels, other.column_norms_.T)
+    assert np.all(largest.sum(axis=1) <= other.column_budgets_ * (1 + 1e-9))
+    if "groups" not in parameters:
+        norms = [np.abs(rule.B).max(axis=0) for rule in other.path_.rules]
+        np.testing.assert_allclose(other.column_norms_, norms * (X * units).std(axis=0), rtol=1e-9, atol=1e-12)
+
+
+def test_knockoffs_may_be_in_any_units():
+    X, y = make_data()
+    found, other = (selector(fdr=0.5, cv=None).fit(inputs, y) for inputs in (X, X * 10.0 ** np.arange(-6, 6, 2)))
+    assert np.array_equal(found.support_, other.support_)
+    np.testing.assert_allclose(other.knockoff_statistics_, found.knockoff_statistics_, rtol=1e-3, atol=1e-6)
+
+
+def test_wide_inputs_may_be_in_any_units():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 250))
+    y = 2 * X[:, 3] - 2 * X[:, 200] + 0.1 * rng.normal(size=60)
+    found, other = (selector().fit(inputs, y) for inputs in (X, X * 2.0 ** rng.integers(-20, 20, 250)))
+    assert np.array_equal(found.support_, other.support_) and found.support_[[3, 200]].all()
+
+
+def test_units_are_those_of_the_rows_that_count():
+    X, y = make_data()
+    X[:10] *= 1e6
+    weights = np.r_[np.zeros(10), np.ones(80)]
+    with_them, without = selector().fit(X, y, weights), selector().fit(X[10:], y[10:])
+    np.testing.assert_allclose(with_them.column_norms_, without.column_norms_, rtol=1e-6, atol=1e-9)

@@ -47,9 +47,9 @@ class ImplicitPath:
     Parameters
     ----------
     column_budgets : ndarray of shape (n_budgets,)
-        Decreasing budgets k: bounds on ``sum_j max_i |B_ij|``.
+        Decreasing budgets k: bounds on the sum of the column norms.
     column_norms : ndarray of shape (n_budgets, p)
-        ``max_i |B_ij|`` of each rule.
+        ``max_i |B_ij|`` of each rule; of the path of a selector, for inputs in units of their deviations.
     rules : tuple of ImplicitRule
         The rules, in the units of the data.
     train_scores : ndarray of shape (n_budgets,)
@@ -140,9 +140,9 @@ def implicit_path(
     Parameters
     ----------
     X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
-        Inputs; standardise them if the budget is to treat all alike. Of more than 40,000 rows the path goes by 4,000
-        (10,000 for classes), and then the readouts of its rules are those that are best for all rows, over which the
-        training scores are.
+        Inputs; standardise them if the budget is to treat all alike, as that of a selector does. Of more than 40,000
+        rows the path goes by 4,000 (10,000 for classes), and then the readouts of its rules are those that are best for
+        all rows, over which the training scores are.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     column_budgets : int, array-like of positive floats, or None
@@ -193,7 +193,7 @@ def implicit_path(
 
 
 @with_callbacks
-def follow_path(model, data, targets, column_budgets, groups, X=None, twins=False):
+def follow_path(model, data, targets, column_budgets, groups, X=None, twins=False, units=1.0):
     """Train rules for ever smaller budgets on data that have been validated.
 
     Parameters
@@ -213,6 +213,9 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     twins : bool
         Whether the second half of the inputs are twins of the first, to be compared with them: the columns of B of two
         twins start alike, so that nothing but the data tells them apart.
+    units : float or ndarray of shape (p,)
+        What inputs are divided by where a budget compares them, one number for the columns of a group; 1 for as given.
+        Budgets and column norms are those of B in these units, the rules those for inputs as given.
 
     Returns
     -------
@@ -225,7 +228,7 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     """
     task, method = model._make_task(data[0] if X is None else X, targets, groups), path_method(model)
     objective, alpha = task.objective, model.alpha
-    budget = ColumnBudget(np.inf, objective.samples.budget_weights(groups), groups)
+    budget = ColumnBudget(np.inf, objective.samples.budget_weights(groups, units), groups)
     most = column_budgets if isinstance(column_budgets, Integral) else column_budgets.size
     bridge = model._open_bridge(targets, data, _DENSE_ITER + _BUDGET_ITER * most)
     W, b = random_weights(model.n_hidden, objective.samples, task.constraints, check_random_state(model.random_state))
@@ -241,7 +244,7 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     stages = [Stage(alpha, replace(budget, bound=float(bound)), iterations, _TOL) for bound in column_budgets]
     course = method.train(task, stages[:1] if dense.stopped else stages, start.W, start.b, bridge.over(task.objective))
     stop = bridge.close([task.objective.rule(course.evaluation.point)])
-    return _path_of(objective, start, course, groups), start.b, stop
+    return _path_of(objective, start, course, groups, units), start.b, stop
 
 
 def path_method(model):
@@ -279,13 +282,13 @@ def _scores(losses, null_loss):
     return 1.0 - np.array(losses) / null_loss if null_loss > np.finfo(float).eps else np.zeros(len(losses))
 
 
-def _path_of(objective, start, course, groups):
-    """Return the :class:`ImplicitPath` of a course from the point of the dense rule."""
+def _path_of(objective, start, course, groups, units):
+    """Return the :class:`ImplicitPath` of a course from the point of the dense rule, its norms in units of inputs."""
     rules = tuple(objective.rule(end.point) for end in course.ends)
     n_iter = np.bincount(course.stages, minlength=len(rules))
     return ImplicitPath(
         column_budgets=np.array([end.stage.column_budget.bound for end in course.ends]),
-        column_norms=np.array([np.abs(rule.B).max(axis=0) for rule in rules]),
+        column_norms=np.array([np.abs(rule.B).max(axis=0) for rule in rules]) * units,
         rules=rules,
         train_scores=_scores([end.loss for end in course.ends], objective.null_loss),
         converged=n_iter < _BUDGET_ITER,

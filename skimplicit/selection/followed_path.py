@@ -48,7 +48,7 @@ class FollowedPath:
         return replace(rule, B=B, D=None)
 
 
-def follow(model, data, budgets, groups, train, twins):
+def follow(model, data, budgets, groups, units, train, twins):
     """Follow a path of the inputs that are let through, on some rows.
 
     The rows that are held out stay in the encoded targets, with a weight of 0: all folds know all classes.
@@ -63,6 +63,8 @@ def follow(model, data, budgets, groups, train, twins):
         Budgets, or their number.
     groups : ndarray of int of shape (p,) or None
         Groups of inputs.
+    units : ndarray of shape (p,)
+        What inputs are divided by where a budget compares them.
     train : ndarray of int or None
         The rows; None for all.
     twins : bool
@@ -86,5 +88,6 @@ def follow(model, data, budgets, groups, train, twins):
         data = data.of_columns(columns)
         groups = None if groups is None else np.unique(groups[columns], return_inverse=True)[1]
         restrict(model, np.isin(np.arange(p), columns))
-    path, bias, stop = follow_path(model, data.rows(train), targets, budgets, groups, X=data.X, twins=twins)
+    how = {"twins": twins, "units": units[columns]}
+    path, bias, stop = follow_path(model, data.rows(train), targets, budgets, groups, X=data.X, **how)
     return FollowedPath(path, columns, bias), stop

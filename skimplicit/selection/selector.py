@@ -50,12 +50,13 @@ class ImplicitFeatureSelector(
     DocumentedMixin,
     BaseEstimator,
 ):
-    """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j max_i |B_ij| <= k``, for falling k.
+    """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j s_j max_i |B_ij| <= k``, for falling k.
 
     1. Paths of rules under falling column budgets, one on all data and one on each fold, from different starts, rank
-       the inputs by their mean share in the budget, that is by how long and how large their columns of B live. Of more
-       than 200 inputs, if there are fewer rows, those take part that stand out beside one another, as they are or bent,
-       and those that alone explain most.
+       the inputs by their mean share in the budget, that is by how long and how large their columns of B live. Inputs
+       compete in units of their deviations s_j, whatever those of the data are. Of more than 200 inputs, if there are
+       fewer rows, those take part that stand out beside one another, as they are or bent, and those that alone explain
+       most.
     2. The number of inputs is given, or chosen by cross-validation: rules without a budget are refitted on the best few
        inputs of each fold's own path, and ``rule`` says which number the held-out scores speak for. The inputs that
        most folds then select are selected, in the order of all paths together where folds do not decide.
@@ -82,7 +83,7 @@ class ImplicitFeatureSelector(
     column_budgets_ : ndarray of shape (n_budgets,)
         Budgets of the path on all data.
     column_norms_ : ndarray of shape (n_budgets, n_features)
-        Column norms along it.
+        Column norms ``s_j max_i |B_ij|`` along it.
     path_ : ImplicitPath
         The path on all data.
     best_budget_ : float

@@ -1,6 +1,7 @@
 """How many of the ranked inputs are enough: refits on nested subsets, scored on held-out folds."""
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -9,6 +10,8 @@ from sklearn.utils import check_random_state
 
 from skimplicit.activations import get_activation
 from skimplicit.estimators.side_by_side import run_side_by_side
+from skimplicit.rows import Units
+from skimplicit.rows.columns import canonical
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.followed_path import follow
 from skimplicit.selection.selected_constraints import restrict
@@ -74,6 +77,16 @@ class SubsetSearch:
         self.labels = np.arange(n_features) if groups is None else groups
         self.n_units = int(self.labels.max()) + 1
 
+    @cached_property
+    def units(self):
+        """What inputs are divided by where a budget compares them: deviations over all rows, one to a group, (p,)."""
+        targets = self.data.targets
+        weights = np.ones(self.data.X.shape[0]) if targets.weights is None else targets.weights
+        counted = slice(None) if weights.all() else np.flatnonzero(weights)
+        rows = canonical(self.data.X[counted]), targets.Y[counted], weights[counted]
+        centre = self.estimator.fit_intercept
+        return Units.measure(lambda f, *numbers: [f(*rows, *numbers)], centre, targets.scale, self.groups).U_scale
+
     def beside(self, made, **parameters):
         """Return the search over the inputs and made columns, which are as many or a multiple of as many.
 
@@ -105,7 +118,7 @@ class SubsetSearch:
     def path(self, context):
         """Return the :class:`FollowedPath` on all data, as a task of the fit whose context is given."""
         model = self._path_estimator(_without_recurrence(self.estimator))
-        calls = [(model, self.data, self._budgets(), self.groups, None, self.twins)]
+        calls = [(model, self.data, self._budgets(), self.groups, self.units, None, self.twins)]
         return self._side_by_side(follow, calls, context, "path")[0]
 
     def _budgets(self):
@@ -192,6 +205,7 @@ class SubsetSearch:
                 self.data,
                 self._budgets(),
                 self.groups,
+                self.units,
                 rows,
                 self.twins,
             )
