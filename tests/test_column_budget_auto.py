@@ -150,7 +150,10 @@ def test_smallest_budget_within_one_standard_error():
     [
         (lambda: ImplicitRegressor(**QUICK | {"alpha": 0.1}).fit(X, Y), "column_budget='auto' needs alpha='auto'"),
         (lambda: ImplicitRegressor(**QUICK, direct=True).fit(X, Y), "column_budget needs direct=False"),
-        (lambda: ImplicitRegressorCV(column_budget="auto").fit(X, Y), "column_budget='auto'"),
+        (
+            lambda: ImplicitRegressorCV(column_budget="auto").fit(X, Y),
+            "'column_budget' parameter of ImplicitRegressorCV",
+        ),
         (lambda: ImplicitRegressor(column_budget="some").fit(X, Y), "column_budget"),
         (lambda: ImplicitFeatureSelector(ImplicitRegressor(**QUICK)).fit(X, Y), "column_budget='auto'"),
         (lambda: implicit_path(X, Y, column_budget="auto"), "column_budget"),

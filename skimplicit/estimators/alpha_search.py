@@ -1,6 +1,7 @@
 """The ridge by cross-validation: what its estimators share, the path over alpha on each fold and the refit."""
 
-from numbers import Integral
+from dataclasses import replace
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from skimplicit.estimators.choosing_rows import rows_to_choose_by
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights, row_counts
 from skimplicit.estimators.methods import get_method
+from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, run_side_by_side, take_over
 from skimplicit.estimators.targets import check_weights
 from skimplicit.linalg import MatrixLike
@@ -42,6 +44,21 @@ class RidgePathMixin(FoldsMixin):
     _supports_partial_fit = False
     _parameters: ClassVar[dict[str, Any]] = {
         "alpha": None,
+        # What ``alpha="auto"`` chooses beside the ridge is given here.
+        "n_hidden": replace(
+            RULE_PARAMETERS["n_hidden"],
+            type="int",
+            text="Number n of hidden features, the size of the state x.",
+            constraints=[Interval(Integral, 1, None, closed="left")],
+        ),
+        "column_budget": replace(
+            RULE_PARAMETERS["column_budget"],
+            type="float or None",
+            text="Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, "
+            "so that inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no "
+            "bound.",
+            constraints=[None, Interval(Real, 0, None, closed="neither")],
+        ),
         "alphas": Parameter(
             8,
             "int or array-like of float",

@@ -23,10 +23,8 @@ Folds: TypeAlias = int | BaseCrossValidator | Iterable | None
 
 
 class _RuleParameters(TypedDict, total=False):
-    n_hidden: int | Literal["auto"]
     activation: str | Activation
     kappa: float
-    column_budget: float | Literal["auto"] | None
     direct: bool | Literal["auto"]
     fit_intercept: bool
     clip: bool
@@ -50,6 +48,8 @@ class _RuleParameters(TypedDict, total=False):
 class RegressorParameters(_RuleParameters, total=False):
     """Of :class:`~skimplicit.ImplicitRegressor`."""
 
+    n_hidden: int | Literal["auto"]
+    column_budget: float | Literal["auto"] | None
     alpha: float | Literal["auto"]
 
 
@@ -62,6 +62,8 @@ class ClassifierParameters(RegressorParameters, total=False):
 class RegressorCVParameters(_RuleParameters, total=False):
     """Of :class:`~skimplicit.ImplicitRegressorCV`."""
 
+    n_hidden: int
+    column_budget: float | None
     alphas: int | ArrayLike
 
 

@@ -158,7 +158,8 @@ class ImplicitFeatureSelector(
         "column_budgets": Parameter(
             None,
             "int, array-like of float, or None",
-            "Budgets of the paths, or their number, None for ten; see :func:`~skimplicit.implicit_path`.",
+            "Budgets of the paths, for inputs of deviation one, or their number, None for ten; see "
+            ":func:`~skimplicit.implicit_path`.",
             [None, Interval(Integral, 1, None, closed="left"), "array-like"],
         ),
         "groups": Parameter(
