@@ -79,10 +79,10 @@ class ColumnNormsDisplay(Display):
         """
         if isinstance(estimator, ImplicitFeatureSelector):
             check_is_fitted(estimator)
-            best = np.argmin(np.abs(estimator.column_budgets_ - estimator.best_budget_))
-            norms = estimator.column_norms_[best]
+            rule = estimator.path_.rules[np.argmin(np.abs(estimator.column_budgets_ - estimator.best_budget_))]
         else:
-            norms = np.abs(to_dense(rule_of(estimator).B)).max(axis=0, initial=0.0)
+            rule = rule_of(estimator)
+        norms = np.abs(to_dense(rule.B)).max(axis=0, initial=0.0)
         names = seen_names(estimator) if feature_names is None else feature_names
         return cls(norms, true_norms=true_norms, feature_names=names).plot(ax=ax)
 

@@ -15,7 +15,7 @@ _SMALLEST_SHOWN = 1e-4
 
 
 class ColumnPathDisplay(Display):
-    """Column norms ``max_i |B_ij|`` of the rules of a path against the budget.
+    """Column norms ``max_i |B_ij|`` of the rules of a path against the budget, of a selector as it compares them.
 
     Use :meth:`from_estimator` to make one.
 
@@ -166,7 +166,7 @@ class ColumnPathDisplay(Display):
             xscale="log",
             yscale="log",
             xlabel="column budget $k$ (dense to sparse)",
-            ylabel=r"column norm $\max_i |B_{ij}|$",
+            ylabel="column norm of $B$",
         )
         ax.set_ylim(bottom=smallest)
         if np.size(self.column_budgets) > 1:
