@@ -79,6 +79,11 @@ def test_refused_beside_copies(parameters, n_rows, message):
         selector(**parameters).fit(X[:n_rows], y[:n_rows])
 
 
+def test_one_input_needs_no_copies():
+    X, y = make_data(15)
+    assert selector(cv=3).fit(X[:, :1], y).above_copies_ is None
+
+
 def test_rows_without_weight_are_not_counted():
     X, y = make_data(29)
     selector().fit(X, y)

@@ -121,7 +121,7 @@ def test_metadata_that_go_to_the_splitter_are_taken():
 @pytest.mark.parametrize("parameters", [{}, {"rule": "all_relevant"}, {"groups": [0, 0, 1, 2, 3, 3]}])
 def test_inputs_may_be_in_any_units(container, parameters):
     X, y = make_data()
-    units = 2.0 ** np.array([20, 20, -3, 7, -30, -30])  # the same in a group
+    units = 2.0 ** np.array([20, -9, -3, 7, -30, 12])
     found, other = (selector(**parameters).fit(container(inputs), y) for inputs in (X, X * units))
     assert np.array_equal(found.support_, other.support_)
     np.testing.assert_allclose(scores(other), scores(found), rtol=1e-6)
@@ -131,14 +131,15 @@ def test_inputs_may_be_in_any_units(container, parameters):
     largest = np.zeros((len(other.column_budgets_), 6))
     np.maximum.at(largest.T, labels, other.column_norms_.T)
     assert np.all(largest.sum(axis=1) <= other.column_budgets_ * (1 + 1e-9))
-    if "groups" not in parameters:
-        norms = [np.abs(rule.B).max(axis=0) for rule in other.path_.rules]
-        np.testing.assert_allclose(other.column_norms_, norms * (X * units).std(axis=0), rtol=1e-9, atol=1e-12)
+    norms = [np.abs(rule.B).max(axis=0) for rule in other.path_.rules]
+    np.testing.assert_allclose(other.column_norms_, norms * (X * units).std(axis=0), rtol=1e-9, atol=1e-12)
 
 
-def test_knockoffs_may_be_in_any_units():
+@pytest.mark.parametrize("groups", [None, [0, 0, 1, 2, 3, 3]])
+def test_knockoffs_may_be_in_any_units(groups):
     X, y = make_data()
-    found, other = (selector(fdr=0.5, cv=None).fit(inputs, y) for inputs in (X, X * 10.0 ** np.arange(-6, 6, 2)))
+    units = 10.0 ** np.arange(-6, 6, 2)
+    found, other = (selector(fdr=0.5, cv=None, groups=groups).fit(inputs, y) for inputs in (X, X * units))
     assert np.array_equal(found.support_, other.support_)
     np.testing.assert_allclose(other.knockoff_statistics_, found.knockoff_statistics_, rtol=1e-3, atol=1e-6)
 
@@ -157,3 +158,23 @@ def test_units_are_those_of_the_rows_that_count():
     weights = np.r_[np.zeros(10), np.ones(80)]
     with_them, without = selector().fit(X, y, weights), selector().fit(X[10:], y[10:])
     np.testing.assert_allclose(with_them.column_norms_, without.column_norms_, rtol=1e-6, atol=1e-9)
+
+
+def test_a_noisy_column_in_a_large_unit_does_not_hide_its_group():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 6))
+    y = 3 * X[:, 0] + X[:, 4] + 0.1 * rng.normal(size=150)
+    groups, found = [0, 0, 1, 1, 2, 3], []
+    for unit in (1.0, 1e4):
+        X[:, 1] *= unit
+        found.append(selector(groups=groups).fit(X, y).support_)
+    assert np.array_equal(*found) and found[0][[0, 1, 4]].all() and not found[0][[2, 3, 5]].any()
+
+
+def test_dummies_that_are_constant_in_a_fold_have_a_place_in_their_group():
+    X, y = make_data()
+    colours = np.zeros((len(X), 3))
+    colours[np.arange(len(X)), np.arange(len(X)) % 2] = 1.0
+    colours[0] = [0.0, 0.0, 1.0]  # in one fold alone
+    found = selector(groups=[0, 1, 2, 3, 4, 5, 6, 6, 6]).fit(np.hstack([X, colours]), y)
+    assert found.support_[[0, 1, 2]].all()

@@ -111,9 +111,10 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
             Inputs.
         return_std : bool, default=False
             Whether to return the standard error of each prediction too. It has two parts: that of the readout, by the
-            delta method with the variance of the held-out residuals, and the spread of the members. Noise of the
-            targets is not part of it; for that see :meth:`predict_interval`. A ValueError tells where there is none:
-            with a number for ``alpha``, and with more than 4,000 inputs and a direct term.
+            delta method with the variance of the held-out residuals, and the spread of the members, of which one alone
+            has none. Where those residuals are bias more than noise, as with more inputs than rows, it is far too
+            large. Noise of the targets is not part of it; for that see :meth:`predict_interval`. A ValueError tells
+            where there is none: with a number for ``alpha``, and with more than 4,000 inputs and a direct term.
 
         Returns
         -------

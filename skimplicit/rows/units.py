@@ -214,26 +214,23 @@ class InUnits:
         """Inputs that are the same in every row, shape (p,)."""
         return self.units.constant
 
-    def budget_weights(self, groups=None, units=1.0):
-        """Return the weights that make a budget on B of the scaled inputs one on B of the inputs in other units.
+    def budget_weights(self, groups=None):
+        """Return the weights that make a budget on B of the scaled inputs one on B of the inputs as given.
 
         Parameters
         ----------
         groups : ndarray of int of shape (p,) or None
             The groups.
-        units : float or ndarray of shape (p,)
-            What inputs are divided by to be in these units, one number for the columns of a group; 1 for as given.
 
         Returns
         -------
         ndarray of shape (p,) or (n_groups,)
-            Their unit over its scale, for each column or group.
+            One over the scale of each column or group.
         """
-        of_columns = units / self.U_scale
         if groups is None:
-            return of_columns
+            return 1.0 / self.U_scale
         weights = np.zeros(int(groups.max()) + 1)
-        weights[groups] = of_columns
+        weights[groups] = 1.0 / self.U_scale
         return weights
 
 

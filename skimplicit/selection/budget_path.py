@@ -91,9 +91,7 @@ class ImplicitPath:
         ndarray of shape (p,)
             The shares.
         """
-        norms = self.column_norms
-        if self.groups is not None:
-            norms = _group_maxima(norms, self.groups)
+        norms = np.array([ColumnBudget(groups=self.groups).group_maxima(row) for row in self.column_norms])
         largest = norms.max(axis=1, keepdims=True, initial=0.0)
         parts = np.divide(norms, largest, out=np.zeros_like(norms), where=largest > 0) ** power
         shares = np.mean(parts / np.maximum(parts.sum(axis=1, keepdims=True), 1.0), axis=0)
@@ -193,7 +191,7 @@ def implicit_path(
 
 
 @with_callbacks
-def follow_path(model, data, targets, column_budgets, groups, X=None, twins=False, units=1.0):
+def follow_path(model, data, targets, column_budgets, groups, X=None, twins=False, units=None):
     """Train rules for ever smaller budgets on data that have been validated.
 
     Parameters
@@ -213,9 +211,9 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     twins : bool
         Whether the second half of the inputs are twins of the first, to be compared with them: the columns of B of two
         twins start alike, so that nothing but the data tells them apart.
-    units : float or ndarray of shape (p,)
-        What inputs are divided by where a budget compares them, one number for the columns of a group; 1 for as given.
-        Budgets and column norms are those of B in these units, the rules those for inputs as given.
+    units : ndarray of shape (p,) or None
+        What inputs are divided by where a budget compares them; None for as given. Budgets and column norms are those
+        of B in these units, the rules those for inputs as given.
 
     Returns
     -------
@@ -226,9 +224,11 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     stop : bool
         Whether a callback asks to stop what the path is a part of.
     """
-    task, method = model._make_task(data[0] if X is None else X, targets, groups), path_method(model)
-    objective, alpha = task.objective, model.alpha
-    budget = ColumnBudget(np.inf, objective.samples.budget_weights(groups, units), groups)
+    # In units of their own, the columns of a group need no scale in common.
+    task = model._make_task(data[0] if X is None else X, targets, groups if units is None else None)
+    method, objective, alpha = path_method(model), task.objective, model.alpha
+    weights, units = _weights_and_units(objective.samples, groups, units)
+    budget = ColumnBudget(np.inf, weights, groups)
     most = column_budgets if isinstance(column_budgets, Integral) else column_budgets.size
     bridge = model._open_bridge(targets, data, _DENSE_ITER + _BUDGET_ITER * most)
     W, b = random_weights(model.n_hidden, objective.samples, task.constraints, check_random_state(model.random_state))
@@ -245,6 +245,20 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     course = method.train(task, stages[:1] if dense.stopped else stages, start.W, start.b, bridge.over(task.objective))
     stop = bridge.close([task.objective.rule(course.evaluation.point)])
     return _path_of(objective, start, course, groups, units), start.b, stop
+
+
+def _weights_and_units(samples, groups, units):
+    """Return the weights of a budget on B of the scaled inputs, (p,) or (n_groups,), and the units that they stand for.
+
+    A group has one weight: of its columns, whose scales in some of the rows are not quite the units, the mean.
+    """
+    if units is None:
+        return samples.budget_weights(groups), 1.0
+    weights = np.where(samples.constant, 1.0, units / samples.U_scale)
+    if groups is None:
+        return weights, weights * samples.U_scale
+    means = np.bincount(groups, weights) / np.bincount(groups)
+    return means, means[groups] * samples.U_scale
 
 
 def path_method(model):
@@ -328,9 +342,3 @@ def check_budgets(column_budgets):
             f"column_budgets must be a number or a list of positive finite budgets, got {column_budgets!r}."
         )
     return np.sort(budgets)[::-1]
-
-
-def _group_maxima(norms, groups):
-    maxima = np.zeros((norms.shape[0], int(groups.max()) + 1))
-    np.maximum.at(maxima.T, groups, norms.T)
-    return maxima

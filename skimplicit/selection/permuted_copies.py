@@ -37,6 +37,8 @@ def check_rule(selector, search):
         return
     if selector.n_features_to_select is not None:
         raise ValueError("rule='all_relevant' finds the number of inputs: leave n_features_to_select=None.")
+    if search.n_units == 1:
+        return
     p = search.data.X.shape[1]
     n_columns = p * (1 + _copies_of_each(p))
     if search.data.n_counted <= n_columns:

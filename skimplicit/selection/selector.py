@@ -96,7 +96,8 @@ class ImplicitFeatureSelector(
         agree on; of two rows, 1 or 0.
     above_copies_ : ndarray of shape (n_features,) or None
         With ``rule="all_relevant"``: share of the joint paths, two on each fold, on which the mean share of the input
-        is larger than that of any permuted copy; selected from .7 on. None where nothing is better than a constant.
+        is larger than that of any permuted copy; selected from .7 on. None where nothing is better than a constant, or
+        there is one input (group).
     knockoff_statistics_ : ndarray of shape (n_features,) or None
         With ``fdr``: W_j, the larger of the mean shares of the input and its knockoff in the sum of squared column
         norms on the joint paths, with a minus where that is the knockoff's.

@@ -79,13 +79,13 @@ class SubsetSearch:
 
     @cached_property
     def units(self):
-        """What inputs are divided by where a budget compares them: deviations over all rows, one to a group, (p,)."""
+        """What inputs are divided by where a budget compares them: their deviations over all rows, (p,)."""
         targets = self.data.targets
         weights = np.ones(self.data.X.shape[0]) if targets.weights is None else targets.weights
         counted = slice(None) if weights.all() else np.flatnonzero(weights)
         rows = canonical(self.data.X[counted]), targets.Y[counted], weights[counted]
         centre = self.estimator.fit_intercept
-        return Units.measure(lambda f, *numbers: [f(*rows, *numbers)], centre, targets.scale, self.groups).U_scale
+        return Units.measure(lambda f, *numbers: [f(*rows, *numbers)], centre, targets.scale).U_scale
 
     def beside(self, made, **parameters):
         """Return the search over the inputs and made columns, which are as many or a multiple of as many.
