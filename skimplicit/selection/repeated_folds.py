@@ -5,7 +5,7 @@ import numpy as np
 from skimplicit.selection.held_out_score import constant_score, make_judge
 from skimplicit.selection.permuted_copies import STANDS_OUT, shares_above_copies
 from skimplicit.selection.selected import Selected
-from skimplicit.selection.subset_size import choose_size, is_beyond_chance
+from skimplicit.selection.subset_size import choose_size, falls_without, is_beyond_chance
 
 __all__ = ["most_rounds", "select_by_folds"]
 
@@ -14,6 +14,8 @@ __all__ = ["most_rounds", "select_by_folds"]
 _MOST_ROUNDS, _MOST_ENTRIES = 6, 30_000
 # Where there may be as many: the folds of one round can be of one mind by luck.
 _FEWEST_ROUNDS = 3
+# Share of the folds, drawn so often, that must select an input without which held-out scores fall.
+_WANTED = 0.7
 # An input is in doubt that so large a share of the folds selects, but not all.
 _IN_DOUBT = 0.5
 
@@ -87,13 +89,21 @@ def select_by_folds(search, rounds, path, size, chooses, scoring, rule, context)
     ranking = search.agree(search.rank(path, *paths), rankings, size)
     if not chooses or rule != "best":
         return Selected(ranking, rankings, size, size, scores)
-    size = max(search.undisputed(rankings, size), 1)
+    size = _number_agreed(search, rankings, size, scores)
     if not tells or not adds:
         return Selected(ranking, rankings, size, size, scores)
     above_copies = shares_above_copies(search, rounds[0], context)
     selected = (np.arange(ranking.size) < size) | (above_copies[ranking] >= STANDS_OUT)
     ranking = ranking[np.argsort(~selected, kind="stable")]
     return Selected(ranking, rankings, int(selected.sum()), size, scores, above_copies)
+
+
+def _number_agreed(search, rankings, size, scores):
+    """Return how many inputs folds agree on, at least 1: nearly all of them, or most where the scores speak for it."""
+    agreed = max(search.undisputed(rankings, size), 1)
+    if agreed == size or len(scores[size]) < _FEWEST_ROUNDS or not falls_without(scores, size, agreed):
+        return agreed
+    return max(search.number_of_most(rankings, size, _WANTED), agreed)
 
 
 def _constant(scoring, search, folds):

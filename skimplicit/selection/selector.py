@@ -159,8 +159,7 @@ class ImplicitFeatureSelector(
         "column_budgets": Parameter(
             None,
             "int, array-like of float, or None",
-            "Budgets of the paths, for inputs of deviation one, or their number, None for ten; see "
-            ":func:`~skimplicit.implicit_path`.",
+            "Budgets of the paths, for inputs of deviation one, or their number, None for ten.",
             [None, Interval(Integral, 1, None, closed="left"), "array-like"],
         ),
         "groups": Parameter(
@@ -185,11 +184,12 @@ class ImplicitFeatureSelector(
             "best",
             '{"best", "one_standard_error", "all_relevant"}',
             "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
-            "the spread of refits, less the inputs that more than a tenth of the folds (two fifths, of more inputs "
-            "than rows) do not have among so many of their own; the smallest one that is not worse than the best by "
-            'more than one standard error of the difference; or that of "best" and with them those inputs that stand '
-            "out from permuted copies of all, redundant ones too, for a model of another kind. Needs more rows than "
-            "inputs and copies (of each one, twenty at least), and no ``constraints``.",
+            "the spread of refits, less the inputs that more than a tenth of the folds do not have among so many of "
+            "theirs (two fifths, of more inputs than rows; three tenths, of folds drawn three times, where the score "
+            "clearly falls without them); the smallest one that is not worse than the best by more than one standard "
+            'error of the difference; or that of "best" and with them those inputs that stand out from permuted copies '
+            "of all, redundant ones too, for a model of another kind, with more rows than inputs and copies (of each "
+            "one, twenty at least) and no ``constraints``.",
             [Names(RULES)],
         ),
         "fdr": Parameter(

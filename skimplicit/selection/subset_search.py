@@ -163,7 +163,10 @@ class SubsetSearch:
     def undisputed(self, rankings, size):
         """Return the number of inputs (groups) that nearly all rankings of folds have among the first ``size``."""
         m, p = self.data.X.shape
-        share = _UNDISPUTED if m >= p else _UNDISPUTED_OF_WIDE
+        return self.number_of_most(rankings, size, _UNDISPUTED if m >= p else _UNDISPUTED_OF_WIDE)
+
+    def number_of_most(self, rankings, size, share):
+        """Return the number of inputs (groups) that a share of the rankings has among the first ``size``."""
         return int(np.sum(self.votes(rankings, size) >= share * len(rankings)))
 
     def columns(self, units):
