@@ -36,8 +36,8 @@ for seed in (2, 1, 0):
 
 # %%
 # How often each input is among the best when the path sees only the training part of a fold, for the last seed. Every
-# fold takes ``bmi``, ``bp`` and ``s5``; ``sex`` and ``s3`` are on the edge, and other seeds leave them out. A probe
-# comes up in one fold in fifteen at most.
+# fold takes ``bmi``, ``bp`` and ``s5``; ``sex`` and ``s3`` are on the edge: not all folds take them, and another seed
+# leaves ``sex`` out. A probe comes up in one fold in fifteen at most.
 frequency = dict(zip(names, selector.selection_frequency_, strict=True))
 assert frequency["bmi"] == frequency["bp"] == frequency["s5"] == 1
 assert selector.selection_frequency_[is_probe].max() < 0.1

@@ -114,7 +114,7 @@ def test_copies_keep_rows_together_and_folds_without_a_path_count_for_none():
         n_units, estimator = 7, ImplicitRegressor(random_state=0)
 
         class data:  # noqa: N801
-            targets = type("Targets", (), {"weights": np.r_[np.zeros(20), np.ones(40)]})
+            counted = np.arange(20, 60)
 
         def beside(self, made, path_alpha):
             seen.append(made)

@@ -67,12 +67,12 @@ def test_undisputed_inputs_are_in_nine_tenths_of_the_folds(rankings, size, agree
     assert search.undisputed([np.array(ranking) for ranking in rankings], size) == agreed
 
 
-def test_of_more_inputs_than_rows_four_fifths_are_enough():
+def test_of_more_inputs_than_rows_three_fifths_are_enough():
     class Data:
         X = np.zeros((2, 3))
 
     search = SubsetSearch(ImplicitRegressor(), Data(), None, None, None, None)
-    rankings = [np.array(ranking) for ranking in [[0, 1, 2]] * 4 + [[0, 2, 1]]]
+    rankings = [np.array(ranking) for ranking in [[0, 1, 2]] * 3 + [[0, 2, 1]] * 2]
     assert search.undisputed(rankings, 2) == 2
 
 

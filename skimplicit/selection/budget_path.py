@@ -91,7 +91,8 @@ class ImplicitPath:
         ndarray of shape (p,)
             The shares.
         """
-        norms = np.array([ColumnBudget(groups=self.groups).group_maxima(row) for row in self.column_norms])
+        budget = ColumnBudget(groups=self.groups)
+        norms = np.array([budget.group_maxima(row) for row in self.column_norms])
         largest = norms.max(axis=1, keepdims=True, initial=0.0)
         parts = np.divide(norms, largest, out=np.zeros_like(norms), where=largest > 0) ** power
         shares = np.mean(parts / np.maximum(parts.sum(axis=1, keepdims=True), 1.0), axis=0)

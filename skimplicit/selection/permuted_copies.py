@@ -87,8 +87,7 @@ def _copies_of_each(n_inputs):
 
 def _copies(data, random_state):
     """Return the inputs with the rows that count in other orders, side by side."""
-    X, weights, copies = data.X, data.targets.weights, []
-    counted = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights)
+    X, counted, copies = data.X, data.counted, []
     for _ in range(_copies_of_each(X.shape[1])):
         order = np.arange(X.shape[0])
         order[counted] = random_state.permutation(counted)

@@ -41,10 +41,15 @@ class SelectionData:
     everything: tuple | None = None
 
     @property
+    def counted(self):
+        """Rows with a positive weight, an ndarray of int."""
+        weights = self.targets.weights
+        return np.arange(self.X.shape[0]) if weights is None else np.flatnonzero(weights)
+
+    @property
     def n_counted(self):
         """Number of rows with a positive weight."""
-        weights = self.targets.weights
-        return self.X.shape[0] if weights is None else int(np.count_nonzero(weights))
+        return self.counted.size
 
     def rows(self, rows):
         """Return X, y and the weights as given of some rows."""

@@ -80,10 +80,10 @@ class SubsetSearch:
     @cached_property
     def units(self):
         """What inputs are divided by where a budget compares them: their deviations over all rows, (p,)."""
-        targets = self.data.targets
-        weights = np.ones(self.data.X.shape[0]) if targets.weights is None else targets.weights
-        counted = slice(None) if weights.all() else np.flatnonzero(weights)
-        rows = canonical(self.data.X[counted]), targets.Y[counted], weights[counted]
+        counted, X = self.data.counted, self.data.X
+        targets = self.data.targets.rows(counted)
+        weights = np.ones(counted.size) if targets.weights is None else targets.weights
+        rows = canonical(X if counted.size == X.shape[0] else X[counted]), targets.Y, weights
         centre = self.estimator.fit_intercept
         return Units.measure(lambda f, *numbers: [f(*rows, *numbers)], centre, targets.scale).U_scale
 
