@@ -159,3 +159,23 @@ def test_curvature_is_positive_even_without_a_residual():
     objective = SquaredObjective(Samples(t.U, t.U @ np.ones((3, 1))), ACTIVATIONS["identity"], True)
     gradient = objective.gradient(objective.evaluate(t.W, t.b, 0.0, tol=TIGHT))
     assert np.all(gradient.curvature > 0) and np.isfinite(gradient.curvature).all()
+
+
+@every_activation
+@with_or_without
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+def test_where_nothing_recurs_the_moments_with_inputs_are_not_missed(name, centre, make):
+    t = make_problem(11, name, centre, direct=False, make=make)
+    W = np.hstack([np.zeros((4, 4)), t.W[:, 4:]])
+    samples, activation = t.objective.samples, t.objective.activation
+    whole, bare = (SquaredObjective(samples, activation, False, recurrent=recurrent) for recurrent in (True, False))
+    ends = [objective.evaluate(W, t.b, 0.02, tol=TIGHT) for objective in (whole, bare)]
+    assert ends[0].moments.XU.any() and not ends[1].moments.XU.any()
+    assert ends[0].objective == ends[1].objective
+    np.testing.assert_array_equal(ends[0].point.readout.C, ends[1].point.readout.C)
+    gradients = [objective.gradient(end) for objective, end in zip((whole, bare), ends, strict=True)]
+    np.testing.assert_array_equal(gradients[0].W[:, 4:], gradients[1].W[:, 4:])
+    np.testing.assert_array_equal(gradients[0].b, gradients[1].b)
+    # A direct term asks for them all the same.
+    direct = SquaredObjective(samples, activation, True, recurrent=False).evaluate(W, t.b, 0.02, tol=TIGHT)
+    np.testing.assert_array_equal(direct.moments.XU, ends[0].moments.XU)

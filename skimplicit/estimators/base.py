@@ -68,7 +68,7 @@ class ImplicitEstimator(
     # What ``validate_data`` is told of y.
     _target_checks = {"multi_output": True, "y_numeric": True}
 
-    def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None):
+    def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None, recurrent=True):
         """Return the training objective over samples."""
         raise NotImplementedError
 
@@ -144,8 +144,11 @@ class ImplicitEstimator(
         """Return the :class:`TrainingTask` over scaled samples."""
         chosen = self._check_choices()
         row_set, readout_set = self._make_sets(chosen, samples)
+        recurrent = self.kappa > 0
         return TrainingTask(
-            objective=self._make_objective(samples, chosen.activation, chosen.direct, direct_ridge, readout_set),
+            objective=self._make_objective(
+                samples, chosen.activation, chosen.direct, direct_ridge, readout_set, recurrent
+            ),
             constraints=self._make_constraints(chosen, samples, row_set),
             solver=chosen.solver,
             curvature_solver=chosen.solver and make_curvature_solver(self.solver, self.constraints is not None),

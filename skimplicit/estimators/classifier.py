@@ -282,8 +282,8 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         logits = self.decision_function(X)
         return np.column_stack([np.zeros_like(logits), logits]) if logits.ndim == 1 else logits
 
-    def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None):
-        return CrossEntropyObjective(samples, activation, direct, direct_ridge, readout_set)
+    def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None, recurrent=True):
+        return CrossEntropyObjective(samples, activation, direct, direct_ridge, readout_set, recurrent)
 
     def _labels(self, Y):
         return Y[:, 0] if Y.shape[1] == 1 else Y.argmax(axis=1)

@@ -186,8 +186,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
                 "more."
             )
 
-    def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None):
-        return SquaredObjective(samples, activation, direct, direct_ridge, readout_set)
+    def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None, recurrent=True):
+        return SquaredObjective(samples, activation, direct, direct_ridge, readout_set, recurrent)
 
     def _path_scores(self, choice):
         null = 0.5 * choice.members[0].task.objective.samples.n_outputs  # targets are scaled to variance one

@@ -234,15 +234,21 @@ class Samples(InUnits):
         """Sums of the weights, and with them of inputs (p,) and targets (q,)."""
         return float(self.weights.sum()), self.times_inputs(np.ones((self.n_samples, 1)))[0], self.Y_sum
 
-    def moment_sums(self, X):
-        """Return the :class:`MomentSums` of states X, an ndarray of shape (m, n), about their mean."""
+    def moment_sums(self, X, crossed=True):
+        """Return the :class:`MomentSums` of states X, an ndarray of shape (m, n), about their mean.
+
+        Those of states with inputs are zeros unless ``crossed``.
+        """
         weight, U_sum, Y_sum = self._sums
         mean = self.mean(X) / weight if self.centre else np.zeros(X.shape[1])
         centred = X - mean
         weighted = centred * self.weights[:, None]
-        XU = np.asarray((self._U.T @ weighted).T)
-        if self._shift is not None:
-            XU -= np.outer(self.weights @ centred, self._shift)
+        if crossed:
+            XU = np.asarray((self._U.T @ weighted).T)
+            if self._shift is not None:
+                XU -= np.outer(self.weights @ centred, self._shift)
+        else:
+            XU = np.zeros((X.shape[1], self.n_inputs))
         return MomentSums(weight, mean, centred.T @ weighted, XU, weighted.T @ self.Y, U_sum, Y_sum)
 
     def moments(self, X):

@@ -35,6 +35,8 @@ class CrossEntropyObjective(ImplicitObjective):
         Ridge of D as a multiple of alpha.
     readout_set : RowSet or None
         Signs and balls of the rows of ``[C D]``; None for none.
+    recurrent : bool
+        Whether A may be other than zero.
     """
 
     sample_loss = CrossEntropyLoss()

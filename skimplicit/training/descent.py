@@ -20,6 +20,8 @@ _ROUNDING = 1e-13
 VISIBLE_SHARE = 0.1
 # Proximal weights beyond this move nothing that rounding would not move: an objective of zero has no descent left.
 _LARGEST_WEIGHT = 1e16
+# What a proximal weight that was enough at first try is multiplied by, and one that was not.
+_LESS, _MORE = 0.8, 2.0
 # Iterations in a row with less progress than tol that end a stage.
 _PATIENCE = 3
 
@@ -81,7 +83,7 @@ class DescentRun(TrainingRun):
         W = here.W + weight * (here.W - before.W)
         W = self.problem(stage, *W.shape).project(W)
         b = here.b + weight * (here.b - before.b)
-        near = current.ahead(previous, weight)
+        near = current.ahead(previous, weight) if self.objective.recurrent else current
         point = self.objective.evaluate(W, b, stage.alpha, start=near, tol=tol)
         return point if point.objective <= current.objective else current
 
@@ -109,9 +111,9 @@ class DescentRun(TrainingRun):
             new = self.objective.evaluate(W, b, stage.alpha, start=base, tol=tol)
             if new.objective <= base.objective - promised + _ROUNDING * abs(base.objective):
                 if trial == 1:
-                    self.proximal_weight *= 0.8
+                    self.proximal_weight *= _LESS
                 return new
-            self.proximal_weight *= 2.0
+            self.proximal_weight *= _MORE
 
     def _moving(self, stage, V, gradient):
         """Return the entries of A that move in a step, None for all: where there are many, most have little to gain."""

@@ -59,17 +59,21 @@ class ImplicitObjective:
         Ridge of D as a multiple of alpha.
     readout_set : RowSet or None
         Signs and balls of the rows of ``[C D]``; None for none.
+    recurrent : bool
+        Whether A may be other than zero. Without it and without a direct term nobody asks for moments of states with
+        inputs, which are zeros then, as is the derivative with respect to A.
     """
 
     #: The loss of one sample as a function of its prediction.
     sample_loss = None
 
-    def __init__(self, samples, activation, direct, direct_ridge=1.0, readout_set=None):
+    def __init__(self, samples, activation, direct, direct_ridge=1.0, readout_set=None, recurrent=True):
         self.samples = samples
         self.activation = activation
         self.direct = direct
         self.direct_ridge = direct_ridge
         self.readout_set = readout_set
+        self.recurrent = recurrent
 
     def _read_out(self, states, moments, alpha, start, tol):
         """Return the readout for the states and its loss; ``start`` is the evaluation of a point nearby or None."""
@@ -86,17 +90,17 @@ class ImplicitObjective:
     def _find_states(self, near, *, W, b, tol):
         """Return the equilibrium states, started at others, and their :class:`MomentSums`."""
         # A sample whose states are far below the typical size contributes as little to the objective.
-        floor = 1.0 if near is None else float(np.sqrt(np.mean(near**2)))
+        floor = 1.0 if near is None or not self.recurrent else float(np.sqrt(np.mean(near**2)))
         states = self._equilibrium(W, self._drive(W, b), near, tol, floor)
-        return states, self.samples.moment_sums(states)
+        return states, self.samples.moment_sums(states, self.recurrent or self.direct)
 
     def over(self, samples):
         """Return the same objective over other :class:`Samples`."""
-        return type(self)(samples, self.activation, self.direct, self.direct_ridge, self.readout_set)
+        return type(self)(samples, self.activation, self.direct, self.direct_ridge, self.readout_set, self.recurrent)
 
     def with_direct_ridge(self, direct_ridge):
         """Return the same objective with another ridge of the direct term, a multiple of alpha."""
-        return type(self)(self.samples, self.activation, self.direct, direct_ridge, self.readout_set)
+        return type(self)(self.samples, self.activation, self.direct, direct_ridge, self.readout_set, self.recurrent)
 
     def evaluate(self, W, b, alpha, *, start=None, tol):
         """Return the :class:`Evaluation` at W of shape (n, n + p) and b of shape (n,), to the tolerance ``tol``.
@@ -142,7 +146,7 @@ class ImplicitObjective:
         else:
             S = np.einsum("mq,mqn->mn", residual, sensitivities)
         return S, AdjointSums(
-            samples.times_states(S, states, point.X_mean),
+            samples.times_states(S, states, point.X_mean) if self.recurrent else np.zeros((S.shape[1],) * 2),
             samples.times_inputs(S),
             samples.mean(S),
             samples.mean(S**2),

@@ -23,14 +23,14 @@ class RowPrograms:
     """
 
     def __init__(self, matching):
-        n = matching.n_hidden
         h, G, R = matching.curvature, matching.G, matching.R
+        k = matching.n_recurrent
         values, self._vectors = G.inputs.eigen
         self._curvature = h
         self._cross = G.XU @ self._vectors
         self._inverse = _safe_inverse(h[:, None] * values + matching.ridge)
-        self._R_B = R[:, n:] @ self._vectors
-        self.kappa = np.broadcast_to(np.asarray(matching.kappa, dtype=float), (n,))
+        self._R_B = R[:, k:] @ self._vectors
+        self.kappa = np.broadcast_to(np.asarray(0.0 if k == 0 else matching.kappa, dtype=float), h.shape)
         self._columns = self._inside = None
         if matching.structure is not None:
             n_inside = matching.structure.sum(axis=1)

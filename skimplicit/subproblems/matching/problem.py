@@ -30,8 +30,8 @@ class MatchingProblem:
         Diagonal of H, positive.
     ridge : float
         Weight of the squared norm, at least 0.
-    kappa : float or ndarray of shape (n,)
-        Bound on every absolute row sum of A, one for all rows or one for each.
+    kappa : float, ndarray of shape (n,) or None
+        Bound on every absolute row sum of A, one for all rows or one for each; None where there is no A, and W = B.
     column_budget : ColumnBudget or None
         Bound on ``sum_j w_j max_i |B_ij|``; None for no bound.
     structure : ndarray of bool of shape (n, n) or (n, N), or None
@@ -48,7 +48,7 @@ class MatchingProblem:
     R: np.ndarray
     curvature: np.ndarray
     ridge: float
-    kappa: float
+    kappa: float | np.ndarray | None
     column_budget: ColumnBudget | None = None
     structure: np.ndarray | None = None
     constraints: Callable | None = None
@@ -60,10 +60,15 @@ class MatchingProblem:
         """Number of states n."""
         return self.R.shape[0]
 
+    @property
+    def n_recurrent(self):
+        """Number of columns of A in W: that of the states, or none."""
+        return 0 if self.kappa is None else self.n_hidden
+
     def value(self, W):
         """Return the objective at W, an ndarray of shape (n, N), as a float."""
-        quadratic = np.sum(self.curvature * np.einsum("ij,ij->i", W @ self.G, W))
-        smooth = float(0.5 * quadratic + 0.5 * self.ridge * np.sum(W * W) - np.sum(self.R * W))
+        quadratic = np.dot(self.curvature, np.einsum("ij,ij->i", W @ self.G, W))
+        smooth = float(0.5 * quadratic + 0.5 * self.ridge * np.vdot(W, W) - np.vdot(self.R, W))
         return smooth if self.l1 is None else smooth + float(np.sum(self.l1 * np.abs(W)))
 
     def gradient(self, W):
@@ -81,6 +86,12 @@ class MatchingProblem:
             ridge=float(np.ldexp(self.ridge, exponent)),
             l1=None if self.l1 is None else np.ldexp(self.l1, exponent),
         )
+
+    def inputs_alone(self):
+        """Return the same problem over B alone, that of a rule with A = 0."""
+        nothing = self.G.XU[:0]
+        G = replace(self.G, XX=nothing[:, :0], XU=nothing)
+        return replace(self, G=G, R=self.R[:, self.n_hidden :], kappa=None, structure=None)
 
     def moving_only(self, A, entries):
         """Return the same problem in some entries of A alone, with B: the others stay as they are.
@@ -106,6 +117,8 @@ class MatchingProblem:
 
     def project(self, W):
         """Return the point of the set nearest to W (Euclidean), shape (n, N); not for custom constraints."""
+        if self.kappa is None:
+            return W if self.column_budget is None else self.column_budget.project(W)
         return project_weights(self.masked(W), self.kappa, self.column_budget, self.row_set)
 
     def masked(self, W):
@@ -119,6 +132,13 @@ class MatchingProblem:
     def masks_inputs(self):
         """Whether ``structure`` is a pattern of B too."""
         return self.structure is not None and self.structure.shape[1] > self.n_hidden
+
+    @property
+    def needs_no_states(self):
+        """Whether A has to be zero and nothing is asked of a row of W, so that B is all there is."""
+        if self.kappa is None or self.l1 is not None:
+            return False
+        return self.row_set is None and not self.masks_inputs and not np.any(self.kappa)
 
     @property
     def splits_off_inputs(self):

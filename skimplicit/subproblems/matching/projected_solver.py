@@ -1,7 +1,8 @@
 """The fast solver of the matching block, for sets with a closed-form projection: active sets and FISTA with restart.
 
 Without a budget the columns of B are free: they are eliminated (Schur complement of G), and the problem splits into one
-small program over each row of A. Rows whose free minimiser is inside the ball are done at once.
+small program over each row of A. Rows whose free minimiser is inside the ball are done at once. Where A has to be zero,
+nothing of it takes part.
 """
 
 from dataclasses import replace
@@ -61,6 +62,9 @@ class ProjectedSolver:
         """
         if matching.constraints is not None:
             raise ValueError("The projected solver cannot take custom constraints; use solver='cvxpy'.")
+        if matching.needs_no_states:
+            A, B = np.split(start, [matching.n_hidden], axis=1)
+            return np.hstack([np.zeros_like(A), self.solve(matching.inputs_alone(), B)])
         if matching.column_budget is not None:
             return self._solve_jointly(matching, start)
         if matching.splits_off_inputs:
@@ -68,7 +72,7 @@ class ProjectedSolver:
                 # Eigenvectors of very many inputs would be larger than all else: a budget that does not bind, instead.
                 return self._solve_jointly(replace(matching, column_budget=ColumnBudget(np.inf)), start)
             rows = RowPrograms(matching)
-            return rows.complete(rows.minimise(start[:, : matching.n_hidden], self.tol, self.max_iter))
+            return rows.complete(rows.minimise(start[:, : matching.n_recurrent], self.tol, self.max_iter))
         return self._solve_lasso_rows(matching, start)
 
     def _solve_lasso_rows(self, matching, start):
@@ -80,16 +84,13 @@ class ProjectedSolver:
         return matching.project(minimise_lasso_rows(matching, metric, 1.0 / bound, start, self.tol, self.max_iter))
 
     def _solve_jointly(self, matching, start):
-        """FISTA over A and B together, for the budget couples the rows; over B alone where A has to be zero."""
-        n, h, G = matching.n_hidden, matching.curvature, matching.G
-        if matching.kappa == 0 and matching.row_set is None and not matching.masks_inputs:
-            G = replace(G, XX=G.XX[:0, :0], XU=G.XU[:0])
-        k = G.XX.shape[0]  # columns of A in play: n or none
+        """FISTA over A and B together, for the budget couples the rows."""
+        h, k, G = matching.curvature, matching.n_recurrent, matching.G
         diagonal = G.diagonal()
         # The budget compares entries of a column, so the metric of B may depend on the column, not on the row.
         metric_A = positive_scales(np.sqrt(h[:, None] * np.maximum(diagonal[:k], 0.0) + matching.ridge))
         metric_B = positive_scales(np.sqrt(h.max() * np.maximum(diagonal[k:], 0.0) + matching.ridge))
-        metric = np.hstack([metric_A, np.tile(metric_B, (n, 1))])
+        metric = np.hstack([metric_A, np.tile(metric_B, (h.size, 1))])
         budget, caps = matching.column_budget, metric[0, k:]
         if budget.groups is not None:
             # Within a group one scale must serve all columns.
@@ -98,9 +99,9 @@ class ProjectedSolver:
         budget = replace(budget, weights=(1.0 if budget.weights is None else budget.weights) / caps)
         project_inputs = budget.projector()
         bound = _curvature_bound(G, (matching.ridge / metric**2).max())
-        R = matching.R[:, n - k :] / metric
+        R = matching.R / metric
         ridge = matching.ridge / metric**2
-        level = None if matching.l1 is None else matching.l1[:, n - k :] / metric / bound
+        level = None if matching.l1 is None else matching.l1 / metric / bound
 
         def gradient(X):
             return h[:, None] * ((X / metric) @ G) / metric + ridge * X - R
@@ -108,21 +109,18 @@ class ProjectedSolver:
         def project(X):
             # Soft-thresholding before the projection is the proximal operator of the penalty within the set.
             X = X if level is None else soft_threshold(X, level)
-            if k < n:
+            if k == 0:
                 return project_inputs(X)
             return project_weights(matching.masked(X), matching.kappa, budget, matching.row_set, metric)
 
-        def whole(X):
-            return np.hstack([np.zeros((n, n - k)), X / metric])
-
-        X = project(start[:, n - k :] * metric)
-        before = matching.value(whole(X))
+        X = project(start * metric)
+        before = matching.value(X / metric)
         for _ in range(_ROUNDS):
             X = fista(gradient, project, 1.0 / bound, X, self.tol, self.budget_max_iter)
             # Few iterations from a point far from the minimum can end above it: go on until something is gained.
-            if matching.value(whole(X)) < before:
+            if matching.value(X / metric) < before:
                 break
-        return matching.project(whole(X))
+        return matching.project(X / metric)
 
 
 def _curvature_bound(G, ridge):
