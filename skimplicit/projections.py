@@ -5,10 +5,14 @@
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 __all__ = ["ColumnBudget", "project_rows_l1"]
+
+# Steps of Newton's method that are smaller than this, relative to where they start, are rounding.
+_LEAST_STEP = 4 * np.finfo(float).eps
 
 
 def project_rows_l1(A, radius, weights=None):
@@ -185,10 +189,7 @@ class ColumnBudget:
         if self.norm(B) <= self.bound:
             return B.copy(), start
         stacked = np.abs(B).T if self.groups is None else _stack_groups(np.abs(B), np.asarray(self.groups))
-        w = np.ones(stacked.shape[0]) if self.weights is None else np.asarray(self.weights, dtype=float)
-        # Weights are in the units of the columns: by a power of two, so that their squares are numbers.
-        exponent = np.frexp(w.max(initial=0.0))[1]
-        w, bound = np.ldexp(w, -exponent), np.ldexp(self.bound, -exponent)
+        w, bound = self._in_unit if self.weights is not None else (np.ones(stacked.shape[0]), self.bound)
         theta, multiplier = _budget_levels(stacked, bound, w, start)
         # A few ulps inside, so that the promise holds in whichever order the sum is taken.
         inside = bound * (1 - 4 * w.size * np.finfo(float).eps)
@@ -196,7 +197,14 @@ class ColumnBudget:
         if total > inside:
             theta *= inside / total
         cap = theta if self.groups is None else theta[self.groups]
-        return np.clip(B, -cap, cap), multiplier
+        return np.minimum(np.maximum(B, -cap), cap), multiplier
+
+    @cached_property
+    def _in_unit(self):
+        """Weights, in the units of the columns, and bound by a power of two, so that squares are numbers."""
+        w = np.asarray(self.weights, dtype=float)
+        exponent = np.frexp(w.max(initial=0.0))[1]
+        return np.ldexp(w, -exponent), float(np.ldexp(self.bound, -exponent))
 
 
 def _stack_groups(magnitude, groups):
@@ -214,7 +222,7 @@ def _budget_levels(magnitude, budget, w, start):
     """Return the caps theta_j with ``sum_j w_j theta_j = budget``, and t; rows of ``magnitude`` are columns of B."""
     if budget == 0:
         return np.zeros(magnitude.shape[0]), start
-    descending = -np.sort(-np.ascontiguousarray(magnitude), axis=1)
+    descending = np.sort(magnitude, axis=1)[:, ::-1]
     sums = np.cumsum(descending, axis=1)
     counts = np.arange(1, magnitude.shape[1] + 1)
     # With r entries above the cap, w t ranges up to the value at which the cap reaches entry r + 1, or zero.
@@ -224,17 +232,17 @@ def _budget_levels(magnitude, budget, w, start):
     # A start that leaves nothing, of a much smaller matrix, has no slope to go on with.
     usable = start is not None and np.any(sums[:, -1] > w * start)
     t = start if usable else _budget_multiplier(descending[:, 0], breaks, counts, budget, w)
-    first = True
+    first, within, squares = True, breaks[:, :-1], w * w
     while True:
         # Newton on a convex decreasing function: the first step may lead to the left of the root, from there t grows.
-        above = np.minimum((breaks <= (w * t)[:, None]).sum(axis=1), magnitude.shape[1] - 1)
-        alive = sums[:, -1] > w * t
+        taken = w * t
+        above = (within <= taken[:, None]).sum(axis=1)
         r = counts[above]
-        theta = np.where(alive, (sums[rows, above] - w * t) / r, 0.0)
-        slope = np.sum(w[alive] ** 2 / r[alive])
+        theta = np.maximum((sums[rows, above] - taken) / r, 0.0)
+        slope = np.dot(squares / r, theta > 0)
         step = (w @ theta - budget) / slope if slope > 0 else 0.0
-        if not (abs(step) if first else step) > 4 * np.finfo(float).eps * t:  # NaN ends the loop too
-            return np.maximum(theta, 0.0), t
+        if not (abs(step) if first else step) > _LEAST_STEP * t:  # NaN ends the loop too
+            return theta, t
         t, first = max(t + step, 0.0), False
 
 

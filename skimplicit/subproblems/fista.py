@@ -34,7 +34,7 @@ def fista(gradient, project, step, X, tol, max_iter):
     for _ in range(max_iter):
         new = project(Y - step * gradient(Y))
         move = new - X
-        if np.sum((Y - new) * move) > 0:
+        if np.vdot(Y - new, move) > 0:
             t, Y = 1.0, new
         else:
             following = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * t * t))
