@@ -293,10 +293,11 @@ def _choose_direct_ridge(members, choice, alpha):
     points = choice[1]
     if points[0].readout.D is None:
         return choice
+    ends = [m.evaluated(point, alpha) for m, point in zip(members, points, strict=True)]
     for ratio in _DIRECT_RIDGES:
         if ratio == WAY_DIRECT_RIDGE:
             continue
-        others = [m.with_direct_ridge(point, alpha, ratio) for m, point in zip(members, points, strict=True)]
+        others = [m.with_direct_ridge(end, ratio) for m, end in zip(members, ends, strict=True)]
         predictions = [m.predict(point) for m, point in zip(members, others, strict=True)]
         loss = mean_loss(members, predictions)
         if loss < choice[-1]:

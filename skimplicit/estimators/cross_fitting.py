@@ -26,6 +26,9 @@ _FIRST_RUNG_OF_CLASSES = -6
 # it is far above it, for a loss can rise by up to a fifth and fall again at small ridges.
 WORSE, _FAR_WORSE = 1.02, 1.3
 _LEAST_RUNG = -2
+# And before a ridge that makes the loss this much larger by the readout alone: training there hardly helps. Of five
+# members on sixteen sets each such step ended at least an eighth above the least loss, most of them far above.
+_WORSE_UNTRAINED = 1.15
 # Relative decrease of J that ends a stage: it only has to lead the way.
 _STAGE_TOL = 1e-3
 # Ridge of the direct term beside alpha on the way.
@@ -202,15 +205,23 @@ class Member:
 
     def _walk(self, schedule, start, rungs, bridge, keep_interrupted=False):
         """Go from rung to rung, the first by ``schedule``, until the held-out loss gets worse."""
-        losses, predictions, test = [], [], self.fold.test
+        losses, predictions, untrained, test = [], [], None, self.fold.test
 
         def go_on(evaluation):
+            nonlocal untrained
             predictions.append(self.predict(evaluation.point))
             losses.append(self.loss(predictions[-1][test], test))
             rung = rungs[len(losses) - 1]
             limit = _FAR_WORSE if self.first_rung <= rung < self.least_rung else WORSE
-            worse = losses[-1] > limit * min(losses)
-            return [] if worse or len(losses) == len(rungs) else [self._stage(rungs[len(losses)]), go_on]
+            if losses[-1] > limit * min(losses) or len(losses) == len(rungs):
+                return []
+            following = rungs[len(losses)]
+            point = self.task.objective.at_ridge(evaluation, ridge_of(following)).point
+            predicted = self.predict(point)
+            if self.loss(predicted[test], test) > _WORSE_UNTRAINED * min(losses):
+                untrained = FoldPath((following,), (point,), (predicted,), 0)
+                return []
+            return [self._stage(following), go_on]
 
         callback = bridge.over(self.task.objective)
         result = self.method.train(self.task, [*schedule, go_on], *start, callback, keep_interrupted=keep_interrupted)
@@ -219,7 +230,8 @@ class Member:
         ends, outside = result.ends[-len(losses) :], result.stopped or result.interrupted
         if outside and self.budget is not None and len(losses) == 1:
             ends, predictions = (result.evaluation,), []
-        return self._path(rungs[: len(losses)], ends, predictions, result.n_iter), result.interrupted
+        path = self._path(rungs[: len(losses)], ends, predictions, result.n_iter)
+        return path if outside or untrained is None else untrained.joined(path), result.interrupted
 
     def _stage(self, rung, n_iter=None):
         n_iter = self._iterations()[1] if n_iter is None else n_iter
@@ -235,11 +247,14 @@ class Member:
         n_inputs = self.task.objective.samples.n_inputs
         return [min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, n_inputs, self.task)]
 
+    def evaluated(self, point, alpha):
+        """Return the :class:`Evaluation` of a point's W and b at a ridge alpha."""
+        return self.task.objective.evaluate(point.W, point.b, alpha, tol=_READOUT_TOL)
+
     def budgets(self, point, alpha):
         """Return falling bounds on the columns of B, shape (k,), from what a point at a ridge alpha uses."""
-        objective = self.task.objective
-        dense = objective.evaluate(point.W, point.b, alpha, tol=_READOUT_TOL)
-        return falling_budgets(dense, ColumnBudget(weights=objective.samples.budget_weights()), _N_BUDGETS)
+        budget = ColumnBudget(weights=self.task.objective.samples.budget_weights())
+        return falling_budgets(self.evaluated(point, alpha), budget, _N_BUDGETS)
 
     def tighten(self, point, alpha, bounds, bridge):
         """Train on from a point at a ridge alpha through falling bounds (k,); return what can be kept at each.
@@ -267,10 +282,9 @@ class Member:
         result = self.method.train(self.task, stages, point.W, point.b, bridge.over(self.task.objective))
         return [(end.point, self.predict(end.point)) for end in result.ends], result.n_iter
 
-    def with_direct_ridge(self, point, alpha, direct_ridge):
-        """Return a point with the readout that is best at another ridge of the direct term."""
-        objective = self.task.objective.with_direct_ridge(direct_ridge)
-        return objective.evaluate(point.W, point.b, alpha, tol=_READOUT_TOL).point
+    def with_direct_ridge(self, evaluation, direct_ridge):
+        """Return the point of an evaluation with the readout that is best at another ridge of the direct term."""
+        return self.task.objective.with_direct_ridge(direct_ridge).at_ridge(evaluation, evaluation.alpha).point
 
     def without_states(self, alphas):
         """Yield the points whose prediction is linear, the readouts the best ones at some ridges, one after another."""
@@ -278,5 +292,5 @@ class Member:
         n, p = self.n_hidden, objective.samples.n_inputs
         W, b, end = np.zeros((n, n + p)), np.zeros(n), None
         for alpha in alphas:
-            end = objective.evaluate(W, b, alpha, start=end, tol=_READOUT_TOL)
+            end = objective.at_ridge(end, alpha) if end else objective.evaluate(W, b, alpha, tol=_READOUT_TOL)
             yield end.point

@@ -109,7 +109,14 @@ class ImplicitObjective:
         """
         near = None if start is None else start.states
         states, sums = self._sweep("_find_states", near, W=W, b=b, tol=tol)
-        moments = sums.moments(self.samples)
+        return self._at(W, b, states, sums.moments(self.samples), alpha, start, tol)
+
+    def at_ridge(self, evaluation, alpha):
+        """Return the :class:`Evaluation` of the same W and b at another ridge, with another readout of its states."""
+        point, tol = evaluation.point, evaluation.tol
+        return self._at(point.W, point.b, evaluation.states, evaluation.moments, alpha, evaluation, tol)
+
+    def _at(self, W, b, states, moments, alpha, start, tol):
         readout, loss = self._read_out(states, moments, alpha, start, tol)
         ridge = 0.5 * alpha * (np.sum(W**2) + readout.squared_norm(self.direct_ridge))
         point = Point(W, b, readout, moments.X_mean)
