@@ -180,7 +180,7 @@ class TestSelections:
     @pytest.mark.slow
     def test_true_inputs_of_classes(self, monkeypatch):
         monkeypatch.setattr(false_discoveries, "_N_STARTS", 5)  # a label tells less than a number
-        X, y = make_data(250)
+        X, y = make_data(400)
         found = selector(LABELS).fit(X, np.where(y > np.median(y), "high", "low"))
         assert found.support_[TRUE].sum() >= 7
 

@@ -24,6 +24,22 @@ def test_a_difference_that_folds_do_not_agree_on_counts_for_the_best_alone():
     assert choose_size(scores, "best") == 4
 
 
+def test_leaving_no_input_out_has_to_be_clearly_better():
+    folds = np.full(4, 0.8)
+    apart = np.array([0.04, -0.02, 0.03, -0.01])  # a mean of .01 with a standard error of .0147
+    scores = {2: folds - 0.2, 4: folds - apart, 6: folds}
+    assert choose_size(scores, "best") == choose_size(scores, "best", 7) == 6
+    assert choose_size(scores, "best", 6) == 4
+    assert choose_size(scores | {4: folds - apart - 0.015}, "best", 6) == 4
+    assert choose_size(scores | {4: folds - apart - 0.025}, "best", 6) == 6
+    assert choose_size({6: folds}, "best", 6) == 6
+    steady = {2: folds - 0.2, 4: folds - [0.03, 0.01, 0.03, 0.01], 6: folds}
+    assert choose_size(steady, "one_standard_error", 6) == choose_size(steady, "best", 6) == 6
+    less = {2: folds - 0.2, 4: folds - [0.08, -0.02, 0.05, 0.0], 6: folds}  # 1.2 standard errors
+    assert choose_size(less, "one_standard_error", 6) == 6
+    assert choose_size(less, "best", 6) == 4
+
+
 def test_sizes_below_the_first_are_tried_by_growing_factors():
     for top, most_tried in ((64, 3), (30, 7), (1, 9)):
         scores = {}

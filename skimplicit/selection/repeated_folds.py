@@ -78,7 +78,7 @@ def select_by_folds(search, rounds, path, size, chooses, scoring, rule, context)
                 judged = folds[: next(iter(tried.scores.values())).shape[1]]
                 constants.append(_constant(scoring, search, judged))
             whole = whole and again is not None and len(judged) == len(folds)
-            size = choose_size(tried.scores, rule)
+            size = choose_size(tried.scores, rule, search.n_units)
         rankings = [search.rank(of_fold) for of_fold in paths]
         if not whole or (number >= _FEWEST_ROUNDS and not _any_in_doubt(search.votes(rankings, size) / len(rankings))):
             break

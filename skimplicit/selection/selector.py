@@ -66,8 +66,8 @@ class ImplicitFeatureSelector(
     every input gets a knockoff, a made column that stands to the others as the input does and knows nothing of the
     targets, and paths over inputs and knockoffs together show which inputs stand out from what chance does there.
 
-    Rules but the last have twice the states and A = 0 (without ``constraints``): inputs enter through B, and a step
-    costs a third. To scikit-learn the selector is what its estimator is, and once fitted what ``estimator_`` is.
+    Rules but the last have half as many states again and A = 0 (without ``constraints``): inputs enter through B, and
+    a step costs a third. To scikit-learn the selector is what its estimator is, and once fitted what ``estimator_`` is.
 
     {parameters}
 
@@ -159,7 +159,7 @@ class ImplicitFeatureSelector(
         "column_budgets": Parameter(
             None,
             "int, array-like of float, or None",
-            "Budgets of the paths, for inputs of deviation one, or their number, None for ten.",
+            "Budgets of the paths, for inputs of deviation one, or their number, None for eight.",
             [None, Interval(Integral, 1, None, closed="left"), "array-like"],
         ),
         "groups": Parameter(
@@ -184,12 +184,12 @@ class ImplicitFeatureSelector(
             "best",
             '{"best", "one_standard_error", "all_relevant"}',
             "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
-            "the spread of refits, less the inputs that more than a tenth of the folds do not have among so many of "
-            "theirs (two fifths, of more inputs than rows; three tenths, of folds drawn three times, where the score "
-            "clearly falls without them); the smallest one that is not worse than the best by more than one standard "
-            'error of the difference; or that of "best" and with them those inputs that stand out from permuted copies '
-            "of all, redundant ones too, for a model of another kind, with more rows than inputs and copies (of each "
-            "one, twenty at least) and no ``constraints``.",
+            "the spread of refits (that of all inputs only where the score clearly falls with fewer), less the inputs "
+            "that more than a tenth of the folds do not have among so many of theirs (two fifths, of more inputs than "
+            "rows; three tenths, of folds drawn three times, where the score clearly falls without them); the smallest "
+            "one that is not worse than the best by more than one standard error of the difference; or that of "
+            '"best" and with them those inputs that stand out from permuted copies of all, redundant ones too, for a '
+            "model of another kind, with more rows than inputs and copies (of each, twenty at least), no constraints.",
             [Names(RULES)],
         ),
         "fdr": Parameter(

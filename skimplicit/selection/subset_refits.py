@@ -13,7 +13,8 @@ from skimplicit.training import Stage
 
 __all__ = ["Refit", "score_subset"]
 
-# Iterations of a refit at its first ridge and at each later one. Refits only have to rank subsets against each other.
+# Iterations of a refit at its first ridge, where it starts from a path, and at each later one, or from another refit.
+# Refits only have to rank subsets against each other.
 _FIRST_ITER, _LATER_ITER, _SEARCH_TOL = 10, 5, 1e-3
 
 
@@ -29,11 +30,14 @@ class Refit:
         Its b where all inputs have a mean of zero, as in training: then no bias moves with an input that goes.
     columns : ndarray of int
         Its inputs, in order.
+    of_path : bool
+        Whether it is the dense rule of a path, flexible and of all inputs, rather than a refit of a few more.
     """
 
     rule: ImplicitRule
     bias: np.ndarray
     columns: np.ndarray
+    of_path: bool = False
 
     def weights(self, objective, columns):
         """Return W and b to start a rule of some of the inputs from, an increasing ndarray of int."""
@@ -77,10 +81,11 @@ def score_subset(model, data, number, fold, start, support, judge, alphas):
     targets = data.targets.weighted(row_counts(train, X.shape[0]))
     task = model._make_task(X, targets)
     _, y, weights = data.rows(train)
+    first_iter = _FIRST_ITER if start.of_path else _LATER_ITER
     schedule = [
-        Stage(alpha, None, _LATER_ITER if stage else _FIRST_ITER, _SEARCH_TOL) for stage, alpha in enumerate(alphas)
+        Stage(alpha, None, _LATER_ITER if stage else first_iter, _SEARCH_TOL) for stage, alpha in enumerate(alphas)
     ]
-    bridge = model._open_bridge(targets, (X[train], y, weights), _FIRST_ITER + _LATER_ITER * (len(alphas) - 1))
+    bridge = model._open_bridge(targets, (X[train], y, weights), sum(stage.max_iter for stage in schedule))
     W, b = start.weights(task.objective, columns)
     ends = path_method(model).train(task, schedule, W, b, bridge.over(task.objective)).ends
     limits, scores = model._limits(X[train], targets.rows(train)), []

@@ -23,13 +23,14 @@ __all__ = ["SubsetSearch"]
 # Ridges of a refit where the estimator chooses its own: on the way up each size is judged at the one that is best for
 # it, and those in between at that of the best size.
 _SEARCH_ALPHAS = (1e-3, 1e-2, 1e-1)
-# Widest gaps between consecutive shares on the paths, whose sizes are tried first.
-_GAPS = 3
+# Widest gaps between consecutive shares on the paths, whose sizes are tried first, and the factor by which the widest
+# has to be wider than another one of more inputs: to go on from a few takes more sizes.
+_GAPS, _CLEARLY = 3, 1.25
 # Budgets of a path: enough to rank the inputs.
-_N_BUDGETS = 10
-# Rules without recurrence have this many times the states: of 25 paths on 640 rows of Friedman 1 with 40 noise inputs,
-# 22 have the five true inputs in front with as many states, 24 with twice as many.
-_MORE_STATES = 2
+_N_BUDGETS = 8
+# Rules without recurrence have this many times the states: of 40 paths on 320 rows of Friedman 1 with 45 inputs of
+# noise, 27 have the five true inputs in front with as many states, 32 with half as many again, 26 with twice as many.
+_MORE_STATES = 1.5
 # Share of the folds that must select an input for the rule "best", all of five: noise changes from fold to fold. With
 # four of five one fold of ten of Friedman 1 keeps an input of noise. Then the share with more inputs than rows, three
 # of five: folds differ more there, and lose true ones too (``benchmarks/README.md``).
@@ -144,7 +145,10 @@ class SubsetSearch:
         shares = np.sort(self.unit_shares(paths))[::-1]
         least = max(shares[0] * np.finfo(float).eps, np.finfo(float).tiny)  # of constant inputs no share is positive
         falls = shares[:-1] / np.maximum(shares[1:], least)
-        return [int(position) + 1 for position in np.argsort(-falls, kind="stable")[:_GAPS]]
+        widest = np.argsort(-falls, kind="stable")[:_GAPS]
+        alike = _CLEARLY * falls[widest] >= falls[widest].max(initial=0.0)
+        first = widest[alike].max(initial=0)
+        return [int(position) + 1 for position in (first, *widest[widest != first])]
 
     def agree(self, ranking, rankings, size):
         """Return the ranking by how many of the folds' rankings have an input (group) among the first ``size``.
@@ -251,7 +255,7 @@ class SubsetSearch:
         sizes.call_on_fit_task_begin(estimator=self.owner)
         most = min(np.unique(self.labels[path.columns]).size for path in paths)
         scores, tried, ridge, every = {}, {}, None, _search_alphas(self.estimator)
-        refits = {most: [Refit(path.path.dense_rule, path.bias, path.columns) for path in paths]}
+        refits = {most: [Refit(path.path.dense_rule, path.bias, path.columns, of_path=True) for path in paths]}
         if before is None:
             in_turn = sizes_to_try(scores, most, [gap for gap in gaps if gap <= most], rule)
         else:
@@ -302,7 +306,7 @@ def _without_recurrence(estimator):
     if model.constraints is not None:
         return model
     more = _MORE_STATES if get_activation(model.activation).size is None else 1  # blocks of states have their sizes
-    return model.set_params(kappa=0.0, structure=None, n_hidden=more * model.n_hidden)
+    return model.set_params(kappa=0.0, structure=None, n_hidden=int(more * model.n_hidden))
 
 
 def _search_alphas(model):

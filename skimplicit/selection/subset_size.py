@@ -105,7 +105,7 @@ def given_size(wanted, n_units):
     return int(wanted)
 
 
-def choose_size(scores, rule="one_standard_error"):
+def choose_size(scores, rule="one_standard_error", n_units=None):
     """Return the size that the held-out scores speak for.
 
     Parameters
@@ -115,6 +115,9 @@ def choose_size(scores, rule="one_standard_error"):
     rule : {"one_standard_error", "best"}
         The smallest size whose mean score is as good as the best, up to the standard error of the difference or the
         spread between refits; or up to the latter alone.
+    n_units : int or None
+        How many inputs (groups) there are. To be the best the score of all of them, which folds cannot disagree about,
+        has to fall clearly without the last ones (:func:`falls_without`). None where that is a size like the others.
 
     Returns
     -------
@@ -128,7 +131,11 @@ def choose_size(scores, rule="one_standard_error"):
     because there is one fold, the spread is that between refits, of scores between 0 and 1.
     """
     best = scores[best_size(scores)]
-    return min(size for size, values in scores.items() if not _is_worse(values, best, rule))
+    chosen = min(size for size, values in scores.items() if not _is_worse(values, best, rule))
+    fewer = {size: values for size, values in scores.items() if size < chosen}
+    if rule != "best" or chosen != n_units or not fewer or falls_without(scores, chosen, chosen - 1):
+        return chosen
+    return choose_size(fewer, rule)
 
 
 def best_size(scores):

@@ -8,7 +8,7 @@ __all__ = ["make_curvature_solver", "make_solver"]
 # Inside training a matching program is one step of many. Without a budget its exact solution costs no more than a good
 # one. For degenerate programs, which no linear system finishes, and under a budget, where projected gradient is slow, a
 # good feasible point will do, for the step is judged by the true objective.
-_TRAINING_TOL, _MAX_ITER, _BUDGET_MAX_ITER = 1e-9, 600, 6
+_TRAINING_TOL, _MAX_ITER, _BUDGET_MAX_ITER = 1e-9, 600, 5
 # The same for a curvature program whose active sets do not settle.
 _SPLITTING_TOL, _SPLITTING_MAX_ITER = 1e-4, 60
 
