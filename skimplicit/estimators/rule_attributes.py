@@ -23,7 +23,8 @@ RULE_ATTRIBUTES = {
     "heldout_scores_": Attribute(
         "ndarray of shape (n_alphas,) or None",
         "Share of the variance of the targets that is explained at each of them, on rows that members have not seen; "
-        "None with a number for alpha.",
+        "None with a number for alpha. At a ridge that the readout alone shows to be far too large, states are those "
+        "of the ridge before.",
     ),
     "heldout_score_": Attribute(
         "float or None",
