@@ -15,7 +15,7 @@ from skimplicit.equilibrium.loop import Sweep
 from skimplicit.equilibrium.methods import prepare_method
 from skimplicit.equilibrium.safeguarded import Safeguarded
 from skimplicit.equilibrium.sweeps import residual_amplification
-from skimplicit.linalg import StateBlock, block_triangular_order
+from skimplicit.linalg import StateBlock, block_triangular_order, to_dense
 
 __all__ = ["CompressedColumns", "Substitution"]
 
@@ -48,7 +48,7 @@ class CompressedColumns:
 
         Parameters
         ----------
-        M : sparse array of shape (k, n)
+        M : ndarray or sparse array of shape (k, n)
             The matrix.
 
         Returns
@@ -56,7 +56,7 @@ class CompressedColumns:
         CompressedColumns or None
             None for a zero matrix.
         """
-        columns = np.unique(M.indices)
+        columns = np.unique(M.indices) if sparse.issparse(M) else np.flatnonzero(M.any(axis=0))
         if columns.size == 0:
             return None
         entries = M[:, columns]
@@ -79,7 +79,8 @@ class CompressedColumns:
 
 
 def _dense_if_full(M):
-    return M.toarray() if M.nnz > _DENSE_SHARE * M.shape[0] * M.shape[1] else M
+    n_entries = M.nnz if sparse.issparse(M) else np.count_nonzero(M)
+    return to_dense(M) if n_entries > _DENSE_SHARE * M.shape[0] * M.shape[1] else sparse.csr_array(M)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Substitution:
     """
 
     def __init__(self, rule):
-        A, B = sparse.csr_array(rule.A), sparse.csr_array(rule.B)
+        A, B = rule.A, rule.B
         order = block_triangular_order(A, rule.activation.groups)
         self.n_inputs, self.n_hidden = rule.n_inputs, rule.n_hidden
         # States are kept in the order of the blocks: each block then fills consecutive columns.
@@ -136,8 +137,8 @@ class Substitution:
             if len(order) > 1:
                 growth[place] = _error_growth(own, before, activation, growth[: place.start])
             first = place.stop
-        self.readout = CompressedColumns.compress(sparse.csr_array(rule.C)[:, self.order])
-        self.direct, self.intercept = CompressedColumns.compress(sparse.csr_array(rule.D)), rule.c
+        self.readout = CompressedColumns.compress(rule.C[:, self.order])
+        self.direct, self.intercept = CompressedColumns.compress(rule.D), rule.c
         self.is_explicit = not any(block.implicit for block in order)
         # Errors of 1 in the states of the implicit blocks become at most this on their way to any state.
         self.amplification = max(1.0, float(growth.max(initial=0.0)))

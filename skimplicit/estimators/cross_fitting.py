@@ -170,9 +170,9 @@ class Member:
         scaled = ((values - samples.Y_mean) / samples.Y_scale for values in (predictions, self.judged[rows]))
         return self.task.objective.sample_loss.value(*scaled)
 
-    def predict(self, point):
-        """Return what a point predicts for all rows, shape (m, q)."""
-        objective = self.task.objective.over(self._all_rows)
+    def predict(self, point, rows=None):
+        """Return what a point predicts for some rows, an ndarray of int of shape (k,), or all: shape (k, q)."""
+        objective = self.task.objective.over(self._all_rows if rows is None else self._all_rows.rows(rows))
         return objective.samples.Y_mean + objective.samples.Y_scale * objective.predictions_at(point, _PREDICTION_TOL)
 
     def rise(self, bridge):
@@ -217,9 +217,8 @@ class Member:
                 return []
             following = rungs[len(losses)]
             point = self.task.objective.at_ridge(evaluation, ridge_of(following)).point
-            predicted = self.predict(point)
-            if self.loss(predicted[test], test) > _WORSE_UNTRAINED * min(losses):
-                untrained = FoldPath((following,), (point,), (predicted,), 0)
+            if self.loss(self.predict(point, test), test) > _WORSE_UNTRAINED * min(losses):
+                untrained = FoldPath((following,), (point,), (self.predict(point),), 0)
                 return []
             return [self._stage(following), go_on]
 

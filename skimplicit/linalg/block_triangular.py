@@ -62,6 +62,8 @@ def block_triangular_order(A, groups=None):
     if n == 0:
         return []
     target, source = A.nonzero()
+    if target.size == 0:
+        return [StateBlock(np.arange(n), False)]
     node = np.arange(n) if groups is None else groups
     target, source = node[target], node[source]
     n_nodes = int(node[-1]) + 1
