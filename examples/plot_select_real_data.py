@@ -28,7 +28,7 @@ is_probe = np.arange(names.size) >= data.data.shape[1]
 # The target is noisy, so that a small rule with a larger ridge fits it best. Data are few: folds are drawn three times.
 X = StandardScaler().fit_transform(X)
 estimator = ImplicitRegressor(n_hidden=10, alpha=0.1, tol=1e-4)
-for seed in (0, 2, 1):
+for seed in (0, 1, 2):
     selector = ImplicitFeatureSelector(estimator, random_state=seed).fit(X, data.target)
     selected = names[selector.support_]
     print(f"seed {seed}: {', '.join(selected)}; probes among them: {is_probe[selector.support_].sum()}")
@@ -36,12 +36,15 @@ for seed in (0, 2, 1):
 
 # %%
 # How often each input is among the best when the path sees only the training part of a fold, for the last seed. Every
-# fold takes ``bmi``, ``bp`` and ``s5``; ``s3`` is on the edge: not all folds take it, and other seeds leave it out. No
-# probe comes up in any fold.
+# fold takes ``bmi``, ``bp`` and ``s5``. Not all take ``s3`` and ``sex``: these are in doubt, and the rules of the folds
+# are asked how much worse they get, on rows that they have not seen, where the values of one of them are shuffled. By
+# four standard errors for ``s3``, which is kept; what ``sex`` does could be chance. A probe is among the best on few.
 frequency = dict(zip(names, selector.selection_frequency_, strict=True))
+score = dict(zip(names, selector.permutation_scores_, strict=True))
+print(f"permutation scores: s3 {score['s3']:.1f}, sex {score['sex']:.1f}")
 assert frequency["bmi"] == frequency["bp"] == frequency["s5"] == 1
-assert selector.selection_frequency_[is_probe].max() == 0
-assert 0.5 < frequency["s3"] < 1
+assert selector.selection_frequency_[is_probe].max() < 0.2
+assert 0.5 < frequency["s3"] < 0.9 and "s3" in selected and "sex" not in selected
 order = np.argsort(selector.selection_frequency_, kind="stable")
 figure, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
 ax.barh(names[order], selector.selection_frequency_[order], color=np.where(is_probe[order], "0.7", "C0"))

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
-from skimplicit.selection.repeated_folds import _number_agreed
 from skimplicit.selection.subset_search import SubsetSearch
-from skimplicit.selection.subset_size import best_size, choose_size, falls_without, sizes_to_try
+from skimplicit.selection.subset_size import best_size, choose_size, sizes_to_try
 
 
 def test_the_best_number_is_the_smallest_up_to_the_spread_of_refits():
@@ -90,39 +89,3 @@ def test_of_more_inputs_than_rows_three_fifths_are_enough():
     search = SubsetSearch(ImplicitRegressor(), Data(), None, None, None, None)
     rankings = [np.array(ranking) for ranking in [[0, 1, 2]] * 3 + [[0, 2, 1]] * 2]
     assert search.undisputed(rankings, 2) == 2
-
-
-@pytest.mark.parametrize(
-    ("scores", "fewer", "falls"),
-    [
-        ({5: 0.9, 3: 0.5}, 3, True),
-        ({5: 0.9, 4: 0.9, 3: 0.5}, 4, False),
-        ({5: 0.9, 4: 0.9, 2: 0.5}, 3, False),  # the next larger one below
-        ({5: 0.9, 2: 0.5}, 3, True),  # or else the next smaller one
-        ({5: 0.9, 8: 0.5}, 3, False),  # nothing to compare with
-    ],
-)
-def test_score_falls_without_inputs(scores, fewer, falls):
-    noise = 0.01 * np.random.default_rng(0).normal(size=(3, 5))
-    scores = {size: mean + noise * (1 + size) for size, mean in scores.items()}
-    assert falls_without(scores, 5, fewer) is falls
-
-
-@pytest.mark.parametrize(("spread", "falls"), [(1e-3, True), (0.5, False)])
-def test_a_fall_has_to_be_clear(spread, falls):
-    rng = np.random.default_rng(1)
-    scores = {size: mean + spread * rng.normal(size=(3, 5)) for size, mean in ((2, 0.5), (3, 0.6))}
-    assert falls_without(scores, 3, 2) is falls
-
-
-@pytest.mark.parametrize(("n_rounds", "fall", "number"), [(3, 0.2, 3), (3, 0.0, 2), (2, 0.2, 2)])
-def test_most_folds_and_a_falling_score_keep_an_input(n_rounds, fall, number):
-    class Data:
-        X = np.zeros((9, 3))
-
-    search = SubsetSearch(ImplicitRegressor(), Data(), None, None, None, None)
-    rankings = [np.array([0, 1, 2])] * 4 + [np.array([0, 1, 3])]
-    search.labels, search.n_units = np.arange(4), 4
-    noise = 1e-3 * np.random.default_rng(0).normal(size=(n_rounds, 5))
-    scores = {3: 0.8 + noise, 2: 0.8 - fall - noise}
-    assert _number_agreed(search, rankings * n_rounds, 3, scores) == number

@@ -101,7 +101,7 @@ def beside_knockoffs(search, fdr, context):
     """
     random_state = check_random_state(search.estimator.random_state)
     made = knockoff_columns(search.data.X, search.data.targets.weights, search.labels, random_state)
-    joint = search.beside(made, twins=True)
+    joint = search.beside(made)
     paths = joint.scout_paths([None] * _N_STARTS, context)
     shares = np.array([joint.unit_shares([path], _POWER) for path in paths])
     statistics = _signed_maxima(shares.mean(axis=0))

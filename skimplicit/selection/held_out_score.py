@@ -35,24 +35,33 @@ class HeldOutSkill:
         self.folds = folds
         # Each target in a power of two near its size: no square overflows or vanishes, and the shares stay the same.
         self._exponents = np.frexp(np.abs(data.targets.Y).max(axis=0))[1]
-        nulls = [self._losses(constant_prediction(data, train, self.of_classes), test) for train, test in folds]
+        nulls = [
+            self._mean(self._losses(constant_prediction(data, train, self.of_classes), test), test)
+            for train, test in folds
+        ]
         self.null = np.mean(nulls, axis=0)
+        self._varies = self.null > 0  # a target without variance says nothing about the inputs
 
-    def _losses(self, predictions, test):
-        """Return the mean loss of each target on held-out rows, for a prediction of each row or one of all."""
-        Y = self.targets.Y[test]
+    def _losses(self, predictions, rows):
+        """Return the loss of some rows and each target, for a prediction of each row or one of all."""
+        Y = self.targets.Y[rows]
         predictions = np.broadcast_to(predictions, Y.shape)
         if self.of_classes:
-            losses = cross_entropy(predictions, Y)[0][:, None]
-        else:
-            losses = np.ldexp(predictions - Y, -self._exponents) ** 2
-        return np.average(losses, axis=0, weights=None if self.targets.weights is None else self.targets.weights[test])
+            return cross_entropy(predictions, Y)[0][:, None]
+        return np.ldexp(predictions - Y, -self._exponents) ** 2
+
+    def _mean(self, losses, rows):
+        return np.average(losses, axis=0, weights=None if self.targets.weights is None else self.targets.weights[rows])
+
+    def shares(self, predictions, rows):
+        """Return the loss of some rows as a share of the loss of a constant, (k,), for predictions of shape (k, q)."""
+        losses, varies = self._losses(predictions, rows), self._varies
+        return np.mean(losses[:, varies] / self.null[varies], axis=1) if varies.any() else np.ones(len(losses))
 
     def __call__(self, model, X, number):
         """Return the score of a fitted estimator on the held-out inputs of a fold."""
-        losses = self._losses(model.rule_.predict(X), self.folds[number][1])
-        varies = self.null > 0  # a target without variance says nothing about the inputs
-        return float(1.0 - np.mean(losses[varies] / self.null[varies])) if varies.any() else 0.0
+        test = self.folds[number][1]
+        return float(1.0 - self._mean(self.shares(model.rule_.predict(X), test), test))
 
 
 class ScorerOnFolds:

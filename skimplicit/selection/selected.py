@@ -19,12 +19,12 @@ class Selected:
         Those of the paths that have decided, each in its own order.
     size : int
         How many are selected.
-    n_agreed : int
-        How many of them these paths agree on; the others stand out from permuted copies.
+    n_voted : int
+        How many inputs each of these paths has selected.
     scores : dict of int to ndarray of shape (n_rounds, n_folds)
         Held-out scores of sizes; none where the size was given, or comes from knockoffs.
-    above_copies : ndarray of shape (n_units,) or None
-        Share of the folds on which each input stands out from permuted copies; None where none took part.
+    permutation_scores : ndarray of shape (n_units,) or None
+        By how many standard errors held-out losses rise where each input is permuted; None where nobody asked.
     statistics : ndarray of shape (n_units,) or None
         The statistic W of every input beside its knockoff; None where none took part.
     threshold : float or None
@@ -34,8 +34,8 @@ class Selected:
     ranking: np.ndarray
     rankings: list
     size: int
-    n_agreed: int
+    n_voted: int
     scores: dict = field(default_factory=dict)
-    above_copies: np.ndarray | None = None
+    permutation_scores: np.ndarray | None = None
     statistics: np.ndarray | None = None
     threshold: float | None = None

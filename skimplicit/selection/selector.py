@@ -29,7 +29,6 @@ from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
 from skimplicit.selection.groups import check_groups
 from skimplicit.selection.parameter_types import SelectorParameters
-from skimplicit.selection.permuted_copies import check_rule
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
 from skimplicit.selection.repeated_folds import most_rounds, select_by_folds
 from skimplicit.selection.selection_rows import open_selection
@@ -59,7 +58,8 @@ class ImplicitFeatureSelector(
        most.
     2. The number of inputs is given, or chosen by cross-validation: rules without a budget are refitted on the best few
        inputs of each fold's own path, and ``rule`` says which number the held-out scores speak for. The inputs that
-       most folds then select are selected, in the order of all paths together where folds do not decide.
+       nearly all folds then select are selected, in the order of all paths together where folds do not decide, and
+       those in doubt without whose values the rules of the folds are clearly worse on rows that they have not seen.
     3. A rule without a budget is refitted on the selected inputs.
 
     With ``fdr`` the expected share of wrong inputs among the selected ones is held at that level in place of step 2:
@@ -92,12 +92,12 @@ class ImplicitFeatureSelector(
         ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules,
         by ``scoring``, every time that folds were drawn; empty when the number was given, or ``fdr``.
     selection_frequency_ : ndarray of shape (n_features,)
-        Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the best, as many as they
-        agree on; of two rows, 1 or 0.
-    above_copies_ : ndarray of shape (n_features,) or None
-        With ``rule="all_relevant"``: share of the joint paths, two on each fold, on which the mean share of the input
-        is larger than that of any permuted copy; selected from .7 on. None where nothing is better than a constant, or
-        there is one input (group).
+        Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the best, as many as the
+        held-out scores speak for (with ``fdr``, as are selected); of two rows, 1 or 0.
+    permutation_scores_ : ndarray of shape (n_features,) or None
+        By how many standard errors, over rows, the loss of the folds' rules on rows that they have not seen rises where
+        the values of the input (group) are permuted: with ``rule="all_relevant"`` of all inputs, with "best" of those
+        in doubt, NaN for the others. None where none was asked for.
     knockoff_statistics_ : ndarray of shape (n_features,) or None
         With ``fdr``: W_j, the larger of the mean shares of the input and its knockoff in the sum of squared column
         norms on the joint paths, with a minus where that is the knockoff's.
@@ -186,10 +186,9 @@ class ImplicitFeatureSelector(
             "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
             "the spread of refits (that of all inputs only where the score clearly falls with fewer), less the inputs "
             "that more than a tenth of the folds do not have among so many of theirs (two fifths, of more inputs than "
-            "rows; three tenths, of folds drawn three times, where the score clearly falls without them); the smallest "
+            "rows), but for those whose ``permutation_scores_`` tell them from noise; the smallest "
             "one that is not worse than the best by more than one standard error of the difference; or that of "
-            '"best" and with them those inputs that stand out from permuted copies of all, redundant ones too, for a '
-            "model of another kind, with more rows than inputs and copies (of each, twenty at least), no constraints.",
+            '"best" and with them all other inputs whose scores do, redundant ones too, for a model of another kind.',
             [Names(RULES)],
         ),
         "fdr": Parameter(
@@ -269,16 +268,14 @@ class ImplicitFeatureSelector(
         if self.fdr is not None:
             check_fdr_parameters(self, estimator, params)
             check_fdr_data(self.fdr, data, search.n_units)
-        size = given_size(self.n_features_to_select, search.n_units)
+        size = given_size(self.n_features_to_select, search.n_units, self.rule)
         decides = self.fdr is None and self.n_features_to_select is None
         chooses = decides and search.n_units > 1 and data.n_counted > 2
-        check_rule(self, search)
         metadata = {"sample_weight": sample_weight, **params}
         leaves_out = chooses or size < search.n_units
         rounds = [] if self.fdr is not None else self._rounds(estimator, data, seed, metadata, leaves_out)
         for_hooks = data_of(data.X, data.y, data.sample_weight)
-        is_known = len(rounds) < 2 and self.rule != "all_relevant"
-        context = self._init_callback_context(max_subtasks=3 + chooses if is_known else None)
+        context = self._init_callback_context(max_subtasks=3 + chooses if len(rounds) < 2 else None)
         context.call_on_fit_task_begin(estimator=self, **for_hooks)
         path = search.path(context)
         found = (
@@ -301,10 +298,11 @@ class ImplicitFeatureSelector(
         self.ranking_ = search.positions(found.ranking, found.size)
         self.best_budget_ = float(path.column_budgets[path.clearest(support)])
         self.cv_results_ = cv_results(found.scores)
-        self.above_copies_ = None if found.above_copies is None else found.above_copies[search.labels]
+        scores = found.permutation_scores
+        self.permutation_scores_ = None if scores is None else scores[search.labels]
         self.knockoff_statistics_ = None if found.statistics is None else found.statistics[search.labels]
         self.threshold_ = found.threshold
-        frequency = [search.columns(of_fold[: found.n_agreed]) for of_fold in found.rankings]
+        frequency = [search.columns(of_fold[: found.n_voted]) for of_fold in found.rankings]
         self.selection_frequency_ = np.mean(frequency, axis=0) if frequency else support.astype(float)
 
     def _rounds(self, estimator, data, seed, metadata, leaves_out):

@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -58,13 +57,9 @@ class SubsetSearch:
         The selector, for callbacks.
     twins : bool
         Whether the second half of the inputs are knockoffs of the first.
-    path_alpha : float
-        Largest ridge of a path.
     """
 
-    def __init__(
-        self, estimator, data, column_budgets, groups, n_jobs, owner, twins=False, path_alpha=_LARGEST_PATH_ALPHA
-    ):
+    def __init__(self, estimator, data, column_budgets, groups, n_jobs, owner, twins=False):
         self.estimator = estimator
         self.data = data
         self.column_budgets = column_budgets
@@ -72,7 +67,6 @@ class SubsetSearch:
         self.n_jobs = n_jobs
         self.owner = owner
         self.twins = twins
-        self.path_alpha = path_alpha
         self._starts = check_random_state(estimator.random_state)  # of each round its own
         n_features = data.X.shape[1]
         self.labels = np.arange(n_features) if groups is None else groups
@@ -88,33 +82,25 @@ class SubsetSearch:
         centre = self.estimator.fit_intercept
         return Units.measure(lambda f, *numbers: [f(*rows, *numbers)], centre, targets.scale).U_scale
 
-    def beside(self, made, **parameters):
-        """Return the search over the inputs and made columns, which are as many or a multiple of as many.
+    def beside(self, made):
+        """Return the search over the inputs and their knockoffs, which come after them.
 
         Parameters
         ----------
-        made : ndarray or sparse matrix of shape (m, k p)
-            The columns, k for each input; what is asked of an input (its direction, its group) is asked of them too.
-        **parameters
-            Further parameters of the search.
+        made : ndarray of shape (m, p)
+            The knockoffs; what is asked of an input (its direction, its group) is asked of its knockoff too.
 
         Returns
         -------
         SubsetSearch
-            The search; made inputs (groups) come after all others.
+            The search.
         """
-        estimator, X = clone(self.estimator), self.data.X
-        times = 1 + made.shape[1] // X.shape[1]
+        estimator, groups = clone(self.estimator), self.groups
         if estimator.monotonic_cst is not None:
-            estimator.set_params(monotonic_cst=np.tile(estimator.monotonic_cst, times))
-        groups = None
-        if self.groups is not None:
-            groups = np.concatenate([self.groups + k * self.n_units for k in range(times)])
-        X = sparse.hstack([X, made], format="csr") if sparse.issparse(X) else np.hstack([X, made])
-        data = replace(self.data, X=X)
-        joint = SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self.owner, **parameters)
-        joint._starts = self._starts
-        return joint
+            estimator.set_params(monotonic_cst=np.tile(estimator.monotonic_cst, 2))
+        groups = None if groups is None else np.concatenate([groups, groups + self.n_units])
+        data = replace(self.data, X=np.hstack([self.data.X, made]))
+        return SubsetSearch(estimator, data, self.column_budgets, groups, self.n_jobs, self.owner, twins=True)
 
     def path(self, context):
         """Return the :class:`FollowedPath` on all data, as a task of the fit whose context is given."""
@@ -126,7 +112,7 @@ class SubsetSearch:
         return check_budgets(_N_BUDGETS if self.column_budgets is None else self.column_budgets)
 
     def _path_estimator(self, estimator, **parameters):
-        alpha = min(_search_alphas(estimator)[-1], self.path_alpha) or self.path_alpha
+        alpha = min(_search_alphas(estimator)[-1], _LARGEST_PATH_ALPHA) or _LARGEST_PATH_ALPHA
         return clone(estimator).set_params(alpha=alpha, column_budget=1.0, direct=False, **parameters)
 
     def _side_by_side(self, function, calls, context, name):
@@ -167,10 +153,7 @@ class SubsetSearch:
     def undisputed(self, rankings, size):
         """Return the number of inputs (groups) that nearly all rankings of folds have among the first ``size``."""
         m, p = self.data.X.shape
-        return self.number_of_most(rankings, size, _UNDISPUTED if m >= p else _UNDISPUTED_OF_WIDE)
-
-    def number_of_most(self, rankings, size, share):
-        """Return the number of inputs (groups) that a share of the rankings has among the first ``size``."""
+        share = _UNDISPUTED if m >= p else _UNDISPUTED_OF_WIDE
         return int(np.sum(self.votes(rankings, size) >= share * len(rankings)))
 
     def columns(self, units):

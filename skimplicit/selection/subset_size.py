@@ -12,7 +12,6 @@ __all__ = [
     "best_size",
     "choose_size",
     "cv_results",
-    "falls_without",
     "given_size",
     "is_beyond_chance",
     "sizes_to_try",
@@ -31,8 +30,7 @@ _REFIT_SPREAD = 0.03
 # constant on rows that they have not seen: of 145 sets of noise, 60 x 6 to 80 x 1,000 and permuted classes, two had a
 # best score that was better by more than one standard error, by 1.7 and 2.5.
 _BEYOND_CHANCE = 1.0
-# Standard errors by which a score has to fall without inputs that not all folds select: with one, what is selected of
-# diabetes hangs on the seed (falls of 1.0 to 1.6 of them, a mean Jaccard index of .87 for .92).
+# Standard errors by which the score of all inputs has to be above that of fewer.
 _CLEAR_FALL = 2.0
 # Sizes nearer to the best one than by this factor are not told apart from it by its score.
 _NEAR = 1.25
@@ -76,7 +74,7 @@ class Tried:
         return Tried(tables)
 
 
-def given_size(wanted, n_units):
+def given_size(wanted, n_units, rule):
     """Return how many inputs are to be selected.
 
     Parameters
@@ -85,6 +83,8 @@ def given_size(wanted, n_units):
         Their number, or share; None for all.
     n_units : int
         Number of inputs (of groups).
+    rule : {"one_standard_error", "best", "all_relevant"}
+        How their number is to be found where it is not given.
 
     Returns
     -------
@@ -94,10 +94,12 @@ def given_size(wanted, n_units):
     Raises
     ------
     ValueError
-        If it is more than there are.
+        If it is more than there are, or the rule goes by no number.
     """
     if wanted is None:
         return n_units
+    if rule == "all_relevant":
+        raise ValueError("rule='all_relevant' finds the number of inputs: leave n_features_to_select=None.")
     if not isinstance(wanted, Integral):
         return max(1, round(wanted * n_units))
     if wanted > n_units:
@@ -117,7 +119,7 @@ def choose_size(scores, rule="one_standard_error", n_units=None):
         spread between refits; or up to the latter alone.
     n_units : int or None
         How many inputs (groups) there are. To be the best the score of all of them, which folds cannot disagree about,
-        has to fall clearly without the last ones (:func:`falls_without`). None where that is a size like the others.
+        has to fall by two standard errors with the next fewer ones. None where that is a size like the others.
 
     Returns
     -------
@@ -133,9 +135,10 @@ def choose_size(scores, rule="one_standard_error", n_units=None):
     best = scores[best_size(scores)]
     chosen = min(size for size, values in scores.items() if not _is_worse(values, best, rule))
     fewer = {size: values for size, values in scores.items() if size < chosen}
-    if rule != "best" or chosen != n_units or not fewer or falls_without(scores, chosen, chosen - 1):
+    if rule != "best" or chosen != n_units or not fewer:
         return chosen
-    return choose_size(fewer, rule)
+    fall = scores[chosen] - fewer[max(fewer)]
+    return chosen if np.mean(fall) > _CLEAR_FALL * standard_error(fall) else choose_size(fewer, rule)
 
 
 def best_size(scores):
@@ -152,32 +155,6 @@ def best_size(scores):
         The size.
     """
     return max(scores, key=lambda size: (np.mean(scores[size]), -size))
-
-
-def falls_without(scores, size, fewer):
-    """Tell whether the mean score falls by more than two standard errors from a size to fewer inputs.
-
-    Parameters
-    ----------
-    scores : dict of int to ndarray of shape (n_rounds, n_folds)
-        Held-out scores of the sizes that were tried.
-    size : int
-        One of them.
-    fewer : int
-        A smaller number of inputs; where it was not tried, the next larger size counts below ``size``, or else the next
-        smaller one.
-
-    Returns
-    -------
-    bool
-        Whether it does; not, where nothing smaller was tried.
-    """
-    smaller = sorted(tried for tried in scores if tried < size)
-    if not smaller:
-        return False
-    nearest = next((tried for tried in smaller if tried >= fewer), smaller[-1])
-    fall = scores[size] - scores[nearest]
-    return bool(np.mean(fall) > _CLEAR_FALL * standard_error(fall))
 
 
 def is_beyond_chance(scores, constant):

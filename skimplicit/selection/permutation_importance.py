@@ -1,0 +1,102 @@
+"""Inputs without whose values the rules of the folds are clearly worse on rows that they have not seen."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing, check_random_state
+
+from skimplicit.rows import InputRange
+from skimplicit.selection.held_out_score import HeldOutSkill
+
+__all__ = ["above_noise", "permutation_scores"]
+
+# Rows that an input is permuted in, at least: the held-out ones of a fold again and again.
+_PERMUTED_ROWS = 1_000
+# Rises below this share of the loss of a constant are rounding, or what a solver leaves of a constraint.
+_ROUNDING = 1e-9
+
+
+def permutation_scores(search, folds, paths, units):
+    """Return ``mean_i d_ij / se_i(d_ij)`` for every input j, ``d_ij`` what the loss of row i rises by without it.
+
+    The loss is that of rules that have not seen the row, less what it is where the values of the input (group) come
+    from other held-out rows: nothing in the mean where the input is noise to the rule.
+
+    Parameters
+    ----------
+    search : SubsetSearch
+        The search over the inputs.
+    folds : list of tuple of ndarray
+        Training and held-out rows; each row may be held out several times.
+    paths : list of FollowedPath
+        A path of each fold. Its dense rule, without a budget, predicts.
+    units : ndarray of int
+        The inputs (groups) in question.
+
+    Returns
+    -------
+    ndarray of shape (n_units,)
+        Their scores, nearly standard normal for noise, 0 for an input that no rule uses; NaN for all others.
+
+    Notes
+    -----
+    Source: Breiman (2001), section 10, and the paired test of Watson and Wright (2021) with permuted values in place of
+    knockoffs.
+    """
+    data, judge = search.data, HeldOutSkill(search.estimator, search.data, folds)
+    random_state = check_random_state(search.estimator.random_state)
+    rises, times = np.zeros((data.X.shape[0], units.size)), np.zeros(data.X.shape[0])
+    for (train, test), path in zip(folds, paths, strict=True):
+        labels, inputs = search.labels[path.columns], _held_out_inputs(search, path, train, test)
+        rises[test] += _rises(judge, path.path.dense_rule, inputs, test, labels, units, random_state)
+        times[test] += 1
+    rows, weights = np.flatnonzero(times), data.targets.weights
+    weights = np.ones(rows.size) if weights is None else weights[rows]
+    rises = rises[rows] / times[rows, None]
+    mean = np.average(rises, axis=0, weights=weights)
+    # Of a weighted mean; with equal weights the deviation over the root of the number of rows.
+    spread = np.sqrt(weights**2 @ (rises - mean) ** 2 * (rows.size / max(rows.size - 1, 1))) / weights.sum()
+    scores = np.full(search.n_units, np.nan)
+    scores[units] = np.divide(mean, spread, out=np.zeros_like(mean), where=(spread > 0) & (np.abs(mean) > _ROUNDING))
+    return scores
+
+
+def above_noise(n_units, wrong):
+    """Return ``sqrt(2 log(n_units / wrong))``, the score that an input has to reach to be more than noise.
+
+    A normal deviate exceeds it with a probability of less than ``wrong / n_units``. The quantile itself would be too
+    low: rules of different folds have seen the same rows, so that noise fools them alike.
+
+    Parameters
+    ----------
+    n_units : int
+        Number of inputs (of groups).
+    wrong : float
+        How many of them may reach it in the mean if all are noise.
+
+    Returns
+    -------
+    float
+        The score.
+    """
+    return float(np.sqrt(2.0 * np.log(n_units / wrong)))
+
+
+def _held_out_inputs(search, path, train, test):
+    """Return the inputs of a path on held-out rows, a dense (k, p'), cut at the range of its training rows."""
+    X = _safe_indexing(search.data.X, path.columns, axis=1)
+    held_out = X[test] if not search.estimator.clip else InputRange.of(X[train]).cut(X[test])
+    return held_out.toarray() if sparse.issparse(held_out) else held_out
+
+
+def _rises(judge, rule, inputs, test, labels, units, random_state):
+    """Return what the loss of each row rises by where the inputs of each unit are permuted, (k, n)."""
+    k, times = test.size, -(-_PERMUTED_ROWS // test.size)
+    orders = np.concatenate([random_state.permutation(k) for _ in range(times)])
+    before, repeated, rows = judge.shares(rule.predict(inputs), test), np.tile(inputs, (times, 1)), np.tile(test, times)
+    rises = np.zeros((k, units.size))
+    for place in np.flatnonzero(np.isin(units, labels)):
+        own = np.flatnonzero(labels == units[place])
+        permuted = repeated.copy()
+        permuted[:, own] = inputs[orders][:, own]
+        rises[:, place] = judge.shares(rule.predict(permuted), rows).reshape(times, k).mean(axis=0) - before
+    return rises
