@@ -172,3 +172,17 @@ def test_scores_are_means_over_their_standard_errors(weighted):
     assert scores[0] == pytest.approx(mean / error, rel=0.1)
     only_first = permutation_scores(search, folds, [path, path], np.array([0]))
     assert only_first[0] == pytest.approx(scores[0]) and np.isnan(only_first[1:]).all()
+
+
+def test_of_single_rows_values_come_from_the_training_rows():
+    X, y = make_data(40)
+    scores = selector(cv=40, column_budgets=2).fit(X, y).permutation_scores_
+    assert scores[[0, 3]].min() > 3.0 and scores[[1, 2, 4, 6]].max() < 3.0
+
+
+@pytest.mark.parametrize("weight", [1e-300, 1e300])
+def test_only_shares_of_the_weights_matter(weight):
+    X, y = make_data()
+    weights = np.random.default_rng(0).integers(1, 4, 120).astype(float)
+    one, other = (selector().fit(X, y, each).permutation_scores_ for each in (weights, weight * weights))
+    np.testing.assert_allclose(other, one, rtol=1e-6)

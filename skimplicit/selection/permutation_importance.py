@@ -1,5 +1,7 @@
 """Inputs without whose values the rules of the folds are clearly worse on rows that they have not seen."""
 
+from functools import partial
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils import _safe_indexing, check_random_state
@@ -46,15 +48,16 @@ def permutation_scores(search, folds, paths, units):
     random_state = check_random_state(search.estimator.random_state)
     rises, times = np.zeros((data.X.shape[0], units.size)), np.zeros(data.X.shape[0])
     for (train, test), path in zip(folds, paths, strict=True):
-        labels, inputs = search.labels[path.columns], _held_out_inputs(search, path, train, test)
-        rises[test] += _rises(judge, path.path.dense_rule, inputs, test, labels, units, random_state)
+        rule, labels = path.path.dense_rule, search.labels[path.columns]
+        inputs, others = _inputs(search, path, train, test)
+        rises[test] += _rises(partial(_shares, judge, rule, test), inputs, others, labels, units, random_state)
         times[test] += 1
     rows, weights = np.flatnonzero(times), data.targets.weights
-    weights = np.ones(rows.size) if weights is None else weights[rows]
-    rises = rises[rows] / times[rows, None]
-    mean = np.average(rises, axis=0, weights=weights)
+    weights = np.ones(rows.size) if weights is None else weights[rows] / weights.max()
+    weights, rises = weights / weights.sum(), rises[rows] / times[rows, None]
+    mean = weights @ rises
     # Of a weighted mean; with equal weights the deviation over the root of the number of rows.
-    spread = np.sqrt(weights**2 @ (rises - mean) ** 2 * (rows.size / max(rows.size - 1, 1))) / weights.sum()
+    spread = np.sqrt(weights**2 @ (rises - mean) ** 2 * (rows.size / max(rows.size - 1, 1)))
     scores = np.full(search.n_units, np.nan)
     scores[units] = np.divide(mean, spread, out=np.zeros_like(mean), where=(spread > 0) & (np.abs(mean) > _ROUNDING))
     return scores
@@ -81,22 +84,34 @@ def above_noise(n_units, wrong):
     return float(np.sqrt(2.0 * np.log(n_units / wrong)))
 
 
-def _held_out_inputs(search, path, train, test):
-    """Return the inputs of a path on held-out rows, a dense (k, p'), cut at the range of its training rows."""
+def _inputs(search, path, train, test):
+    """Return the inputs of a path, dense, on held-out rows, (k, p'), and on those that others' values come from.
+
+    These are the held-out rows, or the training rows where one alone is held out; all are cut at the range of the
+    latter.
+    """
     X = _safe_indexing(search.data.X, path.columns, axis=1)
-    held_out = X[test] if not search.estimator.clip else InputRange.of(X[train]).cut(X[test])
-    return held_out.toarray() if sparse.issparse(held_out) else held_out
+    limits = InputRange.of(X[train]) if search.estimator.clip else None
+    parts = [X[rows] if limits is None else limits.cut(X[rows]) for rows in (test, test if test.size > 1 else train)]
+    return [part.toarray() if sparse.issparse(part) else part for part in parts]
 
 
-def _rises(judge, rule, inputs, test, labels, units, random_state):
-    """Return what the loss of each row rises by where the inputs of each unit are permuted, (k, n)."""
-    k, times = test.size, -(-_PERMUTED_ROWS // test.size)
-    orders = np.concatenate([random_state.permutation(k) for _ in range(times)])
-    before, repeated, rows = judge.shares(rule.predict(inputs), test), np.tile(inputs, (times, 1)), np.tile(test, times)
+def _shares(judge, rule, test, inputs):
+    """Return the loss at each row of inputs, (t k, p'), t times the held-out rows, as a share of a constant's."""
+    return judge.shares(rule.predict(inputs), np.tile(test, len(inputs) // test.size))
+
+
+def _rises(shares, inputs, others, labels, units, random_state):
+    """Return what the loss of each row rises by where the inputs of each unit have the values of others, (k, n)."""
+    k = len(inputs)
+    times = -(-_PERMUTED_ROWS // k)
+    draws = -(-times * k // len(others))
+    orders = np.concatenate([random_state.permutation(len(others)) for _ in range(draws)])[: times * k]
+    before, repeated = shares(inputs), np.tile(inputs, (times, 1))
     rises = np.zeros((k, units.size))
     for place in np.flatnonzero(np.isin(units, labels)):
         own = np.flatnonzero(labels == units[place])
         permuted = repeated.copy()
-        permuted[:, own] = inputs[orders][:, own]
-        rises[:, place] = judge.shares(rule.predict(permuted), rows).reshape(times, k).mean(axis=0) - before
+        permuted[:, own] = others[orders][:, own]
+        rises[:, place] = shares(permuted).reshape(times, k).mean(axis=0) - before
     return rises
