@@ -46,6 +46,9 @@ def permutation_scores(search, folds, paths, units):
     """
     data, judge = search.data, HeldOutSkill(search.estimator, search.data, folds)
     random_state = check_random_state(search.estimator.random_state)
+    scores = np.full(search.n_units, np.nan)
+    scores[units] = 0.0
+    units = np.intersect1d(units, np.concatenate([search.labels[path.columns] for path in paths]))  # few of wide data
     rises, times = np.zeros((data.X.shape[0], units.size)), np.zeros(data.X.shape[0])
     for (train, test), path in zip(folds, paths, strict=True):
         rule, labels = path.path.dense_rule, search.labels[path.columns]
@@ -58,7 +61,6 @@ def permutation_scores(search, folds, paths, units):
     mean = weights @ rises
     # Of a weighted mean; with equal weights the deviation over the root of the number of rows.
     spread = np.sqrt(weights**2 @ (rises - mean) ** 2 * (rows.size / max(rows.size - 1, 1)))
-    scores = np.full(search.n_units, np.nan)
     scores[units] = np.divide(mean, spread, out=np.zeros_like(mean), where=(spread > 0) & (np.abs(mean) > _ROUNDING))
     return scores
 
@@ -112,6 +114,6 @@ def _rises(shares, inputs, others, labels, units, random_state):
     for place in np.flatnonzero(np.isin(units, labels)):
         own = np.flatnonzero(labels == units[place])
         permuted = repeated.copy()
-        permuted[:, own] = others[orders][:, own]
+        permuted[:, own] = others[np.ix_(orders, own)]
         rises[:, place] = shares(permuted).reshape(times, k).mean(axis=0) - before
     return rises

@@ -17,7 +17,8 @@ _MOST_ROUNDS, _MOST_ENTRIES = 6, 30_000
 # Where there may be as many: the folds of one round can be of one mind by luck.
 _FEWEST_ROUNDS = 3
 # Inputs of noise that may be selected for their permutation scores in the mean, where all are asked for theirs, and
-# where those that not all folds select are: with .2 for both, what two seeds select of diabetes has an index of .87.
+# where those in doubt are. With a bar of 2.9 standard errors for ten inputs, where .05 makes 3.3, what two seeds select
+# of diabetes has a mean Jaccard index of .87 for .93.
 _WRONG_OF_ALL, _WRONG_OF_DOUBTFUL = 0.2, 0.05
 # An input is in doubt that so large a share of the folds selects, but not all.
 _IN_DOUBT = 0.5
