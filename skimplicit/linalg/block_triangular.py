@@ -62,7 +62,7 @@ def block_triangular_order(A, groups=None):
     if n == 0:
         return []
     target, source = A.nonzero()
-    if target.size == 0:
+    if target.size == 0:  # the graph has nothing to tell, and takes longer to make than a small rule to predict
         return [StateBlock(np.arange(n), False)]
     node = np.arange(n) if groups is None else groups
     target, source = node[target], node[source]

@@ -3,10 +3,10 @@
 from functools import partial
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import _safe_indexing, check_random_state
 
-from skimplicit.rows import InputRange
+from skimplicit.linalg import to_dense
+from skimplicit.rows.columns import shares
 from skimplicit.selection.held_out_score import HeldOutSkill
 
 __all__ = ["above_noise", "permutation_scores"]
@@ -53,11 +53,11 @@ def permutation_scores(search, folds, paths, units):
     for (train, test), path in zip(folds, paths, strict=True):
         rule, labels = path.path.dense_rule, search.labels[path.columns]
         inputs, others = _inputs(search, path, train, test)
-        rises[test] += _rises(partial(_shares, judge, rule, test), inputs, others, labels, units, random_state)
+        rises[test] += _rises(partial(_losses, judge, rule, test), inputs, others, labels, units, random_state)
         times[test] += 1
     rows, weights = np.flatnonzero(times), data.targets.weights
-    weights = np.ones(rows.size) if weights is None else weights[rows] / weights.max()
-    weights, rises = weights / weights.sum(), rises[rows] / times[rows, None]
+    weights = shares(np.ones(rows.size) if weights is None else weights[rows])
+    rises = rises[rows] / times[rows, None]
     mean = weights @ rises
     # Of a weighted mean; with equal weights the deviation over the root of the number of rows.
     spread = np.sqrt(weights**2 @ (rises - mean) ** 2 * (rows.size / max(rows.size - 1, 1)))
@@ -92,28 +92,28 @@ def _inputs(search, path, train, test):
     These are the held-out rows, or the training rows where one alone is held out; all are cut at the range of the
     latter.
     """
-    X = _safe_indexing(search.data.X, path.columns, axis=1)
-    limits = InputRange.of(X[train]) if search.estimator.clip else None
-    parts = [X[rows] if limits is None else limits.cut(X[rows]) for rows in (test, test if test.size > 1 else train)]
-    return [part.toarray() if sparse.issparse(part) else part for part in parts]
+    trained_on, held_out = (_safe_indexing(search.data.X[rows], path.columns, axis=1) for rows in (train, test))
+    limits = search.estimator._limits(trained_on, search.data.targets.rows(train))
+    parts = held_out, held_out if test.size > 1 else trained_on
+    return [to_dense(part if limits is None else limits.cut(part)) for part in parts]
 
 
-def _shares(judge, rule, test, inputs):
+def _losses(judge, rule, test, inputs):
     """Return the loss at each row of inputs, (t k, p'), t times the held-out rows, as a share of a constant's."""
     return judge.shares(rule.predict(inputs), np.tile(test, len(inputs) // test.size))
 
 
-def _rises(shares, inputs, others, labels, units, random_state):
+def _rises(losses, inputs, others, labels, units, random_state):
     """Return what the loss of each row rises by where the inputs of each unit have the values of others, (k, n)."""
     k = len(inputs)
     times = -(-_PERMUTED_ROWS // k)
     draws = -(-times * k // len(others))
     orders = np.concatenate([random_state.permutation(len(others)) for _ in range(draws)])[: times * k]
-    before, repeated = shares(inputs), np.tile(inputs, (times, 1))
+    before, repeated = losses(inputs), np.tile(inputs, (times, 1))
     rises = np.zeros((k, units.size))
     for place in np.flatnonzero(np.isin(units, labels)):
         own = np.flatnonzero(labels == units[place])
         permuted = repeated.copy()
         permuted[:, own] = others[np.ix_(orders, own)]
-        rises[:, place] = shares(permuted).reshape(times, k).mean(axis=0) - before
+        rises[:, place] = losses(permuted).reshape(times, k).mean(axis=0) - before
     return rises
