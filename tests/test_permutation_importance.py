@@ -34,7 +34,7 @@ def selector(estimator=None, **parameters):
 @pytest.fixture
 def none_agree(monkeypatch):
     """Let folds agree on one input alone, so that all others have to be told from noise."""
-    monkeypatch.setattr("skimplicit.selection.subset_search.SubsetSearch.undisputed", lambda *_: 1)
+    monkeypatch.setattr(SubsetSearch, "undisputed", lambda search, *_: np.zeros(search.n_units, dtype=bool))
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
+from skimplicit.selection.selection_rows import SelectionData
 from skimplicit.selection.subset_search import SubsetSearch
 from skimplicit.selection.subset_size import best_size, choose_size, sizes_to_try
 
@@ -72,20 +74,56 @@ def test_a_product_of_inputs_is_found_beside_a_square(seed):
 
 @pytest.mark.parametrize(
     ("rankings", "size", "agreed"),
-    [([[0, 1, 2]] * 4 + [[0, 2, 1]], 2, 1), ([[0, 1, 2]] * 9 + [[0, 2, 1]], 2, 2), ([[2, 1, 0]], 2, 2)],
+    [([[0, 1, 2]] * 4 + [[0, 2, 1]], 2, [0]), ([[0, 1, 2]] * 9 + [[0, 2, 1]], 2, [0, 1]), ([[2, 1, 0]], 2, [1, 2])],
 )
 def test_undisputed_inputs_are_in_nine_tenths_of_the_folds(rankings, size, agreed):
     class Data:
         X = np.zeros((4, 3))
 
     search = SubsetSearch(ImplicitRegressor(), Data(), None, None, None, None)
-    assert search.undisputed([np.array(ranking) for ranking in rankings], size) == agreed
+    undisputed = search.undisputed([np.array(ranking) for ranking in rankings], size)
+    assert np.flatnonzero(undisputed).tolist() == agreed
+
+
+def wide_search(X, groups=None):
+    """Return a search over inputs X with more columns than rows."""
+    estimator, y = ImplicitRegressor(), np.arange(float(X.shape[0]))
+    data = SelectionData(X, y, None, estimator._encode_targets(y, None))
+    return SubsetSearch(estimator, data, None, groups, None, None)
 
 
 def test_of_more_inputs_than_rows_three_fifths_are_enough():
-    class Data:
-        X = np.zeros((2, 3))
-
-    search = SubsetSearch(ImplicitRegressor(), Data(), None, None, None, None)
+    search = wide_search(np.random.default_rng(0).normal(size=(20, 30)))
     rankings = [np.array(ranking) for ranking in [[0, 1, 2]] * 3 + [[0, 2, 1]] * 2]
-    assert search.undisputed(rankings, 2) == 2
+    assert np.flatnonzero(search.undisputed(rankings, 2)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_of_more_inputs_than_rows_an_input_has_the_votes_of_its_stand_ins(container, sign):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 30))
+    X[:, 5] = sign * X[:, 3] + 0.5 * rng.normal(size=20)
+    X[:, 7] = 0.0  # a constant stands in for none
+    rankings = [np.array([0, *rest]) for rest in [[3, 1], [5, 1], [3, 1], [5, 1], [7, 1]]]
+    assert np.flatnonzero(wide_search(container(X)).undisputed(rankings, 2)).tolist() == [0, 3, 5]
+
+
+def test_a_group_stands_in_for_another_by_any_of_its_inputs():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 30))
+    X[:, 3] = X[:, 1] + 0.1 * rng.normal(size=20)
+    groups = np.arange(30) // 2  # inputs 0 and 1, 2 and 3, ...
+    rankings = [np.array(ranking) for ranking in [[0, 4], [0, 4], [1, 4], [1, 5], [6, 5]]]
+    assert np.flatnonzero(wide_search(X, groups).undisputed(rankings, 1)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_inputs_that_share_a_cause_are_selected_together_in_wide_data(seed):
+    rng = np.random.default_rng(seed)
+    causes = rng.normal(size=(80, 30))
+    X = np.sqrt(0.7) * np.repeat(causes, 10, axis=1) + np.sqrt(0.3) * rng.normal(size=(80, 300))
+    y = causes[:, 0] + causes[:, 1] + 0.2 * rng.normal(size=80)
+    found = ImplicitFeatureSelector(ImplicitRegressor(alpha=0.01), random_state=0).fit(X, y).get_support(indices=True)
+    assert np.sum(found < 10) >= 2 and np.sum((found >= 10) & (found < 20)) >= 2
+    assert np.mean(found < 20) >= 0.8

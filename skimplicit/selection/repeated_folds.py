@@ -91,15 +91,16 @@ def select_by_folds(search, rounds, path, size, chooses, scoring, rule, context)
     if chooses and not tells:
         size = 1
     ranking = search.agree(search.rank(path, *paths), rankings, size)
-    if not chooses or rule != "best":
+    if not tells or rule != "best":
         return Selected(ranking, rankings, size, size, scores)
-    n_agreed = max(search.undisputed(rankings, size), 1)
-    asked, wrong = (ranking, _WRONG_OF_ALL) if adds else (ranking[n_agreed:size], _WRONG_OF_DOUBTFUL)
-    if not tells or asked.size == 0:
-        return Selected(ranking, rankings, n_agreed, size, scores)
-    importance = permutation_scores(search, list(chain(*rounds))[: len(paths)], paths, asked)
-    selected = (np.arange(ranking.size) < n_agreed) | (importance[ranking] >= above_noise(ranking.size, wrong))
-    ranking = ranking[np.argsort(~selected, kind="stable")]
+    selected, importance = search.undisputed(rankings, size), None
+    selected[ranking[0]] = True
+    of_size = ranking[:size]
+    asked, wrong = (ranking, _WRONG_OF_ALL) if adds else (of_size[~selected[of_size]], _WRONG_OF_DOUBTFUL)
+    if asked.size:
+        importance = permutation_scores(search, list(chain(*rounds))[: len(paths)], paths, asked)
+        selected |= importance >= above_noise(ranking.size, wrong)
+    ranking = ranking[np.argsort(~selected[ranking], kind="stable")]
     return Selected(ranking, rankings, int(selected.sum()), size, scores, importance)
 
 

@@ -185,8 +185,9 @@ class ImplicitFeatureSelector(
             '{"best", "one_standard_error", "all_relevant"}',
             "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
             "the spread of refits (that of all inputs only where the score clearly falls with fewer), less the inputs "
-            "that more than a tenth of the folds do not have among so many of theirs (two fifths, of more inputs than "
-            "rows), but for those whose ``permutation_scores_`` tell them from noise; the smallest "
+            "that more than a tenth of the folds do not have among so many of theirs (of more inputs than rows: two "
+            "fifths, neither them nor one that is correlated with them by .6), but for those whose "
+            "``permutation_scores_`` tell them from noise; the smallest "
             "one that is not worse than the best by more than one standard error of the difference; or that of "
             '"best" and with them all other inputs whose scores do, redundant ones too, for a model of another kind.',
             [Names(RULES)],

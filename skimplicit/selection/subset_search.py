@@ -5,12 +5,14 @@ from functools import cached_property
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 
 from skimplicit.activations import get_activation
 from skimplicit.estimators.side_by_side import run_side_by_side
+from skimplicit.linalg import to_dense
 from skimplicit.rows import Units
 from skimplicit.rows.columns import canonical
+from skimplicit.selection.agreement import stand_ins
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.followed_path import follow
 from skimplicit.selection.selected_constraints import restrict
@@ -32,7 +34,7 @@ _N_BUDGETS = 8
 _MORE_STATES = 1.5
 # Share of the folds that must select an input for the rule "best", all of five: noise changes from fold to fold. With
 # four of five one fold of ten of Friedman 1 keeps an input of noise. Then the share with more inputs than rows, three
-# of five: folds differ more there, and lose true ones too (``benchmarks/README.md``).
+# of five, with the votes of stand-ins: folds differ more there, and lose true ones too (``benchmarks/README.md``).
 _UNDISPUTED, _UNDISPUTED_OF_WIDE = 0.9, 0.6
 # Path and refit differ in what alpha has to do: the path starts flexible.
 _LARGEST_PATH_ALPHA = 3e-3
@@ -151,10 +153,21 @@ class SubsetSearch:
         return votes
 
     def undisputed(self, rankings, size):
-        """Return the number of inputs (groups) that nearly all rankings of folds have among the first ``size``."""
+        """Return the mask over inputs (groups) that nearly all rankings of folds have among the first ``size``.
+
+        With more inputs than rows it is enough that most of them have it, or an input that stands in for it.
+        """
         m, p = self.data.X.shape
-        share = _UNDISPUTED if m >= p else _UNDISPUTED_OF_WIDE
-        return int(np.sum(self.votes(rankings, size) >= share * len(rankings)))
+        votes = self.votes(rankings, size)
+        if m >= p:
+            return votes >= _UNDISPUTED * len(rankings)
+        some, rows = np.flatnonzero(votes), self.data.counted
+        columns, weights = np.flatnonzero(self.columns(some)), self.data.targets.weights
+        inputs = to_dense(_safe_indexing(self.data.X[rows], columns, axis=1))
+        alike = stand_ins(inputs, np.ones(rows.size) if weights is None else weights[rows], self.labels[columns])
+        chosen = np.array([np.isin(some, of_fold[:size]) for of_fold in rankings])
+        votes[some] = np.sum(chosen @ alike, axis=0)
+        return votes >= _UNDISPUTED_OF_WIDE * len(rankings)
 
     def columns(self, units):
         """Return the mask over the inputs of some inputs (groups), an ndarray of bool."""
