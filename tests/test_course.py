@@ -145,3 +145,39 @@ def test_interrupt_while_the_ridge_is_chosen_keeps_the_members_so_far(kind, meth
         if kind == "regressor":
             lower, upper = model.predict_interval(X).T
             assert np.all(lower <= upper)
+
+
+class OneInterrupt(After):
+    """One Ctrl-C at the end of the task of this number, also of fits that others make."""
+
+    max_propagation_depth = None
+
+    def on_fit_task_end(self, estimator, context):
+        self.ends += 1
+        if self.ends == self.count:
+            raise KeyboardInterrupt
+        return False
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_an_interrupt_ends_all_members(warm_start):
+    model, y = make("regressor", n_members=4, max_iter=30, tol=0.0)
+    if warm_start:
+        model.fit(X, y).set_params(warm_start=True)
+    monitor = OneInterrupt(5, interrupt=True)
+    model.set_callbacks(monitor).fit(X, y)
+    assert monitor.ends < 15
+    assert len(model.rules_) == (4 if warm_start else 1)
+    assert np.all(np.isfinite(model.predict(X)))
+
+
+@pytest.mark.filterwarnings("ignore:Training was interrupted")
+def test_an_interrupt_ends_the_growing_of_states():
+    model, y = make("regressor", n_hidden="auto", alpha="auto")
+    whole = OneInterrupt(0, interrupt=True)
+    n_all = model.set_callbacks(whole).fit(X, y).rule_.n_hidden
+    monitor = OneInterrupt(10, interrupt=True)
+    model.set_callbacks(monitor).fit(X, y)
+    assert {rule.n_hidden for rule in model.rules_} == {5}
+    assert monitor.ends < 20 < whole.ends and n_all > 0

@@ -1,5 +1,9 @@
 """Folds of distinct rows: a partition that depends on neither the order of the rows nor the units."""
 
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -66,3 +70,16 @@ def test_much_work_holds_out_two_fifths_by_default():
     Y = np.tile(Y, 10)
     assert [len(shuffled_folds(U, Y, None, None, 0, n)) for n in (50, 51)] == [5, 2]
     assert len(shuffled_folds(U, Y, None, 3, 0, 51)) == 3
+
+
+def test_fits_side_by_side_leave_the_filters_of_warnings_alone():
+    U, Y = rows(40)
+    labels = np.repeat([0, 1, 2], [20, 17, 3])  # the last one in fewer rows than folds
+    before, switch = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda seed: shuffled_folds(U, Y, labels, None, seed), range(300)))
+    finally:
+        sys.setswitchinterval(switch)
+    assert warnings.filters == before

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.stats import rankdata
+from sklearn.base import clone
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS
@@ -122,3 +123,20 @@ def test_without_rows_the_bound_of_deviation_one():
     np.testing.assert_array_equal(model.sensitivity_, sensitivity(rule))
     np.testing.assert_array_equal(model.feature_importances_, sensitivity(rule).mean(axis=0))
     assert not hasattr(ImplicitRegressor(), "sensitivity_")
+
+
+def test_a_look_that_is_interrupted_changes_nothing(monkeypatch):
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(80, 3))
+    y = np.abs(X[:, 0]) + X[:, 1]
+    model = ImplicitRegressor(n_hidden=3, alpha=0.01, method="gradient", random_state=0).partial_fit(X, y)
+    wanted = clone(model).partial_fit(X, y).feature_importances_
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("skimplicit.estimators.from_rule.input_importances", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.feature_importances_  # noqa: B018
+    np.testing.assert_array_equal(model.feature_importances_, wanted)

@@ -15,7 +15,14 @@ from skimplicit.estimators.readout_covariance import ReadoutCovariance
 from skimplicit.estimators.targets import check_weights
 from skimplicit.rows import LARGEST_MATRIX, in_own_units, merge_duplicates
 
-__all__ = ["FALLBACK_ALPHA", "HELD_OUT_ATTRIBUTES", "DistinctRows", "fit_automatically", "told_by_held_out"]
+__all__ = [
+    "FALLBACK_ALPHA",
+    "HELD_OUT_ATTRIBUTES",
+    "DistinctRows",
+    "fit_automatically",
+    "told_by_held_out",
+    "wants_one_rule",
+]
 
 #: The ridge where there are too few rows to hold any out: the compromise between noisy and clean data in the table
 #: "R2 over alpha" of ``benchmarks/README.md``.
@@ -149,9 +156,23 @@ def told_by_held_out(estimator, fitted, distinct, rows):
 def _n_members(estimator, n_folds):
     if estimator.n_members != "auto":
         return estimator.n_members
-    # The mean of rules keeps an input that any of them keeps: under a budget one rule decides.
-    single = estimator.column_budget is not None or estimator.constraints is not None
-    return 1 if single else min(n_folds, _MOST_MEMBERS)
+    return 1 if wants_one_rule(estimator) else min(n_folds, _MOST_MEMBERS)
+
+
+def wants_one_rule(estimator):
+    """Tell whether ``n_members="auto"`` is one: the mean of rules keeps an input that any of them keeps.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+
+    Returns
+    -------
+    bool
+        Whether there is a budget, or there are constraints.
+    """
+    return estimator.column_budget is not None or estimator.constraints is not None
 
 
 def _in_own_unit(weights):

@@ -27,7 +27,7 @@ from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.growing import Trained, fit_growing
 from skimplicit.estimators.importance import bounded_sensitivity
-from skimplicit.estimators.incremental import IncrementalMixin, pass_alpha
+from skimplicit.estimators.incremental import IncrementalMixin
 from skimplicit.estimators.lazy_columns import check_lazy_output, predict_lazily
 from skimplicit.estimators.lazy_rows import open_given_rows
 from skimplicit.estimators.lipschitz import lipschitz_balls
@@ -39,6 +39,7 @@ from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
 from skimplicit.estimators.validation_split import validation_split
+from skimplicit.estimators.warm_starting import can_warm_start, pass_alpha, pass_direct_ridge, rules_so_far
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Parametrised
 from skimplicit.rows import InputRange, Samples, is_lazy, merge_duplicates
@@ -203,15 +204,20 @@ class ImplicitEstimator(
         targets, limits = rows.targets, rows.limits
         bridge = self._open_bridge(targets, rows.given, None, limits, self.verbose)
         fitted, held_out, distinct = None, dict.fromkeys(HELD_OUT_ATTRIBUTES), None
-        if self.column_budget != "auto" or not self._can_warm_start(rows.X.shape[1]):
+        warm = can_warm_start(self, rows.X.shape[1])
+        if not warm:
+            self.alpha_ = self._direct_ridge = None
+        if self.column_budget != "auto" or not warm:
             self.column_budget_ = None if self.column_budget == "auto" else self.column_budget
-        if self.alpha == "auto" and not self._can_warm_start(rows.X.shape[1]):
+        if self.alpha == "auto" and not warm:
             fitted, held_out, distinct = fit_automatically(self, chosen, rows, params, bridge)
         if fitted is None:
-            self.alpha_ = pass_alpha(self)
-            fitted = fit_at_given_ridge(self, chosen, rows, bridge)
+            self.alpha_, self._direct_ridge = pass_alpha(self), pass_direct_ridge(self)
+            fitted = fit_at_given_ridge(self, chosen, rows, rules_so_far(self) if warm else [], bridge)
+        else:
+            self._direct_ridge = fitted.choice.direct_ridge
         bridge.close(fitted.rules)
-        self.validation_scores_ = fitted.scores if chosen.method.holds_out else None
+        self.validation_scores_ = fitted.scores if fitted.scores.size else None
         self.best_validation_score_ = float(fitted.scores.max()) if fitted.scores.size else None
         self._take(rows, fitted, held_out)
         if "_trained" in vars(self):  # somebody has asked for it
@@ -253,11 +259,6 @@ class ImplicitEstimator(
         self._judge_by(samples, now=progress is None)
         self._units = samples.rows(np.arange(0))
         self._progress = progress
-
-    def _can_warm_start(self, n_inputs):
-        rules = getattr(self, "rules_", None)
-        sizes = {(rule.n_hidden, rule.n_inputs) for rule in rules or ()}
-        return self.warm_start and sizes == {(self.n_hidden, n_inputs)}
 
     def _check_choices(self):
         """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""

@@ -110,5 +110,5 @@ def members_within_budget(estimator, rules):
     used = np.max([np.abs(rule.B).max(axis=0) for rule in rules], axis=0).sum()
     if used <= bound:
         return list(rules)
-    factor = bound / used
+    factor = bound / used * (1.0 - 4.0 * np.finfo(float).eps)  # or rounding could exceed the bound
     return [replace(rule, B=rule.B * factor, b=rule.b * factor, C=rule.C / factor) for rule in rules]

@@ -1,10 +1,12 @@
 """The folds of a cross-fit, drawn from the distinct rows."""
 
-import warnings
+from contextlib import nullcontext
 
 import numpy as np
 from scipy import sparse
 from sklearn.model_selection import KFold, StratifiedKFold
+
+from skimplicit.estimators.quiet import without_user_warnings
 
 __all__ = ["canonical_order", "shuffled_folds"]
 
@@ -64,10 +66,10 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1):
     order = canonical_order(U, Y)
     much = n_folds is None and (m > _MANY_ROWS or n_hidden * Y.size > _MUCH_WORK)
     n_folds = min(n_folds or _N_FOLDS, m // 2)
-    splitter = (KFold if labels is None else StratifiedKFold)(n_folds, shuffle=True, random_state=random_state)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds is in some of them only
-        if labels is not None and np.unique(labels, return_counts=True)[1].max() < n_folds:
-            splitter = KFold(n_folds, shuffle=True, random_state=random_state)
-        splits = splitter.split(order, None if labels is None else labels[order])
-        return [(order[train], order[test]) for train, test in splits][: _FEW_FOLDS if much else n_folds]
+    counts = [m] if labels is None else np.unique(labels, return_counts=True)[1]
+    kind = KFold if labels is None or max(counts) < n_folds else StratifiedKFold
+    splitter = kind(n_folds, shuffle=True, random_state=random_state)
+    # A class with fewer rows than folds is in some of them only.
+    with without_user_warnings("The least populated class") if min(counts) < n_folds else nullcontext():
+        splits = list(splitter.split(order, None if labels is None else labels[order]))
+    return [(order[train], order[test]) for train, test in splits][: _FEW_FOLDS if much else n_folds]

@@ -18,7 +18,15 @@ from skimplicit.wellposedness import perron_certificate, sensitivity
 __all__ = ["FromRuleMixin", "check_rule", "rule_of_classes", "to_start_from"]
 
 # What only training can tell, beside what held-out rows tell.
-_OF_TRAINING = ("alpha_", "best_validation_score_", "column_budget_", "validation_scores_", "_progress", "_units")
+_OF_TRAINING = (
+    "alpha_",
+    "best_validation_score_",
+    "column_budget_",
+    "validation_scores_",
+    "_direct_ridge",
+    "_progress",
+    "_units",
+)
 
 
 class FromRuleMixin:
@@ -62,10 +70,14 @@ class FromRuleMixin:
         The latter, over outputs i, is the bound, for inputs and targets of deviation one.
         """
         self._rule_for("feature_importances_")
-        rows, self._judged_rows = vars(self).get("_judged_rows"), None
+        rows = vars(self).get("_judged_rows")
         if rows is None:
             return np.mean(self.sensitivity_, axis=0)
-        return input_importances(self.rules_, rows, self.sensitivity_ > 0)
+        importances = input_importances(self.rules_, rows, self.sensitivity_ > 0)
+        # Once they are stored: what another thread, or an interrupted look, finds before that are still the rows.
+        self.feature_importances_ = importances
+        self._judged_rows = None
+        return importances
 
     def _judge_by(self, rows, now):
         """Let the importances be those over some rows, at once or when somebody looks.

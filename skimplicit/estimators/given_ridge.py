@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from threading import Event
 
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
@@ -20,7 +21,7 @@ __all__ = ["fit_at_given_ridge"]
 _RECENT, _UNFINISHED = 10, 0.02
 
 
-def fit_at_given_ridge(estimator, chosen, rows, bridge):
+def fit_at_given_ridge(estimator, chosen, rows, known, bridge):
     """Train members from different starts; warn where they need more iterations, or were interrupted.
 
     Parameters
@@ -31,6 +32,8 @@ def fit_at_given_ridge(estimator, chosen, rows, bridge):
         What its parameters stand for.
     rows : TrainingRows
         The rows; where there are few of them to look at first, members are trained on these, and then on all.
+    known : list of ImplicitRule
+        Rules to go on from, on all rows at once; none to begin.
     bridge : CallbackBridge
         Reports every iteration.
 
@@ -39,16 +42,18 @@ def fit_at_given_ridge(estimator, chosen, rows, bridge):
     Averaged
         The members.
     """
-    warm = estimator._can_warm_start(rows.X.shape[1])
-    few_first = rows.store is not None and not warm
+    few_first = rows.store is not None and not known
     later_iter = min(LATER_ITER, max(estimator.max_iter // 2, 1)) if few_first else 0
-    task = estimator._make_task(rows.X, rows.targets) if few_first else rows.task(estimator)
+    direct_ridge = estimator._direct_ridge
+    task = estimator._make_task(rows.X, rows.targets) if few_first else rows.task(estimator, direct_ridge)
     random_state = check_random_state(estimator.random_state)
-    starts = _starts(estimator, task, chosen.method, random_state, max(estimator.max_iter - later_iter, 1))
+    starts = _starts(estimator, known, task, chosen.method, random_state, max(estimator.max_iter - later_iter, 1))
     at_a_time = rows.jobs(estimator, len(starts))
     jobs = rows.jobs_on_few(estimator, len(starts)) if few_first else at_a_time
     parallel = Parallel(n_jobs=jobs, require="sharedmem")
-    results = parallel(delayed(_train)(chosen.method, task, some, bridge) for some in starts)
+    interrupted = Event()
+    results = parallel(delayed(_train)(chosen.method, task, some, bridge, interrupted) for some in starts)
+    results = [result for result in results if result is not None]
     if few_first:
         few, stages = task.objective, rows.later_stages(estimator, later_iter, len(starts))
         results = Parallel(n_jobs=at_a_time, require="sharedmem")(
@@ -73,14 +78,14 @@ def _train_on_more(estimator, method, few, stages, result, bridge):
 
 def _warn(estimator, results):
     """Warn where training was interrupted, or needs more iterations."""
-    result = results[0]
-    if any(result.interrupted for result in results):
+    ended = [result for result in results if result.interrupted]
+    if ended:
         warnings.warn(
-            f"Training was interrupted after {result.n_iter} iterations of a start. The best rule so far is kept.",
+            f"Training was interrupted after {ended[0].n_iter} iterations of a start. The best rule so far is kept.",
             ConvergenceWarning,
             stacklevel=3,
         )
-    elif not (result.converged or result.stopped) and _still_falling(result):
+    elif any(not (result.converged or result.stopped) and _still_falling(result) for result in results):
         warnings.warn(
             f"Training stopped after max_iter={estimator.max_iter} iterations while the objective was still falling by "
             f"more than {_UNFINISHED:.0%} in {_RECENT} iterations. The rule is usable; raise max_iter.",
@@ -89,41 +94,50 @@ def _warn(estimator, results):
         )
 
 
-def _starts(estimator, task, method, random_state, max_iter):
-    """Return for each member where to start from, and by which schedule: the best of them is kept."""
+def _starts(estimator, known, task, method, random_state, max_iter):
+    """Return for each member by which schedule and where to start, and whether from a known rule: the best is kept."""
     samples = task.objective.samples
     budget = estimator._make_budget(samples)
-    known = estimator.rules_ if estimator._can_warm_start(samples.n_inputs) else []
     n_members = estimator.n_members if estimator.n_members != "auto" else max(len(known), 1)
     alpha, tol = estimator.alpha_, estimator.tol
     starts = []
     for member in range(n_members):
         some = []
         for start in range(estimator.n_init):
-            if start == 0 and member < len(known):
+            is_known = start == 0 and member < len(known)
+            if is_known:
                 schedule = [Stage(alpha, budget, max_iter, tol)]
                 W_b = task.objective.weights_of(to_start_from(known[member], task.constraints))
             else:
                 schedule = continuation(alpha, budget, max_iter, tol, method.raises_alpha)
                 W_b = random_weights(estimator.n_hidden, samples, task.constraints, random_state)
-            some.append((schedule, W_b))
+            some.append((schedule, W_b, is_known))
         starts.append(some)
     return starts
 
 
-def _train(method, task, starts, bridge):
-    """Return the best :class:`TrainingResult` over the starts."""
+def _train(method, task, starts, bridge, interrupted):
+    """Return the best :class:`TrainingResult` over the starts; None for a member that an interrupt came before.
+
+    A rule that was there before stays as it is then, with the best readout.
+    """
     best = None
-    for schedule, start in starts:
+    if interrupted.is_set():
+        schedule, start, is_known = starts[0]
+        return method.train(task, [replace(schedule[-1], max_iter=0)], *start) if is_known else None
+    for schedule, start, _ in starts:
         try:
             result = method.train(task, schedule, *start, bridge.over(task.objective), keep_interrupted=True)
         except KeyboardInterrupt:
+            interrupted.set()
             if best is None:
                 raise
             return replace(best, interrupted=True)
         if best is None or result.evaluation.objective < best.evaluation.objective:
             best = result
         if result.stopped or result.interrupted:
+            if result.interrupted:
+                interrupted.set()
             return replace(best, stopped=result.stopped, interrupted=result.interrupted)
     return best
 

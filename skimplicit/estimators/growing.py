@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_features
 
 from skimplicit.estimators.automatic import DistinctRows, told_by_held_out
 from skimplicit.estimators.members import Averaged
@@ -24,7 +25,7 @@ _WORTHWHILE = 0.01
 # ``benchmarks/README.md``, "The number of states".
 _TOLD_APART = 1.5
 # What a warm start goes on from beside rules: what was chosen for them.
-_CARRIED_ON = ("alpha_", "column_budget_")
+_CARRIED_ON = ("alpha_", "column_budget_", "_direct_ridge")
 
 
 @dataclass(frozen=True)
@@ -77,20 +78,17 @@ def fit_growing(estimator, X, y, sample_weight, params):
     """
     _check(estimator)
     # A warm start goes on from the rules there are, without holding rows out: their number of states stays.
-    warm = estimator.warm_start and bool(getattr(estimator, "rules_", None))
+    rules = getattr(estimator, "rules_", None)
+    warm = estimator.warm_start and bool(rules) and rules[0].n_inputs == _num_features(X)
     sizes = (estimator.rules_[0].n_hidden,) if warm else _SIZES
-    # The same folds and starts for every number, and those of a fit with that number.
-    seed = estimator.random_state
-    if not isinstance(seed, Integral):
-        seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
+    given = _given_to_all(estimator)
     context = estimator._init_callback_context(max_subtasks=len(sizes))
     data = data_of(X, y, sample_weight)
     context.call_on_fit_task_begin(estimator=estimator, **data)
 
     def fitted(n_hidden):
-        """Return a fitted copy with so many states, its held-out loss, and whether a callback asks to stop."""
-        given = {**estimator.get_params(deep=False), "n_hidden": n_hidden, "random_state": seed}
-        model = type(estimator)(**given)
+        """Return a fitted copy with so many states, its held-out loss, and whether to stop: a callback, or Ctrl-C."""
+        model = type(estimator)(**given, n_hidden=n_hidden)
         for name in _CARRIED_ON if warm else ():
             setattr(model, name, getattr(estimator, name, None))
         if warm:
@@ -98,10 +96,10 @@ def fit_growing(estimator, X, y, sample_weight, params):
         model._trained = None  # asks for it
         name, everything = f"{n_hidden} states", (X, y, sample_weight)
         stop = fit_as_task(model, everything, params, owner=estimator, context=context, task_name=name, data=data)
-        return model, _held_out_loss(model), stop
+        return model, _held_out_loss(model), stop or model._trained.fitted.interrupted
 
     best, least, stop = fitted(sizes[0])
-    if least is None and not warm:
+    if least is None and not (warm or stop):
         best, least, _ = fitted(_WITHOUT_SCORES)
         stop = True
     tried = [best]
@@ -119,6 +117,17 @@ def fit_growing(estimator, X, y, sample_weight, params):
     take_over(estimator, best)
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=lambda: vars(estimator).copy(), **data)
     return estimator
+
+
+def _given_to_all(estimator):
+    """Return the parameters that every number of states has: the same folds and starts, and those of a fit with it."""
+    given = estimator.get_params(deep=False)
+    del given["n_hidden"]
+    if not isinstance(given["random_state"], Integral):
+        given["random_state"] = check_random_state(given["random_state"]).randint(np.iinfo(np.int32).max)
+    if not (given["cv"] is None or isinstance(given["cv"], Integral) or hasattr(given["cv"], "split")):
+        given["cv"] = list(given["cv"])  # splits may be given once only, and every number takes them
+    return given
 
 
 def _check(estimator):

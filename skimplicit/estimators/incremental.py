@@ -10,11 +10,12 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from skimplicit.estimators.automatic import FALLBACK_ALPHA, HELD_OUT_ATTRIBUTES
+from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.methods import METHODS
 from skimplicit.estimators.targets import check_weights
+from skimplicit.estimators.warm_starting import pass_alpha, pass_direct_ridge, rules_so_far
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import Readout
@@ -105,7 +106,9 @@ class IncrementalMixin:
         limits = InputRange.of(merged[0]) if self.clip else None
         if limits is not None and not first and self._input_range is not None:
             limits = limits.joined(self._input_range)
-        self.alpha_ = pass_alpha(self)
+        self.alpha_, self._direct_ridge = pass_alpha(self), pass_direct_ridge(self)
+        # Both are of a fit that holds rows out.
+        self.validation_scores_ = self.best_validation_score_ = None
         self._store(
             passes[0].samples,
             {
@@ -118,14 +121,6 @@ class IncrementalMixin:
             [result.progress for result in passes],
         )
         return self
-
-
-def pass_alpha(estimator):
-    """Return the ridge of a pass: the given one, that of the last fit, or where there was none a fixed one, a float."""
-    if estimator.alpha != "auto":
-        return estimator.alpha
-    known = getattr(estimator, "alpha_", None)
-    return FALLBACK_ALPHA if known is None else known
 
 
 @dataclass(frozen=True)
@@ -152,10 +147,8 @@ class _Pass:
 
 def _starts(estimator):
     """Return for each member the rule to go on from, None for random weights, and what its optimiser remembers."""
-    rules = getattr(estimator, "rules_", None)
-    if rules is None:
-        rules = [None] * (1 if estimator.n_members == "auto" else estimator.n_members)
-    memories = getattr(estimator, "_progress", None) or [(None, None, None)] * len(rules)
+    rules = rules_so_far(estimator) or [None] * (1 if estimator.n_members == "auto" else estimator.n_members)
+    memories = (getattr(estimator, "_progress", None) or [(None, None, None)] * len(rules))[: len(rules)]
     source = check_random_state(estimator.random_state)
     # Members must not go through the batches, or start, alike; a single one has the source to itself.
     seeds = source.randint(np.iinfo(np.int32).max, size=len(rules)) if len(rules) > 1 else []
@@ -205,7 +198,8 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     made_for, optimiser, random_state = memory
     row_set, readout_set = estimator._make_sets(chosen, units)
     samples = units.like(U, Y, weights)
-    objective = estimator._make_objective(samples, chosen.activation, chosen.direct, readout_set=readout_set)
+    direct_ridge = pass_direct_ridge(estimator)
+    objective = estimator._make_objective(samples, chosen.activation, chosen.direct, direct_ridge, readout_set)
     constraints = estimator._make_constraints(chosen, units, row_set)
     stage = Stage(pass_alpha(estimator), estimator._make_budget(units), 1, estimator.tol)
     run = chosen.method.begin(TrainingTask(objective, constraints, random_state=random_state))
@@ -225,7 +219,7 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
             f"partial_fit diverged with learning_rate_init={run.learning_rate}; the rule is as it was before. "
             "Lower learning_rate_init, or scale X and y as in the first call."
         )
-    ridge = 0.5 * stage.alpha * (np.sum(point.W**2) + point.readout.squared_norm())
+    ridge = 0.5 * stage.alpha * (np.sum(point.W**2) + point.readout.squared_norm(direct_ridge))
     value = objective.loss_at(point, _PASS_TOL) + float(ridge)
     return _Pass(objective.samples, objective.rule(point), value, (wanted, optimiser, random_state))
 

@@ -1,12 +1,12 @@
 """Dask collections: their rows as blocks to train on."""
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils import check_array
 
 from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed
+from skimplicit.estimators.quiet import without_user_warnings
 from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, fixed_folds, open_rows
 from skimplicit.rows import block_size, blocks_of_chunk, is_lazy, open_store
 
@@ -86,9 +86,8 @@ def _as_array(array, name):
         array = np.asarray(array)
         return da.from_array(array, chunks=(array.shape[0], *array.shape[1:]))
     if hasattr(array, "to_dask_array"):
-        with warnings.catch_warnings():
-            # Labels that are strings become objects, as they do in memory.
-            warnings.filterwarnings("ignore", "Dask currently has limited support", UserWarning)
+        # Labels that are strings become objects, as they do in memory.
+        with without_user_warnings("Dask currently has limited support"):
             array = array.to_dask_array(lengths=True)
     elif np.isnan(array.shape[0]):
         array = array.compute_chunk_sizes()

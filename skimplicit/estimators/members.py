@@ -40,6 +40,8 @@ class Averaged:
         What came of cross-fitting; None at a given ridge.
     alpha : float or None
         The ridge that was chosen; None at a given one.
+    interrupted : bool
+        Whether a KeyboardInterrupt ended training.
     scores : ndarray
         Scores of the first member on samples that its method has held out; empty without any.
     """
@@ -51,6 +53,7 @@ class Averaged:
     n_iter: int
     choice: object = None
     alpha: float | None = None
+    interrupted: bool = False
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def averaged_with(self, others):
@@ -93,6 +96,7 @@ def averaged(task, results, choice=None, alpha=None):
         n_iter=sum(result.n_iter for result in results) + (0 if choice is None else choice.n_iter),
         choice=choice,
         alpha=alpha,
+        interrupted=any(result.interrupted for result in results),
         scores=results[0].scores,
     )
 
@@ -148,7 +152,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         _warn_interrupted(choice.n_iter)
     n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
-        return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))])
+        return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], choice.interrupted)
     budget = estimator._make_budget(task.objective.samples)
     n_iter = min(_MORE * method.path_iterations(n, p, task)[1], estimator.max_iter)
 
@@ -162,17 +166,17 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     members = [member.task.objective.rule(point) for member, point in pairs]
     starts = [task.objective.weights_of(rule) for rule in members]
     if choice.interrupted:
-        return _as_they_are(task, choice, starts)
+        return _as_they_are(task, choice, starts, interrupted=True)
     try:
         parallel = Parallel(n_jobs=rows.jobs(estimator, len(members)), require="sharedmem")
         results = parallel(delayed(train_on)(rule) for rule in members)
     except KeyboardInterrupt:
         _warn_interrupted(choice.n_iter)
-        return _as_they_are(task, choice, starts)
+        return _as_they_are(task, choice, starts, interrupted=True)
     return averaged(task, results, choice, results[0].evaluation.alpha)
 
 
-def _as_they_are(task, choice, weights):
+def _as_they_are(task, choice, weights, interrupted):
     """Return the :class:`Averaged` of members with states that stay as they are, and the best readout for all rows."""
     ends = [task.objective.evaluate(W, b, choice.alpha, tol=_FINAL_TOL) for W, b in weights]
     rules = tuple(task.objective.rule(end.point) for end in ends)
@@ -184,6 +188,7 @@ def _as_they_are(task, choice, weights):
         choice.n_iter,
         choice,
         choice.alpha,
+        interrupted,
     )
 
 

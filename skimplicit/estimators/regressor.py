@@ -132,13 +132,13 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
             Y = self._by_rows(X, self.rule_.predict)
             return Y.ravel() if self._flat_target else Y
         X = self._check_inputs(X)
-        Y = self.rule_.predict(X)
         self._check_held_out("return_std=True")
         if self._covariances is None:
             raise ValueError(
                 f"return_std=True needs a matrix of all inputs of the direct term, which is not made of more than "
                 f"{LARGEST_MATRIX}; use predict_interval, or fit with direct=False."
             )
+        Y = self.rule_.predict(X)
         noise = self._residuals.deviation()
         readout = np.mean([covariance.variance(X) for covariance in self._covariances], axis=0)
         members = np.array([rule.predict(X) for rule in self.rules_])

@@ -159,7 +159,8 @@ RULE_PARAMETERS = {
         1e-5,
         "float",
         "Relative decrease of the objective that counts as progress; training ends after three iterations without "
-        "(``n_iter_no_change`` epochs, for the gradient).",
+        "(``n_iter_no_change`` epochs, for the gradient). With ``alpha='auto'`` stages end by tolerances of their own, "
+        "but for those on more rows than a fit looks at first.",
         [Interval(Real, 0, None, closed="left")],
     ),
     "warm_start": Parameter(
@@ -181,8 +182,9 @@ RULE_PARAMETERS = {
     "n_init": Parameter(
         1,
         "int",
-        "Number of random starts; the one with the best objective is kept. With ``warm_start``, the last rule takes "
-        "the place of the first.",
+        "Number of random starts at a number for ``alpha``; the one with the best objective is kept. With "
+        "``warm_start``, the last rule takes the place of the first. With ``alpha='auto'`` every member starts once: "
+        "it is the mean of several that counts.",
         [Interval(Integral, 1, None, closed="left")],
     ),
     "n_jobs": Parameter(
