@@ -72,28 +72,25 @@ def test_a_product_of_inputs_is_found_beside_a_square(seed):
     assert selector.fit(U, y).get_support(indices=True).tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize(
-    ("rankings", "size", "agreed"),
-    [([[0, 1, 2]] * 4 + [[0, 2, 1]], 2, [0]), ([[0, 1, 2]] * 9 + [[0, 2, 1]], 2, [0, 1]), ([[2, 1, 0]], 2, [1, 2])],
-)
-def test_undisputed_inputs_are_in_nine_tenths_of_the_folds(rankings, size, agreed):
-    class Data:
-        X = np.zeros((4, 3))
-
-    search = SubsetSearch(ImplicitRegressor(), Data(), None, None, None, None)
-    undisputed = search.undisputed([np.array(ranking) for ranking in rankings], size)
-    assert np.flatnonzero(undisputed).tolist() == agreed
-
-
-def wide_search(X, groups=None):
-    """Return a search over inputs X with more columns than rows."""
+def search_over(X, groups=None):
+    """Return a search over inputs X."""
     estimator, y = ImplicitRegressor(), np.arange(float(X.shape[0]))
     data = SelectionData(X, y, None, estimator._encode_targets(y, None))
     return SubsetSearch(estimator, data, None, groups, None, None)
 
 
+@pytest.mark.parametrize(
+    ("rankings", "size", "agreed"),
+    [([[0, 1, 2]] * 4 + [[0, 2, 1]], 2, [0]), ([[0, 1, 2]] * 9 + [[0, 2, 1]], 2, [0, 1]), ([[2, 1, 0]], 2, [1, 2])],
+)
+def test_undisputed_inputs_are_in_nine_tenths_of_the_folds(rankings, size, agreed):
+    search = search_over(np.zeros((4, 3)))
+    undisputed = search.undisputed([np.array(ranking) for ranking in rankings], size)
+    assert np.flatnonzero(undisputed).tolist() == agreed
+
+
 def test_of_more_inputs_than_rows_three_fifths_are_enough():
-    search = wide_search(np.random.default_rng(0).normal(size=(20, 30)))
+    search = search_over(np.random.default_rng(0).normal(size=(20, 30)))
     rankings = [np.array(ranking) for ranking in [[0, 1, 2]] * 3 + [[0, 2, 1]] * 2]
     assert np.flatnonzero(search.undisputed(rankings, 2)).tolist() == [0, 1]
 
@@ -106,7 +103,18 @@ def test_of_more_inputs_than_rows_an_input_has_the_votes_of_its_stand_ins(contai
     X[:, 5] = sign * X[:, 3] + 0.5 * rng.normal(size=20)
     X[:, 7] = 0.0  # a constant stands in for none
     rankings = [np.array([0, *rest]) for rest in [[3, 1], [5, 1], [3, 1], [5, 1], [7, 1]]]
-    assert np.flatnonzero(wide_search(container(X)).undisputed(rankings, 2)).tolist() == [0, 3, 5]
+    assert np.flatnonzero(search_over(container(X)).undisputed(rankings, 2)).tolist() == [0, 3, 5]
+
+
+def test_rows_without_weight_make_no_data_less_wide():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 30))
+    X[:20, 5] = X[:20, 3] + 0.5 * rng.normal(size=20)
+    weights, y = np.repeat([1.0, 0.0], 20), np.arange(40.0)
+    data = SelectionData(X, y, weights, ImplicitRegressor()._encode_targets(y, weights))
+    search = SubsetSearch(ImplicitRegressor(), data, None, None, None, None)
+    rankings = [np.array([0, *rest]) for rest in [[3, 1], [5, 1], [3, 1], [5, 1], [7, 1]]]
+    assert np.flatnonzero(search.undisputed(rankings, 2)).tolist() == [0, 3, 5]
 
 
 def test_a_group_stands_in_for_another_by_any_of_its_inputs():
@@ -115,7 +123,7 @@ def test_a_group_stands_in_for_another_by_any_of_its_inputs():
     X[:, 3] = X[:, 1] + 0.1 * rng.normal(size=20)
     groups = np.arange(30) // 2  # inputs 0 and 1, 2 and 3, ...
     rankings = [np.array(ranking) for ranking in [[0, 4], [0, 4], [1, 4], [1, 5], [6, 5]]]
-    assert np.flatnonzero(wide_search(X, groups).undisputed(rankings, 1)).tolist() == [0, 1]
+    assert np.flatnonzero(search_over(X, groups).undisputed(rankings, 1)).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -127,3 +135,33 @@ def test_inputs_that_share_a_cause_are_selected_together_in_wide_data(seed):
     found = ImplicitFeatureSelector(ImplicitRegressor(alpha=0.01), random_state=0).fit(X, y).get_support(indices=True)
     assert np.sum(found < 10) >= 2 and np.sum((found >= 10) & (found < 20)) >= 2
     assert np.mean(found < 20) >= 0.8
+
+
+@pytest.mark.parametrize("n_constant", [1, 3])
+def test_constants_do_not_let_noise_in(n_constant):
+    estimator = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=20, tol=1e-2)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(60, 8))
+        y = X[:, 0] + X[:, 1] + 0.7 * rng.normal(size=60)
+        with_them = np.column_stack([X, np.ones((60, n_constant))])
+        found = ImplicitFeatureSelector(estimator, cv=5, random_state=0).fit(with_them, y).get_support(indices=True)
+        assert {0, 1} <= set(found) and len(found) <= 4
+
+
+def test_shares_that_vanish_are_no_gap():
+    estimator = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=20, tol=1e-2, monotonic_cst=[1] * 120)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 120))
+    y = 2 * X[:, 0] + X[:, 1] + 0.3 * rng.normal(size=40)
+    found = ImplicitFeatureSelector(estimator, cv=5, random_state=0).fit(X, y).get_support(indices=True)
+    assert {0, 1} <= set(found) and len(found) <= 6
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "accuracy", lambda *_: "a", lambda *_: np.nan])
+def test_a_scorer_that_cannot_judge_is_refused_before_the_work(scoring, monkeypatch):
+    monkeypatch.setattr(SubsetSearch, "path", lambda *_: pytest.fail("work has begun"))
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    selector = ImplicitFeatureSelector(ImplicitRegressor(), scoring=scoring, random_state=0)
+    with pytest.raises(ValueError, match="scoring"):
+        selector.fit(X, X[:, 0])

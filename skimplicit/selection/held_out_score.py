@@ -1,6 +1,7 @@
 """How good a rule is on the held-out samples of a fold: larger is better, with one number for a constant prediction."""
 
 import inspect
+from numbers import Real
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -89,7 +90,7 @@ class ScorerOnFolds:
         _, y, weights = self.data.rows(self.folds[number][1])
         weighted = {"sample_weight": weights} if weights is not None and self.takes_weights else {}
         score = self.scorer(model, X, y, **weighted)
-        if not np.isscalar(score) or not np.isfinite(score):
+        if not (isinstance(score, Real) and np.isfinite(score)):
             raise ValueError(f"scoring must give a finite number, got {score!r} on fold {number} of cv.")
         return float(score)
 

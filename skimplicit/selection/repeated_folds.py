@@ -9,7 +9,7 @@ from skimplicit.selection.permutation_importance import above_noise, permutation
 from skimplicit.selection.selected import Selected
 from skimplicit.selection.subset_size import choose_size, is_beyond_chance
 
-__all__ = ["most_rounds", "select_by_folds"]
+__all__ = ["check_scoring_of", "most_rounds", "select_by_folds"]
 
 # Folds are drawn at most so often, and for as many entries of the data, all rounds together, as cost seconds. What two
 # seeds select of diabetes (442 x 10) has a mean Jaccard index of .75 with one round, .82 with four, .92 with six.
@@ -82,7 +82,8 @@ def select_by_folds(search, rounds, path, size, chooses, scoring, rule, context)
                 judged = folds[: next(iter(tried.scores.values())).shape[1]]
                 constants.append(_constant(scoring, search, judged))
             whole = whole and again is not None and len(judged) == len(folds)
-            size = choose_size(tried.scores, rule, search.n_units)
+            n_used = np.count_nonzero(search.unit_shares(paths))  # constants are not
+            size = choose_size(tried.scores, rule, n_used)
         rankings = [search.rank(of_fold) for of_fold in paths]
         if not whole or (number >= _FEWEST_ROUNDS and not _any_in_doubt(search.votes(rankings, size) / len(rankings))):
             break
@@ -102,6 +103,31 @@ def select_by_folds(search, rounds, path, size, chooses, scoring, rule, context)
         selected |= importance >= above_noise(ranking.size, wrong)
     ranking = ranking[np.argsort(~selected[ranking], kind="stable")]
     return Selected(ranking, rankings, int(selected.sum()), size, scores, importance)
+
+
+def check_scoring_of(search, scoring, rounds):
+    """Refuse a scorer that cannot judge so much as a constant, before the work.
+
+    Parameters
+    ----------
+    search : SubsetSearch
+        What ranks and scores.
+    scoring : str, callable or None
+        The scorer; None for the held-out loss.
+    rounds : list of list of tuple of ndarray
+        Folds.
+
+    Raises
+    ------
+    ValueError
+        If it fails on these targets.
+    """
+    if scoring is None:
+        return
+    try:
+        _constant(scoring, search, rounds[0])
+    except Exception as error:
+        raise ValueError(f"scoring={scoring!r} cannot judge a rule of these targets: {error}") from error
 
 
 def _constant(scoring, search, folds):

@@ -1,6 +1,5 @@
 """ImplicitFeatureSelector: inputs that matter to a deep rule, found along a budget path, judged by refits."""
 
-import warnings
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -21,6 +20,7 @@ from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
+from skimplicit.estimators.quiet import without_user_warnings
 from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
@@ -30,7 +30,7 @@ from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_d
 from skimplicit.selection.groups import check_groups
 from skimplicit.selection.parameter_types import SelectorParameters
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
-from skimplicit.selection.repeated_folds import most_rounds, select_by_folds
+from skimplicit.selection.repeated_folds import check_scoring_of, most_rounds, select_by_folds
 from skimplicit.selection.selection_rows import open_selection
 from skimplicit.selection.subset_search import SubsetSearch
 from skimplicit.selection.subset_size import RULES, cv_results, given_size
@@ -77,7 +77,7 @@ class ImplicitFeatureSelector(
         The selected inputs.
     ranking_ : ndarray of int of shape (n_features,)
         1 for selected inputs, then 2, 3, ... by the number of folds that select them and then by the mean share in all
-        paths.
+        paths; with ``fdr`` by ``knockoff_statistics_``.
     n_features_ : int
         Number of selected inputs.
     column_budgets_ : ndarray of shape (n_budgets,)
@@ -203,8 +203,9 @@ class ImplicitFeatureSelector(
         "cv": replace(
             CV,
             text="Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for "
-            "classes and seeded by ``random_state``. None for five of them, drawn again, six times at most, where few "
-            "data (rows times inputs times outputs up to 15,000) leave inputs in doubt: not all folds select them.",
+            "classes and seeded by ``random_state``. None for five of them, drawn twice with few "
+            "data (rows times inputs times outputs up to 15,000), and with fewer (10,000) three times, and up to six "
+            "where inputs are in doubt: not all folds select them.",
         ),
         "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", [None, Integral]),
         "random_state": Parameter(
@@ -275,6 +276,7 @@ class ImplicitFeatureSelector(
         metadata = {"sample_weight": sample_weight, **params}
         leaves_out = chooses or size < search.n_units
         rounds = [] if self.fdr is not None else self._rounds(estimator, data, seed, metadata, leaves_out)
+        check_scoring_of(search, self.scoring if chooses else None, rounds)
         for_hooks = data_of(data.X, data.y, data.sample_weight)
         context = self._init_callback_context(max_subtasks=3 + chooses if len(rounds) < 2 else None)
         context.call_on_fit_task_begin(estimator=self, **for_hooks)
@@ -324,8 +326,7 @@ class ImplicitFeatureSelector(
             return [folds]
         n_more = most_rounds(n_rows, data.X.shape[1], data.targets.Y.shape[1]) - 1
         seeds = check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_more)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds: it has been said
+        with without_user_warnings():  # of classes with fewer rows than folds: it has been said
             more = [make_folds(seed=each) for each in seeds]
         return [folds, *more]
 

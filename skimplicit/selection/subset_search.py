@@ -27,6 +27,8 @@ _SEARCH_ALPHAS = (1e-3, 1e-2, 1e-1)
 # Widest gaps between consecutive shares on the paths, whose sizes are tried first, and the factor by which the widest
 # has to be wider than another one of more inputs: to go on from a few takes more sizes.
 _GAPS, _CLEARLY = 3, 1.25
+# Shares below so much of the largest are no input's: of two of them one may be a thousand times the other.
+_LEAST_SHARE = 1e-3
 # Budgets of a path: enough to rank the inputs.
 _N_BUDGETS = 8
 # Rules without recurrence have this many times the states: of 40 paths on 320 rows of Friedman 1 with 45 inputs of
@@ -131,8 +133,9 @@ class SubsetSearch:
     def gaps(self, *paths):
         """Return the sizes at which the sorted mean shares fall most steeply, a list of int."""
         shares = np.sort(self.unit_shares(paths))[::-1]
-        least = max(shares[0] * np.finfo(float).eps, np.finfo(float).tiny)  # of constant inputs no share is positive
-        falls = shares[:-1] / np.maximum(shares[1:], least)
+        shares = shares[shares > 0]  # those of constants are not, and say nothing about the others
+        shares = np.maximum(shares, _LEAST_SHARE * shares.max(initial=0.0))
+        falls = shares[:-1] / shares[1:]
         widest = np.argsort(-falls, kind="stable")[:_GAPS]
         alike = _CLEARLY * falls[widest] >= falls[widest].max(initial=0.0)
         first = widest[alike].max(initial=0)
@@ -157,7 +160,7 @@ class SubsetSearch:
 
         With more inputs than rows it is enough that most of them have it, or an input that stands in for it.
         """
-        m, p = self.data.X.shape
+        m, p = self.data.n_counted, self.data.X.shape[1]
         votes = self.votes(rankings, size)
         if m >= p:
             return votes >= _UNDISPUTED * len(rankings)
