@@ -293,3 +293,11 @@ def test_importances_wait_until_somebody_looks(monkeypatch):
     before = eager.feature_importances_
     assert not np.array_equal(eager.partial_fit(X[:50], y[:50]).feature_importances_, before)
     assert "feature_importances_" in vars(eager.fit(X, y))
+
+
+def test_a_batch_of_classes_without_weight_is_refused():
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.repeat([0, 1], 10)
+    model = ImplicitClassifier(n_hidden=3, alpha=0.01, method="gradient", class_weight={0: 0.0, 1: 1.0})
+    with pytest.raises(ValueError, match="class_weight"):
+        model.partial_fit(X[:10], y[:10], classes=[0, 1])
+    assert not hasattr(model, "rule_")

@@ -48,8 +48,8 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
 
     See Also
     --------
-    ImplicitRegressor : Regression, alpha chosen by held-out rows.
-    ImplicitClassifierCV : The same for classes.
+    ImplicitRegressor : The same for numbers.
+    ImplicitClassifierCV : alpha by a grid and cross-validation, for one rule.
     ImplicitFeatureSelector : Select the inputs that a rule needs.
     skimplicit.inspection.explain : Contributions of the inputs to predictions.
     sklearn.neural_network.MLPClassifier : Layers in place of an equilibrium.

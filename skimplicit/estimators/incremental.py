@@ -98,6 +98,8 @@ class IncrementalMixin:
         X, y = self._validate_data(X, y, reset=first)
         targets = self._encode_batch(y, check_weights(sample_weight, X))
         merged = merge_duplicates(X, targets.Y, targets.weights)
+        if not merged[0].shape[0]:
+            raise ValueError("partial_fit got no sample with a positive weight: the class_weight of its classes is 0.")
         passes = [_pass_over(self, *start, *merged, targets.scale) for start in _starts(self)]
         value = float(np.mean([result.value for result in passes]))
         number = 1 if first else self.n_iter_ + 1

@@ -152,7 +152,8 @@ RULE_PARAMETERS = {
         "int",
         "Most outer iterations (epochs, for the gradient), all stages of the schedule together; with "
         '``alpha="auto"``, of each member at each ridge. With more than 40,000 '
-        "rows, all but the last seven of them are on 4,000 rows, for classes 10,000 (``method='bcd'``).",
+        "rows, all but the last seven of them are on 4,000 rows, for classes 10,000 (``method='bcd'``), one at least "
+        "on either.",
         [Interval(Integral, 1, None, closed="left")],
     ),
     "tol": Parameter(

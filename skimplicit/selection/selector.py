@@ -153,7 +153,7 @@ class ImplicitFeatureSelector(
             None,
             "int, float or None",
             "Number of inputs (of groups, with groups); a float in (0, 1] for a share; None to choose by "
-            "cross-validation.",
+            "cross-validation, by ``rule`` and ``scoring``, which have no part otherwise.",
             [None, Interval(Integral, 1, None, closed="left"), Interval(RealNotInt, 0, 1, closed="right")],
         ),
         "column_budgets": Parameter(
