@@ -179,21 +179,17 @@ def _in_own_unit(weights):
     return None if weights is None else in_own_units(weights[:, None])[0][:, 0]
 
 
-def _row_weights(targets):
-    return np.ones(targets.Y.shape[0]) if targets.weights is None else targets.weights
-
-
 def _residuals(choice, targets):
     """Return the :class:`HeldOutResiduals` of the members."""
     members, residuals, weights = choice.members, [], []
     seen = np.isfinite(choice.predictions).all(axis=1)
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
-    error = np.average(missed**2, axis=0, weights=_row_weights(targets)[seen])
+    error = np.average(missed**2, axis=0, weights=targets.row_weights[seen])
     share = np.minimum(np.divide(choice.spread, error, out=np.zeros_like(error), where=error > 0), 1.0)
     for member, kept in zip(members, choice.kept, strict=True):
         rows = member.fold.test
         residuals.append(np.abs(targets.Y - kept)[rows])
-        weights.append(_row_weights(targets)[rows])
+        weights.append(targets.row_weights[rows])
     return HeldOutResiduals(choice.rules, tuple(m.range for m in members), tuple(residuals), tuple(weights), share)
 
 
@@ -205,7 +201,7 @@ def _covariances(fitted, U, chosen, rows):
     if not fitted.choice.members[0].targets.scale or (chosen.direct and U.shape[1] > LARGEST_MATRIX):
         return None
     choice = fitted.choice
-    weights = _row_weights(choice.members[0].targets)
+    weights = choice.members[0].targets.row_weights
     weights = weights / weights.sum()
     more = 1.0 if rows.store is None else fitted.task.objective.samples.n_samples / U.shape[0]
     covariance = ReadoutCovariance.of(fitted.rules, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge)

@@ -52,7 +52,10 @@ def fit_at_given_ridge(estimator, chosen, rows, known, bridge):
     jobs = rows.jobs_on_few(estimator, len(starts)) if few_first else at_a_time
     parallel = Parallel(n_jobs=jobs, require="sharedmem")
     interrupted = Event()
-    results = parallel(delayed(_train)(chosen.method, task, some, bridge, interrupted) for some in starts)
+    results = parallel(
+        delayed(_train)(chosen.method, task, some, member < len(known), bridge, interrupted)
+        for member, some in enumerate(starts)
+    )
     results = [result for result in results if result is not None]
     if few_first:
         few, stages = task.objective, rows.later_stages(estimator, later_iter, len(starts))
@@ -95,7 +98,7 @@ def _warn(estimator, results):
 
 
 def _starts(estimator, known, task, method, random_state, max_iter):
-    """Return for each member by which schedule and where to start, and whether from a known rule: the best is kept."""
+    """Return for each member where to start from, and by which schedule: the best of them is kept."""
     samples = task.objective.samples
     budget = estimator._make_budget(samples)
     n_members = estimator.n_members if estimator.n_members != "auto" else max(len(known), 1)
@@ -104,28 +107,27 @@ def _starts(estimator, known, task, method, random_state, max_iter):
     for member in range(n_members):
         some = []
         for start in range(estimator.n_init):
-            is_known = start == 0 and member < len(known)
-            if is_known:
+            if start == 0 and member < len(known):
                 schedule = [Stage(alpha, budget, max_iter, tol)]
                 W_b = task.objective.weights_of(to_start_from(known[member], task.constraints))
             else:
                 schedule = continuation(alpha, budget, max_iter, tol, method.raises_alpha)
                 W_b = random_weights(estimator.n_hidden, samples, task.constraints, random_state)
-            some.append((schedule, W_b, is_known))
+            some.append((schedule, W_b))
         starts.append(some)
     return starts
 
 
-def _train(method, task, starts, bridge, interrupted):
+def _train(method, task, starts, is_known, bridge, interrupted):
     """Return the best :class:`TrainingResult` over the starts; None for a member that an interrupt came before.
 
     A rule that was there before stays as it is then, with the best readout.
     """
-    best = None
     if interrupted.is_set():
-        schedule, start, is_known = starts[0]
+        schedule, start = starts[0]
         return method.train(task, [replace(schedule[-1], max_iter=0)], *start) if is_known else None
-    for schedule, start, _ in starts:
+    best = None
+    for schedule, start in starts:
         try:
             result = method.train(task, schedule, *start, bridge.over(task.objective), keep_interrupted=True)
         except KeyboardInterrupt:
@@ -135,9 +137,9 @@ def _train(method, task, starts, bridge, interrupted):
             return replace(best, interrupted=True)
         if best is None or result.evaluation.objective < best.evaluation.objective:
             best = result
+        if result.interrupted:
+            interrupted.set()
         if result.stopped or result.interrupted:
-            if result.interrupted:
-                interrupted.set()
             return replace(best, stopped=result.stopped, interrupted=result.interrupted)
     return best
 

@@ -1,9 +1,10 @@
 """Fits of a meta-estimator, one or side by side, as tasks that scikit-learn's callbacks see and can stop."""
 
-import warnings
 from contextlib import ExitStack, contextmanager
 
 from joblib import Parallel, delayed
+
+from skimplicit.estimators.quiet import without_user_warnings
 
 __all__ = ["data_of", "fit_as_task", "run_side_by_side", "take_over"]
 
@@ -119,6 +120,5 @@ def _cut_short(outputs):
     try:
         yield outputs
     finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with without_user_warnings():
             outputs.close()

@@ -32,6 +32,11 @@ class EncodedTargets:
     attributes: dict
     class_weights: np.ndarray | None = None
 
+    @property
+    def row_weights(self):
+        """The weights of the samples, (m,), ones where there are none."""
+        return np.ones(self.Y.shape[0]) if self.weights is None else self.weights
+
     def unweighted(self):
         """Return the weights of the samples without those of their classes, (m,), None for ones."""
         if self.weights is None or self.class_weights is None:

@@ -157,8 +157,7 @@ class TrainingRows:
         """Return the rows that importances are taken over, in the units of all rows: :class:`Samples`."""
         if self.store is None:
             return samples
-        weights = self.targets.weights
-        return samples.like(self.X, self.targets.Y, np.ones(self.X.shape[0]) if weights is None else weights)
+        return samples.like(self.X, self.targets.Y, self.targets.row_weights)
 
     def spread(self, values):
         """Return an array of a row for each row of X as one with a row for each of all, NaN for the others.

@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 
 from skimplicit.linalg import to_dense
 from skimplicit.rows.columns import shares
@@ -55,8 +55,8 @@ def permutation_scores(search, folds, paths, units):
         inputs, others = _inputs(search, path, train, test)
         rises[test] += _rises(partial(_losses, judge, rule, test), inputs, others, labels, units, random_state)
         times[test] += 1
-    rows, weights = np.flatnonzero(times), data.targets.weights
-    weights = shares(np.ones(rows.size) if weights is None else weights[rows])
+    rows = np.flatnonzero(times)
+    weights = shares(data.targets.row_weights[rows])
     rises = rises[rows] / times[rows, None]
     mean = weights @ rises
     # Of a weighted mean; with equal weights the deviation over the root of the number of rows.
@@ -92,7 +92,8 @@ def _inputs(search, path, train, test):
     These are the held-out rows, or the training rows where one alone is held out; all are cut at the range of the
     latter.
     """
-    trained_on, held_out = (_safe_indexing(search.data.X[rows], path.columns, axis=1) for rows in (train, test))
+    of_path = search.data.of_columns(path.columns).X
+    trained_on, held_out = of_path[train], of_path[test]
     limits = search.estimator._limits(trained_on, search.data.targets.rows(train))
     parts = held_out, held_out if test.size > 1 else trained_on
     return [to_dense(part if limits is None else limits.cut(part)) for part in parts]

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 
 from skimplicit.activations import get_activation
 from skimplicit.estimators.side_by_side import run_side_by_side
@@ -81,8 +81,7 @@ class SubsetSearch:
         """What inputs are divided by where a budget compares them: their deviations over all rows, (p,)."""
         counted, X = self.data.counted, self.data.X
         targets = self.data.targets.rows(counted)
-        weights = np.ones(counted.size) if targets.weights is None else targets.weights
-        rows = canonical(X if counted.size == X.shape[0] else X[counted]), targets.Y, weights
+        rows = canonical(X if counted.size == X.shape[0] else X[counted]), targets.Y, targets.row_weights
         centre = self.estimator.fit_intercept
         return Units.measure(lambda f, *numbers: [f(*rows, *numbers)], centre, targets.scale).U_scale
 
@@ -165,9 +164,9 @@ class SubsetSearch:
         if m >= p:
             return votes >= _UNDISPUTED * len(rankings)
         some, rows = np.flatnonzero(votes), self.data.counted
-        columns, weights = np.flatnonzero(self.columns(some)), self.data.targets.weights
-        inputs = to_dense(_safe_indexing(self.data.X[rows], columns, axis=1))
-        alike = stand_ins(inputs, np.ones(rows.size) if weights is None else weights[rows], self.labels[columns])
+        columns = np.flatnonzero(self.columns(some))
+        inputs = to_dense(self.data.of_columns(columns).X[rows])
+        alike = stand_ins(inputs, self.data.targets.row_weights[rows], self.labels[columns])
         chosen = np.array([np.isin(some, of_fold[:size]) for of_fold in rankings])
         votes[some] = np.sum(chosen @ alike, axis=0)
         return votes >= _UNDISPUTED_OF_WIDE * len(rankings)
