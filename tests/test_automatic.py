@@ -8,7 +8,8 @@ import pytest
 import sklearn
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, cross_val_score
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
@@ -77,6 +78,41 @@ def test_a_weight_is_a_repetition_and_zero_is_absence():
     held = weighted.heldout_prediction_
     assert np.isnan(held[counts == 0]).all()
     np.testing.assert_allclose(np.repeat(held, counts), repeated.heldout_prediction_, rtol=1e-9)
+
+
+def counts(m, seed):
+    """Few inputs of few values, and a class that they leave open: the same rows are drawn again and again."""
+    rng = np.random.default_rng(seed)
+    X = np.column_stack([rng.integers(1, 5, m), rng.random(m) < 0.75, rng.random(m) < 0.95]).astype(float)
+    logits = 1.5 - 0.6 * X[:, 0] - 2.2 * X[:, 1] * (X[:, 0] > 1) + 0.8 * (1 - X[:, 2])
+    return X, (rng.random(m) < 1 / (1 + np.exp(-logits))).astype(int)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_table_of_counts_is_held_out_row_by_row(seed):
+    X, y = counts(600, seed)
+    new_X, new_y = counts(20000, 100 + seed)
+    model = ImplicitClassifier(random_state=seed).fit(X, y)
+    linear = LogisticRegression().fit(X, y)
+    score = model.score(new_X, new_y)
+    assert score > linear.score(new_X, new_y) - 0.02
+    losses = [log_loss(new_y, each.predict_proba(new_X)) for each in (model, linear)]
+    assert losses[0] < losses[1] + 0.005
+    assert abs(model.heldout_score_ - score) < 0.04
+
+
+def test_a_table_of_counts_may_be_given_with_its_counts():
+    X, y = counts(300, 0)
+    rows, times = np.unique(np.column_stack([X, y]), axis=0, return_counts=True)
+    given, table = (ImplicitClassifier(random_state=0, n_hidden=5) for _ in range(2))
+    given.fit(X, y)
+    table.fit(rows[:, :-1], rows[:, -1].astype(int), sample_weight=times)
+    np.testing.assert_allclose(table.predict_proba(X), given.predict_proba(X), rtol=1e-9)
+    assert table.heldout_score_ == pytest.approx(given.heldout_score_, rel=1e-12)
+    held = {tuple(row): value for row, value in zip(rows, table.heldout_prediction_, strict=True)}
+    expected = [held[tuple(row)] for row in np.column_stack([X, y])]
+    np.testing.assert_allclose(given.heldout_prediction_, expected, rtol=1e-9)
 
 
 def test_rows_of_weight_zero_are_absent_under_a_splitter_too():

@@ -165,6 +165,24 @@ def test_bad_chunks_are_named_and_change_nothing(scheduler, change, message):
     assert vars(model) == before
 
 
+@pytest.mark.parametrize("m", [300, M])  # in this process, and in blocks
+@pytest.mark.parametrize(
+    ("model", "y", "weights", "message"),
+    [
+        (ImplicitClassifier(n_hidden=2), (2,), None, "y should be a 1d array"),
+        (ImplicitClassifier(n_hidden=2), (), (2,), "sample_weight must have one dimension"),
+        (ImplicitRegressor(n_hidden=2), (2,), (1,), "sample_weight must have one dimension"),
+        (ImplicitFeatureSelector(ImplicitClassifier(n_hidden=2)), (2,), None, "y should be a 1d array"),
+        (ImplicitFeatureSelector(), (), (2,), "sample_weight must have one dimension"),
+    ],
+)
+def test_columns_that_there_cannot_be_are_named(model, y, weights, message, m):
+    X = da.from_array(np.random.default_rng(0).normal(size=(m, 3)), chunks=(150, 3))
+    weights = None if weights is None else da.ones((m, *weights), chunks=150)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, da.ones((m, *y), dtype=int, chunks=150), sample_weight=weights)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"), [({"method": "gradient"}, "method='gradient'"), ({"cv": [([0, 1], [2])]}, "cv=")]
 )

@@ -9,6 +9,7 @@ import pytest
 from scipy import sparse
 
 from skimplicit.estimators.distinct_folds import canonical_order, shuffled_folds
+from skimplicit.estimators.distinct_rows import natural_repeats
 
 
 def rows(m=23, p=3, seed=0):
@@ -18,7 +19,7 @@ def rows(m=23, p=3, seed=0):
 
 def held_out(U, Y, labels=None, n_folds=None):
     """The held-out rows of each fold, told by their targets."""
-    return [set(Y[test, 0]) for _, test in shuffled_folds(U, Y, labels, n_folds, 7)]
+    return [set(Y[test, 0]) for _, test in shuffled_folds(U, Y, labels, n_folds, 7)[0]]
 
 
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
@@ -37,7 +38,9 @@ def test_neither_order_nor_units_matter(make, seed):
 @pytest.mark.parametrize("n_folds", [None, 2, 5, 20])
 def test_folds_partition_the_rows(m, n_folds):
     U, Y = rows(m)
-    folds = shuffled_folds(U, Y, None, n_folds, 0)
+    folds, row, share = shuffled_folds(U, Y, None, n_folds, 0)
+    np.testing.assert_array_equal(row, np.arange(m))
+    assert np.all(share == 1.0)
     assert len(folds) == min(n_folds or 5, m // 2)
     np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(m))
     for train, test in folds:
@@ -47,29 +50,29 @@ def test_folds_partition_the_rows(m, n_folds):
 def test_classes_are_spread_evenly():
     U, Y = rows(60)
     labels = np.repeat([0, 1, 2], [40, 15, 5])
-    for _, test in shuffled_folds(U, Y, labels, 5, 0):
+    for _, test in shuffled_folds(U, Y, labels, 5, 0)[0]:
         np.testing.assert_array_equal(np.bincount(labels[test], minlength=3), [8, 3, 1])
 
 
 def test_few_rows_and_few_of_a_class():
-    assert all(shuffled_folds(*rows(m), None, None, 0) == [] for m in (1, 2, 3))
+    assert all(shuffled_folds(*rows(m), None, None, 0)[0] == [] for m in (1, 2, 3))
     U, Y = rows(12)
     for labels in (np.r_[0, np.ones(11, dtype=int)], np.arange(12)):
-        folds = shuffled_folds(U, Y, labels, None, 0)
+        folds = shuffled_folds(U, Y, labels, None, 0)[0]
         np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(12))
 
 
 def test_many_rows_hold_out_two_fifths_by_default():
     U, Y = rows(2600)
-    assert [test.size for _, test in shuffled_folds(U, Y, None, None, 0)] == [520, 520]
-    assert len(shuffled_folds(U, Y, None, 3, 0)) == 3
+    assert [test.size for _, test in shuffled_folds(U, Y, None, None, 0)[0]] == [520, 520]
+    assert len(shuffled_folds(U, Y, None, 3, 0)[0]) == 3
 
 
 def test_much_work_holds_out_two_fifths_by_default():
     U, Y = rows(1000)
     Y = np.tile(Y, 10)
-    assert [len(shuffled_folds(U, Y, None, None, 0, n)) for n in (50, 51)] == [5, 2]
-    assert len(shuffled_folds(U, Y, None, 3, 0, 51)) == 3
+    assert [len(shuffled_folds(U, Y, None, None, 0, n)[0]) for n in (50, 51)] == [5, 2]
+    assert len(shuffled_folds(U, Y, None, 3, 0, 51)[0]) == 3
 
 
 def test_fits_side_by_side_leave_the_filters_of_warnings_alone():
@@ -83,3 +86,40 @@ def test_fits_side_by_side_leave_the_filters_of_warnings_alone():
     finally:
         sys.setswitchinterval(switch)
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_rows_that_stand_for_several_are_held_out_fold_by_fold(labels):
+    U, Y = rows(40)
+    repeats = np.random.default_rng(1).integers(1, 9, size=40)
+    codes = (np.arange(40) % 2) if labels else None
+    folds, row, share = shuffled_folds(U, Y, codes, None, 0, repeats=repeats)
+    np.testing.assert_array_equal(np.bincount(row), np.minimum(repeats, 5))
+    stands_for = share * repeats[row]  # whole rows, as even as they can be
+    np.testing.assert_allclose(stands_for, np.round(stands_for), rtol=1e-12)
+    np.testing.assert_allclose(np.bincount(row, stands_for), repeats, rtol=1e-12)
+    for k in range(40):
+        assert np.ptp(stands_for[row == k]) <= 1 + 1e-9
+    for train, test in folds:
+        np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(row.size))
+        assert np.bincount(row[test]).max() == 1
+    np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(row.size))
+
+
+def test_a_short_table_of_many_rows_has_as_many_folds_as_it_has_lines():
+    U, Y = np.array([[0.0], [0.0], [1.0], [1.0]]), np.array([[0.0], [1.0], [0.0], [1.0]])
+    folds, row, _ = shuffled_folds(U, Y, Y[:, 0].astype(int), None, 0, repeats=np.array([40, 10, 15, 2]))
+    np.testing.assert_array_equal(np.bincount(row), [4, 4, 4, 2])
+    assert len(folds) == 4
+    for train, test in folds:
+        assert set(row[test]) >= {0, 1, 2}
+        assert set(row[train]) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_what_is_drawn_again_is_told_from_copies(make):
+    U = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
+    Y, times = np.array([[0.0], [1.0], [0.0], [7.0], [1.0]]), np.array([4, 6, 2, 8, 10])
+    # The fourth has a target of its own, the last one inputs of its own: copies, as far as one can tell.
+    np.testing.assert_array_equal(natural_repeats(make(U), Y, times), [2, 3, 1, 1, 1])
+    np.testing.assert_array_equal(natural_repeats(make(U), Y, np.full(5, 3)), np.ones(5))

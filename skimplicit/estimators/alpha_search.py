@@ -33,6 +33,11 @@ _SMALLEST_ALPHA, _LARGEST_ALPHA = 1e-3, 1.0
 _STEP_ITER, _STEP_TOL = 40, 1e-4
 
 
+def _worded(name, text):
+    """Return the parameter of a rule of this name with another text."""
+    return replace(RULE_PARAMETERS[name], text=text)
+
+
 class RidgePathMixin(FoldsMixin):
     """Chooses the ridge: ``alpha_ = argmin over alpha of the mean over folds of the held-out loss``.
 
@@ -68,10 +73,37 @@ class RidgePathMixin(FoldsMixin):
         ),
         "cv": CV,
         "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", [None, Integral]),
+        "n_members": _worded(
+            "n_members",
+            "Number of rules from different starts, fitted to all data at the chosen alpha, whose mean is the rule; "
+            '``"auto"`` is one.',
+        ),
+        "max_iter": _worded(
+            "max_iter",
+            "Most outer iterations (epochs, for the gradient) of a fit, all stages of the schedule together; on a fold "
+            f"that many at the smallest ridge, and {_STEP_ITER} at each further one. With more than 40,000 rows, all "
+            "but the last seven of the fit to all data are on 4,000 rows, for classes 10,000 (``method='bcd'``), one "
+            "at least on either.",
+        ),
+        "tol": _worded(
+            "tol",
+            "Relative decrease of the objective that counts as progress in the fit to all data, which ends after three "
+            "iterations without (``n_iter_no_change`` epochs, for the gradient).",
+        ),
+        "warm_start": _worded("warm_start", "Whether the fit to all data starts from the rule of the last one."),
+        "n_init": _worded(
+            "n_init",
+            "Number of random starts of the fit to all data; the one with the best objective is kept. With "
+            "``warm_start``, the last rule takes the place of the first.",
+        ),
     }
     _attributes: ClassVar[dict[str, Any]] = {
         "alpha_": Attribute("float", "The chosen ridge, at which the rule is fitted to all data."),
         "alphas_": Attribute("ndarray of shape (n_alphas,)", "The ridges, increasing, as the path goes."),
+        **dict.fromkeys(
+            ("heldout_scores_", "heldout_score_", "heldout_prediction_", "is_linear_"),
+            Attribute("None", 'Told by ``alpha="auto"`` of the estimator without folds of its own.'),
+        ),
     }
 
     @with_callbacks

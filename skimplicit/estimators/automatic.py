@@ -1,24 +1,22 @@
 """``alpha="auto"`` and averages: how an estimator fits cross-fitted members, and what it stores of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
-from skimplicit.estimators.distinct_folds import shuffled_folds
+from skimplicit.estimators.distinct_rows import DistinctRows, folds_of_distinct_rows, in_own_unit, score_weights
 from skimplicit.estimators.folds import check_fold_weights
 from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.readout_covariance import ReadoutCovariance
-from skimplicit.estimators.targets import check_weights
-from skimplicit.rows import LARGEST_MATRIX, in_own_units, merge_duplicates
+from skimplicit.rows import LARGEST_MATRIX
 
 __all__ = [
     "FALLBACK_ALPHA",
     "HELD_OUT_ATTRIBUTES",
-    "DistinctRows",
     "fit_automatically",
     "told_by_held_out",
     "wants_one_rule",
@@ -39,28 +37,6 @@ HELD_OUT_ATTRIBUTES = (
     "_residuals",
     "_covariances",
 )
-
-
-@dataclass(frozen=True)
-class DistinctRows:
-    """The rows that members are cross-fitted on.
-
-    Parameters
-    ----------
-    U : ndarray or CSR matrix of shape (k, p)
-        Their inputs.
-    targets : EncodedTargets
-        Their targets, and weights in training.
-    weights : ndarray of shape (k,)
-        Weights of a score.
-    place : ndarray of int of shape (m,)
-        Which of them each row is that was given; -1 for one without weight.
-    """
-
-    U: object
-    targets: object
-    weights: np.ndarray
-    place: np.ndarray
 
 
 def fit_automatically(estimator, chosen, rows, params, bridge):
@@ -88,34 +64,29 @@ def fit_automatically(estimator, chosen, rows, params, bridge):
     distinct : DistinctRows or None
         What members were cross-fitted on.
     """
-    X, y, sample_weight = rows.X, rows.y, rows.sample_weight
     # Only shares of the weights matter, and their sum need not be a number.
-    targets = replace(rows.targets, weights=_in_own_unit(rows.targets.weights))
+    targets = replace(rows.targets, weights=in_own_unit(rows.targets.weights))
     random_state = check_random_state(estimator.random_state)
     seed = random_state.randint(np.iinfo(np.int32).max)
     if estimator.cv is None or isinstance(estimator.cv, Integral):
-        # On distinct rows: equal rows never stand on both sides of a fold, and a weight of 2 is a row given twice.
-        U, Y, weights, place = merge_duplicates(X, targets.Y, targets.weights, return_place=True)
-        targets = replace(targets, Y=Y, weights=weights)
-        folds = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden)
+        folds, distinct = folds_of_distinct_rows(estimator, rows, targets, seed)
         if not folds:
             return None, dict.fromkeys(HELD_OUT_ATTRIBUTES), None
     else:
-        U, place = X, np.arange(X.shape[0])
-        folds = estimator._make_folds(X, y, is_classifier(estimator), seed, params)
+        everyone = np.arange(rows.X.shape[0])
+        distinct = DistinctRows(rows.X, targets, score_weights(rows), everyone, everyone)
+        folds = estimator._make_folds(rows.X, rows.y, is_classifier(estimator), seed, params)
         check_fold_weights(targets.weights, folds)
         if targets.weights is not None:
             folds = [tuple(rows[targets.weights[rows] > 0] for rows in fold) for fold in folds]
     n_members = _n_members(estimator, len(folds))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=max(n_members, len(folds)))
-    fitted = fit_members(estimator, chosen.method, U, targets, folds, n_members, seeds, bridge, rows)
-    given = np.ones(len(place)) if sample_weight is None else _in_own_unit(check_weights(sample_weight, X))
-    distinct = DistinctRows(U, targets, np.bincount(place[place >= 0], given[place >= 0], minlength=U.shape[0]), place)
+    fitted = fit_members(estimator, chosen.method, distinct.U, distinct.targets, folds, n_members, seeds, bridge, rows)
     choice = fitted.choice
     if estimator.verbose:
         print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}" + (", without states" if choice.linear else ""))
     attributes = told_by_held_out(estimator, fitted, distinct, rows)
-    return fitted, {**attributes, "_covariances": _covariances(fitted, U, chosen, rows)}, distinct
+    return fitted, {**attributes, "_covariances": _covariances(fitted, distinct.U, chosen, rows)}, distinct
 
 
 def told_by_held_out(estimator, fitted, distinct, rows):
@@ -137,11 +108,9 @@ def told_by_held_out(estimator, fitted, distinct, rows):
     dict
         The attributes.
     """
-    choice, place = fitted.choice, distinct.place
+    choice = fitted.choice
     seen = np.isfinite(choice.predictions).all(axis=1)
-    predictions = np.full((len(place), choice.predictions.shape[1]), np.nan)
-    predictions[place >= 0] = choice.predictions[place[place >= 0]]
-    spread = rows.spread(predictions)
+    spread = rows.spread(distinct.as_given(choice.predictions))
     return {
         "alpha_": fitted.alpha,
         "alphas_": choice.alphas,
@@ -173,10 +142,6 @@ def wants_one_rule(estimator):
         Whether there is a budget, or there are constraints.
     """
     return estimator.column_budget is not None or estimator.constraints is not None
-
-
-def _in_own_unit(weights):
-    return None if weights is None else in_own_units(weights[:, None])[0][:, 0]
 
 
 def _residuals(choice, targets):

@@ -20,7 +20,7 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
     sample in the training part of a fold is part of the model all the same, with a probability near zero.
     Balanced weights of the classes are those of all data.
 
-    ``warm_start``, ``n_init``, ``tol`` and ``verbose`` are those of the fit to all data.
+    ``verbose`` is that of the fit to all data.
 
     {parameters}
 

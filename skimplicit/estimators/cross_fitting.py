@@ -146,7 +146,10 @@ class Member:
         self.unit = unit_of(targets.Y) if targets.scale else np.ones(targets.Y.shape[1])
         counts = row_counts(fold.train, X.shape[0])
         self.task = estimator._make_task(X, targets.weighted(counts), direct_ridge=WAY_DIRECT_RIDGE)
-        self.judged = targets.judged(self.task.objective.samples.n_samples)
+        repeats = targets.repeats
+        self.judged = targets.judged(
+            self.task.objective.samples.n_samples if repeats is None else repeats[fold.train].sum()
+        )
         self.budget = estimator._make_budget(self.task.objective.samples)
         self.range = InputRange.of(X[fold.train]) if estimator.clip else None
         inputs = X if self.range is None else self.range.cut(X)

@@ -38,8 +38,11 @@ def canonical_order(U, Y):
     return np.lexsort(np.hstack([U, Y]).T[::-1])
 
 
-def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1):
+def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
     """Return folds of distinct rows, shuffled, and stratified where there are labels.
+
+    A row that stands for several is divided into parts, one for each of these as far as there are folds, which are held
+    out in one fold after the other.
 
     Parameters
     ----------
@@ -54,22 +57,46 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1):
         Seed.
     n_hidden : int
         Number of states of what is trained.
+    repeats : ndarray of int of shape (m,) or None
+        How many rows each stands for (:func:`~skimplicit.estimators.distinct_rows.natural_repeats`); None for one.
 
     Returns
     -------
-    list of tuple of ndarray
-        Training and held-out rows; none where there are fewer than four.
+    folds : list of tuple of ndarray
+        Training and held-out parts, by their numbers; none where there are fewer than four.
+    row : ndarray of int of shape (k,)
+        The row that each part is of: its own number, where no row stands for several.
+    share : ndarray of shape (k,)
+        Share of the row's weight that it has.
     """
     m = U.shape[0]
-    if m < 4:
-        return []
-    order = canonical_order(U, Y)
     much = n_folds is None and (m > _MANY_ROWS or n_hidden * Y.size > _MUCH_WORK)
-    n_folds = min(n_folds or _N_FOLDS, m // 2)
+    repeats, n_folds = np.ones(m, dtype=int) if repeats is None else repeats, n_folds or _N_FOLDS
+    most = int(np.minimum(repeats, n_folds).sum())
+    n_folds = min(n_folds, most // 2, m)
+    row, number, share = _parts(repeats, n_folds)
+    if most < 4:
+        return [], row, share
+    order = canonical_order(U, Y)
     counts = [m] if labels is None else np.unique(labels, return_counts=True)[1]
     kind = KFold if labels is None or max(counts) < n_folds else StratifiedKFold
     splitter = kind(n_folds, shuffle=True, random_state=random_state)
     # A class with fewer rows than folds is in some of them only.
     with without_user_warnings("The least populated class") if min(counts) < n_folds else nullcontext():
         splits = list(splitter.split(order, None if labels is None else labels[order]))
-    return [(order[train], order[test]) for train, test in splits][: _FEW_FOLDS if much else n_folds]
+    first = np.empty(m, dtype=int)
+    for k, (_, test) in enumerate(splits):
+        first[order[test]] = k
+    fold = (first[row] + number) % n_folds
+    in_order = np.argsort(np.argsort(order)[row], kind="stable")
+    folds = [(in_order[fold[in_order] != k], in_order[fold[in_order] == k]) for k in range(n_folds)]
+    return folds[: _FEW_FOLDS if much else n_folds], row, share
+
+
+def _parts(repeats, n_folds):
+    """Return the row of each part, its number among those of the row, and its share of the row's weight."""
+    n_parts = np.clip(repeats, 1, max(n_folds, 1))
+    row = np.repeat(np.arange(repeats.size), n_parts)
+    number = np.arange(row.size) - (np.cumsum(n_parts) - n_parts)[row]
+    whole, more = np.divmod(repeats, n_parts)
+    return row, number, (whole[row] + (number < more[row])) / repeats[row]

@@ -8,7 +8,8 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_features
 
-from skimplicit.estimators.automatic import DistinctRows, told_by_held_out
+from skimplicit.estimators.automatic import told_by_held_out
+from skimplicit.estimators.distinct_rows import DistinctRows
 from skimplicit.estimators.members import Averaged
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, take_over
 from skimplicit.estimators.training_rows import TrainingRows

@@ -44,6 +44,7 @@ def _open_lazy_rows(estimator, chosen, X, y, sample_weight, cv):
     for name, array in arrays.items():
         if array.shape[0] != m:
             raise ValueError(f"X and {name} must have as many rows, got {m} and {array.shape[0]}.")
+    _check_dimensions(arrays, classes=not estimator._target_checks)
     if m <= MANY_ROWS:
         return open_rows(
             estimator, chosen, *(array.compute() if is_lazy(array) else array for array in (X, y, sample_weight)), cv
@@ -94,6 +95,15 @@ def _as_array(array, name):
     if name == "X" and array.ndim != 2:
         raise ValueError(f"X must have 2 dimensions, got {array.ndim}.")
     return array
+
+
+def _check_dimensions(arrays, classes):
+    """Refuse weights, and labels of classes, of several columns; y of any number of them may be numbers."""
+    weights, y = arrays.get("sample_weight"), arrays["y"]
+    if weights is not None and weights.ndim > 1:
+        raise ValueError(f"sample_weight must have one dimension, got an array of shape {weights.shape}.")
+    if classes and y.ndim > 1 and y.shape[1] > 1:
+        raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
 
 
 def _aligned(arrays):

@@ -19,7 +19,7 @@ class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
     one before, which is also how a single fit reaches a large ridge without collapsing to a linear rule. The rule is
     then fitted to all data at ``alpha_``.
 
-    ``warm_start``, ``n_init``, ``tol`` and ``verbose`` are those of the fit to all data.
+    ``verbose`` is that of the fit to all data.
 
     {parameters}
 

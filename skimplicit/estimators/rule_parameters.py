@@ -143,8 +143,10 @@ RULE_PARAMETERS = {
         "int, cross-validation splitter, iterable or None",
         'Folds that the members are not trained on, for ``alpha="auto"``: None for shuffled folds of the distinct '
         "rows, stratified for classes: five, of which two are held out with more than 2,500 rows (or where rows times "
-        "outputs times states exceed 500,000). For rows that depend on one another, a splitter that keeps them "
-        "together: GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",
+        "outputs times states exceed 500,000). Copies of a row are in one fold; what is drawn again and again, as in a "
+        "table of counts, is in several (its inputs come with other targets, and its target with other inputs). For "
+        "rows that depend on one another, a splitter that keeps them together: GroupKFold (groups reach it by metadata "
+        "routing) or TimeSeriesSplit.",
         [None, "cv_object"],
     ),
     "max_iter": Parameter(

@@ -24,6 +24,8 @@ class EncodedTargets:
         Attributes to store after the fit.
     class_weights : ndarray of shape (n_classes,) or None
         Weights of the classes, by which those of the samples have been multiplied; None for none.
+    repeats : ndarray of shape (m,) or None
+        How many rows each sample stands for that were drawn one by one; None where each is one, or copies of one.
     """
 
     Y: np.ndarray
@@ -31,6 +33,7 @@ class EncodedTargets:
     scale: bool
     attributes: dict
     class_weights: np.ndarray | None = None
+    repeats: np.ndarray | None = None
 
     @property
     def row_weights(self):
@@ -54,7 +57,8 @@ class EncodedTargets:
 
     def rows(self, rows):
         """Return the same of some rows, an ndarray of int."""
-        return replace(self, Y=self.Y[rows], weights=None if self.weights is None else self.weights[rows])
+        weights, repeats = (None if each is None else each[rows] for each in (self.weights, self.repeats))
+        return replace(self, Y=self.Y[rows], weights=weights, repeats=repeats)
 
     def judged(self, n_rows):
         """Return what held-out predictions are judged by: Y; of classes, as if one more row were of another.
@@ -66,7 +70,7 @@ class EncodedTargets:
         Parameters
         ----------
         n_rows : int
-            Number m of distinct rows that there is to learn from: a row given twice says no more than a weight of 2.
+            Number m of rows that there is to learn from: a copy of a row says no more than a weight of 2.
 
         Returns
         -------

@@ -3,7 +3,7 @@
 from skimplicit.rows.blocks import RowBlocks
 from skimplicit.rows.columns import in_own_units, unit_of
 from skimplicit.rows.dask_store import blocks_of_chunk, is_lazy, open_store
-from skimplicit.rows.duplicates import merge_duplicates
+from skimplicit.rows.duplicates import group_sizes, merge_duplicates
 from skimplicit.rows.input_range import InputRange
 from skimplicit.rows.moments import Moments
 from skimplicit.rows.row_sources import SelectedColumns, reads_rows, release_rows
@@ -26,6 +26,7 @@ __all__ = [
     "block_size",
     "blocks_of_chunk",
     "draw_rows",
+    "group_sizes",
     "in_own_units",
     "is_lazy",
     "merge_duplicates",

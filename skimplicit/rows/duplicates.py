@@ -5,7 +5,7 @@ from scipy import sparse
 
 from skimplicit.rows.columns import canonical
 
-__all__ = ["merge_duplicates"]
+__all__ = ["group_sizes", "merge_duplicates"]
 
 
 def merge_duplicates(U, Y, weights=None, return_place=False):
@@ -49,6 +49,23 @@ def merge_duplicates(U, Y, weights=None, return_place=False):
     place = np.full(given, -1)
     place[order if kept is None else kept[order]] = np.cumsum(new) - 1
     return *merged, place
+
+
+def group_sizes(U):
+    """Return how many rows are equal to each row.
+
+    Parameters
+    ----------
+    U : ndarray or canonical CSR matrix of shape (m, p)
+        The rows.
+
+    Returns
+    -------
+    ndarray of int of shape (m,)
+        Their numbers, at least 1.
+    """
+    _, group, sizes = np.unique(_row_keys(U, np.empty((U.shape[0], 0))), return_inverse=True, return_counts=True)
+    return sizes[group.ravel()]
 
 
 def _row_keys(U, Y):

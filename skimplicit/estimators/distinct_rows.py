@@ -1,0 +1,155 @@
+"""The rows that members are cross-fitted on: every distinct one once, or in parts where it was drawn several times."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skimplicit.estimators.distinct_folds import shuffled_folds
+from skimplicit.estimators.targets import check_weights
+from skimplicit.rows import group_sizes, in_own_units, merge_duplicates
+
+__all__ = ["DistinctRows", "folds_of_distinct_rows", "in_own_unit", "natural_repeats", "score_weights"]
+
+# Whole weights up to here, all together, are numbers of rows.
+_LARGEST_COUNT = 2.0**53
+
+
+@dataclass(frozen=True)
+class DistinctRows:
+    """The rows that members are cross-fitted on: distinct ones, or parts of them.
+
+    Parameters
+    ----------
+    U : ndarray or CSR matrix of shape (k, p)
+        Inputs of each part.
+    targets : EncodedTargets
+        Their targets, and weights in training.
+    weights : ndarray of shape (k,)
+        Weights of a score.
+    row : ndarray of int of shape (k,)
+        The distinct row that each is a part of.
+    place : ndarray of int of shape (m,)
+        Which distinct row each row is that was given; -1 for one without weight.
+    """
+
+    U: object
+    targets: object
+    weights: np.ndarray
+    row: np.ndarray
+    place: np.ndarray
+
+    def as_given(self, values):
+        """Return the mean of values (k, q) over the parts of each row that was given, (m, q); NaN where there is none.
+
+        Parts whose values are NaN do not count.
+        """
+        known, kept = np.isfinite(values).all(axis=1), self.place >= 0
+        count = np.bincount(self.row, known)[:, None]
+        total = np.zeros((count.size, values.shape[1]))
+        np.add.at(total, self.row[known], values[known])
+        means = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        given = np.full((self.place.size, values.shape[1]), np.nan)
+        given[kept] = means[self.place[kept]]
+        return given
+
+
+def folds_of_distinct_rows(estimator, rows, targets, seed):
+    """Return the folds of an estimator, and the distinct rows whose numbers they have.
+
+    Copies of a row never stand on both sides of a fold, and a weight of 2 is a row given twice.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator; its ``cv`` is a number or None.
+    rows : TrainingRows
+        The rows; their ``sample_weight`` is that of a score.
+    targets : EncodedTargets
+        Their targets, and weights in training.
+    seed : int
+        Seed of the folds.
+
+    Returns
+    -------
+    folds : list of tuple of ndarray
+        Training and held-out rows; none where there are too few to hold any out.
+    distinct : DistinctRows
+        The rows.
+    """
+    U, Y, weights, place = merge_duplicates(rows.X, targets.Y, targets.weights, return_place=True)
+    kept, m = np.flatnonzero(place >= 0), U.shape[0]
+    repeats = natural_repeats(U, Y, _times(rows.sample_weight, place, m))
+    folds, row, share = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden, repeats)
+    given = np.bincount(place[kept], score_weights(rows)[kept], minlength=m)
+    targets = replace(targets, Y=Y[row], weights=weights[row] * share, repeats=repeats[row] * share)
+    return folds, DistinctRows(U[row], targets, given[row] * share, row, place)
+
+
+def score_weights(rows):
+    """Return the weights that a score has.
+
+    Parameters
+    ----------
+    rows : TrainingRows
+        The rows.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        Their weights, in a unit near the largest, ones where there are none.
+    """
+    if rows.sample_weight is None:
+        return np.ones(rows.X.shape[0])
+    return in_own_unit(check_weights(rows.sample_weight, rows.X))
+
+
+def _times(sample_weight, place, m):
+    """Return how often each of m distinct rows is given, (m,); a whole weight is that often."""
+    kept = place >= 0
+    if sample_weight is not None:
+        weights = np.asarray(sample_weight, dtype=np.float64)[kept]
+        if np.all(weights == np.floor(weights)) and np.sum(weights / _LARGEST_COUNT) < 1.0:
+            return np.bincount(place[kept], weights, minlength=m).astype(np.intp)
+    return np.bincount(place[kept], minlength=m)
+
+
+def natural_repeats(U, Y, times):
+    """Return how many rows each distinct one stands for, as far as it was drawn so often and not copied.
+
+    Copies of a row must not stand on both sides of a fold. But where inputs and targets have few values (a table of
+    counts), the same row is drawn again and again, and to hold all of these out would leave nothing of them but what
+    contradicts them. What tells the two apart: rows with the same inputs have other targets too, and the target comes
+    with other inputs.
+
+    Parameters
+    ----------
+    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
+        Distinct rows.
+    times : ndarray of int of shape (m,)
+        How often each is there.
+
+    Returns
+    -------
+    ndarray of int of shape (m,)
+        ``times`` divided by their greatest common divisor where a row was drawn so often, 1 where it may be a copy.
+    """
+    times = times // np.gcd.reduce(times)
+    if times.max() == 1:
+        return times
+    return np.where((group_sizes(U) > 1) & (group_sizes(Y) > 1), times, 1)
+
+
+def in_own_unit(weights):
+    """Return weights in a unit near the largest, a power of two.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (m,) or None
+        The weights.
+
+    Returns
+    -------
+    ndarray of shape (m,) or None
+        The same, so that their sum is a number.
+    """
+    return None if weights is None else in_own_units(weights[:, None])[0][:, 0]
