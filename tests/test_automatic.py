@@ -102,12 +102,25 @@ def test_a_table_of_counts_is_held_out_row_by_row(seed):
     assert abs(model.heldout_score_ - score) < 0.04
 
 
-def test_a_table_of_counts_may_be_given_with_its_counts():
+def fitted_to_rows_and_table(**parameters):
     X, y = counts(300, 0)
     rows, times = np.unique(np.column_stack([X, y]), axis=0, return_counts=True)
-    given, table = (ImplicitClassifier(random_state=0, n_hidden=5) for _ in range(2))
+    given, table = (ImplicitClassifier(random_state=0, n_hidden=5, **parameters) for _ in range(2))
     given.fit(X, y)
     table.fit(rows[:, :-1], rows[:, -1].astype(int), sample_weight=times)
+    return X, y, rows, given, table
+
+
+@pytest.mark.parametrize("class_weight", [None, {0: 0.7, 1: 1.3}])
+def test_early_stopping_judges_by_rows_of_a_table_of_counts(class_weight):
+    method = StochasticGradient(early_stopping=True)
+    X, _, _, given, table = fitted_to_rows_and_table(alpha=1e-3, method=method, class_weight=class_weight)
+    np.testing.assert_allclose(table.predict_proba(X), given.predict_proba(X), rtol=1e-9)
+    assert given.best_validation_score_ > 0
+
+
+def test_a_table_of_counts_may_be_given_with_its_counts():
+    X, y, rows, given, table = fitted_to_rows_and_table()
     np.testing.assert_allclose(table.predict_proba(X), given.predict_proba(X), rtol=1e-9)
     assert table.heldout_score_ == pytest.approx(given.heldout_score_, rel=1e-12)
     held = {tuple(row): value for row, value in zip(rows, table.heldout_prediction_, strict=True)}

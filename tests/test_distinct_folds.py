@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from skimplicit.estimators.distinct_folds import canonical_order, shuffled_folds
-from skimplicit.estimators.distinct_rows import natural_repeats
+from skimplicit.estimators.repeats import natural_repeats
 
 
 def rows(m=23, p=3, seed=0):

@@ -128,13 +128,12 @@ class ImplicitEstimator(
     def _make_task(self, X, targets, groups=None, direct_ridge=1.0):
         """Return the :class:`TrainingTask` of inputs and :class:`EncodedTargets`."""
         chosen = self._check_choices()
-        U, Y, weights = merge_duplicates(X, targets.Y, targets.weights)
         held_out = seed = None
         if chosen.method.holds_out:
-            share = chosen.method.validation_fraction
-            train, test = validation_split(U, Y, share, not targets.scale, self.random_state)
-            held_out = U[test], Y[test], weights[test]
-            U, Y, weights = U[train], Y[train], weights[train]
+            fraction = chosen.method.validation_fraction
+            (U, Y, weights), held_out = validation_split(X, targets, fraction, self.random_state)
+        else:
+            U, Y, weights = merge_duplicates(X, targets.Y, targets.weights)
         samples = Samples(U, Y, weights, self.fit_intercept, targets.scale, groups)
         if chosen.method.takes_batches:
             seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from skimplicit.estimators.quiet import without_user_warnings
+from skimplicit.estimators.repeats import parts
 
 __all__ = ["canonical_order", "shuffled_folds"]
 
@@ -58,7 +59,7 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     n_hidden : int
         Number of states of what is trained.
     repeats : ndarray of int of shape (m,) or None
-        How many rows each stands for (:func:`~skimplicit.estimators.distinct_rows.natural_repeats`); None for one.
+        How many rows each stands for (:func:`~skimplicit.estimators.repeats.natural_repeats`); None for one.
 
     Returns
     -------
@@ -74,7 +75,7 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     repeats, n_folds = np.ones(m, dtype=int) if repeats is None else repeats, n_folds or _N_FOLDS
     most = int(np.minimum(repeats, n_folds).sum())
     n_folds = min(n_folds, most // 2, m)
-    row, number, share = _parts(repeats, n_folds)
+    row, number, share = parts(repeats, n_folds)
     if most < 4:
         return [], row, share
     order = canonical_order(U, Y)
@@ -91,12 +92,3 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     in_order = np.argsort(np.argsort(order)[row], kind="stable")
     folds = [(in_order[fold[in_order] != k], in_order[fold[in_order] == k]) for k in range(n_folds)]
     return folds[: _FEW_FOLDS if much else n_folds], row, share
-
-
-def _parts(repeats, n_folds):
-    """Return the row of each part, its number among those of the row, and its share of the row's weight."""
-    n_parts = np.clip(repeats, 1, max(n_folds, 1))
-    row = np.repeat(np.arange(repeats.size), n_parts)
-    number = np.arange(row.size) - (np.cumsum(n_parts) - n_parts)[row]
-    whole, more = np.divmod(repeats, n_parts)
-    return row, number, (whole[row] + (number < more[row])) / repeats[row]

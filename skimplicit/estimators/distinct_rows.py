@@ -5,13 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skimplicit.estimators.distinct_folds import shuffled_folds
+from skimplicit.estimators.repeats import natural_repeats
 from skimplicit.estimators.targets import check_weights
-from skimplicit.rows import group_sizes, in_own_units, merge_duplicates
+from skimplicit.rows import in_own_units, merge_duplicates
 
-__all__ = ["DistinctRows", "folds_of_distinct_rows", "in_own_unit", "natural_repeats", "score_weights"]
-
-# Whole weights up to here, all together, are numbers of rows.
-_LARGEST_COUNT = 2.0**53
+__all__ = ["DistinctRows", "folds_of_distinct_rows", "in_own_unit", "score_weights"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def folds_of_distinct_rows(estimator, rows, targets, seed):
     """
     U, Y, weights, place = merge_duplicates(rows.X, targets.Y, targets.weights, return_place=True)
     kept, m = np.flatnonzero(place >= 0), U.shape[0]
-    repeats = natural_repeats(U, Y, _times(rows.sample_weight, place, m))
+    repeats = natural_repeats(U, Y, np.bincount(place[kept], rows.targets.times[kept], minlength=m))
     folds, row, share = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden, repeats)
     given = np.bincount(place[kept], score_weights(rows)[kept], minlength=m)
     targets = replace(targets, Y=Y[row], weights=weights[row] * share, repeats=repeats[row] * share)
@@ -101,42 +99,6 @@ def score_weights(rows):
     if rows.sample_weight is None:
         return np.ones(rows.X.shape[0])
     return in_own_unit(check_weights(rows.sample_weight, rows.X))
-
-
-def _times(sample_weight, place, m):
-    """Return how often each of m distinct rows is given, (m,); a whole weight is that often."""
-    kept = place >= 0
-    if sample_weight is not None:
-        weights = np.asarray(sample_weight, dtype=np.float64)[kept]
-        if np.all(weights == np.floor(weights)) and np.sum(weights / _LARGEST_COUNT) < 1.0:
-            return np.bincount(place[kept], weights, minlength=m).astype(np.intp)
-    return np.bincount(place[kept], minlength=m)
-
-
-def natural_repeats(U, Y, times):
-    """Return how many rows each distinct one stands for, as far as it was drawn so often and not copied.
-
-    Copies of a row must not stand on both sides of a fold. But where inputs and targets have few values (a table of
-    counts), the same row is drawn again and again, and to hold all of these out would leave nothing of them but what
-    contradicts them. What tells the two apart: rows with the same inputs have other targets too, and the target comes
-    with other inputs.
-
-    Parameters
-    ----------
-    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
-        Distinct rows.
-    times : ndarray of int of shape (m,)
-        How often each is there.
-
-    Returns
-    -------
-    ndarray of int of shape (m,)
-        ``times`` divided by their greatest common divisor where a row was drawn so often, 1 where it may be a copy.
-    """
-    times = times // np.gcd.reduce(times)
-    if times.max() == 1:
-        return times
-    return np.where((group_sizes(U) > 1) & (group_sizes(Y) > 1), times, 1)
 
 
 def in_own_unit(weights):

@@ -7,6 +7,9 @@ from sklearn.utils.validation import _check_sample_weight
 
 __all__ = ["EncodedTargets", "check_weights"]
 
+# Whole weights up to here, all together, are numbers of rows; those of classes have left a rounding error in them.
+_LARGEST_COUNT, _ROUNDING = 2.0**53, 1e-12
+
 
 @dataclass(frozen=True)
 class EncodedTargets:
@@ -46,6 +49,18 @@ class EncodedTargets:
             return self.weights
         own = self.class_weights[self.codes()]
         return np.divide(self.weights, own, out=np.zeros_like(own), where=own > 0)
+
+    @property
+    def times(self):
+        """How often each sample is given, (m,): as a whole weight says, once where weights are not whole."""
+        if self.repeats is not None:
+            return self.repeats
+        weights = self.unweighted()
+        if weights is not None and np.sum(weights / _LARGEST_COUNT) < 1.0:
+            whole = np.round(weights)
+            if np.allclose(weights, whole, rtol=_ROUNDING, atol=0.0):
+                return whole
+        return np.ones(self.Y.shape[0])
 
     def codes(self):
         """Return the number of each sample's class, shape (m,), from indicators."""
