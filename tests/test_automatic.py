@@ -119,6 +119,16 @@ def test_early_stopping_judges_by_rows_of_a_table_of_counts(class_weight):
     assert given.best_validation_score_ > 0
 
 
+def test_a_table_that_no_line_of_which_can_be_foreseen_is_learnt():
+    lines = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    parity = lines.sum(axis=1) % 2
+    X, y = np.tile(lines, (25, 1)), np.tile(parity, 25)
+    np.testing.assert_array_equal(ImplicitClassifier(random_state=0).fit(X, y).predict(lines), parity)
+    np.testing.assert_allclose(ImplicitRegressor(random_state=0).fit(X, y).predict(lines), parity, atol=0.01)
+    weighted = ImplicitRegressor(random_state=0).fit(lines, parity, sample_weight=np.full(4, 25))
+    np.testing.assert_allclose(weighted.predict(lines), parity, atol=0.01)
+
+
 def test_a_table_of_counts_may_be_given_with_its_counts():
     X, y, rows, given, table = fitted_to_rows_and_table()
     np.testing.assert_allclose(table.predict_proba(X), given.predict_proba(X), rtol=1e-9)

@@ -2,9 +2,13 @@
 
 import numpy as np
 
+from skimplicit.linalg import to_dense
 from skimplicit.rows import group_sizes
 
 __all__ = ["natural_repeats", "parts"]
+
+# Lines of a table of counts, at most: six inputs of two values. Of more, enough others are left when some are held out.
+_MOST_LINES = 64
 
 
 def natural_repeats(U, Y, times):
@@ -12,8 +16,8 @@ def natural_repeats(U, Y, times):
 
     Copies of a row must not stand on both sides of a fold. But where inputs and targets have few values (a table of
     counts), the same row is drawn again and again, and to hold all of these out would leave nothing of them but what
-    contradicts them. What tells the two apart: rows with the same inputs have other targets too, and the target comes
-    with other inputs.
+    contradicts them. What tells the two apart: the target comes with other inputs too, and the inputs with other
+    targets; or there are no more rows than a table may have, and every value of the inputs is in another one.
 
     Parameters
     ----------
@@ -25,13 +29,26 @@ def natural_repeats(U, Y, times):
     Returns
     -------
     ndarray of int of shape (m,)
-        ``times`` divided by their greatest common divisor where a row was drawn so often, 1 where it may be a copy.
+        ``times`` where a row was drawn so often, 1 where it may be a copy.
     """
     times = np.round(times).astype(np.intp)
-    times = times // np.gcd.reduce(times)
     if times.max() == 1:
         return times
-    return np.where((group_sizes(U) > 1) & (group_sizes(Y) > 1), times, 1)
+    drawn = group_sizes(U) > 1
+    if times.size <= _MOST_LINES:
+        drawn |= _in_common(to_dense(U)).all(axis=1)
+    return np.where(drawn & (group_sizes(Y) > 1), times, 1)
+
+
+def _in_common(U):
+    """Tell which values (m, p) another row has in the same column."""
+    order = np.argsort(U, axis=0)
+    values = np.take_along_axis(U, order, axis=0)
+    equal = values[1:] == values[:-1]
+    none = np.zeros((1, U.shape[1]), dtype=bool)
+    in_common = np.empty(U.shape, dtype=bool)
+    np.put_along_axis(in_common, order, np.vstack([none, equal]) | np.vstack([equal, none]), axis=0)
+    return in_common
 
 
 def parts(repeats, most):
