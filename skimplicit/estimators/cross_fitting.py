@@ -29,6 +29,9 @@ _LEAST_RUNG = -2
 # And before a ridge that makes the loss this much larger by the readout alone: training there hardly helps. Of five
 # members on sixteen sets each such step ended at least an eighth above the least loss, most of them far above.
 _WORSE_UNTRAINED = 1.15
+# Downwards it ends where a ten times smaller ridge takes less than this share of the loss away: where few distinct rows
+# leave no more to learn, every smaller one is as good, and its programs take ten times as long.
+_LEAST_GAIN = 1e-3
 # Relative decrease of J that ends a stage: it only has to lead the way.
 _STAGE_TOL = 1e-3
 # Ridge of the direct term beside alpha on the way.
@@ -195,8 +198,9 @@ class Member:
     def fall(self, bridge):
         """Train on from the first ridge of the path to smaller ones, as long as that helps."""
         rungs = range(self.path.rungs[0] - STRIDE, _LOWEST_RUNG - 1, -STRIDE)
-        start = self.path.points[0]
-        below, _ = self._walk([self._stage(rungs[0])], (start.W, start.b), rungs, bridge)
+        start, test = self.path.points[0], self.fold.test
+        above = self.loss(self.path.predictions[0][test], test)
+        below, _ = self._walk([self._stage(rungs[0])], (start.W, start.b), rungs, bridge, above)
         self.path = self.path.joined(below.reversed())
 
     def go_to(self, rung, bridge):
@@ -206,8 +210,11 @@ class Member:
         result = self.method.train(self.task, [self._stage(rung)], start.W, start.b, bridge.over(self.task.objective))
         self.path = after.joined(self._path((rung,), result.ends, [], result.n_iter).joined(before))
 
-    def _walk(self, schedule, start, rungs, bridge, keep_interrupted=False):
-        """Go from rung to rung, the first by ``schedule``, until the held-out loss gets worse."""
+    def _walk(self, schedule, start, rungs, bridge, above=None, keep_interrupted=False):
+        """Go from rung to rung, the first by ``schedule``, until the held-out loss gets worse.
+
+        Downwards, from a rung with the loss ``above``, until it hardly gets better.
+        """
         losses, predictions, untrained, test = [], [], None, self.fold.test
 
         def go_on(evaluation):
@@ -217,6 +224,8 @@ class Member:
             rung = rungs[len(losses) - 1]
             limit = _FAR_WORSE if self.first_rung <= rung < self.least_rung else WORSE
             if losses[-1] > limit * min(losses) or len(losses) == len(rungs):
+                return []
+            if above is not None and losses[-1] > (1 - _LEAST_GAIN) * [above, *losses][-2]:
                 return []
             following = rungs[len(losses)]
             point = self.task.objective.at_ridge(evaluation, ridge_of(following)).point
