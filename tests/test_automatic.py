@@ -9,7 +9,7 @@ import sklearn
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, cross_val_score
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
@@ -224,6 +224,20 @@ def test_a_splitter_of_times_holds_out_the_later_rows_only():
     seen[np.concatenate([test for _, test in TimeSeriesSplit(3).split(X)])] = True
     np.testing.assert_array_equal(np.isfinite(model.heldout_prediction_), seen)
     assert np.isfinite(model.heldout_score_)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_foreseen_of_a_series_is_what_its_held_out_rows_say(seed):
+    rng, t = np.random.default_rng(seed), np.arange(150.0)
+    inputs = np.column_stack([t, rng.normal(size=150).cumsum()])
+    y = 0.05 * t + inputs[:, 1] ** 2 / 20 + rng.normal(size=150)
+    model = ImplicitRegressor(n_hidden=10, random_state=seed, cv=TimeSeriesSplit()).fit(inputs, y)
+    seen = np.isfinite(model.heldout_prediction_)
+    assert np.all(model.heldout_scores_ < 1)
+    # Members on few rows are far from those on many where time goes on; only rows known to all tell how they disagree.
+    assert model.heldout_score_ < r2_score(y[seen], model.heldout_prediction_[seen]) + 0.2
+    width = np.diff(model.predict_interval(inputs)).mean()
+    assert width > 2 * np.std(y[seen] - model.heldout_prediction_[seen])
 
 
 def test_groups_reach_the_splitter():

@@ -43,10 +43,11 @@ def spread_of(members, kept):
     ndarray of shape (q,)
         In squared units of the members; zeros for classes.
     """
-    if len(members) == 1 or not members[0].targets.scale:
+    rows = _known_to_all(members, len(kept[0]))
+    if len(members) == 1 or not members[0].targets.scale or rows.size == 0:
         return np.zeros(kept[0].shape[1])
-    scaled = np.asarray(kept) / members[0].unit
-    return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.weights)
+    scaled = np.asarray(kept)[:, rows] / members[0].unit
+    return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.row_weights[rows])
 
 
 def mean_losses(members):
@@ -89,13 +90,26 @@ def mean_loss(members, kept):
     -----
     A row is held out by one member, but predicted by the mean of all. A convex loss of the mean is less than that of
     the members by their disagreement, which the other rows show: for the squared loss the members' variance (Krogh and
-    Vedelsby, 1995).
+    Vedelsby, 1995). Rows that a member neither is trained on nor is judged by, since they are later than both in a
+    series, show how far it is from them instead.
     """
     losses = [m.loss(predictions[m.fold.test], m.fold.test) for m, predictions in zip(members, kept, strict=True)]
-    sizes = [m.fold_weight for m in members]
-    judge = members[0]
-    disagreement = np.mean([judge.loss(predictions) for predictions in kept]) - judge.loss(np.mean(kept, axis=0))
-    return float(np.average(losses, weights=sizes) - disagreement)
+    loss = float(np.average(losses, weights=[m.fold_weight for m in members]))
+    rows = _known_to_all(members, len(kept[0]))
+    if rows.size == 0:
+        return loss
+    judge, known = members[0], [predictions[rows] for predictions in kept]
+    return loss - (np.mean([judge.loss(each, rows) for each in known]) - judge.loss(np.mean(known, axis=0), rows))
+
+
+def _known_to_all(members, m):
+    """Return those of m rows that every member is trained on or judged by."""
+    known = np.ones(m, dtype=bool)
+    for member in members:
+        own = np.zeros(m, dtype=bool)
+        own[member.fold.train] = own[member.fold.test] = True
+        known &= own
+    return np.flatnonzero(known)
 
 
 def difference(judge, predictions, others):
