@@ -8,9 +8,10 @@ import pytest
 import sklearn
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import log_loss, r2_score
-from sklearn.model_selection import GroupKFold, KFold, TimeSeriesSplit, cross_val_score
+from sklearn.model_selection import GroupKFold, KFold, RepeatedKFold, TimeSeriesSplit, cross_val_score
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.composition import average
@@ -238,6 +239,29 @@ def test_what_is_foreseen_of_a_series_is_what_its_held_out_rows_say(seed):
     assert model.heldout_score_ < r2_score(y[seen], model.heldout_prediction_[seen]) + 0.2
     width = np.diff(model.predict_interval(inputs)).mean()
     assert width > 2 * np.std(y[seen] - model.heldout_prediction_[seen])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_held_out_again_and_again_do_not_promise_more(seed):
+    rng = np.random.default_rng(seed)
+    inputs = rng.normal(size=(100, 6))
+    y = np.abs(inputs[:, 0]) + inputs[:, 1] + rng.normal(size=100)
+    gains = []
+    for n_repeats in (1, 4):
+        cv = RepeatedKFold(n_splits=5, n_repeats=n_repeats, random_state=0)
+        model = ImplicitRegressor(n_hidden=5, cv=cv, random_state=0).fit(inputs, y)
+        gains.append(model.heldout_score_ - r2_score(y, model.heldout_prediction_))
+    # The mean of all members against one of them, or against the mean of the four that have not seen a row.
+    assert 0 < gains[1] < 0.5 * gains[0]
+
+
+def test_classes_of_one_row_do_not_choose_the_ridge():
+    X, y = load_iris(return_X_y=True)
+    y, far = y.astype(str), X[:3] + 8 * X.std(axis=0) * np.array([[1, 1, -1, 1], [-1, 1, 1, 1], [1, -1, 1, -1]])
+    model = ImplicitClassifier(n_hidden=5, random_state=0).fit(np.vstack([X, far]), np.r_[y, ["p", "q", "r"]])
+    assert model.score(X, y) > 0.95
+    assert model.heldout_scores_.max() > -0.5
+    assert np.isnan(model.heldout_prediction_[150:]).all()
 
 
 def test_groups_reach_the_splitter():

@@ -57,9 +57,11 @@ def test_classes_are_spread_evenly():
 def test_few_rows_and_few_of_a_class():
     assert all(shuffled_folds(*rows(m), None, None, 0)[0] == [] for m in (1, 2, 3))
     U, Y = rows(12)
-    for labels in (np.r_[0, np.ones(11, dtype=int)], np.arange(12)):
+    # The only row of a class is not held out, unless all are.
+    for labels, first in ((np.r_[0, np.ones(11, dtype=int)], 1), (np.arange(12), 0)):
         folds = shuffled_folds(U, Y, labels, None, 0)[0]
-        np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(12))
+        np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(first, 12))
+        assert all(np.isin(np.arange(first), train).all() for train, _ in folds)
 
 
 def test_many_rows_hold_out_two_fifths_by_default():

@@ -51,6 +51,8 @@ def test_complete(kind, seed):
     assert_complete(found, rule.predict(X))
     assert_allclose(found.reference_value, rule.predict(reference[None])[0], atol=1e-9)
     assert_array_equal(explain(rule, sparse.csr_matrix(X), reference=reference).contributions, found.contributions)
+    as_row = None if reference is None else np.reshape(reference, (1, -1))
+    assert_array_equal(explain(rule, X, reference=as_row).contributions, found.contributions)
 
 
 @pytest.mark.slow_cases

@@ -150,6 +150,7 @@ def _residuals(choice, targets):
     seen = np.isfinite(choice.predictions).all(axis=1)
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
     error = np.average(missed**2, axis=0, weights=targets.row_weights[seen])
+    error, _ = choice.errors(error, seen, targets.row_weights)
     share = np.minimum(np.divide(choice.spread, error, out=np.zeros_like(error), where=error > 0), 1.0)
     for member, kept in zip(members, choice.kept, strict=True):
         rows = member.fold.test

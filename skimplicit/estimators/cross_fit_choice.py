@@ -8,7 +8,14 @@ from joblib import Parallel, delayed
 
 from skimplicit.composition import average
 from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, WORSE, ridge_of
-from skimplicit.estimators.held_out_losses import difference, held_out_predictions, mean_loss, mean_losses, spread_of
+from skimplicit.estimators.held_out_losses import (
+    difference,
+    held_out_predictions,
+    mean_loss,
+    mean_losses,
+    mean_share_held_out,
+    spread_of,
+)
 
 __all__ = ["CrossFit", "cross_fit"]
 
@@ -76,6 +83,16 @@ class CrossFit:
         """The rule of each member, a tuple of ImplicitRule."""
         own = tuple(m.task.objective.rule(point) for m, point in zip(self.members, self.points, strict=True))
         return tuple(map(average, own, *(other.rules for other in self.beside))) if self.beside else own
+
+    def errors(self, error, rows, weights):
+        """Return the expected squared error, (q,), of one member and of the mean of all, from that of ``predictions``.
+
+        Each of some rows, a mask (m,) with weights (m,), is predicted by the members that have not seen it.
+        """
+        n = len(self.members)
+        share = mean_share_held_out(self.members, rows, weights)
+        variance = self.spread * n / max(n - 1, 1)
+        return error + (1.0 - share) * variance, error - (n * share - 1.0) / max(n - 1, 1) * self.spread
 
     def has_folds_of(self, other):
         """Tell whether the members of another choice are trained without the same folds."""

@@ -64,7 +64,8 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     Returns
     -------
     folds : list of tuple of ndarray
-        Training and held-out parts, by their numbers; none where there are fewer than four.
+        Training and held-out parts, by their numbers; none where there are fewer than four. The only row of a class is
+        not held out.
     row : ndarray of int of shape (k,)
         The row that each part is of: its own number, where no row stands for several.
     share : ndarray of shape (k,)
@@ -79,16 +80,29 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     if most < 4:
         return [], row, share
     order = canonical_order(U, Y)
-    counts = [m] if labels is None else np.unique(labels, return_counts=True)[1]
+    held_out = order[~_only_ones(labels, repeats, n_folds)[order]]
+    counts = [held_out.size] if labels is None else np.unique(labels[held_out], return_counts=True)[1]
     kind = KFold if labels is None or max(counts) < n_folds else StratifiedKFold
     splitter = kind(n_folds, shuffle=True, random_state=random_state)
     # A class with fewer rows than folds is in some of them only.
     with without_user_warnings("The least populated class") if min(counts) < n_folds else nullcontext():
-        splits = list(splitter.split(order, None if labels is None else labels[order]))
-    first = np.empty(m, dtype=int)
+        splits = list(splitter.split(held_out, None if labels is None else labels[held_out]))
+    first = np.full(m, -1)
     for k, (_, test) in enumerate(splits):
-        first[order[test]] = k
-    fold = (first[row] + number) % n_folds
+        first[held_out[test]] = k
+    fold = np.where(first[row] < 0, -1, (first[row] + number) % n_folds)
     in_order = np.argsort(np.argsort(order)[row], kind="stable")
     folds = [(in_order[fold[in_order] != k], in_order[fold[in_order] == k]) for k in range(n_folds)]
     return folds[: _FEW_FOLDS if much else n_folds], row, share
+
+
+def _only_ones(labels, repeats, fewest):
+    """Return the mask over rows that are the only one of their class, as long as enough others are there to hold out.
+
+    Members that have not seen a class tell nothing of the ridge but that a larger one makes them less certain.
+    """
+    if labels is None:
+        return np.zeros(repeats.size, dtype=bool)
+    _, codes = np.unique(labels, return_inverse=True)
+    alone = np.bincount(codes, repeats)[codes] == 1
+    return alone & (np.count_nonzero(~alone) >= fewest)

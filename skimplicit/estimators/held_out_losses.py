@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["difference", "held_out_predictions", "mean_loss", "mean_losses", "spread_of"]
+__all__ = ["difference", "held_out_predictions", "mean_loss", "mean_losses", "mean_share_held_out", "spread_of"]
 
 
 def held_out_predictions(members, kept):
@@ -48,6 +48,32 @@ def spread_of(members, kept):
         return np.zeros(kept[0].shape[1])
     scaled = np.asarray(kept)[:, rows] / members[0].unit
     return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.row_weights[rows])
+
+
+def mean_share_held_out(members, rows, weights):
+    """Return the mean, over rows, of one over the number of members that have not seen a row.
+
+    A held-out prediction is the mean of as many members: with V the variance of members, its expected squared error is
+    this times V above what it would be of infinitely many.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members.
+    rows : ndarray of bool of shape (m,)
+        Rows that one of them has not seen.
+    weights : ndarray of shape (m,)
+        Weights of the rows.
+
+    Returns
+    -------
+    float
+        1 where every row is held out once.
+    """
+    count = np.zeros(rows.size)
+    for member in members:
+        count[np.unique(member.fold.test)] += 1
+    return float(np.average(1.0 / count[rows], weights=weights[rows]))
 
 
 def mean_losses(members):

@@ -182,8 +182,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
     def _check_held_out(self, what):
         if self._residuals is None:
             raise ValueError(
-                f"{what} needs residuals of rows that were held out: fit with alpha='auto', on four distinct rows or "
-                "more."
+                f"{what} needs residuals of rows that were held out: fit ImplicitRegressor with alpha='auto', not from "
+                "a warm start, on four distinct rows or more."
             )
 
     def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None, recurrent=True):
@@ -198,8 +198,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         Y, predictions = Y / choice.unit, choice.predictions / choice.unit
         error = np.average((Y - predictions)[seen] ** 2, axis=0, weights=weights[seen])
         variance = np.average((Y - np.average(Y, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
-        # The mean of the members has less error than each of them, by their variance about it.
-        error = error - choice.spread
+        _, error = choice.errors(error, seen, weights)
         r2 = 1.0 - np.divide(error, variance, out=np.zeros_like(error), where=variance > 0)
         return float(np.mean(r2))
 

@@ -57,7 +57,7 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
         A rule, or a fitted estimator with a ``rule_``; of a classifier the logits are explained.
     X : array-like or sparse matrix of shape (m, p)
         Inputs u. An estimator that cuts its inputs is explained at the cut ones.
-    reference : array-like of shape (p,) or None
+    reference : array-like of shape (p,) or (1, p), or None
         Inputs r to compare with; None for the weighted mean of the training rows where an estimator knows it (with
         ``fit_intercept=True``), else zeros.
 
@@ -123,6 +123,7 @@ def _checked_reference(model, reference, n_inputs):
         units = getattr(model, "_units", None)
         return np.zeros(n_inputs) if units is None else np.array(units.U_mean)
     reference = check_array(reference, dtype=np.float64, ensure_2d=False, input_name="reference")
+    reference = reference[0] if reference.shape == (1, n_inputs) else reference
     if reference.shape != (n_inputs,):
         raise ValueError(f"reference must have shape ({n_inputs},), got {reference.shape}.")
     return reference
