@@ -29,9 +29,10 @@ _LEAST_RUNG = -2
 # And before a ridge that makes the loss this much larger by the readout alone: training there hardly helps. Of five
 # members on sixteen sets each such step ended at least an eighth above the least loss, most of them far above.
 _WORSE_UNTRAINED = 1.15
-# Downwards it ends where a ten times smaller ridge takes less than this share of the loss away: where few distinct rows
-# leave no more to learn, every smaller one is as good, and its programs take ten times as long.
-_LEAST_GAIN = 1e-3
+# Downwards it ends where a ten times smaller ridge takes less than this share of the loss away, if there are fewer
+# distinct rows than so many for each state: they leave no more to learn, every smaller one is as good, and its programs
+# take ten times as long. Of more rows the next one may be better again (phoneme: .3203, .3179, .3178, .3169).
+_LEAST_GAIN, _FEW_ROWS = 1e-3, 4
 # Relative decrease of J that ends a stage: it only has to lead the way.
 _STAGE_TOL = 1e-3
 # Ridge of the direct term beside alpha on the way.
@@ -213,8 +214,9 @@ class Member:
     def _walk(self, schedule, start, rungs, bridge, above=None, keep_interrupted=False):
         """Go from rung to rung, the first by ``schedule``, until the held-out loss gets worse.
 
-        Downwards, from a rung with the loss ``above``, until it hardly gets better.
+        Downwards, from a rung with the loss ``above``, where there are few rows until it hardly gets better.
         """
+        few_downwards = above is not None and self.task.objective.samples.n_samples < _FEW_ROWS * self.n_hidden
         losses, predictions, untrained, test = [], [], None, self.fold.test
 
         def go_on(evaluation):
@@ -225,7 +227,7 @@ class Member:
             limit = _FAR_WORSE if self.first_rung <= rung < self.least_rung else WORSE
             if losses[-1] > limit * min(losses) or len(losses) == len(rungs):
                 return []
-            if above is not None and losses[-1] > (1 - _LEAST_GAIN) * [above, *losses][-2]:
+            if few_downwards and losses[-1] > (1 - _LEAST_GAIN) * [above, *losses][-2]:
                 return []
             following = rungs[len(losses)]
             point = self.task.objective.at_ridge(evaluation, ridge_of(following)).point
