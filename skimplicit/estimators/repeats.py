@@ -11,7 +11,7 @@ __all__ = ["natural_repeats", "parts"]
 _MOST_LINES = 64
 
 
-def natural_repeats(U, Y, times):
+def natural_repeats(U, Y, place, times):
     """Return how many rows each distinct one stands for, as far as it was drawn so often and not copied.
 
     Copies of a row must not stand on both sides of a fold. But where inputs and targets have few values (a table of
@@ -23,15 +23,18 @@ def natural_repeats(U, Y, times):
     ----------
     U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
         Distinct rows.
-    times : ndarray of shape (m,)
-        How often each is there, whole numbers.
+    place : ndarray of int of shape (k,)
+        Which of them each row is that was given; -1 for none.
+    times : ndarray of shape (k,)
+        How often each of these is given, whole numbers.
 
     Returns
     -------
     ndarray of int of shape (m,)
-        ``times`` where a row was drawn so often, 1 where it may be a copy.
+        How often each was drawn, 1 where it may be a copy.
     """
-    times = np.round(times).astype(np.intp)
+    kept = place >= 0
+    times = np.round(np.bincount(place[kept], times[kept], minlength=U.shape[0])).astype(np.intp)
     if times.max() == 1:
         return times
     drawn = group_sizes(U) > 1
@@ -70,7 +73,7 @@ def parts(repeats, most):
     share : ndarray of shape (k,)
         Share of the row that it has.
     """
-    n_parts = np.clip(repeats, 1, max(most, 1))
+    n_parts = np.minimum(repeats, max(most, 1))
     row = np.repeat(np.arange(repeats.size), n_parts)
     number = np.arange(row.size) - (np.cumsum(n_parts) - n_parts)[row]
     whole, more = np.divmod(repeats, n_parts)

@@ -33,9 +33,8 @@ RULE_ATTRIBUTES = {
     "heldout_prediction_": Attribute(
         "ndarray of shape (n_samples,) or (n_samples, n_outputs), or None",
         "Prediction of each row by members that have not seen it (of equal rows the mean of theirs), NaN where there "
-        "are none, as for the rows beyond "
-        "those that the ridge is chosen on where there are more than 40,000. None with a number for alpha, and for "
-        "such a Dask collection.",
+        "are none, as for the rows beyond those that the ridge is chosen on where there are more than 40,000. None "
+        "with a number for alpha, and for such a Dask collection.",
     ),
     "is_linear_": Attribute(
         "bool or None",

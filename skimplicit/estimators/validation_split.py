@@ -39,9 +39,8 @@ def validation_split(X, targets, fraction, random_state):
         If a side would be empty, or would miss a class that has more than one sample.
     """
     U, Y, weights, place = merge_duplicates(X, targets.Y, targets.weights, return_place=True)
-    kept, m = place >= 0, U.shape[0]
-    repeats = natural_repeats(U, Y, np.bincount(place[kept], targets.times[kept], minlength=m))
-    row, _, share = parts(repeats, round(1 / fraction))
+    m = U.shape[0]
+    row, _, share = parts(natural_repeats(U, Y, place, targets.times), round(1 / fraction))
     numbers = np.arange(row.size)
     labels = (np.zeros(m) if targets.scale else Y @ np.arange(1, Y.shape[1] + 1))[row]
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
