@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from skimplicit.losses import cross_entropy
 from skimplicit.rows import Samples
 from skimplicit.subproblems import Readout, logistic_readout
+from skimplicit.subproblems.readout import logistic
 
 
 def problem(n_classes, *, centre=True, weighted=False, seed=0, m=80, p=4, n=3):
@@ -112,3 +113,53 @@ def test_state_that_is_the_same_in_every_row_is_no_signal(size):
     alone, least = logistic_readout(samples, varying, samples.moments(varying), 1e-3, False)
     assert abs(loss - least) < 1e-9
     np.testing.assert_allclose(readout.C[:, 1:], alone.C, rtol=1e-5)
+
+
+def rare_classes(seed, m=1200):
+    """Ten classes, some of them rare, and inputs that are nearly the same: far from a constant curvature."""
+    rng = np.random.default_rng(seed)
+    U = rng.standard_normal((m, 4))
+    U[:, 3] = U[:, 2] + 0.01 * rng.standard_normal(m)
+    states = np.maximum(rng.standard_normal((m, 6)), 0.0)
+    logits = 3.0 * np.hstack([U, states]) @ rng.standard_normal((10, 10)) - 0.8 * np.arange(10.0)
+    Y = np.eye(10)[(logits + rng.gumbel(size=logits.shape)).argmax(axis=1)]
+    return Samples(U, Y, None, True, scale_targets=False), states
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("rows", [1024, 500])
+def test_the_hessian_takes_over_where_products_with_it_cost_more(monkeypatch, seed, rows):
+    samples, states = rare_classes(seed)
+    moments = samples.moments(states)
+    monkeypatch.setattr(logistic, "_ROWS", rows)
+
+    def solved():
+        products = []
+        original = logistic._Features.hessian_times
+
+        def counted(*args):
+            products.append(1)
+            return original(*args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(logistic._Features, "hessian_times", counted)
+            readout, _ = logistic_readout(samples, states, moments, 1e-6, True, tol=1e-12)
+        return value(samples, states, moments, readout, 1e-6), len(products)
+
+    reached, products = solved()
+    monkeypatch.setattr(logistic, "_MOST_ENTRIES", 0)
+    without, more_products = solved()
+    assert reached <= without + 1e-9
+    assert products < 0.6 * more_products
+
+
+def test_the_hessian_is_that_of_the_loss():
+    samples, states = rare_classes(0, m=200)
+    moments = samples.moments(states)
+    features = logistic._Features(moments.X_mean, True, 0.5)
+    rng = np.random.default_rng(1)
+    point, direction = 0.3 * rng.standard_normal((2, 10, 11))
+    P, _ = features.look(point, samples, states)
+    _, H = features.hessian(samples, states, P)
+    _, product = features.hessian_times(direction, samples, states, P)
+    np.testing.assert_allclose((H @ direction.ravel()).reshape(10, 11), product, atol=1e-12)

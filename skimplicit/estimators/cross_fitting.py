@@ -4,7 +4,7 @@ No approximation is made: predictions of rows that a member has not seen tell wh
 and size of data.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -149,7 +149,8 @@ class Member:
         #: Powers of two near the largest targets, (q,); ones for classes.
         self.unit = unit_of(targets.Y) if targets.scale else np.ones(targets.Y.shape[1])
         counts = row_counts(fold.train, X.shape[0])
-        self.task = estimator._make_task(X, targets.weighted(counts), direct_ridge=WAY_DIRECT_RIDGE)
+        task = estimator._make_task(X, targets.weighted(counts), direct_ridge=WAY_DIRECT_RIDGE)
+        self.task = replace(task, final_tol=_READOUT_TOL)
         repeats = targets.repeats
         self.judged = targets.judged(
             self.task.objective.samples.n_samples if repeats is None else repeats[fold.train].sum()

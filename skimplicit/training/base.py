@@ -165,6 +165,9 @@ class TrainingTask:
         Samples on which a method that holds out some judges a rule.
     random_state : int, RandomState instance or None
         Source of the order of the samples, for a method that takes them in batches.
+    final_tol : float or None
+        Tolerance of the states, and with it of the readout, of the rule that training ends with; None for that of a
+        rule to be stored. Rules on the way to another one need less.
     """
 
     objective: ImplicitObjective
@@ -173,6 +176,7 @@ class TrainingTask:
     curvature_solver: object = None
     held_out: Samples | None = None
     random_state: object = None
+    final_tol: float | None = None
 
 
 class TrainingMethod(Parametrised, BaseEstimator):

@@ -34,6 +34,9 @@ class TrainingRun(ABC):
         self.objective = task.objective
         self.solver = task.solver
         self.constraints = task.constraints
+        self.final_tol = task.final_tol
+        if self.final_tol is None:
+            self.final_tol = _FINAL_TOL_OF_BLOCKS if task.objective.samples.in_blocks else _FINAL_TOL
         self.callback = callback
         self.objectives, self.stages, self.scores = [], [], []
         self.n_iter = 0
@@ -119,10 +122,9 @@ class TrainingRun(ABC):
             if stages:
                 W, b, scale = self._enter(stages[-1], W, b)
                 alpha = stages[-1].alpha
-        tol = _FINAL_TOL_OF_BLOCKS if self.objective.samples.in_blocks else _FINAL_TOL
-        if not pending and evaluation.tol <= tol:
+        if not pending and evaluation.tol <= self.final_tol:
             return evaluation
-        return self.objective.evaluate(W, b, alpha, start=evaluation.scaled(scale), tol=tol)
+        return self.objective.evaluate(W, b, alpha, start=evaluation.scaled(scale), tol=self.final_tol)
 
     def _enter(self, stage, W, b):
         """Make a point feasible for a stage; shrink (B, b) to a smaller budget exactly if the activation allows."""

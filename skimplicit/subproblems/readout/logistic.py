@@ -3,8 +3,10 @@
 One column of logits is enough for two classes (the other class has logit 0); for more, every class has its own column.
 
 Newton's system is solved by conjugate gradients, preconditioned by the same program for a constant curvature, which is
-the ridge readout's: a factor of the size of one class, made from moments. What to stop at is for the caller to say: a
-training step needs little, the stored rule everything.
+the ridge readout's: a factor of the size of one class, made from moments. Where that is far from the Hessian, as for
+rare classes beside frequent ones, the Hessian itself takes its place as soon as the products with it have cost as much
+as to make and factor it once: it is made at the point reached, and hardly changes on the way from there. What to stop
+at is for the caller to say: a training step needs little, the stored rule everything.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from functools import partial
 
 import numpy as np
 
+from skimplicit.linalg import CholeskyFactor
 from skimplicit.losses import cross_entropy, prior_logits
 from skimplicit.rows import Sums
 from skimplicit.subproblems.readout.ridge import Readout, readout_preconditioner
@@ -20,6 +23,11 @@ __all__ = ["logistic_readout"]
 
 # Newton steps and conjugate gradient steps of each; the next evaluation starts where this one stopped.
 _MAX_NEWTON, _MAX_CG = 100, 50
+# The Hessian is made after as many products with it as this times the variables of one class times one more than the
+# classes, which is the ratio of their operations; and only up to so many entries.
+_PRODUCTS, _MOST_ENTRIES = 0.25, 1 << 20
+# Rows at a time where it is made.
+_ROWS = 1024
 # Relative residual at which the conjugate gradients of a Newton step stop.
 _FORCING = 0.3
 # A smaller decrease, in nats, is not worth a step: the intercept of a class without a sample would fall for ever.
@@ -168,6 +176,22 @@ class _Features:
         V -= P * V.sum(axis=1, keepdims=True)
         return None, self.adjoint(samples, states, V)
 
+    def hessian(self, samples, states, P):
+        """Return the Hessian of the loss, shape (qk, qk), the classes one after another."""
+        roots = np.sqrt(samples.weights)[:, None]
+        inputs = [samples.weighted_inputs() / self.root] if self.direct else []
+        F = np.hstack([roots * (states - self.X_mean), *inputs, roots if samples.centre else np.zeros_like(roots)])
+        q, k = P.shape[1], F.shape[1]
+        total = np.zeros((q, k, q, k))
+        for first in range(0, len(F), _ROWS):
+            rows = slice(first, first + _ROWS)
+            weighted = P[rows, :, None] * F[rows, None]
+            for c in range(q):
+                total[c, :, c] += F[rows].T @ weighted[:, c]
+            weighted = weighted.reshape(-1, q * k)
+            total -= (weighted.T @ weighted).reshape(total.shape)
+        return None, total.reshape(q * k, q * k)
+
 
 class _Problem:
     """Newton's method on the readout, over rows in whatever blocks they are."""
@@ -182,6 +206,10 @@ class _Problem:
         n, p = self.moments.XU.shape
         # Ridge of each column of a point: none of the intercept.
         self.ridges = np.append(np.full(n + p if direct else n, alpha), 0.0)
+        q, k = samples.n_outputs, self.ridges.size
+        #: Products with the Hessian before it is worth to make it, those that are left, and its factor once it is made.
+        self._worth = _PRODUCTS * (q + 1) * k if (q * k) ** 2 <= _MOST_ENTRIES else np.inf
+        self._left, self._factor = self._worth, None
 
     def point_of(self, readout):
         """Return the point of a :class:`Readout`."""
@@ -210,18 +238,13 @@ class _Problem:
 
     def newton_step(self, here, gradient, worthwhile):
         """Return a direction of descent, Newton's up to the forcing term; None if not ``worthwhile``."""
-        typical = here.typical
-        system = readout_preconditioner(self.moments, self.alpha / typical, self.direct, self.root**2)
-
-        def precondition(point):
-            C, D, c = self.features.parts(point)
-            C, D = system.solve(C / typical, D * (self.root / typical) if self.direct else None)
-            return np.hstack([C, *([D * self.root] if self.direct else []), c[:, None] / typical])
+        damped = self.ridges + _DAMPING * here.typical
+        precondition = self._preconditioner(here, damped)
 
         def hessian(point):
+            self._left -= 1
             times = partial(self.features.hessian_times, point)
-            product = self.samples.run(times, self.states, here.probabilities)[1]
-            return product + (self.ridges + _DAMPING * typical) * point
+            return self.samples.run(times, self.states, here.probabilities)[1] + damped * point
 
         residual = gradient
         direction = precondition(residual)
@@ -243,6 +266,28 @@ class _Problem:
                 break
             direction = preconditioned + (rho / previous) * direction
         return -gradient if step is None else step
+
+    def _preconditioner(self, here, damped):
+        """Return what nearly solves Newton's system at ``here``, with ``damped`` (k,) on the Hessian's diagonal."""
+        if self._left <= 0:
+            self._left = self._worth
+            H = self.samples.run(self.features.hessian, self.states, here.probabilities)[1]
+            H[np.diag_indices_from(H)] += np.tile(damped, self.samples.n_outputs)
+            try:
+                self._factor = CholeskyFactor(H)
+            except np.linalg.LinAlgError:  # a ridge of nothing, and rounding
+                pass
+        if self._factor is not None:
+            return lambda point: self._factor.solve(point.ravel()).reshape(point.shape)
+        typical = here.typical
+        system = readout_preconditioner(self.moments, self.alpha / typical, self.direct, self.root**2)
+
+        def precondition(point):
+            C, D, c = self.features.parts(point)
+            C, D = system.solve(C / typical, D * (self.root / typical) if self.direct else None)
+            return np.hstack([C, *([D * self.root] if self.direct else []), c[:, None] / typical])
+
+        return precondition
 
 
 def _from_safe_origin(samples, states, moments):
