@@ -1,6 +1,7 @@
 """Messages have names in one order, and the nearest of them."""
 
 import contextlib
+import datetime
 import io
 import os
 import subprocess
@@ -8,6 +9,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from skimplicit import (
@@ -146,3 +148,74 @@ class TestGroups:
     def test_names_need_a_frame(self):
         with pytest.raises(ValueError, match="the inputs have no names"):
             self.groups_of({"colour": ["red"]}, X)
+
+
+DATES = pd.Series(pd.date_range("2020-01-01", periods=30))
+LABELS = np.where(Y, "b", "a").astype(object)
+TABLE = pd.DataFrame(X, columns=list("abcd"))
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas])
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (DATES, "Column 'when' of X holds dates or times"),
+        (pd.Series(pd.to_timedelta(np.arange(30), unit="s")), "Column 'when' of X holds dates or times"),
+        (pd.Series(["1", "2", "x"] * 10), "Column 'when' of X holds what is no number: .*'x'.*OneHotEncoder"),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda X: ImplicitRegressor().fit(X, Y),
+        lambda X: ImplicitRegressorCV().fit(X, Y),
+        lambda X: ImplicitFeatureSelector().fit(X, Y),
+        lambda X: ImplicitRegressor(method="gradient", alpha=0.1).partial_fit(X, Y),
+        lambda X: ImplicitClassifier().fit(X, LABELS),
+        lambda X: implicit_path(X, Y),
+    ],
+)
+def test_a_column_that_holds_no_numbers_has_its_name_in_the_message(frame, column, message, call):
+    with pytest.raises(ValueError, match=message):
+        call(frame(TABLE.assign(when=column)))
+
+
+def test_a_column_of_objects_is_named_too():
+    with pytest.raises(TypeError, match="Column 'when' of X holds what is no number: .*datetime.date"):
+        ImplicitRegressor().fit(TABLE.assign(when=[datetime.date(2020, 1, 1)] * 30), Y)
+
+
+def test_a_column_that_holds_no_numbers_is_named_in_predictions_too():
+    model = ImplicitRegressor(alpha=0.1, n_hidden=2, max_iter=2).fit(TABLE, Y)
+    with pytest.raises(ValueError, match="Column 'b' of X holds dates or times"):
+        model.predict(TABLE.assign(b=DATES))
+    # Text and categories of numbers are numbers, as elsewhere.
+    written = TABLE.assign(a=TABLE["a"].astype(str), b=pd.Categorical(TABLE["b"]))
+    np.testing.assert_allclose(model.predict(written), model.predict(TABLE))
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (DATES, "y holds dates or times"),
+        (DATES.to_numpy(), "y holds dates or times"),
+        (pd.DataFrame({"first": X[:, 0], "second": DATES}), "Column 'second' of y holds dates or times"),
+        (pd.Series(LABELS), "y holds what is no number: .*'a'"),
+    ],
+)
+def test_targets_that_are_no_numbers(y, message):
+    with pytest.raises(ValueError, match=message):
+        ImplicitRegressor().fit(X, y)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize(
+    "kind",
+    [list, lambda y: np.array(y, dtype=object), pd.Series, lambda y: pd.Series(y, dtype="string"), pd.Categorical],
+)
+@pytest.mark.parametrize("estimator", [ImplicitClassifier, ImplicitFeatureSelector])
+def test_missing_labels(missing, kind, estimator):
+    labels = LABELS.copy()
+    labels[3] = missing
+    with pytest.raises(ValueError, match="Input y contains NaN: the label of row 3 is missing"):
+        estimator().fit(X, kind(list(labels)))

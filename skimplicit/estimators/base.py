@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import _raise_for_params
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.activations import get_activation
 from skimplicit.composition import average, cascade
@@ -38,6 +38,7 @@ from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
+from skimplicit.estimators.validation import validate_named
 from skimplicit.estimators.validation_split import validation_split
 from skimplicit.estimators.warm_starting import can_warm_start, pass_alpha, pass_direct_ridge, rules_so_far
 from skimplicit.linalg import MatrixLike
@@ -66,7 +67,7 @@ class ImplicitEstimator(
 
     # Inputs are cut only where a fit has seen their range.
     _input_range = None
-    # What ``validate_data`` is told of y.
+    # What ``validate_named`` is told of y.
     _target_checks = {"multi_output": True, "y_numeric": True}
 
     def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None, recurrent=True):
@@ -297,11 +298,11 @@ class ImplicitEstimator(
             if as_it_is
             else dict(dtype=np.float64, order="C")
         )
-        return validate_data(self, X, y, reset=reset, accept_sparse="csr", **form, **self._target_checks)
+        return validate_named(self, X, y, **form, **self._target_checks, reset=reset, accept_sparse="csr")
 
     def _check_inputs(self, X, cut=True):
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        X = validate_named(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return self._input_range.cut(X) if cut and self._input_range is not None else X
 
     def _by_rows(self, X, function):

@@ -115,7 +115,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
             "the schedule.",
         ),
     }
-    _target_checks = {}
+    _target_checks = {"classes": True}
 
     if TYPE_CHECKING:
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils import check_array
 
 from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed
@@ -44,7 +45,7 @@ def _open_lazy_rows(estimator, chosen, X, y, sample_weight, cv):
     for name, array in arrays.items():
         if array.shape[0] != m:
             raise ValueError(f"X and {name} must have as many rows, got {m} and {array.shape[0]}.")
-    _check_dimensions(arrays, classes=not estimator._target_checks)
+    _check_dimensions(arrays, classes=is_classifier(estimator))
     if m <= MANY_ROWS:
         return open_rows(
             estimator, chosen, *(array.compute() if is_lazy(array) else array for array in (X, y, sample_weight)), cv
@@ -153,13 +154,13 @@ def _encode_lazily(estimator, chunks):
 
     weights = chunks.get("sample_weight", [None] * len(chunks["y"]))
     kinds = dask.compute(
-        *(delayed(_kinds)(*own, not estimator._target_checks) for own in zip(chunks["y"], weights, strict=True))
+        *(delayed(_kinds)(*own, is_classifier(estimator)) for own in zip(chunks["y"], weights, strict=True))
     )
     values = np.concatenate([some for some, _ in kinds])
     total = np.concatenate([weight for _, weight in kinds])
     if not total.any():
         raise ValueError("sample_weight must not be zero for every sample.")
-    if estimator._target_checks:
+    if not is_classifier(estimator):
         return estimator._encode_targets(values[:2], None)
     classes, codes = np.unique(values, return_inverse=True)
     return estimator._encode_targets(classes, np.bincount(codes, total))

@@ -9,9 +9,10 @@ import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import is_classifier
 from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.validation import _check_n_features, validate_data
+from sklearn.utils.validation import _check_n_features
 
 from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.estimators.validation import validate_named
 from skimplicit.rows import ArrayStore, InputRange, RowBlocks, SelectedColumns, draw_rows, reads_rows
 
 __all__ = [
@@ -193,7 +194,7 @@ def open_rows(estimator, chosen, X, y, sample_weight, cv=None):
     as_it_is = reads_rows(X) and _goes_by_blocks(estimator, chosen, X, cv)
     if isinstance(X, SelectedColumns):
         _check_n_features(estimator, X, reset=True)
-        y = validate_data(estimator, y=y, **estimator._target_checks)
+        y = validate_named(estimator, y=y, **estimator._target_checks)
     else:
         X, y = estimator._validate_data(X, y, as_it_is=as_it_is)
     targets = estimator._encode(X, y, sample_weight)

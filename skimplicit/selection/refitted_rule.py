@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.estimators import ImplicitRegressor
 from skimplicit.estimators.lazy_columns import check_lazy_columns, check_lazy_output
 from skimplicit.estimators.predicting import by_rows
+from skimplicit.estimators.validation import validate_named
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import is_lazy
 from skimplicit.selection.selection_rows import selected_columns
@@ -67,7 +68,7 @@ class RefittedRuleMixin:
         if is_lazy(X):
             check_lazy_columns(self, X)
         else:
-            X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+            X = validate_named(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return selected_columns(X, self.support_)
 
     predict = _delegated("predict", "predictions", "(n_samples,) or (n_samples, n_outputs)", "Predictions.")

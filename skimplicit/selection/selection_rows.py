@@ -3,14 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import validate_data
 
 from skimplicit.estimators.choosing_rows import rows_to_choose_by
 from skimplicit.estimators.lazy_columns import lazy_columns
 from skimplicit.estimators.monotonic import check_monotonic_cst
 from skimplicit.estimators.targets import EncodedTargets, check_weights
+from skimplicit.estimators.validation import validate_named
 from skimplicit.rows import SelectedColumns, is_lazy
 
 __all__ = ["SelectionData", "open_selection", "selected_columns"]
@@ -89,9 +88,8 @@ def open_selection(selector, estimator, X, y, sample_weight):
         All rows; of many, where folds do not need them, those that a fit looks at first.
     """
     (X, y, weights), everything = rows_to_choose_by(estimator, X, y, sample_weight, selector.cv)
-    of_classes = is_classifier(estimator)
     checks = {"accept_sparse": "csr", "dtype": np.float64, "order": "C"}
-    X, y = validate_data(selector, X, y, multi_output=not of_classes, y_numeric=not of_classes, **checks)
+    X, y = validate_named(selector, X, y, **estimator._target_checks, **checks)
     if hasattr(estimator, "feature_names_in_"):
         selector.feature_names_in_ = estimator.feature_names_in_
     weights = check_weights(weights, X)

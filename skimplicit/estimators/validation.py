@@ -1,0 +1,107 @@
+"""scikit-learn's validation of data, and the name of the column or the row where it says only what was wrong."""
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+__all__ = ["validate_named"]
+
+_NOTHING = "no_validation"
+
+
+def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks):
+    """Validate data as ``validate_data`` of scikit-learn does; what is refused for its kind is named.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What keeps the number of columns and their names.
+    X, y : array-like
+        The data.
+    classes : bool
+        Whether y are labels, of whatever kind.
+    **checks : dict
+        For ``validate_data``.
+
+    Returns
+    -------
+    ndarray, sparse matrix or tuple
+        What ``validate_data`` returns.
+
+    Raises
+    ------
+    ValueError
+        If the data are not valid: a column of dates or text, a missing label, or what ``validate_data`` refuses.
+    """
+    parts = [("X", X)] if classes else [("X", X), ("y", y)]
+    for name, values in parts:
+        _refuse_dates(values, name)
+    if classes:
+        _refuse_missing(y)
+    try:
+        return validate_data(estimator, X, y, **checks)
+    except (TypeError, ValueError) as error:
+        for name, values in parts:
+            _refuse_text(values, name, error)
+        raise
+
+
+def _columns(values, name):
+    """Yield the columns of data and what to call them."""
+    names = getattr(values, "columns", None)
+    if names is not None:
+        yield from ((f"Column {str(label)!r} of {name}", values[label]) for label in names)
+    elif getattr(values, "ndim", 1) == 2 and isinstance(values, np.ndarray):
+        yield from ((f"Column {j} of {name}", values[:, j]) for j in range(values.shape[1]))
+    elif hasattr(values, "dtype") and len(values.shape) == 1:
+        yield name, values
+
+
+def _refuse_dates(values, name):
+    """Raise if a column holds dates or times: as numbers they would be nanoseconds, of some calendar's first day."""
+    kinds = getattr(values, "dtypes", None) if hasattr(values, "columns") else [getattr(values, "dtype", None)]
+    if not any(map(_is_time, [] if kinds is None else kinds)):
+        return
+    dated = (label for label, column in _columns(values, name) if _is_time(getattr(column, "dtype", None)))
+    label = next(dated, name)
+    raise ValueError(f"{label} holds dates or times, not numbers; turn them into numbers, such as days since a date.")
+
+
+def _is_time(dtype):
+    temporal = getattr(dtype, "is_temporal", None)
+    return temporal() if callable(temporal) else getattr(dtype, "kind", "") in ("M", "m")
+
+
+def _refuse_missing(labels):
+    """Raise if a label is missing, which would be a class of its own or an error about something else."""
+    if labels is None or getattr(getattr(labels, "dtype", None), "kind", "O") not in "OUT":
+        return  # Of numbers, and of no labels at all, validation says so itself.
+    for row, label in enumerate(np.asarray(labels, dtype=object).ravel()):
+        if _is_missing(label):
+            raise ValueError(f"Input y contains NaN: the label of row {row} is missing.")
+
+
+def _refuse_text(values, name, error):
+    """Raise the same kind of error with the name of the column that holds what is no number."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    advice = " Encode categories, for instance by OneHotEncoder in a ColumnTransformer." if name == "X" else ""
+    for label, column in _columns(values, name):
+        entries = np.asarray(column).ravel()
+        if entries.dtype.kind in "OUST" and not all(map(_is_number, entries)):
+            raise kind(f"{label} holds what is no number: {error}.{advice}") from error
+
+
+def _is_missing(entry):
+    """Tell whether an entry is None, NaN, or what pandas has for them, which need not be installed."""
+    if isinstance(entry, float):
+        return bool(np.isnan(entry))
+    return entry is None or type(entry).__name__ in ("NAType", "NaTType")
+
+
+def _is_number(entry):
+    if _is_missing(entry):
+        return True  # Validation has its own message about it.
+    try:
+        float(entry)
+    except (TypeError, ValueError):
+        return False
+    return True
