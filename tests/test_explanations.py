@@ -8,7 +8,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_diabetes
+from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
@@ -249,3 +251,14 @@ class TestDisplay:
             ContributionsDisplay(np.ones(3)).plot()
         with pytest.raises(ValueError, match="inputs must have shape"):
             ContributionsDisplay(np.ones((2, 3)), inputs=np.ones((3, 3))).plot()
+
+
+def test_a_pipeline_is_told_what_to_give_in_its_place():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    last = ImplicitRegressor(alpha=0.1, n_hidden=2, tol=1e-2, random_state=0)
+    model = make_pipeline(StandardScaler(), last).fit(X, X[:, 0])
+    with pytest.raises(TypeError, match=r"got Pipeline; give its last step, model\[-1\].*model\[:-1\].transform\(X\)"):
+        explain(model, X)
+    assert explain(model[-1], model[:-1].transform(X)).contributions.shape == (30, 2)
+    with pytest.raises(TypeError, match="got Ridge; skimplicit.networks.from_sklearn"):
+        explain(Ridge().fit(X, X[:, 0]), X)

@@ -101,7 +101,8 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
             "rows that they have not seen, as if one more row were of another class; None with a number for alpha.",
         ),
         "heldout_score_": replace(
-            RULE_ATTRIBUTES["heldout_score_"], text=RULE_ATTRIBUTES["heldout_score_"].text.replace("R2", "accuracy")
+            RULE_ATTRIBUTES["heldout_score_"],
+            text="What ``score`` may be on new rows, judged by those rows: accuracy. None with a number for alpha.",
         ),
         "heldout_prediction_": Attribute(
             "ndarray of shape (n_samples, n_classes), or None",

@@ -28,7 +28,9 @@ RULE_ATTRIBUTES = {
     ),
     "heldout_score_": Attribute(
         "float or None",
-        "What ``score`` may be on new rows, judged by those rows: R2. None with a number for alpha.",
+        "What ``score`` may be on new rows, judged by those rows: R2. Higher than that of ``heldout_prediction_``, in "
+        "which each row is predicted by one member: by the variance of the members, which their mean is spared. None "
+        "with a number for alpha.",
     ),
     "heldout_prediction_": Attribute(
         "ndarray of shape (n_samples,) or (n_samples, n_outputs), or None",

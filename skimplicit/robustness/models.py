@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.linalg import to_dense
@@ -106,9 +107,12 @@ def open_model(model, classes=None, *, labelled=False):
             check_is_fitted(model)
         rule = getattr(model, "rule_", None)
         if not isinstance(rule, ImplicitRule):
+            if isinstance(model, Pipeline) and hasattr(model[-1], "rule_"):
+                advice = "give its last step, model[-1], and inputs as this sees them, model[:-1].transform(X)"
+            else:
+                advice = "skimplicit.networks.from_sklearn and from_torch make rules of networks and of pipelines"
             raise TypeError(
-                f"Expected an ImplicitRule or a fitted estimator with a rule_, got {type(model).__name__}; "
-                "skimplicit.networks.from_sklearn and from_torch make rules of networks, from_sklearn of pipelines too."
+                f"Expected an ImplicitRule or a fitted estimator with a rule_, got {type(model).__name__}; {advice}."
             )
         if labelled and classes is None and not hasattr(model, "classes_"):
             raise TypeError(f"Certificates of labels need a classifier, got {type(model).__name__}.")
