@@ -47,9 +47,8 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
 
 def _columns(values, name):
     """Yield the columns of data and what to call them."""
-    names = getattr(values, "columns", None)
-    if names is not None:
-        yield from ((f"Column {str(label)!r} of {name}", values[label]) for label in names)
+    if _is_frame(values):
+        yield from ((f"Column {str(label)!r} of {name}", values[label]) for label in values.columns)
     elif getattr(values, "ndim", 1) == 2 and isinstance(values, np.ndarray):
         yield from ((f"Column {j} of {name}", values[:, j]) for j in range(values.shape[1]))
     elif hasattr(values, "dtype") and len(values.shape) == 1:
@@ -58,12 +57,17 @@ def _columns(values, name):
 
 def _refuse_dates(values, name):
     """Raise if a column holds dates or times: as numbers they would be nanoseconds, of some calendar's first day."""
-    kinds = getattr(values, "dtypes", None) if hasattr(values, "columns") else [getattr(values, "dtype", None)]
-    if not any(map(_is_time, [] if kinds is None else kinds)):
+    kinds = values.dtypes if _is_frame(values) else [getattr(values, "dtype", None)]
+    if not any(map(_is_time, kinds)):
         return
     dated = (label for label, column in _columns(values, name) if _is_time(getattr(column, "dtype", None)))
     label = next(dated, name)
     raise ValueError(f"{label} holds dates or times, not numbers; turn them into numbers, such as days since a date.")
+
+
+def _is_frame(values):
+    """Tell whether data are a frame of pandas or polars."""
+    return hasattr(values, "columns") and hasattr(values, "dtypes")
 
 
 def _is_time(dtype):

@@ -5,8 +5,8 @@ One column of logits is enough for two classes (the other class has logit 0); fo
 Newton's system is solved by conjugate gradients, preconditioned by the same program for a constant curvature, which is
 the ridge readout's: a factor of the size of one class, made from moments. Where that is far from the Hessian, as for
 rare classes beside frequent ones, the Hessian itself takes its place as soon as the products with it have cost as much
-as to make and factor it once: it is made at the point reached, and hardly changes on the way from there. What to stop
-at is for the caller to say: a training step needs little, the stored rule everything.
+as to make and factor it once. It is made at the point reached, and anew after as many products again. What to stop at
+is for the caller to say: a training step needs little, the stored rule everything.
 """
 
 from dataclasses import dataclass
