@@ -65,6 +65,12 @@ def small_defaults(monkeypatch):
 
 
 @pytest.fixture
+def few_states(monkeypatch):
+    """Let n_hidden="auto" try two small numbers at least and three at most (not in other processes)."""
+    monkeypatch.setattr("skimplicit.estimators.growing._SIZES", (2, 3, 5))
+
+
+@pytest.fixture
 def short_ladder(monkeypatch):
     """Let a chosen ridge be one of few, for laws that hold whichever it is (not in other processes)."""
     for name, value in {

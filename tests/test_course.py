@@ -172,12 +172,13 @@ def test_an_interrupt_ends_all_members(warm_start):
     assert np.all(np.isfinite(model.predict(X)))
 
 
+@pytest.mark.usefixtures("few_states")
 @pytest.mark.filterwarnings("ignore:Training was interrupted")
 def test_an_interrupt_ends_the_growing_of_states():
-    model, y = make("regressor", n_hidden="auto", alpha="auto")
+    model, y = make("regressor", n_hidden="auto", alpha="auto", cv=2, max_iter=4)
     whole = OneInterrupt(0, interrupt=True)
     n_all = model.set_callbacks(whole).fit(X, y).rule_.n_hidden
     monitor = OneInterrupt(10, interrupt=True)
     model.set_callbacks(monitor).fit(X, y)
-    assert {rule.n_hidden for rule in model.rules_} == {5}
+    assert {rule.n_hidden for rule in model.rules_} == {2}
     assert monitor.ends < 20 < whole.ends and n_all > 0

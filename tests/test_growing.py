@@ -20,7 +20,7 @@ from skimplicit.estimators.automatic import FALLBACK_ALPHA
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = make_friedman1(120, n_features=5, noise=1.0, random_state=0)
 QUICK = {"n_hidden": "auto", "max_iter": 2, "cv": 2, "random_state": 0}
-SIZES = (2, 4, 8, 16, 32)
+SIZES = (2, 4, 8, 16)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def test_the_number_stops_growing_where_held_out_rows_no_longer_gain():
 def of_several_numbers(n_members="auto"):
     """Return a model and the fits with each of its numbers of states alone."""
     Z = Y + 3 * np.random.default_rng(1).standard_normal(Y.size)
-    options = {**QUICK, "max_iter": 20, "n_members": n_members}
+    options = {**QUICK, "max_iter": 5, "n_members": n_members}
     model = ImplicitRegressor(**options).fit(X, Z)
     numbers = dict.fromkeys(rule.n_hidden for rule in model.rules_)
     return model, [ImplicitRegressor(**{**options, "n_hidden": n}).fit(X, Z) for n in numbers]
@@ -98,8 +98,10 @@ def test_one_rule_that_is_wanted_stays_one():
 
 
 def test_any_random_state_gives_all_numbers_the_same_folds():
+    seed = np.random.RandomState(1).randint(np.iinfo(np.int32).max)  # that of all numbers, drawn once
     first, second = (
-        ImplicitRegressor(**{**QUICK, "random_state": np.random.RandomState(1)}).fit(X[:60], Y[:60]) for _ in range(2)
+        ImplicitRegressor(**{**QUICK, "random_state": each}).fit(X[:40], Y[:40])
+        for each in (np.random.RandomState(1), seed)
     )
     np.testing.assert_array_equal(first.rule_.B, second.rule_.B)
 

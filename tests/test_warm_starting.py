@@ -11,10 +11,10 @@ from skimplicit.estimators.warm_starting import can_warm_start
 from skimplicit.training import StochasticGradient
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-SMALL = {"n_hidden": 4, "random_state": 0, "max_iter": 20}
+SMALL = {"n_hidden": 3, "random_state": 0, "max_iter": 10, "cv": 2}
 
 
-def make_data(m=150):
+def make_data(m=80):
     return make_friedman1(m, n_features=6, noise=0.5, random_state=0)
 
 
@@ -41,8 +41,9 @@ def test_a_pass_under_a_budget_goes_on_with_one_rule(activation):
 
 def test_a_budget_that_was_never_chosen_is_chosen_by_a_warm_start_too():
     X, y = make_data()
-    cold = ImplicitRegressor(**SMALL, column_budget="auto").fit(X, y)
-    warm = ImplicitRegressor(**SMALL).fit(X, y).set_params(column_budget="auto", warm_start=True).fit(X, y)
+    small = {**SMALL, "max_iter": 2}
+    cold = ImplicitRegressor(**small, column_budget="auto").fit(X, y)
+    warm = ImplicitRegressor(**small).fit(X, y).set_params(column_budget="auto", warm_start=True).fit(X, y)
     assert warm.column_budget_ == cold.column_budget_
     assert_allclose(warm.predict(X), cold.predict(X))
 
@@ -59,7 +60,7 @@ def test_a_rule_without_inputs_is_no_start():
 def test_the_ridge_of_the_direct_term_is_gone_on_with():
     X, y = make_data()
     for seed in range(10):
-        model = ImplicitRegressor(n_hidden=4, random_state=seed, warm_start=True).fit(X, y)
+        model = ImplicitRegressor(n_hidden=3, random_state=seed, cv=2, warm_start=True).fit(X, y)
         if model._direct_ridge != 1.0:
             break
     chosen = model._direct_ridge
@@ -77,17 +78,21 @@ def test_nothing_of_an_earlier_fit_is_in_a_cold_one():
     assert_allclose(few.predict(X), ImplicitRegressor(**SMALL).fit(X[:3], y[:3]).predict(X))
 
 
+@pytest.mark.usefixtures("few_states")
 def test_a_growing_number_of_states_starts_anew_for_other_inputs():
     X, y = make_data()
-    model = ImplicitRegressor(n_hidden="auto", random_state=0, warm_start=True, max_iter=5).fit(X, y)
-    cold = ImplicitRegressor(n_hidden="auto", random_state=0, max_iter=5).fit(X[:, :5], y)
+    growing = {"n_hidden": "auto", "random_state": 0, "max_iter": 2, "cv": 2}
+    model = ImplicitRegressor(**growing, warm_start=True).fit(X, X[:, 0])
+    cold = ImplicitRegressor(**growing).fit(X[:, :5], y)
+    assert {rule.n_hidden for rule in cold.rules_} != {rule.n_hidden for rule in model.rules_}
     assert_allclose(model.fit(X[:, :5], y).predict(X[:, :5]), cold.predict(X[:, :5]))
 
 
+@pytest.mark.usefixtures("few_states")
 def test_splits_that_are_given_once_do_for_every_number_of_states():
     X, y = make_data()
-    splits = [(np.setdiff1d(np.arange(150), rows), rows) for rows in np.arange(150).reshape(5, 30)]
-    model = ImplicitRegressor(n_hidden="auto", random_state=0, max_iter=5)
+    splits = [(np.setdiff1d(np.arange(80), rows), rows) for rows in np.arange(80).reshape(2, 40)]
+    model = ImplicitRegressor(n_hidden="auto", random_state=0, max_iter=2)
     listed = model.set_params(cv=splits).fit(X, y).predict(X)
     assert_allclose(model.set_params(cv=iter(splits)).fit(X, y).predict(X), listed)
 
