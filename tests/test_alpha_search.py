@@ -334,11 +334,12 @@ class TestTasks:
 
     @pytest.mark.parametrize("n_jobs", [1, 2])
     def test_a_stop_after_a_fold_ends_the_cross_validation(self, kind, data, n_jobs, monkeypatch):
+        two = {"alphas": [0.1, 1.0]}
         if n_jobs > 1:
             monkeypatch.undo()  # other processes have as many iterations as ever
         callback = Recorder(stop=lambda context: context.task_name == "fold")
-        model = chooser(kind, n_jobs=n_jobs).set_callbacks(callback).fit(*data)
-        np.testing.assert_array_equal(path_of(model), path_of(chooser(kind).fit(*data))[:, :1])
+        model = chooser(kind, **two, n_jobs=n_jobs).set_callbacks(callback).fit(*data)
+        np.testing.assert_array_equal(path_of(model), path_of(chooser(kind, **two).fit(*data))[:, :1])
 
     def test_an_interrupt_in_the_folds_is_not_caught(self, kind, data):
         model = chooser(kind).set_callbacks(Propagated(interrupt=is_in("fold")))

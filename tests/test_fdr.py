@@ -147,7 +147,7 @@ class TestStatistics:
 
     @pytest.mark.slow
     def test_only_the_random_state_decides(self):
-        X, y = make_data(120)
+        X, y = make_data(60)
         few = {"estimator": clone(RULE).set_params(n_hidden=2), "column_budgets": 2}  # other processes go whole paths
         first, second = (selector(**few, n_jobs=n_jobs).fit(X, y).knockoff_statistics_ for n_jobs in (None, 2))
         np.testing.assert_array_equal(first, second)

@@ -119,8 +119,8 @@ def test_of_wide_data_inputs_on_no_path_have_a_score_of_zero():
 
 
 def test_an_input_that_constraints_keep_out_has_a_score_of_zero():
-    X, y = make_data(60)
-    constrained = ImplicitRegressor(**{**SMALL, "max_iter": 2}, constraints=lambda A, B: [B[:, 6] == 0])
+    X, y = make_data(40)
+    constrained = ImplicitRegressor(**{**SMALL, "n_hidden": 2, "max_iter": 2}, constraints=lambda A, B: [B[:, 6] == 0])
     scores = selector(constrained, cv=3, column_budgets=2).fit(X, y).permutation_scores_
     assert scores[6] == 0.0 and scores[0] > 3.0
 
@@ -175,8 +175,8 @@ def test_scores_are_means_over_their_standard_errors(weighted):
 
 
 def test_of_single_rows_values_come_from_the_training_rows():
-    X, y = make_data(40)
-    scores = selector(cv=40, column_budgets=2).fit(X, y).permutation_scores_
+    X, y = make_data(25)
+    scores = selector(cv=25, column_budgets=2).fit(X, y).permutation_scores_
     assert scores[[0, 3]].min() > 3.0 and scores[[1, 2, 4, 6]].max() < 3.0
 
 

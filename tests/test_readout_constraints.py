@@ -14,7 +14,7 @@ UNIT = np.array([1.0, 1e3, 1e-3, 1.0])
 
 
 def fit(constraints, make=ImplicitRegressor, unit=1.0, **options):
-    U, y = make_data(30)
+    U, y = make_data(20)
     y = 1e3 * y if make is ImplicitRegressor else np.digitize(y, [-1, 0])
     model = make(**{"n_hidden": 3, "alpha": 0.01, "max_iter": 4, "random_state": 0, **options}, constraints=constraints)
     return quietly(model, U * unit, y)
@@ -67,9 +67,9 @@ def test_a_constraint_that_binds_nothing_changes_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("short_paths")
+@pytest.mark.usefixtures("shortest_paths")
 def test_in_a_selection():
-    U, y = make_data(40)
+    U, y = make_data(20)
     model = ImplicitRegressor(
         n_hidden=3, alpha=0.01, direct=True, max_iter=1, constraints=lambda A, B, C, D: [D[:, 0] == 0, C >= 0]
     )

@@ -1,5 +1,7 @@
 """Folds are drawn again where few data leave inputs in doubt, and only there."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,11 @@ def fitted(noise, **parameters):
     return ImplicitFeatureSelector(SMALL, column_budgets=5, random_state=0, **parameters).fit(*make_data(noise))
 
 
+@cache  # under `short_paths`, as all that is fitted here
+def in_doubt():
+    return fitted(6.0)
+
+
 def n_splits(selector):
     return sum(name.startswith("split") for name in selector.cv_results_)
 
@@ -45,7 +52,7 @@ def test_clear_data_end_after_three_rounds():
 
 
 def test_inputs_in_doubt_are_asked_again():
-    found = fitted(6.0)
+    found = in_doubt()
     assert n_splits(found) == 30
     counts = 30 * found.selection_frequency_
     np.testing.assert_allclose(counts, np.round(counts), atol=1e-9)
@@ -74,11 +81,12 @@ def test_where_all_inputs_are_kept_folds_are_drawn_once(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:No selection of inputs predicts better")
+@pytest.mark.usefixtures("shortest_paths")
 def test_folds_are_of_rows_that_count():
     X, y = make_data(6.0, m=30)
     weights = np.where(np.arange(30) < 9, 1.0, 0.0)
     found = [
-        ImplicitFeatureSelector(SMALL, column_budgets=5, random_state=seed).fit(X, y, weights) for seed in range(3)
+        ImplicitFeatureSelector(SMALL, column_budgets=2, random_state=seed).fit(X, y, weights) for seed in range(2)
     ]
     assert all(n_splits(selector) % 5 == 0 and 15 <= n_splits(selector) <= 30 for selector in found)
 
@@ -91,7 +99,7 @@ def test_constant_inputs_have_no_gaps():
 
 
 def test_the_seed_decides():
-    first, second = fitted(6.0), fitted(6.0)
+    first, second = in_doubt(), fitted(6.0)
     np.testing.assert_array_equal(first.selection_frequency_, second.selection_frequency_)
     np.testing.assert_array_equal(first.support_, second.support_)
 

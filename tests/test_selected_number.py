@@ -63,6 +63,7 @@ def test_inputs_that_only_tell_something_together_are_reached(first, rule):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("seed", range(2))
 def test_a_product_of_inputs_is_found_beside_a_square(seed):
     rng = np.random.default_rng(seed)
@@ -126,6 +127,7 @@ def test_a_group_stands_in_for_another_by_any_of_its_inputs():
     assert np.flatnonzero(search_over(X, groups).undisputed(rankings, 1)).tolist() == [0, 1]
 
 
+@pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("seed", range(3))
 def test_inputs_that_share_a_cause_are_selected_together_in_wide_data(seed):
     rng = np.random.default_rng(seed)
@@ -137,6 +139,7 @@ def test_inputs_that_share_a_cause_are_selected_together_in_wide_data(seed):
     assert np.mean(found < 20) >= 0.8
 
 
+@pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("n_constant", [1, 3])
 def test_constants_do_not_let_noise_in(n_constant):
     estimator = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=20, tol=1e-2)

@@ -145,7 +145,7 @@ def test_nothing_to_find_is_said():
         X, y = rng.standard_normal((60, N_INPUTS)), rng.standard_normal(60)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = selector(estimator=ImplicitRegressor(n_hidden=3, alpha=0.1, tol=1e-2)).fit(X, y)
+            found = selector(estimator=ImplicitRegressor(n_hidden=3, alpha=0.1, tol=1e-2), column_budgets=3).fit(X, y)
         warned = any("there may be nothing to find" in str(warning.message) for warning in caught)
         assert not warned or found.n_features_ == 1
         said += warned
