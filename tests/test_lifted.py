@@ -129,7 +129,6 @@ def friedman():
     return make_friedman1(100, n_features=6, random_state=0)
 
 
-@pytest.mark.usefixtures("short_ladder")
 def test_regression(friedman):
     X, y = friedman
     model = ImplicitRegressor(method="lifted", n_hidden=4, cv=2, n_members=2, random_state=0).fit(X, y)

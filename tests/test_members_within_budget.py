@@ -6,8 +6,11 @@ import pytest
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.budgets import members_within_budget
 
-pytestmark = pytest.mark.filterwarnings("ignore:Training stopped after max_iter")
-SMALL = dict(n_hidden=3, max_iter=3, tol=1e-2, n_members=3, random_state=0)
+pytestmark = [
+    pytest.mark.usefixtures("short_ladder"),
+    pytest.mark.filterwarnings("ignore:Training stopped after max_iter"),
+]
+SMALL = dict(cv=3, n_hidden=3, max_iter=3, tol=1e-2, n_members=3, random_state=0)
 
 
 def make_data():

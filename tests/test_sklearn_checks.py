@@ -56,7 +56,7 @@ def test_scikit_learn_check(estimator, check):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("short_paths", "short_ladder")
+@pytest.mark.usefixtures("shortest_paths", "short_ladder")
 @parametrize_with_checks(OTHERS)
 def test_scikit_learn_check_of_others(estimator, check):
     check(estimator)
