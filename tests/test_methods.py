@@ -32,7 +32,7 @@ def data(make, m=40):
 
 
 def small(make, **parameters):
-    ridge = {"cv": 2, "alphas": [0.01, 0.1]} if make.__name__.endswith("CV") else {"alpha": 0.03}
+    ridge = {"cv": 2, "alphas": [0.03]} if make.__name__.endswith("CV") else {"alpha": 0.03}
     return make(**{"n_hidden": 2, "max_iter": 2, "random_state": 0, **ridge, **parameters})
 
 

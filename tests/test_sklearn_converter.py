@@ -262,6 +262,9 @@ def test_transformed_targets(make, transformer):
     for targets in (Y, np.column_stack([Y, 100 - X[:, 1], X[:, 2]])):
         model = TransformedTargetRegressor(make_pipeline(StandardScaler(), make()), transformer=transformer)
         assert_same(model.fit(X, targets))
+
+
+def test_a_model_with_a_link_behind_transformed_targets():
     through = TransformedTargetRegressor(PoissonRegressor(), transformer=MinMaxScaler((1, 2))).fit(X, Y)
     assert_same(through, X)
 

@@ -148,7 +148,7 @@ def test_end_is_a_stationary_point(optimiser):
     # A step of projected gradient on all samples leaves it where it is: Adam's metric must not move the fixed points.
     objective = make_objective(0, "tanh", m=60)
     result = run(
-        objective, optimiser, [Stage(1e-2, None, 2000, 1e-9)], Constraints(0.4), batch_size=60, n_iter_no_change=60, n=3
+        objective, optimiser, [Stage(1e-2, None, 1000, 1e-9)], Constraints(0.4), batch_size=60, n_iter_no_change=60, n=3
     )
     end = result.evaluation
     W = end.point.W
@@ -165,7 +165,7 @@ def test_end_is_a_stationary_point(optimiser):
 def test_training_trains(optimiser, budget, centre):
     objective = make_objective(0, direct=budget is None, centre=centre)
     constraints = Constraints(KAPPA)
-    schedule = continuation(0.01, budget and ColumnBudget(budget), 120, 1e-5, StochasticGradient.raises_alpha)
+    schedule = continuation(0.01, budget and ColumnBudget(budget), 60, 1e-5, StochasticGradient.raises_alpha)
     result = run(objective, optimiser, schedule, constraints)
     assert_never_rises(result)
     assert 2 * result.evaluation.loss < 0.35 * result.evaluation.point.readout.c.size  # of a variance of 1 each
