@@ -172,6 +172,7 @@ def test_an_interrupt_ends_all_members(warm_start):
     assert np.all(np.isfinite(model.predict(X)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_states")
 @pytest.mark.filterwarnings("ignore:Training was interrupted")
 def test_an_interrupt_ends_the_growing_of_states():

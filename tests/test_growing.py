@@ -61,6 +61,7 @@ def of_several_numbers(n_members="auto"):
     return model, [ImplicitRegressor(**{**options, "n_hidden": n}).fit(X, Z) for n in numbers]
 
 
+@pytest.mark.slow
 def test_a_mean_of_several_numbers_is_one_in_all_that_is_told():
     model, fits = of_several_numbers()
     assert len(fits) >= 2
@@ -78,6 +79,7 @@ def test_a_mean_of_several_numbers_is_one_in_all_that_is_told():
     assert model.alpha_ == fits[0].alpha_
 
 
+@pytest.mark.slow
 def test_what_comes_of_a_mean_of_several_numbers():
     model, fits = of_several_numbers()
     n = sum(rule.n_hidden for rule in model.rules_)
@@ -97,6 +99,7 @@ def test_one_rule_that_is_wanted_stays_one():
     assert len(fits) == len(model.rules_) == 1
 
 
+@pytest.mark.slow
 def test_any_random_state_gives_all_numbers_the_same_folds():
     seed = np.random.RandomState(1).randint(np.iinfo(np.int32).max)  # that of all numbers, drawn once
     first, second = (

@@ -126,6 +126,7 @@ def rare_classes(seed, m=1200):
     return Samples(U, Y, None, True, scale_targets=False), states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("rows", [1024, 500])
 def test_the_hessian_takes_over_where_products_with_it_cost_more(monkeypatch, seed, rows):

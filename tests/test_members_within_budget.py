@@ -19,6 +19,7 @@ def make_data():
     return X, np.abs(X[:, 0] - 3) + X[:, 1] + 0.1 * rng.normal(size=60)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("parameters", [{"column_budget": 0.5}, {"column_budget": 2.0, "alpha": 0.01}])
 @pytest.mark.parametrize("of_classes", [False, True])
 def test_the_stored_rule_keeps_the_budget(parameters, of_classes, monkeypatch):
@@ -38,6 +39,7 @@ def test_the_stored_rule_keeps_the_budget(parameters, of_classes, monkeypatch):
     np.testing.assert_allclose(model.rule_.predict(X), outputs, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_chosen_budget_is_kept_too():
     X, y = make_data()
     model = ImplicitRegressor(**SMALL, column_budget="auto").fit(X, y)

@@ -136,6 +136,7 @@ def test_what_a_fit_leaves_is_what_is_documented(cls, chooses):
     assert left == set(re.findall(r"^    (\w+_) : ", attributes, re.MULTILINE)) - {"feature_names_in_"}
 
 
+@pytest.mark.slow
 def test_without_docstrings_all_works():
     code = "import skimplicit as s; m = s.ImplicitClassifierCV(kappa=.3); assert m.__doc__ is None; print(m)"
     result = subprocess.run([sys.executable, "-OO", "-c", code], capture_output=True, text=True)

@@ -50,18 +50,21 @@ def test_inputs_that_are_more_than_noise_are_selected(none_agree, container):
     assert found.selection_frequency_.sum() in found.cv_results_["n_features"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No selection of inputs predicts better")
 def test_noise_is_not_selected(none_agree):
     wrong = [selector(random_state=seed).fit(*make_data(seed=seed)).support_[[1, 2, 4, 6]].sum() for seed in range(5)]
     assert sum(wrong) <= 1  # of twenty
 
 
+@pytest.mark.slow
 def test_scores_of_noise_do_not_grow_with_the_rows():
     scores = [selector(random_state=seed).fit(*make_data(400, seed)).permutation_scores_ for seed in range(3)]
     noise, acting = np.array(scores)[:, [1, 2, 4, 6]], np.array(scores)[:, [0, 3, 5]]
     assert np.abs(noise).max() < 3.5 and acting.min() > 5.0
 
 
+@pytest.mark.slow
 def test_inputs_of_groups_and_classes_have_one_score(none_agree):
     X, y = make_data(200)
     groups = [0, 1, 1, 2, 3, 4, 4]
@@ -88,6 +91,7 @@ def test_where_folds_agree_nobody_asks():
     assert found.get_support(indices=True).tolist() == [0, 3] and found.permutation_scores_ is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters", [{"rule": "one_standard_error"}, {"rule": "best", "n_features_to_select": 3}])
 def test_others_do_not_ask(none_agree, parameters):
     assert selector(**parameters).fit(*make_data()).permutation_scores_ is None
@@ -118,6 +122,7 @@ def test_of_wide_data_inputs_on_no_path_have_a_score_of_zero():
     assert found.support_[[7, 300]].all() and np.isfinite(scores).all() and np.count_nonzero(scores) < 200
 
 
+@pytest.mark.slow
 def test_an_input_that_constraints_keep_out_has_a_score_of_zero():
     X, y = make_data(40)
     constrained = ImplicitRegressor(**{**SMALL, "n_hidden": 2, "max_iter": 2}, constraints=lambda A, B: [B[:, 6] == 0])
@@ -125,6 +130,7 @@ def test_an_input_that_constraints_keep_out_has_a_score_of_zero():
     assert scores[6] == 0.0 and scores[0] > 3.0
 
 
+@pytest.mark.slow
 def test_more_inputs_are_relevant_than_are_needed():
     X, y = make_data(200)
     X[:, 1] = X[:, 0] + 0.3 * X[:, 1]  # tells of the first one, and nothing beside it
@@ -140,6 +146,7 @@ def test_nothing_is_relevant_where_nothing_is_to_be_found():
     assert selector().fit(X, np.random.default_rng(5).normal(size=60)).permutation_scores_ is None
 
 
+@pytest.mark.slow
 def test_the_seed_decides():
     first, second = (selector().fit(*make_data()) for _ in range(2))
     np.testing.assert_array_equal(first.permutation_scores_, second.permutation_scores_)
@@ -174,12 +181,14 @@ def test_scores_are_means_over_their_standard_errors(weighted):
     assert only_first[0] == pytest.approx(scores[0]) and np.isnan(only_first[1:]).all()
 
 
+@pytest.mark.slow
 def test_of_single_rows_values_come_from_the_training_rows():
     X, y = make_data(25)
     scores = selector(cv=25, column_budgets=2).fit(X, y).permutation_scores_
     assert scores[[0, 3]].min() > 3.0 and scores[[1, 2, 4, 6]].max() < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [1e-300, 1e300])
 def test_only_shares_of_the_weights_matter(weight):
     X, y = make_data()

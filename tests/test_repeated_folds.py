@@ -44,6 +44,7 @@ def test_fewer_data_may_be_drawn_more_often(shape, rounds):
     assert most_rounds(*shape) == rounds
 
 
+@pytest.mark.slow
 def test_clear_data_end_after_three_rounds():
     found = fitted(0.01)
     assert n_splits(found) == 15
@@ -51,6 +52,7 @@ def test_clear_data_end_after_three_rounds():
     assert {0, 3} <= set(found.get_support(indices=True))
 
 
+@pytest.mark.slow
 def test_inputs_in_doubt_are_asked_again():
     found = in_doubt()
     assert n_splits(found) == 30
@@ -65,12 +67,14 @@ def test_a_number_of_folds_is_drawn_once():
     assert n_splits(fitted(6.0, cv=5)) == 5
 
 
+@pytest.mark.slow
 def test_a_given_number_of_inputs_is_that_of_most_folds():
     found = fitted(6.0, n_features_to_select=2)
     assert found.n_features_ == 2 and not n_splits(found)
     assert found.selection_frequency_[found.support_].min() >= found.selection_frequency_[~found.support_].max()
 
 
+@pytest.mark.slow
 def test_where_all_inputs_are_kept_folds_are_drawn_once(monkeypatch):
     drawn, make_folds = [], ImplicitFeatureSelector._make_folds
     monkeypatch.setattr(
@@ -80,6 +84,7 @@ def test_where_all_inputs_are_kept_folds_are_drawn_once(monkeypatch):
     assert fitted(6.0, n_features_to_select=5).n_features_ == 5 and len(drawn) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No selection of inputs predicts better")
 @pytest.mark.usefixtures("shortest_paths")
 def test_folds_are_of_rows_that_count():
@@ -98,6 +103,7 @@ def test_constant_inputs_have_no_gaps():
     assert found.n_features_ == 1
 
 
+@pytest.mark.slow
 def test_the_seed_decides():
     first, second = in_doubt(), fitted(6.0)
     np.testing.assert_array_equal(first.selection_frequency_, second.selection_frequency_)

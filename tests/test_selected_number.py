@@ -127,6 +127,7 @@ def test_a_group_stands_in_for_another_by_any_of_its_inputs():
     assert np.flatnonzero(search_over(X, groups).undisputed(rankings, 1)).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("seed", range(3))
 def test_inputs_that_share_a_cause_are_selected_together_in_wide_data(seed):
@@ -139,6 +140,7 @@ def test_inputs_that_share_a_cause_are_selected_together_in_wide_data(seed):
     assert np.mean(found < 20) >= 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_paths")
 @pytest.mark.parametrize("n_constant", [1, 3])
 def test_constants_do_not_let_noise_in(n_constant):
@@ -152,6 +154,7 @@ def test_constants_do_not_let_noise_in(n_constant):
         assert {0, 1} <= set(found) and len(found) <= 4
 
 
+@pytest.mark.slow
 def test_shares_that_vanish_are_no_gap():
     estimator = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=20, tol=1e-2, monotonic_cst=[1] * 120)
     rng = np.random.default_rng(0)

@@ -42,6 +42,7 @@ def test_inputs_may_have_any_mean(container, groups):
     np.testing.assert_allclose(scores(shifted), scores(found), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_inputs_of_classes_may_have_any_mean():
     X, y = make_data()
     found, shifted = (selector(ImplicitClassifier(**SMALL)).fit(each, y > 0.5) for each in (X, X - 300.0))
@@ -49,6 +50,7 @@ def test_inputs_of_classes_may_have_any_mean():
     np.testing.assert_allclose(scores(shifted), scores(found), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize(
     "parameters", [{}, {"cv": None, "column_budgets": 2}, {"rule": "all_relevant"}, {"fdr": 0.5, "cv": None}]
 )
@@ -65,6 +67,7 @@ def test_rows_without_weight_are_as_good_as_left_out(parameters):
     np.testing.assert_allclose(scores(with_them), scores(without), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_rows_without_weight_choose_no_ridge():
     X, y = make_data()
     weights = np.random.default_rng(1).integers(0, 3, len(X)).astype(float)
@@ -82,6 +85,7 @@ def test_classes_of_rows_without_weight_stay_known():
     assert selector(ImplicitClassifier(**SMALL)).fit(X, labels, weights).classes_.tolist() == [0, 1, 2]
 
 
+@pytest.mark.slow_cases
 @pytest.mark.filterwarnings("ignore:No selection of inputs predicts better", "ignore:The least populated class")
 @pytest.mark.parametrize(
     "kind, m", [*((ImplicitRegressor, m) for m in range(1, 7)), *((ImplicitClassifier, m) for m in range(2, 7))]
@@ -124,6 +128,7 @@ def test_metadata_that_go_to_the_splitter_are_taken():
             model.fit(X, y, groups=groups, sample_weights=np.ones(30))
 
 
+@pytest.mark.slow_cases
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("parameters", [{}, {"rule": "all_relevant"}, {"groups": [0, 0, 1, 2, 3, 3]}])
 def test_inputs_may_be_in_any_units(container, parameters):
@@ -142,6 +147,7 @@ def test_inputs_may_be_in_any_units(container, parameters):
     np.testing.assert_allclose(other.column_norms_, norms * (X * units).std(axis=0), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [None, [0, 0, 1, 2, 3, 3]])
 def test_knockoffs_may_be_in_any_units(groups):
     X, y = make_data()

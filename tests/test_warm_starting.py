@@ -10,7 +10,7 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.estimators.warm_starting import can_warm_start
 from skimplicit.training import StochasticGradient
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 SMALL = {"n_hidden": 3, "random_state": 0, "max_iter": 10, "cv": 2}
 
 
