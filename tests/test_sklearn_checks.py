@@ -34,7 +34,7 @@ OTHERS = [
     ImplicitRegressor(**AVERAGED),
     ImplicitRegressor(**CHOSEN),
     ImplicitClassifier(**AVERAGED),
-    ImplicitClassifier(**CHOSEN),
+    ImplicitClassifier(direct=False, **CHOSEN),
     ImplicitRegressor(method="gradient", **QUICK),
     ImplicitClassifier(method=EARLY_STOPPING, **QUICK),
     ImplicitRegressor(method="lifted", **QUICK),
