@@ -121,6 +121,7 @@ def test_standard_errors_of_a_linear_rule_are_those_of_ridge():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_ladder")
 def test_no_matrix_of_very_many_inputs():
     rng = np.random.default_rng(0)
     wide = sparse.random_array((60, 4200), density=0.02, format="csr", rng=rng)
@@ -197,6 +198,7 @@ def test_constant_inputs_have_no_variance():
     np.testing.assert_allclose(same.variance(moved), covariance.variance(inputs), rtol=1e-9)
 
 
+@pytest.mark.usefixtures("short_ladder")
 def test_inputs_are_held_once_for_all_members():
     rng = np.random.default_rng(0)
     wide = rng.normal(size=(90, 80))

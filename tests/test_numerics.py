@@ -115,6 +115,7 @@ class TestUnits:
         assert_allclose(small().fit(X, y, heavy).predict(X), here.predict(X), rtol=1e-8)
 
     @pytest.mark.parametrize("cls", [ImplicitRegressor, ImplicitClassifier])
+    @pytest.mark.usefixtures("short_ladder")
     @pytest.mark.parametrize("units", [(2.0**531, 1.0), (1.0, 2.0**-531)])
     def test_ridge_by_rows_held_out(self, cls, units):
         X, y = make_data()
@@ -134,6 +135,7 @@ class TestUnits:
             bounds = there.predict_interval(X * of_inputs) / of_targets
             assert_allclose(bounds, here.predict_interval(X), rtol=1e-8)
 
+    @pytest.mark.usefixtures("short_ladder")
     @pytest.mark.parametrize("constant", [0.0, 1 / 3, 1e200 / 3, 1e-200 / 3])
     @pytest.mark.parametrize("alpha", [0.03, "auto"])
     def test_constant_target_or_input(self, constant, alpha):
@@ -147,6 +149,7 @@ class TestUnits:
         if alpha == "auto":
             assert np.all(model.predict(np.c_[X, np.full(len(y), constant)], return_std=True)[1] < np.std(y))
 
+    @pytest.mark.usefixtures("short_ladder")
     @pytest.mark.parametrize("unit", [2.0**531, 2.0**-531])
     def test_chosen_ridge(self, unit):
         X, y = make_data()

@@ -335,7 +335,7 @@ def test_in_a_grid_search(data):
 @pytest.mark.parametrize("threshold", [1e-5, None])
 def test_select_from_model(threshold):
     X = np.random.default_rng(0).standard_normal((150, N_INPUTS))
-    model = ImplicitRegressor(n_hidden=4, alpha=0.03, column_budget=0.3, tol=1e-3, random_state=0)
+    model = ImplicitRegressor(n_hidden=4, alpha=0.03, column_budget=0.3, max_iter=30, random_state=0)
     select = SelectFromModel(model, threshold=threshold).fit(X, 2 * X[:, 1] + np.abs(X[:, 4]))
     assert set(select.get_support(indices=True)) >= {1}
     assert 1 <= select.get_support().sum() < N_INPUTS
