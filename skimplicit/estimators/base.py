@@ -40,7 +40,7 @@ from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
 from skimplicit.estimators.validation import validate_named
 from skimplicit.estimators.validation_split import validation_split
-from skimplicit.estimators.warm_starting import can_warm_start, pass_alpha, pass_direct_ridge, rules_so_far
+from skimplicit.estimators.warm_starting import can_warm_start, carry_on, rules_so_far
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Parametrised
 from skimplicit.rows import InputRange, Samples, is_lazy, merge_duplicates
@@ -206,16 +206,16 @@ class ImplicitEstimator(
         fitted, held_out, distinct = None, dict.fromkeys(HELD_OUT_ATTRIBUTES), None
         warm = can_warm_start(self, rows.X.shape[1])
         if not warm:
-            self.alpha_ = self._direct_ridge = None
+            self.alpha_ = self._direct_ridge = self.relevance_ = None
         if self.column_budget != "auto" or not warm:
             self.column_budget_ = None if self.column_budget == "auto" else self.column_budget
         if self.alpha == "auto" and not warm:
             fitted, held_out, distinct = fit_automatically(self, chosen, rows, params, bridge)
         if fitted is None:
-            self.alpha_, self._direct_ridge = pass_alpha(self), pass_direct_ridge(self)
+            carry_on(self)
             fitted = fit_at_given_ridge(self, chosen, rows, rules_so_far(self) if warm else [], bridge)
         else:
-            self._direct_ridge = fitted.choice.direct_ridge
+            self._direct_ridge, self.relevance_ = fitted.choice.direct_ridge, fitted.relevance
         bridge.close(fitted.rules)
         self.validation_scores_ = fitted.scores if fitted.scores.size else None
         self.best_validation_score_ = float(fitted.scores.max()) if fitted.scores.size else None

@@ -22,6 +22,7 @@ _OF_TRAINING = (
     "alpha_",
     "best_validation_score_",
     "column_budget_",
+    "relevance_",
     "validation_scores_",
     "_direct_ridge",
     "_progress",

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.members import averaged
 from skimplicit.estimators.more_rows import joined, train_on_more
+from skimplicit.estimators.relevance import with_relevance
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
@@ -46,6 +47,7 @@ def fit_at_given_ridge(estimator, chosen, rows, known, bridge):
     later_iter = min(LATER_ITER, max(estimator.max_iter // 2, 1)) if few_first else 0
     direct_ridge = estimator._direct_ridge
     task = estimator._make_task(rows.X, rows.targets) if few_first else rows.task(estimator, direct_ridge)
+    task = with_relevance(estimator, task, estimator.relevance_)
     random_state = check_random_state(estimator.random_state)
     starts = _starts(estimator, known, task, chosen.method, random_state, max(estimator.max_iter - later_iter, 1))
     at_a_time = rows.jobs(estimator, len(starts))

@@ -26,7 +26,7 @@ _WORTHWHILE = 0.01
 # ``benchmarks/README.md``, "The number of states".
 _TOLD_APART = 1.5
 # What a warm start goes on from beside rules: what was chosen for them.
-_CARRIED_ON = ("alpha_", "column_budget_", "_direct_ridge")
+_CARRIED_ON = ("alpha_", "column_budget_", "_direct_ridge", "relevance_")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.methods import METHODS
 from skimplicit.estimators.targets import check_weights
-from skimplicit.estimators.warm_starting import pass_alpha, pass_direct_ridge, rules_so_far
+from skimplicit.estimators.warm_starting import carry_on, pass_alpha, pass_direct_ridge, rules_so_far
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import Readout
@@ -108,7 +108,7 @@ class IncrementalMixin:
         limits = InputRange.of(merged[0]) if self.clip else None
         if limits is not None and not first and self._input_range is not None:
             limits = limits.joined(self._input_range)
-        self.alpha_, self._direct_ridge = pass_alpha(self), pass_direct_ridge(self)
+        carry_on(self)
         # Both are of a fit that holds rows out.
         self.validation_scores_ = self.best_validation_score_ = None
         self._store(

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Fold, Member
 from skimplicit.estimators.more_rows import train_on_more
+from skimplicit.estimators.relevance import relevance_of, with_relevance
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 
@@ -42,6 +43,8 @@ class Averaged:
         The ridge that was chosen; None at a given one.
     interrupted : bool
         Whether a KeyboardInterrupt ended training.
+    relevance : ndarray of shape (p,) or None
+        By what the last training multiplied scaled inputs; None for ones.
     scores : ndarray
         Scores of the first member on samples that its method has held out; empty without any.
     """
@@ -54,6 +57,7 @@ class Averaged:
     choice: object = None
     alpha: float | None = None
     interrupted: bool = False
+    relevance: np.ndarray | None = None
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def averaged_with(self, others):
@@ -69,7 +73,7 @@ class Averaged:
         )
 
 
-def averaged(task, results, choice=None, alpha=None):
+def averaged(task, results, choice=None, alpha=None, relevance=None):
     """Return the :class:`Averaged` of training results.
 
     Parameters
@@ -82,6 +86,8 @@ def averaged(task, results, choice=None, alpha=None):
         What came of cross-fitting.
     alpha : float or None
         The ridge that was chosen.
+    relevance : ndarray of shape (p,) or None
+        By what scaled inputs were multiplied.
 
     Returns
     -------
@@ -97,6 +103,7 @@ def averaged(task, results, choice=None, alpha=None):
         choice=choice,
         alpha=alpha,
         interrupted=any(result.interrupted for result in results),
+        relevance=relevance,
         scores=results[0].scores,
     )
 
@@ -150,9 +157,12 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     task = later[-1].task if later else estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
     if choice.interrupted:
         _warn_interrupted(choice.n_iter)
+    relevance = relevance_of(estimator, choice, rows.judged(task.objective.samples))
+    later = later and [replace(each, task=with_relevance(estimator, each.task, relevance)) for each in later]
+    task = later[-1].task if later else with_relevance(estimator, task, relevance)
     n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
-        return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], choice.interrupted)
+        return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], relevance, choice.interrupted)
     budget = estimator._make_budget(task.objective.samples)
     n_iter = min(_MORE * method.path_iterations(n, p, task)[1], estimator.max_iter)
 
@@ -166,17 +176,17 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     members = [member.task.objective.rule(point) for member, point in pairs]
     starts = [task.objective.weights_of(rule) for rule in members]
     if choice.interrupted:
-        return _as_they_are(task, choice, starts, interrupted=True)
+        return _as_they_are(task, choice, starts, relevance, interrupted=True)
     try:
         parallel = Parallel(n_jobs=rows.jobs(estimator, len(members)), require="sharedmem")
         results = parallel(delayed(train_on)(rule) for rule in members)
     except KeyboardInterrupt:
         _warn_interrupted(choice.n_iter)
-        return _as_they_are(task, choice, starts, interrupted=True)
-    return averaged(task, results, choice, results[0].evaluation.alpha)
+        return _as_they_are(task, choice, starts, relevance, interrupted=True)
+    return averaged(task, results, choice, results[0].evaluation.alpha, relevance)
 
 
-def _as_they_are(task, choice, weights, interrupted):
+def _as_they_are(task, choice, weights, relevance, interrupted):
     """Return the :class:`Averaged` of members with states that stay as they are, and the best readout for all rows."""
     ends = [task.objective.evaluate(W, b, choice.alpha, tol=_FINAL_TOL) for W, b in weights]
     rules = tuple(task.objective.rule(end.point) for end in ends)
@@ -189,6 +199,7 @@ def _as_they_are(task, choice, weights, interrupted):
         choice,
         choice.alpha,
         interrupted,
+        relevance,
     )
 
 

@@ -35,14 +35,18 @@ class InputAxes:
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, U, weights):
-        """Return the axes of inputs U (m, p) for weights (m,) that sum to 1, and the rows along them, (m, r)."""
+    def of(cls, U, weights, relevance=None):
+        """Return the axes of inputs U (m, p) for weights (m,) that sum to 1, and the rows along them, (m, r).
+
+        Inputs divided by their deviations are multiplied by ``relevance``, shape (p,), unless that is None.
+        """
         centre = weights @ U
         spread = U - centre
         deviation = root_mean_square(spread, weights)
         rounding = 16 * np.finfo(float).eps * np.abs(U).max(axis=0, initial=0.0)
         # A mean of many rows has more rounding than they have: both have to tell that an input varies.
         scale = np.where((deviation > rounding) & (np.ptp(U, axis=0) > rounding), deviation, np.inf)
+        scale = scale if relevance is None else scale / relevance
         rows = np.sqrt(weights)[:, None] * (spread / scale)
         m, p = rows.shape
         moments, vectors = np.linalg.eigh(rows @ rows.T if m < p else rows.T @ rows)
@@ -139,9 +143,12 @@ class ReadoutCovariance:
     n_samples: float
 
     @classmethod
-    def of(cls, rules, U, weights, alpha, direct, direct_ridge):
-        """Return the covariance of rules trained on rows U, (m, p), with weights (m,) that sum to 1."""
-        axes, along = InputAxes.of(to_dense(U), weights) if direct else InputAxes.none(U.shape[0])
+    def of(cls, rules, U, weights, alpha, direct, direct_ridge, relevance=None):
+        """Return the covariance of rules trained on rows U, (m, p), with weights (m,) that sum to 1.
+
+        ``relevance`` is what :meth:`InputAxes.of` takes.
+        """
+        axes, along = InputAxes.of(to_dense(U), weights, relevance) if direct else InputAxes.none(U.shape[0])
         members = (StatesBesideInputs.of(rule, U, weights, axes, along, alpha, direct_ridge) for rule in rules)
         return cls(axes, tuple(members), 1.0 / float(np.sum(weights**2)))
 

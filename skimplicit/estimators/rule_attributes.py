@@ -15,6 +15,13 @@ RULE_ATTRIBUTES = {
         "which ``alpha_``, ``alphas_`` and ``heldout_scores_`` belong to.",
     ),
     "alpha_": Attribute("float", "The ridge: the given one, or the one that was chosen."),
+    "relevance_": Attribute(
+        "ndarray of shape (n_features,) or None",
+        "By what the inputs, divided by their deviations, were multiplied in the last training of the members, with a "
+        "root mean square of 1: the ridge on the weights of input j is ``alpha_ / relevance_[j]**2``. None where it is "
+        "the same for all: with a number for alpha, for classes, under a budget or constraints, and of more than 4000 "
+        "inputs.",
+    ),
     "alphas_": Attribute(
         "ndarray of shape (n_alphas,) or None",
         "The ridges to choose from, increasing; None with a number for alpha "

@@ -2,7 +2,7 @@
 
 from skimplicit.estimators.automatic import FALLBACK_ALPHA, wants_one_rule
 
-__all__ = ["can_warm_start", "pass_alpha", "pass_direct_ridge", "rules_so_far"]
+__all__ = ["can_warm_start", "carry_on", "pass_alpha", "pass_direct_ridge", "rules_so_far"]
 
 
 def can_warm_start(estimator, n_inputs):
@@ -81,3 +81,16 @@ def pass_direct_ridge(estimator):
     """
     known = getattr(estimator, "_direct_ridge", None)
     return 1.0 if known is None or estimator.alpha != "auto" else known
+
+
+def carry_on(estimator):
+    """Set the attributes of a fit, or a pass, that chooses no ridge: those of the last one, if they still hold.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+    """
+    relevant = estimator.alpha == "auto" and not wants_one_rule(estimator)
+    estimator.alpha_, estimator._direct_ridge = pass_alpha(estimator), pass_direct_ridge(estimator)
+    estimator.relevance_ = getattr(estimator, "relevance_", None) if relevant else None

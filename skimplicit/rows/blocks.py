@@ -32,9 +32,17 @@ class RowBlocks(InUnits):
     in_blocks = True
 
     def __init__(self, store, centre=True, scale_targets=True, groups=None):
-        self._store = store
-        self.units = Units.measure(store.sweep, centre, scale_targets, groups)
-        self.n_inputs, self.n_outputs = self.units.U_mean.size, self.units.Y_mean.size
+        self._set(store, Units.measure(store.sweep, centre, scale_targets, groups))
+
+    def _set(self, store, units):
+        self._store, self.units = store, units
+        self.n_inputs, self.n_outputs = units.U_mean.size, units.Y_mean.size
+
+    def rescaled(self, factors):
+        """Return the same samples with scaled inputs multiplied by positive factors of shape (p,)."""
+        blocks = object.__new__(type(self))
+        blocks._set(self._store, self.units.rescaled(factors))
+        return blocks
 
     @property
     def n_samples(self):

@@ -3,9 +3,10 @@
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skimplicit.linalg import InputMatrix, InputRows
-from skimplicit.rows.columns import canonical, shares, sparse_variance
+from skimplicit.rows.columns import canonical, columns_times, shares, sparse_variance
 from skimplicit.rows.moments import MomentSums
 from skimplicit.rows.units import InUnits, Units
 
@@ -114,6 +115,12 @@ class Samples(InUnits):
             The samples; their weights are divided by their sum.
         """
         return self.scaled(self.units, canonical(U), Y, shares(weights))
+
+    def rescaled(self, factors):
+        """Return the same samples with scaled inputs multiplied by positive factors of shape (p,)."""
+        shift = None if self._shift is None else self._shift * factors
+        U = columns_times(self._U, factors) if issparse(self._U) else self._U * factors
+        return self._of(self.units.rescaled(factors), U, shift, self.Y, self.weights)
 
     def open_units(self):
         """Return these units without samples, ready for more of them: an input constant so far need not stay so."""

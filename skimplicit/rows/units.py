@@ -135,6 +135,10 @@ class Units:
         """Return the same units for more samples: an input constant so far need not stay so."""
         return replace(self, constant=np.zeros_like(self.constant), U_std=self.U_scale)
 
+    def rescaled(self, factors):
+        """Return units in which scaled inputs are multiplied by positive factors of shape (p,)."""
+        return replace(self, U_scale=self.U_scale / factors)
+
     def inputs(self, U):
         """Return scaled inputs, a new matrix, and for a sparse U what is still to be subtracted from each row.
 

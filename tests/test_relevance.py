@@ -1,0 +1,151 @@
+"""The ridge of each input, by how much it matters, in the last training of cross-fitted members."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
+from sklearn.datasets import make_friedman1
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators import members, training_rows
+from skimplicit.rows import RowBlocks, Samples
+from skimplicit.rows.stores import ArrayStore
+
+SMALL = dict(n_hidden=3, cv=3, max_iter=12, random_state=0)
+LARGER = {**SMALL, "n_hidden": 5, "max_iter": 20}
+BOUND = dict(constraints=lambda A, B: [A[0, 0] == 0], n_hidden=2, max_iter=1)
+AT_A_RIDGE = dict(alpha=0.1, cv=None, max_iter=100)
+
+
+def make_data(m=150, seed=0):
+    """Return ten inputs, of which the last five are noise, and a target."""
+    return make_friedman1(m, 10, noise=1.0, random_state=seed)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ImplicitRegressor(**SMALL).fit(*make_data())
+
+
+def test_inputs_that_matter_are_above_noise(model):
+    assert model.relevance_[:5].min() > 1.5 * model.relevance_[5:].max()
+    assert_allclose(np.mean(model.relevance_**2), 1.0)
+
+
+def test_held_out_rows_say_how_far_to_go(model):
+    X, y = make_data()
+    noisy = y + 10 * np.random.RandomState(0).standard_normal(y.size)
+    poor = ImplicitRegressor(**SMALL).fit(X, noisy)
+    assert poor.heldout_score_ < 0.3 < 0.7 < model.heldout_score_
+    assert poor.relevance_ is None or np.ptp(np.log(poor.relevance_)) < 0.5 * np.ptp(np.log(model.relevance_))
+
+
+def objective(model, X, y):
+    """Return the objective of one member, input j with the ridge ``alpha_ / relevance_[j]**2``."""
+    rule, r = model.rule_, model.relevance_
+    scale, target = (
+        values.std(axis=0) if model.fit_intercept else np.sqrt(np.mean(values**2, axis=0)) for values in (X, y)
+    )
+    weights = np.sum(rule.A**2) + np.sum((rule.B * scale / r) ** 2) + np.sum((rule.C / target) ** 2)
+    weights += model._direct_ridge * np.sum((rule.D * scale / r / target) ** 2)
+    return 0.5 * np.mean(((y - model.predict(X)) / target) ** 2) + 0.5 * model.alpha_ * weights
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_ridge_of_an_input_is_divided_by_its_square(fit_intercept):
+    X, y = make_data()
+    model = ImplicitRegressor(**SMALL, n_members=1, fit_intercept=fit_intercept).fit(X, y)
+    assert_allclose(model.objective_history_[-1], objective(model, X, y), rtol=1e-6)
+
+
+def test_noise_among_the_inputs_costs_less_on_new_rows(monkeypatch):
+    new, target = make_data(1000, seed=10)
+
+    def errors():
+        return np.array([1 - ImplicitRegressor(**LARGER).fit(*make_data(seed=s)).score(new, target) for s in range(2)])
+
+    with_it = errors()
+    monkeypatch.setattr(members, "relevance_of", lambda *given: None)
+    assert np.all(with_it < 0.95 * errors())
+
+
+def test_units_and_sparsity_change_nothing(model):
+    X, y = make_data()
+    units = 2.0 ** np.arange(-5, 5)
+    for other in (X * units, csr_array(X)):
+        assert_allclose(ImplicitRegressor(**SMALL).fit(other, 8 * y).relevance_, model.relevance_, rtol=1e-4)
+
+
+def test_where_all_inputs_are_alike():
+    X, y = make_data()
+    assert ImplicitClassifier(**SMALL).fit(X, y > np.median(y)).relevance_ is None
+    for given in (AT_A_RIDGE, dict(column_budget=1.0), BOUND):
+        assert ImplicitRegressor(**{**SMALL, **given}).fit(X, y).relevance_ is None
+    few = ImplicitRegressor(**SMALL).fit(X[:3], y[:3])
+    assert few.relevance_ is None
+    assert ImplicitRegressor.from_rule(few.rule_).relevance_ is None
+
+
+def test_a_linear_rule_has_it_too():
+    for seed in range(10):
+        random = np.random.RandomState(seed)
+        X = random.standard_normal((150, 30))
+        y = X[:, 0] + X[:, 1] + random.standard_normal(150)
+        model = ImplicitRegressor(**SMALL).fit(X, y)
+        if model.is_linear_:
+            break
+    assert model.is_linear_
+    assert model.relevance_[:2].min() > 2 * model.relevance_[2:].max()
+    # The normal equations of the direct term, with a ridge for each input.
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0) * model.relevance_
+    D = np.linalg.solve(scaled.T @ scaled / 150 + model.alpha_ * np.eye(30), scaled.T @ (y - y.mean()) / 150)
+    assert_allclose(model.rule_.D[0], D * model.relevance_ / X.std(axis=0), rtol=1e-6, atol=1e-12)
+
+
+def test_a_warm_start_goes_on_with_it():
+    X, y = make_data()
+    model = ImplicitRegressor(**{**SMALL, "max_iter": 100}, n_members=1, warm_start=True).fit(X, y)
+    found, before = model.relevance_, model.objective_history_[-1]
+    model.fit(X, y)
+    assert model.relevance_ is found
+    assert_allclose(model.objective_history_[-1], objective(model, X, y), rtol=1e-6)
+    assert model.objective_history_[-1] <= before
+    assert model.set_params(**AT_A_RIDGE).fit(X, y).relevance_ is None
+
+
+def test_a_pass_over_more_rows_goes_on_in_its_units():
+    X, y = make_data()
+    model = ImplicitRegressor(**SMALL, method="gradient").fit(X, y)
+    found = model.relevance_
+    assert_allclose(model._units.U_scale, X.std(axis=0) / found)
+    model.partial_fit(X, y)
+    assert model.relevance_ is found
+    assert_allclose(model._units.U_scale, X.std(axis=0) / found)
+
+
+def test_signs_and_slopes_hold(model):
+    X, y = make_data()
+    held = ImplicitRegressor(**SMALL, monotonic_cst=[0, 0, 0, 1] + 6 * [0], lipschitz=5.0).fit(X, y)
+    assert held.relevance_ is not None
+    assert held.sensitivity_.sum() <= 5.0 + 1e-9 < model.sensitivity_.sum()
+    assert min((rule.B[:, 3] * np.sign(rule.C[0])).min() for rule in held.rules_) >= 0
+
+
+def test_of_many_rows(monkeypatch):
+    monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
+    X, y = make_data(1000)
+    model = ImplicitRegressor(n_hidden=5, random_state=0).fit(X, y)
+    assert model.relevance_[:5].min() > 1.5 * model.relevance_[5:].max()
+    assert_allclose(model._units.U_scale, X.std(axis=0) / model.relevance_)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_rescaled_samples(form):
+    X, y = make_data(40)
+    factors, B = np.linspace(0.1, 2.0, 10), np.random.RandomState(0).standard_normal((3, 10))
+    U, Y, weights = form(X), y[:, None], np.linspace(1.0, 2.0, 40)
+    for samples in (Samples(U, Y, weights), RowBlocks(ArrayStore(U, Y, weights, 1))):
+        rescaled = samples.rescaled(factors)
+        assert_allclose(rescaled.inputs_squared_times(B), samples.inputs_squared_times(B * factors) * factors)
+        assert_allclose(rescaled.UY, samples.UY * factors[:, None])
+        assert_allclose(rescaled.U_scale * factors, samples.U_scale)
