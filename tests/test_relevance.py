@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
-from sklearn.datasets import make_friedman1
+from sklearn.datasets import make_classification, make_friedman1
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
-from skimplicit.estimators import members, training_rows
+from skimplicit.estimators import cross_fitting, members, relevance, training_rows
 from skimplicit.rows import RowBlocks, Samples
 from skimplicit.rows.stores import ArrayStore
 
@@ -32,12 +34,32 @@ def test_inputs_that_matter_are_above_noise(model):
     assert_allclose(np.mean(model.relevance_**2), 1.0)
 
 
-def test_held_out_rows_say_how_far_to_go(model):
+def all_alike(estimator, choice, *given):
+    return choice, None
+
+
+def test_held_out_rows_say_whether(monkeypatch):
     X, y = make_data()
-    noisy = y + 10 * np.random.RandomState(0).standard_normal(y.size)
-    poor = ImplicitRegressor(**SMALL).fit(X, noisy)
-    assert poor.heldout_score_ < 0.3 < 0.7 < model.heldout_score_
-    assert poor.relevance_ is None or np.ptp(np.log(poor.relevance_)) < 0.5 * np.ptp(np.log(model.relevance_))
+    importances = relevance.input_importances
+    monkeypatch.setattr(relevance, "input_importances", lambda *given: importances(*given)[::-1])
+    misled = ImplicitRegressor(**SMALL).fit(X, y)
+    assert misled.relevance_ is None
+    monkeypatch.setattr(members, "choose_relevance", all_alike)
+    alike = ImplicitRegressor(**SMALL).fit(X, y)
+    assert_allclose(misled.predict(X), alike.predict(X), rtol=1e-12)
+    assert_allclose(misled.heldout_prediction_, alike.heldout_prediction_, rtol=1e-12)
+    assert misled.n_iter_ > alike.n_iter_
+
+
+def test_held_out_predictions_have_it(monkeypatch):
+    X, y = make_friedman1(150, 10, noise=0.3, random_state=0)
+    new, target = make_friedman1(1000, 10, noise=0.3, random_state=10)
+    model = ImplicitRegressor(**LARGER).fit(X, y)
+    monkeypatch.setattr(members, "choose_relevance", all_alike)
+    alike = ImplicitRegressor(**LARGER).fit(X, y)
+    assert alike.heldout_score_ < model.heldout_score_ < model.score(new, target) + 0.02
+    widths = [np.mean(np.diff(each.predict_interval(new), axis=1)) for each in (model, alike)]
+    assert widths[0] < 0.95 * widths[1]
 
 
 def objective(model, X, y):
@@ -53,20 +75,62 @@ def objective(model, X, y):
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_the_ridge_of_an_input_is_divided_by_its_square(fit_intercept):
-    X, y = make_data()
+    X, y = make_data(seed=1)
     model = ImplicitRegressor(**SMALL, n_members=1, fit_intercept=fit_intercept).fit(X, y)
     assert_allclose(model.objective_history_[-1], objective(model, X, y), rtol=1e-6)
+
+
+def test_what_there_is_before_an_interrupt_is_kept(monkeypatch):
+    def interrupt(*given):
+        raise KeyboardInterrupt
+
+    X, y = make_data()
+    monkeypatch.setattr(cross_fitting.Member, "train_on", interrupt)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model = ImplicitRegressor(**SMALL).fit(X, y)
+    assert model.relevance_ is None
+    assert model.score(X, y) > 0.7 and model.heldout_score_ > 0.5
 
 
 def test_noise_among_the_inputs_costs_less_on_new_rows(monkeypatch):
     new, target = make_data(1000, seed=10)
 
     def errors():
-        return np.array([1 - ImplicitRegressor(**LARGER).fit(*make_data(seed=s)).score(new, target) for s in range(2)])
+        models = (ImplicitRegressor(**LARGER).fit(*make_data(200, seed)) for seed in range(3))
+        return np.array([1 - model.score(new, target) for model in models])
 
     with_it = errors()
-    monkeypatch.setattr(members, "relevance_of", lambda *given: None)
-    assert np.all(with_it < 0.95 * errors())
+    monkeypatch.setattr(members, "choose_relevance", all_alike)
+    alike = errors()
+    assert np.all(with_it < alike)
+    assert np.mean(with_it) < 0.9 * np.mean(alike)
+
+
+def test_of_classes(monkeypatch):
+    def make_classes(seed):
+        return make_classification(
+            300,
+            20,
+            n_informative=4,
+            n_redundant=0,
+            n_classes=3,
+            n_clusters_per_class=1,
+            shuffle=False,
+            random_state=seed,
+        )
+
+    def losses():
+        found = []
+        for seed in range(2):
+            X, y = make_classes(seed)
+            model = ImplicitClassifier(**LARGER).fit(X[::2], y[::2])
+            found.append(log_loss(y[1::2], model.predict_proba(X[1::2])))
+        return np.array(found), model
+
+    with_it, model = losses()
+    assert model.relevance_[:4].min() > 1.5 * np.median(model.relevance_[4:])
+    monkeypatch.setattr(members, "choose_relevance", all_alike)
+    assert np.all(with_it < 0.97 * losses()[0])
 
 
 def test_units_and_sparsity_change_nothing(model):
@@ -78,7 +142,6 @@ def test_units_and_sparsity_change_nothing(model):
 
 def test_where_all_inputs_are_alike():
     X, y = make_data()
-    assert ImplicitClassifier(**SMALL).fit(X, y > np.median(y)).relevance_ is None
     for given in (AT_A_RIDGE, dict(column_budget=1.0), BOUND):
         assert ImplicitRegressor(**{**SMALL, **given}).fit(X, y).relevance_ is None
     few = ImplicitRegressor(**SMALL).fit(X[:3], y[:3])

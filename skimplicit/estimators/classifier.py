@@ -39,8 +39,9 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         s.t. X = phi(X A' + U B' + 1 b'),   ||A||_inf <= kappa,   sum_j max_i |B_ij| <= column_budget,
 
     where the ridge (not the budget) is measured with every input divided by its standard deviation (its root mean
-    square, without intercepts), so that ``alpha`` means the same in any unit. Two classes have one logit, that of the
-    second, of probability ``1 / (1 + exp(-logit))``.
+    square, without intercepts), so that ``alpha`` means the same in any unit. With ``alpha="auto"``, columns j of B and
+    D have the ridge ``alpha_ / relevance_[j]**2`` in the end, where ``relevance_`` is not None. Two classes have one
+    logit, that of the second, of probability ``1 / (1 + exp(-logit))``.
 
     {parameters}
 

@@ -4,11 +4,13 @@ No approximation is made: predictions of rows that a member has not seen tell wh
 and size of data.
 """
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skimplicit.estimators.folds import row_counts
+from skimplicit.estimators.relevance import with_relevance
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, unit_of
 from skimplicit.training import Stage
@@ -295,6 +297,21 @@ class Member:
         stages = [Stage(alpha, ColumnBudget(float(bound), weights), n_iter, _STAGE_TOL) for bound in bounds]
         result = self.method.train(self.task, stages, point.W, point.b, bridge.over(self.task.objective))
         return [(end.point, self.predict(end.point)) for end in result.ends], result.n_iter
+
+    def rescaled(self, estimator, factors, direct_ridge):
+        """Return this member with scaled inputs multiplied by factors (p,), at another ridge of the direct term."""
+        other, objective = copy(self), self.task.objective.with_direct_ridge(direct_ridge)
+        other.task = with_relevance(estimator, replace(self.task, objective=objective), factors)
+        other._all_rows = self._all_rows.rescaled(factors)
+        return other
+
+    def train_on(self, rule, alpha, readout_only, bridge):
+        """Train on from a rule at a ridge alpha; return the point, what it predicts for all rows, and iterations."""
+        objective = self.task.objective
+        stage = Stage(alpha, self.budget, 0 if readout_only else self._iterations()[1], _STAGE_TOL)
+        result = self.method.train(self.task, [stage], *objective.weights_of(rule), bridge.over(objective))
+        point = result.evaluation.point
+        return point, self.predict(point), result.n_iter
 
     def with_direct_ridge(self, evaluation, direct_ridge):
         """Return the point of an evaluation with the readout that is best at another ridge of the direct term."""

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Fold, Member
 from skimplicit.estimators.more_rows import train_on_more
-from skimplicit.estimators.relevance import relevance_of, with_relevance
+from skimplicit.estimators.relevance import choose_relevance, with_relevance
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 
@@ -146,7 +146,8 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     members = [
         Member(estimator, method, X, targets, Fold(*folds[k % len(folds)], int(seed))) for k, seed in enumerate(seeds)
     ]
-    choice = cross_fit(members, rows.jobs_on_few(estimator, n_members), bridge, estimator.column_budget == "auto")
+    jobs_on_few = rows.jobs_on_few(estimator, n_members)
+    choice = cross_fit(members, jobs_on_few, bridge, estimator.column_budget == "auto")
     if choice.column_budget is not None:
         estimator.column_budget_ = choice.column_budget
     later = (
@@ -155,9 +156,9 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         else None
     )
     task = later[-1].task if later else estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
+    choice, relevance = choose_relevance(estimator, choice, rows.judged(task.objective.samples), jobs_on_few, bridge)
     if choice.interrupted:
         _warn_interrupted(choice.n_iter)
-    relevance = relevance_of(estimator, choice, rows.judged(task.objective.samples))
     later = later and [replace(each, task=with_relevance(estimator, each.task, relevance)) for each in later]
     task = later[-1].task if later else with_relevance(estimator, task, relevance)
     n, p = estimator.n_hidden, task.objective.samples.n_inputs

@@ -1,67 +1,98 @@
-"""What inputs matter: by what the last training of cross-fitted members, on all rows, multiplies each scaled input."""
+"""What inputs matter: by what the last training of cross-fitted members multiplies each scaled input."""
 
 from dataclasses import replace
 
 import numpy as np
+from joblib import Parallel, delayed
 
+from skimplicit.estimators.held_out_losses import held_out_predictions, spread_of
 from skimplicit.estimators.importance import input_importances
 from skimplicit.rows import LARGEST_MATRIX
 
-__all__ = ["relevance_of", "with_relevance"]
+__all__ = ["choose_relevance", "with_relevance"]
 
 # Least factor, as a share of the largest: an input that hardly mattered pays a thousand times the ridge, and can come
 # back. Most rows that importances are taken over.
 _LEAST, _MOST_ROWS = 0.03, 2000
 
 
-def relevance_of(estimator, choice, samples):
-    """Return the factors ``s_j^R2`` of importances s, divided by their root mean square.
+def choose_relevance(estimator, choice, samples, n_jobs, bridge):
+    """Return what comes of a ridge for each input, if rows that members have not seen are better predicted with it.
 
-    The ridge on the weights of input j is divided by the square of its factor: what held-out rows do not need pays
-    more. The importances are those of the mean of the members at the ridge that was chosen. They are known as well as
-    the members predict, so that R2, of the rows that members have not seen, says how far to go: at 0 all inputs are
-    alike, at 1 the ridge is that of automatic relevance determination, one over the squared importance.
+    Each member is trained on, on its own rows, with the importances of inputs to itself as factors: so it knows
+    nothing of the others, and what it predicts of them is what a rule with a ridge for each input does. In the last
+    training, on all rows, the factors are the importances to the mean of the members after that.
 
     Parameters
     ----------
     estimator : ImplicitEstimator
         The estimator.
     choice : CrossFit
-        What came of cross-fitting.
+        What came of cross-fitting, all inputs alike.
     samples : Samples
         Rows that importances are taken over.
+    n_jobs : int or None
+        Members trained side by side, in threads.
+    bridge : CallbackBridge
+        Reports every iteration.
 
     Returns
     -------
-    ndarray of shape (p,) or None
-        The factors. None where all inputs stay alike: for classes, whose importances say too little of new rows; under
-        a budget or constraints, which say themselves what inputs may do; of very many inputs.
+    choice : CrossFit
+        The choice, with what members predict after that; as it was where inputs stay alike.
+    relevance : ndarray of shape (p,) or None
+        Importances, divided by their root mean square. None where inputs stay alike: where held-out rows do not
+        want it; under a budget or constraints, which say themselves what inputs may do; of very many inputs.
 
     Notes
     -----
-    MacKay (1994) and Neal (1996) have a ridge for each input, chosen by the evidence.
+    With the importance s_j the ridge of input j is divided by its square: that of automatic relevance determination
+    (MacKay, 1994; Neal, 1996), which has the evidence choose it.
     """
-    varying = ~samples.constant
     given = estimator.column_budget is not None or estimator.constraints is not None
-    if given or not choice.members[0].targets.scale or samples.n_inputs > LARGEST_MATRIX:
-        return None
+    if given or choice.interrupted or samples.n_inputs > LARGEST_MATRIX:
+        return choice, None
     if samples.n_samples > _MOST_ROWS:
         samples = samples.rows(np.linspace(0, samples.n_samples - 1, _MOST_ROWS).astype(int))
-    reachable = np.ones((samples.n_outputs, samples.n_inputs), dtype=bool)
-    importances = input_importances(choice.rules, samples, reachable)
+    factors = [_factors([rule], samples) for rule in choice.rules]
+    if any(own is None for own in factors):
+        return choice, None
+    pairs = zip(choice.members, factors, strict=True)
+    members = tuple(member.rescaled(estimator, own, choice.direct_ridge) for member, own in pairs)
+    other = _trained_on(choice, members, n_jobs, bridge)
+    if other.standard_errors_above(choice) < 0.0:
+        return other, _factors(other.rules, samples)
+    return replace(choice, n_iter=other.n_iter, interrupted=other.interrupted), None
+
+
+def _factors(rules, samples):
+    """Return the importances of inputs to the mean of rules, root mean square 1; None where no input matters."""
+    importances = input_importances(rules, samples, np.ones((samples.n_outputs, samples.n_inputs), dtype=bool))
     if not importances.max(initial=0.0) > 0:
         return None
-    factors = np.maximum((importances / importances.max()) ** _explained(choice), _LEAST)
-    return factors / np.sqrt(np.mean(factors[varying] ** 2))
+    factors = np.maximum(importances / importances.max(), _LEAST)
+    return factors / np.sqrt(np.mean(factors[~samples.constant] ** 2))
 
 
-def _explained(choice):
-    """Return the share of the variance, between 0 and 1, that held-out predictions explain."""
-    judge = choice.members[0]
-    rows = np.flatnonzero(np.isfinite(choice.predictions).all(axis=1))
-    Y, weights = judge.targets.Y[rows], judge.targets.row_weights[rows]
-    constant = judge.loss(np.broadcast_to(np.average(Y, axis=0, weights=weights), Y.shape), rows)
-    return max(1.0 - judge.loss(choice.predictions[rows], rows) / constant, 0.0) if constant > 0 else 0.0
+def _trained_on(choice, members, n_jobs, bridge):
+    """Return the choice of other members, trained on from the rules of these; as it was after a KeyboardInterrupt."""
+    pairs = zip(members, choice.rules, strict=True)
+    try:
+        results = Parallel(n_jobs=n_jobs, require="sharedmem")(
+            delayed(member.train_on)(rule, choice.alpha, choice.linear, bridge) for member, rule in pairs
+        )
+    except KeyboardInterrupt:
+        return replace(choice, interrupted=True)
+    points, kept, n_iter = zip(*results, strict=True)
+    return replace(
+        choice,
+        members=members,
+        points=points,
+        kept=kept,
+        predictions=held_out_predictions(members, kept),
+        spread=spread_of(members, kept),
+        n_iter=choice.n_iter + sum(n_iter),
+    )
 
 
 def with_relevance(estimator, task, factors):
@@ -85,4 +116,4 @@ def with_relevance(estimator, task, factors):
         return task
     held_out = None if task.held_out is None else task.held_out.rescaled(factors)
     rescaled = estimator._task_over(task.objective.samples.rescaled(factors), task.objective.direct_ridge)
-    return replace(rescaled, held_out=held_out, random_state=task.random_state)
+    return replace(rescaled, held_out=held_out, random_state=task.random_state, final_tol=task.final_tol)
