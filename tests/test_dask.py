@@ -108,7 +108,7 @@ def test_fit_is_that_in_memory(scheduler, name):
             now = getattr(there, method)(X)
             assert lazily.dtype == now.dtype and lazily.shape == now.shape
             if now.dtype.kind == "f":
-                # States are exact to 1e-10 of the largest one of their row.
+                # States are exact to 1e-10 of the largest one of their row, at most that of all.
                 np.testing.assert_allclose(lazily.compute(), now, rtol=1e-9, atol=2e-10 * np.abs(now).max())
             else:
                 assert np.array_equal(lazily.compute(), now)

@@ -105,6 +105,19 @@ class CrossFit:
         mean, error = difference(self.members[0], self.predictions, other.predictions)
         return mean / error if error > 0 else 0.0 if mean <= 0 else np.inf
 
+    def trained_on(self, members, points, kept, n_iter, **changes):
+        """Return the choice whose members went on for n_iter iterations, to points that predict ``kept``."""
+        return replace(
+            self,
+            members=members,
+            points=points,
+            kept=kept,
+            predictions=held_out_predictions(members, kept),
+            spread=spread_of(members, kept),
+            n_iter=self.n_iter + n_iter,
+            **changes,
+        )
+
     def averaged_with(self, others):
         """Return the choice whose members are the means of these and those of others on the same folds."""
         kept = [np.mean(each, axis=0) for each in zip(self.kept, *(other.kept for other in others), strict=True)]
@@ -178,15 +191,7 @@ def _with_budget(choice, n_jobs, bridge):
     weights = np.array([m.fold_weight for m in members])
     k = _smallest_good(losses, weights / weights.sum())
     points, kept = zip(*steps[k], strict=True)
-    return replace(
-        choice,
-        points=points,
-        kept=kept,
-        predictions=held_out_predictions(members, kept),
-        spread=spread_of(members, kept),
-        n_iter=choice.n_iter + sum(n_iter),
-        column_budget=float(bounds[k]),
-    )
+    return choice.trained_on(members, points, kept, sum(n_iter), column_budget=float(bounds[k]))
 
 
 def _smallest_good(losses, weights):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.held_out_losses import held_out_predictions, spread_of
 from skimplicit.estimators.importance import input_importances
 from skimplicit.rows import LARGEST_MATRIX
 
@@ -84,15 +83,7 @@ def _trained_on(choice, members, n_jobs, bridge):
     except KeyboardInterrupt:
         return replace(choice, interrupted=True)
     points, kept, n_iter = zip(*results, strict=True)
-    return replace(
-        choice,
-        members=members,
-        points=points,
-        kept=kept,
-        predictions=held_out_predictions(members, kept),
-        spread=spread_of(members, kept),
-        n_iter=choice.n_iter + sum(n_iter),
-    )
+    return choice.trained_on(members, points, kept, sum(n_iter))
 
 
 def with_relevance(estimator, task, factors):
