@@ -34,7 +34,7 @@ FITS = {
         "_LESS": (0.03, 0.3),
         "_LARGER": (1.2, 5.0),
         "_MORE": (2.0, 20.0),
-        "ENTRIES_PER_ROW": (4,),
+        "ENTRIES_PER_ROW": (4, 12),
     },
 }
 MATCHING = {"training.descent": {"TOL_SHARE": (0.01, 1.0), "_PATIENCE": (1, 6)}}

@@ -9,7 +9,7 @@ __all__ = ["ENTRIES_PER_ROW", "MATCHING_ENTRIES", "working_set"]
 _ENTERING = 2
 #: Entries of each row of A that move in a step where there may be more: rows fill up, but most of their entries have
 #: little to gain. Measured in ``benchmarks/README.md``, "States, and entries of A in a step".
-ENTRIES_PER_ROW = 12
+ENTRIES_PER_ROW = 6
 #: The same of a step with the matching block, whose programs are one for each row: their systems are no larger.
 MATCHING_ENTRIES = 32
 
