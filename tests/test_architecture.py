@@ -24,6 +24,7 @@ FLOORS = {
     "losses": 1,
     "parameters": 1,
     "projections": 1,
+    "quiet": 1,
     "rows": 1,
     "subproblems": 2,
     "wellposedness": 2,

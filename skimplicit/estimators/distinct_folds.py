@@ -6,8 +6,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from skimplicit.estimators.quiet import without_user_warnings
 from skimplicit.estimators.repeats import parts
+from skimplicit.quiet import without_warnings
 
 __all__ = ["canonical_order", "shuffled_folds"]
 
@@ -85,7 +85,7 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     kind = KFold if labels is None or max(counts) < n_folds else StratifiedKFold
     splitter = kind(n_folds, shuffle=True, random_state=random_state)
     # A class with fewer rows than folds is in some of them only.
-    with without_user_warnings("The least populated class") if min(counts) < n_folds else nullcontext():
+    with without_warnings(message="The least populated class") if min(counts) < n_folds else nullcontext():
         splits = list(splitter.split(held_out, None if labels is None else labels[held_out]))
     first = np.full(m, -1)
     for k, (_, test) in enumerate(splits):

@@ -7,8 +7,8 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_array
 
 from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed
-from skimplicit.estimators.quiet import without_user_warnings
 from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, fixed_folds, open_rows
+from skimplicit.quiet import without_warnings
 from skimplicit.rows import block_size, blocks_of_chunk, is_lazy, open_store
 
 __all__ = ["distinct_targets", "open_given_rows"]
@@ -89,7 +89,7 @@ def _as_array(array, name):
         return da.from_array(array, chunks=(array.shape[0], *array.shape[1:]))
     if hasattr(array, "to_dask_array"):
         # Labels that are strings become objects, as they do in memory.
-        with without_user_warnings("Dask currently has limited support"):
+        with without_warnings(message="Dask currently has limited support"):
             array = array.to_dask_array(lengths=True)
     elif np.isnan(array.shape[0]):
         array = array.compute_chunk_sizes()

@@ -4,7 +4,7 @@ from contextlib import ExitStack, contextmanager
 
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.quiet import without_user_warnings
+from skimplicit.quiet import without_warnings
 
 __all__ = ["data_of", "fit_as_task", "run_side_by_side", "take_over"]
 
@@ -120,5 +120,5 @@ def _cut_short(outputs):
     try:
         yield outputs
     finally:
-        with without_user_warnings():
+        with without_warnings():
             outputs.close()

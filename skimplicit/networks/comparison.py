@@ -1,12 +1,11 @@
 """The last word on a conversion: rule and model side by side on sample points."""
 
-import warnings
-
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import lsqr
 
 from skimplicit.linalg import to_dense
+from skimplicit.quiet import without_warnings
 
 __all__ = ["compare", "sample_points"]
 
@@ -63,7 +62,7 @@ def compare(rule, evaluate, name, convertible):
         If they differ by more than rounding explains.
     """
     # A model that was fitted on a frame wants names; far outside exponentials overflow.
-    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+    with np.errstate(all="ignore"), without_warnings(Warning):
         points = sample_points(rule)
         shown = [_shown(rule, evaluate, U, name, convertible) for U in points]
     if not any(shown):

@@ -5,11 +5,10 @@ only that P has rank one. Variables are scaled to [-1, 1], so that the diagonal 
 prove a bound: ``<W, P> <= max(lambda_max(W), 0) trace(P)``.
 """
 
-import warnings
-
 import numpy as np
 
 from skimplicit.linalg import to_dense
+from skimplicit.quiet import without_warnings
 from skimplicit.robustness.relaxations import chord_facets, is_piecewise_linear, kink_slopes, parts
 
 __all__ = ["SemidefiniteRelaxation"]
@@ -94,8 +93,7 @@ class SemidefiniteRelaxation:
             self._program = self._stated()
         problem, parameter, below = self._program
         parameter.value = objective / scale
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an inaccurate solution still has multipliers that bound
+        with without_warnings():  # an inaccurate solution still has multipliers that bound
             try:
                 problem.solve(solver=cp.CLARABEL)
             except cp.SolverError:

@@ -20,10 +20,10 @@ from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
-from skimplicit.estimators.quiet import without_user_warnings
 from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
+from skimplicit.quiet import without_warnings
 from skimplicit.rows import is_lazy
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
@@ -326,7 +326,7 @@ class ImplicitFeatureSelector(
             return [folds]
         n_more = most_rounds(n_rows, data.X.shape[1], data.targets.Y.shape[1]) - 1
         seeds = check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_more)
-        with without_user_warnings():  # of classes with fewer rows than folds: it has been said
+        with without_warnings():  # of classes with fewer rows than folds: it has been said
             more = [make_folds(seed=each) for each in seeds]
         return [folds, *more]
 

@@ -5,13 +5,12 @@ from the start, from a few steps of accelerated projected gradient, or from the 
 where a solution is not the minimiser, what it breaks of the optimality conditions says what to exchange.
 """
 
-import warnings
-
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import lars_path_gram
 
 from skimplicit.projections import project_rows_l1
+from skimplicit.quiet import without_warnings
 from skimplicit.subproblems.fista import fista
 
 __all__ = ["finish_in_balls", "minimise_in_balls"]
@@ -91,8 +90,7 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
 
 def _follow_path(H, r, weights, radius, x):
     """Find the minimiser of one row on the path of lasso solutions, write it to x, and tell whether it is verified."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the conditions are verified here
+    with without_warnings(ConvergenceWarning):  # the conditions are verified here
         path = lars_path_gram(r / weights, H / weights / weights[:, None], n_samples=1, method="lasso")[2]
     norms = np.abs(path).sum(axis=0)
     after = int(np.argmax(norms >= radius))

@@ -1,10 +1,9 @@
 """The reference solver of the matching block, and the door to custom constraints: CVXPY."""
 
-import warnings
-
 import cvxpy as cp
 import numpy as np
 
+from skimplicit.quiet import without_warnings
 from skimplicit.subproblems.matching.custom_constraints import CustomConstraints
 from skimplicit.subproblems.matching.elimination import RowPrograms
 
@@ -192,9 +191,8 @@ class CvxpySolver:
 
 def status_of(problem, solver, options):
     """Run one solver and return the status, whatever happens."""
-    with warnings.catch_warnings():
-        # CVXPY warns about inaccurate solutions; the status says the same and is acted upon.
-        warnings.simplefilter("ignore")
+    # CVXPY warns about inaccurate solutions; the status says the same and is acted upon.
+    with without_warnings(Warning):
         try:
             problem.solve(solver=solver, warm_start=True, **options)
         except cp.error.SolverError as error:

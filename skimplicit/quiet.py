@@ -5,18 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 
-__all__ = ["without_user_warnings"]
+__all__ = ["without_warnings"]
 
 # Filters belong to the whole process. Two threads that save and restore them in turn could leave one of them in place.
 _FILTERS = RLock()
 
 
 @contextmanager
-def without_user_warnings(message: str = "") -> Iterator[None]:
-    """Ignore every UserWarning, or those that begin with a message, in one thread after the other.
+def without_warnings(category: type[Warning] = UserWarning, message: str = "") -> Iterator[None]:
+    """Ignore every warning of a category, or those that begin with a message, in one thread after the other.
 
     Parameters
     ----------
+    category : type
+        The category.
     message : str
         How they begin, as a regular expression.
 
@@ -26,5 +28,5 @@ def without_user_warnings(message: str = "") -> Iterator[None]:
         Nothing.
     """
     with _FILTERS, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message, UserWarning)
+        warnings.filterwarnings("ignore", message, category)
         yield
