@@ -105,12 +105,12 @@ class CrossFit:
         mean, error = difference(self.members[0], self.predictions, other.predictions)
         return mean / error if error > 0 else 0.0 if mean <= 0 else np.inf
 
-    def trained_on(self, members, points, kept, n_iter, **changes):
-        """Return the choice whose members went on for n_iter iterations, to points that predict ``kept``."""
+    def predicting(self, kept, n_iter, members=None, **changes):
+        """Return the choice whose members, or others for them, predict ``kept`` after n_iter more iterations."""
+        members = self.members if members is None else members
         return replace(
             self,
             members=members,
-            points=points,
             kept=kept,
             predictions=held_out_predictions(members, kept),
             spread=spread_of(members, kept),
@@ -121,14 +121,7 @@ class CrossFit:
     def averaged_with(self, others):
         """Return the choice whose members are the means of these and those of others on the same folds."""
         kept = [np.mean(each, axis=0) for each in zip(self.kept, *(other.kept for other in others), strict=True)]
-        return replace(
-            self,
-            kept=kept,
-            predictions=held_out_predictions(self.members, kept),
-            spread=spread_of(self.members, kept),
-            n_iter=self.n_iter + sum(other.n_iter for other in others),
-            beside=tuple(others),
-        )
+        return self.predicting(kept, sum(other.n_iter for other in others), beside=tuple(others))
 
 
 def cross_fit(members, n_jobs, bridge, chooses_budget=False):
@@ -191,7 +184,7 @@ def _with_budget(choice, n_jobs, bridge):
     weights = np.array([m.fold_weight for m in members])
     k = _smallest_good(losses, weights / weights.sum())
     points, kept = zip(*steps[k], strict=True)
-    return choice.trained_on(members, points, kept, sum(n_iter), column_budget=float(bounds[k]))
+    return choice.predicting(kept, sum(n_iter), points=points, column_budget=float(bounds[k]))
 
 
 def _smallest_good(losses, weights):

@@ -83,7 +83,7 @@ def _trained_on(choice, members, n_jobs, bridge):
     except KeyboardInterrupt:
         return replace(choice, interrupted=True)
     points, kept, n_iter = zip(*results, strict=True)
-    return choice.trained_on(members, points, kept, sum(n_iter))
+    return choice.predicting(kept, sum(n_iter), members, points=points)
 
 
 def with_relevance(estimator, task, factors):
