@@ -27,8 +27,13 @@ CV = Parameter(
 class FoldsMixin:
     """Folds of an estimator with a parameter ``cv``, and the routing of metadata to its splitter."""
 
+    @property
+    def _splits(self):
+        """What makes the folds."""
+        return self.cv
+
     def get_metadata_routing(self):
-        """Return where metadata go: those of ``fit`` to the splitter ``cv``.
+        """Return where metadata go: those of ``fit`` to the splitter.
 
         Returns
         -------
@@ -36,7 +41,7 @@ class FoldsMixin:
             The routing.
         """
         # Of an iterable of splits nothing is to be routed, and a generator must not be used up here.
-        splitter = self.cv if hasattr(self.cv, "split") else check_cv(_N_FOLDS)
+        splitter = self._splits if hasattr(self._splits, "split") else check_cv(_N_FOLDS)
         mapping = MethodMapping().add(caller="fit", callee="split")
         return MetadataRouter(owner=self).add_self_request(self).add(splitter=splitter, method_mapping=mapping)
 
@@ -50,17 +55,17 @@ class FoldsMixin:
         ``params`` are the metadata of ``fit``. Where ``cv`` is only a number of folds, ``seed`` shuffles them, and rows
         with a weight of 0 are in none: that is the same as leaving them out.
         """
-        routed = self._routed(params)
-        if self.cv is None or isinstance(self.cv, Integral):
+        routed, cv = self._routed(params), self._splits
+        if cv is None or isinstance(cv, Integral):
             counted = np.arange(X.shape[0]) if weights is None else np.flatnonzero(weights > 0)
-            in_parts = _make_splitter(self.cv, y[counted], classifier, seed).split(counted, y[counted])
+            in_parts = _make_splitter(cv, y[counted], classifier, seed).split(counted, y[counted])
             folds = [tuple(counted[part] for part in fold) for fold in in_parts]
         else:
-            in_parts = check_cv(self.cv).split(X, y, **routed)
+            in_parts = check_cv(cv).split(X, y, **routed)
             folds = [tuple(_row_numbers(part, X.shape[0]) for part in fold) for fold in in_parts]
         if not folds:
             raise ValueError(
-                f"cv={self.cv!r} yields no splits. A generator can be used only once: give a list of its splits."
+                f"cv={cv!r} yields no splits. A generator can be used only once: give a list of its splits."
             )
         for number, fold in enumerate(folds):
             for part, rows in zip(("training", "held-out"), fold, strict=True):

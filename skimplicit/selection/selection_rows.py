@@ -87,7 +87,7 @@ def open_selection(selector, estimator, X, y, sample_weight):
     SelectionData
         All rows; of many, where folds do not need them, those that a fit looks at first.
     """
-    (X, y, weights), everything = rows_to_choose_by(estimator, X, y, sample_weight, selector.cv)
+    (X, y, weights), everything = rows_to_choose_by(estimator, X, y, sample_weight, selector._splits)
     checks = {"accept_sparse": "csr", "dtype": np.float64, "order": "C"}
     X, y = validate_named(selector, X, y, **estimator._target_checks, **checks)
     if hasattr(estimator, "feature_names_in_"):

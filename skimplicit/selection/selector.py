@@ -1,13 +1,12 @@
 """ImplicitFeatureSelector: inputs that matter to a deep rule, found along a budget path, judged by refits."""
 
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context, is_classifier
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.feature_selection import SelectorMixin
 from sklearn.metrics import get_scorer_names
@@ -19,18 +18,18 @@ from sklearn.utils.validation import check_is_fitted
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights
+from skimplicit.estimators.folds import CV
 from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Names, Parameter, Parametrised
-from skimplicit.quiet import without_warnings
 from skimplicit.rows import is_lazy
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
 from skimplicit.selection.groups import check_groups
 from skimplicit.selection.parameter_types import SelectorParameters
 from skimplicit.selection.refitted_rule import RefittedRuleMixin
-from skimplicit.selection.repeated_folds import check_scoring_of, most_rounds, select_by_folds
+from skimplicit.selection.repeated_folds import check_scoring_of, select_by_folds
+from skimplicit.selection.selection_folds import SelectionFoldsMixin
 from skimplicit.selection.selection_rows import open_selection
 from skimplicit.selection.subset_search import SubsetSearch
 from skimplicit.selection.subset_size import RULES, cv_results, given_size
@@ -40,7 +39,7 @@ __all__ = ["ImplicitFeatureSelector"]
 
 
 class ImplicitFeatureSelector(
-    FoldsMixin,
+    SelectionFoldsMixin,
     RefittedRuleMixin,
     CallbackSupportMixin,
     SelectorMixin,
@@ -202,10 +201,11 @@ class ImplicitFeatureSelector(
         ),
         "cv": replace(
             CV,
-            text="Splitter or splits, as in scikit-learn; a number for that many shuffled folds, stratified for "
-            "classes and seeded by ``random_state``. None for five of them, drawn twice with few "
-            "data (rows times inputs times outputs up to 15,000), and with fewer (10,000) three times, and up to six "
-            "where inputs are in doubt: not all folds select them.",
+            text="Splitter or splits, as in scikit-learn, by which the refitted rule chooses its ridge too, unless it "
+            "has a ``cv`` of its own; a number for that many shuffled folds, stratified for classes and seeded by "
+            "``random_state``. None for the splitter or splits of the estimator, or else five such folds, drawn twice "
+            "with few data (rows times inputs times outputs up to 15,000), and with fewer (10,000) three times, and up "
+            "to six where inputs are in doubt: not all folds select them.",
         ),
         "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", [None, Integral]),
         "random_state": Parameter(
@@ -245,8 +245,8 @@ class ImplicitFeatureSelector(
         sample_weight : array-like of shape (n_samples,) or None
             Weights of the samples, for training and for the held-out scores.
         **params : dict
-            Passed to the ``split`` of the splitter ``cv``, for instance ``groups`` of samples; needs
-            ``sklearn.set_config(enable_metadata_routing=True)``.
+            Passed to the ``split`` of the splitter, and of that of the estimator, for instance ``groups`` of samples;
+            needs ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
         -------
@@ -287,7 +287,8 @@ class ImplicitFeatureSelector(
             else beside_knockoffs(search, self.fdr, context)
         )
         support = search.columns(found.ranking[: found.size])
-        self._refit(search.refit_estimator(support), data, support, context)
+        model, params = self._with_splits(search.refit_estimator(support), rounds[0] if rounds else [], params)
+        self._refit(model, data, support, params, context)
         self._take(search, path.of_all(data.X.shape[1], groups), found, support)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **for_hooks)
         return self
@@ -308,32 +309,10 @@ class ImplicitFeatureSelector(
         frequency = [search.columns(of_fold[: found.n_voted]) for of_fold in found.rankings]
         self.selection_frequency_ = np.mean(frequency, axis=0) if frequency else support.astype(float)
 
-    def _rounds(self, estimator, data, seed, metadata, leaves_out):
-        """Return the folds of the paths that rank the inputs, of every time that they may be drawn; none of two rows.
-
-        Those of a splitter, or of a number of folds, are drawn once, and so are all where no input is left out.
-        """
-        weights = data.targets.weights
-        n_rows = data.n_counted
-        if n_rows <= 2:
-            return [[]]
-        make_folds = partial(
-            self._make_folds, data.X, data.y, is_classifier(estimator), params=metadata, weights=weights
-        )
-        folds = make_folds(seed=seed)
-        check_fold_weights(weights, folds)
-        if self.cv is not None or not leaves_out:
-            return [folds]
-        n_more = most_rounds(n_rows, data.X.shape[1], data.targets.Y.shape[1]) - 1
-        seeds = check_random_state(seed).randint(np.iinfo(np.int32).max, size=n_more)
-        with without_warnings():  # of classes with fewer rows than folds: it has been said
-            more = [make_folds(seed=each) for each in seeds]
-        return [folds, *more]
-
-    def _refit(self, model, data, support, context):
+    def _refit(self, model, data, support, params, context):
         """Fit the rule of the selected inputs."""
         everything = data.to_refit(support)
-        fit_as_task(model, everything, {}, owner=self, context=context, task_name="refit", data={})
+        fit_as_task(model, everything, params, owner=self, context=context, task_name="refit", data={})
         self.estimator_ = model
 
     def _get_support_mask(self):
