@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
+from test_architecture import DOORS
 
 import skimplicit
 from skimplicit.estimators import documentation
@@ -15,32 +16,46 @@ from skimplicit.estimators import documentation
 SUBMODULES = ["activations", "composition", "distill", "export", "inspection", "lifted", "networks", "robustness"]
 
 
-def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+# What is loaded after the import alone, after a prediction, and with all packages, in a process of its own.
+CODE = f"""
+import sys, skimplicit
+print(*sys.modules)
+import numpy as np, pickle
+rule = skimplicit.ImplicitRule([[0.5]], [[1.0]], [[1.0]])
+model = pickle.loads(pickle.dumps(skimplicit.ImplicitRegressor.from_rule(rule)))
+model.predict(np.ones((2, 1)))
+print(*sys.modules)
+{"; ".join(f"skimplicit.{name}.__all__" for name in SUBMODULES)}
+print(*sys.modules)
+import {", ".join(DOORS)}
+print(*sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return [set(line.split()) for line in result.stdout.splitlines()]
 
 
 @pytest.mark.slow
-def test_submodules_need_no_import_of_their_own():
-    names = ", ".join(f"skimplicit.{name}" for name in SUBMODULES)
-    result = run(f"import skimplicit; print({names}); import sys; print(sorted(sys.modules))")
-    assert result.returncode == 0, result.stderr
-    assert all(f"'skimplicit.{name}'" in result.stdout for name in SUBMODULES)
-
-
-@pytest.mark.slow
-def test_import_and_predict_load_nothing_that_can_wait():
-    result = run(
-        "import sys, skimplicit; print(*sys.modules)\n"
-        "import numpy as np, pickle\n"
-        "rule = skimplicit.ImplicitRule([[0.5]], [[1.0]], [[1.0]])\n"
-        "model = pickle.loads(pickle.dumps(skimplicit.ImplicitRegressor.from_rule(rule)))\n"
-        "model.predict(np.ones((2, 1))); print(*sys.modules)"
-    )
-    assert result.returncode == 0, result.stderr
-    imported, predicted = (set(line.split()) for line in result.stdout.splitlines())
+def test_import_and_predict_load_nothing_that_can_wait(loaded):
+    imported, predicted, _, _ = loaded
     later = {f"skimplicit.{name}" for name in ("distill", "export", "inspection", "networks", "robustness")}
     assert "skimplicit" in imported and not later & imported
     assert not {"cvxpy", "matplotlib", "dask", "onnx", "torch"} & predicted
+
+
+@pytest.mark.slow
+def test_submodules_need_no_import_of_their_own(loaded):
+    assert {f"skimplicit.{name}" for name in SUBMODULES} <= loaded[2]
+
+
+@pytest.mark.slow
+def test_import_does_not_load_what_only_some_need(loaded):
+    assert not {"cvxpy", "dask", "matplotlib", "onnx", "sklearn.neural_network", "torch"} & loaded[3]
+    assert set(DOORS) <= loaded[3]
 
 
 def test_dir_lists_what_is_lazy():
