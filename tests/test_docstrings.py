@@ -59,7 +59,7 @@ def is_base_of_exported(cls):
 
 
 def public_objects():
-    """Yield each public object's module, where numpydoc finds it, class members included, and the codes it must meet."""
+    """Yield the module of each public object or member, where numpydoc finds it, and the codes it must meet."""
     found = {}
     for module in public_modules():
         for name in getattr(module, "__all__", ()):

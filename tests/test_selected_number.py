@@ -129,7 +129,7 @@ def test_a_group_stands_in_for_another_by_any_of_its_inputs():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_paths")
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_inputs_that_share_a_cause_are_selected_together_in_wide_data(seed):
     rng = np.random.default_rng(seed)
     causes = rng.normal(size=(80, 30))
@@ -145,7 +145,7 @@ def test_inputs_that_share_a_cause_are_selected_together_in_wide_data(seed):
 @pytest.mark.parametrize("n_constant", [1, 3])
 def test_constants_do_not_let_noise_in(n_constant):
     estimator = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=20, tol=1e-2)
-    for seed in range(4):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(60, 8))
         y = X[:, 0] + X[:, 1] + 0.7 * rng.normal(size=60)
@@ -154,14 +154,11 @@ def test_constants_do_not_let_noise_in(n_constant):
         assert {0, 1} <= set(found) and len(found) <= 4
 
 
-@pytest.mark.slow
-def test_shares_that_vanish_are_no_gap():
-    estimator = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=20, tol=1e-2, monotonic_cst=[1] * 120)
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(40, 120))
-    y = 2 * X[:, 0] + X[:, 1] + 0.3 * rng.normal(size=40)
-    found = ImplicitFeatureSelector(estimator, cv=5, random_state=0).fit(X, y).get_support(indices=True)
-    assert {0, 1} <= set(found) and len(found) <= 6
+@pytest.mark.parametrize("vanishing", [[1e-9, 1e-16, 1e-17], [1e-9, 1e-16, 0.0], [1e-300] * 3])
+def test_shares_that_vanish_are_no_gap(vanishing, monkeypatch):
+    search = search_over(np.zeros((4, 6)))
+    monkeypatch.setattr(search, "unit_shares", lambda paths: np.array([1e-5, 0.6, *vanishing, 0.4]))
+    assert search.gaps()[0] == 2  # the two inputs, not the least of those that none of the paths uses
 
 
 @pytest.mark.parametrize("scoring", ["roc_auc", "accuracy", lambda *_: "a", lambda *_: np.nan])
