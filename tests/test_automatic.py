@@ -90,11 +90,11 @@ def counts(m, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_table_of_counts_is_held_out_row_by_row(seed):
     X, y = counts(600, seed)
     new_X, new_y = counts(20000, 100 + seed)
-    model = ImplicitClassifier(n_hidden=8, random_state=seed).fit(X, y)
+    model = ImplicitClassifier(n_hidden=8, cv=3, random_state=seed).fit(X, y)
     linear = LogisticRegression().fit(X, y)
     score = model.score(new_X, new_y)
     assert score > linear.score(new_X, new_y) - 0.02
@@ -125,7 +125,7 @@ def test_a_table_that_no_line_of_which_can_be_foreseen_is_learnt():
     lines = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     parity = lines.sum(axis=1) % 2
     X, y = np.tile(lines, (25, 1)), np.tile(parity, 25)
-    few = {"n_hidden": 5, "random_state": 0}
+    few = {"n_hidden": 5, "max_iter": 20, "cv": 3, "random_state": 0}
     np.testing.assert_array_equal(ImplicitClassifier(**few).fit(X, y).predict(lines), parity)
     np.testing.assert_allclose(ImplicitRegressor(**few).fit(X, y).predict(lines), parity, atol=0.01)
     weighted = ImplicitRegressor(**few).fit(lines, parity, sample_weight=np.full(4, 25))
@@ -175,7 +175,7 @@ def test_a_prediction_does_not_depend_on_the_batch():
     np.testing.assert_allclose(fitted().predict_interval(X[:1]), fitted().predict_interval(X)[:1], rtol=1e-9)
 
 
-@pytest.mark.parametrize("n_members", [1, 3, 7])
+@pytest.mark.parametrize("n_members", [1, 3, 5])
 @pytest.mark.parametrize("alpha", ["auto", 0.1])
 def test_the_rule_is_the_mean_of_the_members(n_members, alpha):
     model = ImplicitRegressor(**{**SMALL, "max_iter": 3}, alpha=alpha, tol=0.5, n_members=n_members).fit(X, Y)
@@ -228,7 +228,7 @@ def test_a_splitter_of_times_holds_out_the_later_rows_only():
     assert np.isfinite(model.heldout_score_)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_is_foreseen_of_a_series_is_what_its_held_out_rows_say(seed):
     rng, t = np.random.default_rng(seed), np.arange(150.0)
     inputs = np.column_stack([t, rng.normal(size=150).cumsum()])
@@ -242,9 +242,8 @@ def test_what_is_foreseen_of_a_series_is_what_its_held_out_rows_say(seed):
     assert width > 2 * np.std(y[seen] - model.heldout_prediction_[seen])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_rows_held_out_again_and_again_do_not_promise_more(seed):
-    rng = np.random.default_rng(seed)
+def test_rows_held_out_again_and_again_do_not_promise_more():
+    rng = np.random.default_rng(1)
     inputs = rng.normal(size=(60, 4))
     y = np.abs(inputs[:, 0]) + inputs[:, 1] + rng.normal(size=60)
     gains = []
@@ -259,7 +258,9 @@ def test_rows_held_out_again_and_again_do_not_promise_more(seed):
 def test_classes_of_one_row_do_not_choose_the_ridge():
     X, y = load_iris(return_X_y=True)
     y, far = y.astype(str), X[:3] + 8 * X.std(axis=0) * np.array([[1, 1, -1, 1], [-1, 1, 1, 1], [1, -1, 1, -1]])
-    model = ImplicitClassifier(n_hidden=5, random_state=0).fit(np.vstack([X, far]), np.r_[y, ["p", "q", "r"]])
+    model = ImplicitClassifier(n_hidden=3, max_iter=10, cv=3, random_state=0).fit(
+        np.vstack([X, far]), np.r_[y, ["p", "q", "r"]]
+    )
     assert model.score(X, y) > 0.95
     assert model.heldout_scores_.max() > -0.5
     assert np.isnan(model.heldout_prediction_[150:]).all()

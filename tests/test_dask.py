@@ -28,7 +28,7 @@ pd = pytest.importorskip("pandas")
 
 pytestmark = pytest.mark.slow
 
-M = 1000
+M = 600
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def data(seed=0, m=M):
 
 
 MODELS = {
-    "regressor": (ImplicitRegressor(n_hidden=3, alpha=1e-2, max_iter=4, random_state=0), lambda y: y),
+    "regressor": (ImplicitRegressor(n_hidden=2, alpha=1e-2, max_iter=3, random_state=0), lambda y: y),
     "auto": (ImplicitRegressor(n_hidden=2, max_iter=2, cv=2, random_state=0), lambda y: np.column_stack([y, -y])),
     "classifier": (
         ImplicitClassifier(n_hidden=2, alpha=1e-1, max_iter=2, random_state=0, class_weight="balanced"),
@@ -94,7 +94,7 @@ def test_fit_is_that_in_memory(scheduler, name):
     weighted = scheduler is not None  # with weights on the cluster, without them elsewhere
     (X, y, weights), (model, make) = data(), MODELS[name]
     y = make(y)
-    chunks = (450, 0, 550)  # uneven, and one without rows
+    chunks = (250, 0, 350)  # uneven, and one without rows
     lazy = [da.from_array(a, chunks=(chunks, *a.shape[1:])) for a in (X, y, weights)]
     here = model.fit(X, y, weights if weighted else None)
     expected = here.rule_.predict(X)

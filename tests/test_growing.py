@@ -77,11 +77,7 @@ def test_a_mean_of_several_numbers_is_one_in_all_that_is_told():
     assert model.objective_history_.size == sum(fit.objective_history_.size for fit in fits)
     assert np.all(np.diff(model.objective_stages_) >= 0)
     assert model.alpha_ == fits[0].alpha_
-
-
-@pytest.mark.slow
-def test_what_comes_of_a_mean_of_several_numbers():
-    model, fits = of_several_numbers()
+    # What comes of it.
     n = sum(rule.n_hidden for rule in model.rules_)
     assert model.transform(X).shape[1] == len(model.get_feature_names_out()) == model.rule_.n_hidden == n
     lower, upper = model.predict_interval(X, 0.8).T

@@ -82,13 +82,13 @@ def test_every_iterate_is_feasible(budget, structure, custom):
 
 @pytest.mark.slow
 def test_the_gradient_of_the_true_objective_vanishes():
-    objective, constraints = make_objective("sigmoid", m=40), Constraints(0.45)
-    result = run(objective, constraints, [Stage(1e-2, None, 200, 1e-9)], n=4)
-    start = objective.evaluate(*start_of(objective, constraints, 4), 1e-2, tol=1e-9)
+    objective, constraints = make_objective("sigmoid", m=25), Constraints(0.45)
+    result = run(objective, constraints, [Stage(1e-2, None, 100, 1e-9)], n=3)
+    start = objective.evaluate(*start_of(objective, constraints, 3), 1e-2, tol=1e-9)
     slopes = []
     for evaluation in (start, result.evaluation):
         gradient = objective.gradient(evaluation)  # B and b are free, A is bounded
-        slopes.append(np.append(gradient.W[:, 4:] + 1e-2 * evaluation.point.W[:, 4:], gradient.b))
+        slopes.append(np.append(gradient.W[:, 3:] + 1e-2 * evaluation.point.W[:, 3:], gradient.b))
     assert np.abs(slopes[1]).max() < 0.05 * np.abs(slopes[0]).max()
 
 
@@ -131,7 +131,7 @@ def friedman():
 
 def test_regression(friedman):
     X, y = friedman
-    model = ImplicitRegressor(method="lifted", n_hidden=4, cv=2, n_members=2, random_state=0).fit(X, y)
+    model = ImplicitRegressor(method="lifted", n_hidden=4, cv=2, n_members=2, max_iter=10, random_state=0).fit(X, y)
     assert model.score(X, y) > 0.9
     assert model.rule_.inf_norm <= model.kappa
     np.testing.assert_allclose(model.rule_.predict(X).ravel(), model.predict(X))

@@ -87,13 +87,13 @@ def test_the_bound_is_in_the_units_of_the_data(unit):
 
 @pytest.mark.slow
 def test_a_wide_bound_costs_little_and_is_met_by_a_good_fit():
-    U, y = make_data(200)
+    U, y = make_data(120)
     # Means of members: minima of single rules differ by more than a wide bound costs.
-    free = quietly(ImplicitRegressor(n_hidden=8, alpha=0.01, n_members=5, random_state=0), U, y)
+    free = quietly(ImplicitRegressor(n_hidden=5, alpha=0.01, n_members=4, random_state=0), U, y)
     wide = clone(free).set_params(lipschitz=20 * lipschitz_bound(free))
     assert quietly(wide, U, y).score(U, y) > free.score(U, y) - 0.02
     scores = [
-        quietly(ImplicitRegressor(n_hidden=8, alpha=1e-3, random_state=0, lipschitz=L), U, y).score(U, y)
+        quietly(ImplicitRegressor(n_hidden=5, alpha=1e-3, random_state=0, lipschitz=L), U, y).score(U, y)
         for L in (0.1, 1.0, 10.0)
     ]
     assert np.all(np.diff(scores) > 0)

@@ -26,7 +26,7 @@ def fit(constraints, make=ImplicitRegressor, unit=1.0, **options):
     [(ImplicitRegressor, "bcd"), (ImplicitClassifier, "bcd"), (ImplicitRegressor, "lifted")],
 )
 def test_signs_of_all_matrices(make, method):
-    model = fit(lambda A, B, C, D: [B >= 0, C >= 0, D <= 0], make, UNIT, method=method, max_iter=2)
+    model = fit(lambda A, B, C, D: [B >= 0, C >= 0, D <= 0], make, UNIT, method=method, max_iter=1, n_hidden=2)
     rule = model.rule_
     assert rule.B.min() >= 0 and rule.C.min() >= 0 and rule.D.max() <= 0
     assert rule.C.max() > 0  # what is left is used
@@ -40,7 +40,9 @@ def test_the_units_are_those_of_the_data():
 
 @pytest.mark.slow
 def test_rows_can_be_tied():
-    rule = fit(lambda A, B, C, D: [cp.sum(C, axis=0) == 0, cp.sum(D, axis=0) == 0], ImplicitClassifier).rule_
+    rule = fit(
+        lambda A, B, C, D: [cp.sum(C, axis=0) == 0, cp.sum(D, axis=0) == 0], ImplicitClassifier, max_iter=1
+    ).rule_
     np.testing.assert_allclose(rule.C.sum(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(rule.D.sum(axis=0), 0, atol=1e-9)
 
@@ -52,7 +54,9 @@ def test_without_a_direct_term_d_is_zero():
 
 @pytest.mark.slow
 def test_with_other_parameters():
-    model = fit(lambda A, B, C, D: [C[0, 0] == 0, B[:, 3] == 0], lipschitz=500.0, monotonic_cst=[1, -1, 0, 0])
+    model = fit(
+        lambda A, B, C, D: [C[0, 0] == 0, B[:, 3] == 0], lipschitz=500.0, monotonic_cst=[1, -1, 0, 0], max_iter=2
+    )
     assert model.rule_.C[0, 0] == 0 and not model.rule_.B[:, 3].any()
     assert model.rule_.D[0, 0] >= 0 >= model.rule_.D[0, 1]
 
@@ -71,7 +75,7 @@ def test_a_constraint_that_binds_nothing_changes_nothing():
 def test_in_a_selection():
     U, y = make_data(20)
     model = ImplicitRegressor(
-        n_hidden=3, alpha=0.01, direct=True, max_iter=1, constraints=lambda A, B, C, D: [D[:, 0] == 0, C >= 0]
+        n_hidden=2, alpha=0.01, direct=True, max_iter=1, constraints=lambda A, B, C, D: [D[:, 0] == 0, C >= 0]
     )
     selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=2, cv=2, random_state=0)
     rule = quietly(selector, U, y).estimator_.rule_

@@ -123,7 +123,7 @@ def test_of_classes(monkeypatch):
         found = []
         for seed in range(2):
             X, y = make_classes(seed)
-            model = ImplicitClassifier(**LARGER).fit(X[::2], y[::2])
+            model = ImplicitClassifier(**SMALL).fit(X[::2], y[::2])
             found.append(log_loss(y[1::2], model.predict_proba(X[1::2])))
         return np.array(found), model
 
@@ -141,7 +141,7 @@ def test_units_and_sparsity_change_nothing(model):
 
 
 def test_where_all_inputs_are_alike():
-    X, y = make_data()
+    X, y = make_data(40)
     for given in (AT_A_RIDGE, dict(column_budget=1.0), BOUND):
         assert ImplicitRegressor(**{**SMALL, **given}).fit(X, y).relevance_ is None
     few = ImplicitRegressor(**SMALL).fit(X[:3], y[:3])
@@ -197,7 +197,7 @@ def test_signs_and_slopes_hold(model):
 def test_of_many_rows(monkeypatch):
     monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
     X, y = make_data(1000)
-    model = ImplicitRegressor(n_hidden=5, random_state=0).fit(X, y)
+    model = ImplicitRegressor(**SMALL).fit(X, y)
     assert model.relevance_[:5].min() > 1.5 * model.relevance_[5:].max()
     assert_allclose(model._units.U_scale, X.std(axis=0) / model.relevance_)
 

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
 from skimplicit.selection.repeated_folds import most_rounds
@@ -13,8 +14,9 @@ pytestmark = [
     pytest.mark.usefixtures("short_paths"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
-# With five budgets and less than twelve iterations: what is tested is how often folds are drawn.
-SMALL = ImplicitRegressor(n_hidden=3, alpha=0.01, max_iter=10, tol=1e-2)
+# With three budgets and less than twelve iterations: what is tested is how often folds are drawn.
+SMALL = ImplicitRegressor(n_hidden=2, alpha=0.01, max_iter=5, tol=1e-2)
+SMALLEST = clone(SMALL).set_params(n_hidden=1, max_iter=1)
 
 
 def make_data(noise, m=80):
@@ -25,7 +27,7 @@ def make_data(noise, m=80):
 
 
 def fitted(noise, **parameters):
-    return ImplicitFeatureSelector(SMALL, column_budgets=5, random_state=0, **parameters).fit(*make_data(noise))
+    return ImplicitFeatureSelector(SMALL, column_budgets=3, random_state=0, **parameters).fit(*make_data(noise))
 
 
 @cache  # under `short_paths`, as all that is fitted here
@@ -91,7 +93,7 @@ def test_folds_are_of_rows_that_count():
     X, y = make_data(6.0, m=30)
     weights = np.where(np.arange(30) < 9, 1.0, 0.0)
     found = [
-        ImplicitFeatureSelector(SMALL, column_budgets=2, random_state=seed).fit(X, y, weights) for seed in range(2)
+        ImplicitFeatureSelector(SMALLEST, column_budgets=2, random_state=seed).fit(X, y, weights) for seed in range(2)
     ]
     assert all(n_splits(selector) % 5 == 0 and 15 <= n_splits(selector) <= 30 for selector in found)
 

@@ -103,5 +103,5 @@ def test_rows_without_weight_are_not_there(of_classes):
 @pytest.mark.usefixtures("short_paths")
 def test_the_selector_finds_what_is_hidden_behind_lines():
     X, y, true = hidden_behind_lines(2)
-    selector = ImplicitFeatureSelector(ImplicitRegressor(n_hidden=10, n_members=1), random_state=0).fit(X, y)
+    selector = ImplicitFeatureSelector(ImplicitRegressor(n_hidden=10, n_members=1), cv=3, random_state=0).fit(X, y)
     assert selector.get_support(indices=True).tolist() == sorted(true.tolist())

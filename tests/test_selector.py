@@ -145,7 +145,7 @@ def test_nothing_to_find_is_said():
         X, y = rng.standard_normal((60, N_INPUTS)), rng.standard_normal(60)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = selector(estimator=ImplicitRegressor(n_hidden=3, alpha=0.1, tol=1e-2), column_budgets=3).fit(X, y)
+            found = selector(estimator=clone(SMALL).set_params(n_hidden=3, alpha=0.1), column_budgets=3).fit(X, y)
         warned = any("there may be nothing to find" in str(warning.message) for warning in caught)
         assert not warned or found.n_features_ == 1
         said += warned
@@ -273,13 +273,28 @@ def test_names_are_kept(data):
         found.predict(X.rename(columns={"a": "z"}))
 
 
-def test_same_seed_gives_the_same_selection(data, monkeypatch):
+def test_same_seed_gives_the_same_selection(monkeypatch):
+    """For any number of jobs, in folds and with knockoffs, by a seed and by a stream of random numbers."""
     monkeypatch.undo()  # other processes go whole paths
-    found, again = (selector(column_budgets=3, cv=KFold(2), n_jobs=n_jobs).fit(*data) for n_jobs in (None, 2))
-    np.testing.assert_array_equal(again.column_norms_, found.column_norms_)
-    np.testing.assert_array_equal(again.predict(data[0]), found.predict(data[0]))
-    for name, values in found.cv_results_.items():
-        np.testing.assert_array_equal(again.cv_results_[name], values)
+    monkeypatch.setattr("skimplicit.selection.false_discoveries._N_STARTS", 2)
+    X, y = make_data(60)
+    for rows in ({"cv": KFold(2)}, {"cv": None, "fdr": 0.5}):
+        found, again = (
+            selector(
+                estimator=clone(SMALL).set_params(n_hidden=2, max_iter=5, random_state=np.random.RandomState(1)),
+                column_budgets=2,
+                n_jobs=n_jobs,
+                **rows,
+            ).fit(X, y)
+            for n_jobs in (None, 2)
+        )
+        np.testing.assert_array_equal(again.column_norms_, found.column_norms_)
+        assert again.estimator_.rule_ == found.estimator_.rule_
+        np.testing.assert_array_equal(again.predict(X), found.predict(X))
+        if "fdr" in rows:
+            np.testing.assert_array_equal(again.knockoff_statistics_, found.knockoff_statistics_)
+        for name, values in found.cv_results_.items():
+            np.testing.assert_array_equal(again.cv_results_[name], values)
 
 
 def test_given_folds_are_used(data):

@@ -14,6 +14,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Training stopped after max_iter"),
 ]
 SMALL = dict(n_hidden=3, alpha=0.01, max_iter=4, tol=1e-2)
+SMALLEST = {**SMALL, "n_hidden": 2, "max_iter": 2}
 
 
 def make_data(m=90):
@@ -58,8 +59,8 @@ def test_rows_without_weight_are_as_good_as_left_out(parameters):
     X, y = make_data()
     weights = np.random.default_rng(1).integers(0, 3, len(X)).astype(float)
     there = weights > 0
-    with_them = selector(**parameters).fit(X, y, weights)
-    without = selector(**parameters).fit(X[there], y[there], weights[there])
+    with_them = selector(ImplicitRegressor(**SMALLEST), **parameters).fit(X, y, weights)
+    without = selector(ImplicitRegressor(**SMALLEST), **parameters).fit(X[there], y[there], weights[there])
     assert np.array_equal(with_them.support_, without.support_)
     np.testing.assert_allclose(with_them.selection_frequency_, without.selection_frequency_)
     if with_them.permutation_scores_ is not None:
@@ -72,7 +73,7 @@ def test_rows_without_weight_choose_no_ridge():
     X, y = make_data()
     weights = np.random.default_rng(1).integers(0, 3, len(X)).astype(float)
     there = weights > 0
-    cv = ImplicitRegressorCV(n_hidden=3, alphas=3, cv=3, max_iter=5, tol=1e-2, random_state=0)
+    cv = ImplicitRegressorCV(n_hidden=2, alphas=3, cv=2, max_iter=3, tol=1e-1, random_state=0)
     path = cv.fit(X, y, weights).mse_path_
     np.testing.assert_allclose(path, cv.fit(X[there], y[there], weights[there]).mse_path_, rtol=1e-6)
 
@@ -93,7 +94,7 @@ def test_classes_of_rows_without_weight_stay_known():
 def test_a_few_rows_are_enough(kind, m):
     X, y = make_data()
     y = y[:m] if kind is ImplicitRegressor else np.arange(m) % 3
-    found = ImplicitFeatureSelector(kind(**SMALL), column_budgets=2, random_state=0).fit(X[:m], y)
+    found = ImplicitFeatureSelector(kind(**SMALLEST), column_budgets=2, random_state=0).fit(X[:m], y)
     assert 1 <= found.n_features_ <= 6
 
 
@@ -134,7 +135,9 @@ def test_metadata_that_go_to_the_splitter_are_taken():
 def test_inputs_may_be_in_any_units(container, parameters):
     X, y = make_data()
     units = 2.0 ** np.array([20, -9, -3, 7, -30, 12])
-    found, other = (selector(**parameters).fit(container(inputs), y) for inputs in (X, X * units))
+    found, other = (
+        selector(ImplicitRegressor(**SMALLEST), **parameters).fit(container(inputs), y) for inputs in (X, X * units)
+    )
     assert np.array_equal(found.support_, other.support_)
     np.testing.assert_allclose(scores(other), scores(found), rtol=1e-6)
     np.testing.assert_allclose(other.column_norms_, found.column_norms_, rtol=1e-6, atol=1e-9)

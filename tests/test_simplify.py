@@ -113,7 +113,7 @@ def test_feedback_goes_where_the_data_do_not_want_it(few_steps, monkeypatch):
 @pytest.mark.slow
 def test_half_of_the_weights_of_a_rule_can_go(few_steps):
     rng = np.random.default_rng(0)
-    X, X_test = rng.normal(size=(300, 5)), rng.normal(size=(1000, 5))
+    X, X_test = rng.normal(size=(200, 5)), rng.normal(size=(1000, 5))
     y, y_test = (2 * np.abs(U[:, 0]) + U[:, 1] + 0.3 * rng.normal(size=len(U)) for U in (X, X_test))
     model = quietly(ImplicitRegressor(n_hidden=4, alpha=0.01, direct=False, random_state=0), X, y)
     result = simplify(model, X, y, random_state=0)
