@@ -25,7 +25,7 @@ PATHS = {"regressor": "mse_path_", "classifier": "log_loss_path_"}
 @pytest.fixture(autouse=True)
 def few_iterations(monkeypatch):
     """The laws hold for any number of iterations at each ridge."""
-    monkeypatch.setattr("skimplicit.estimators.alpha_search._STEP_ITER", 3)
+    monkeypatch.setattr("skimplicit.estimators.alpha_search._STEP_ITER", 1)
 
 
 def chooser(kind, **params):

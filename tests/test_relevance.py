@@ -123,7 +123,7 @@ def test_of_classes(monkeypatch):
         found = []
         for seed in range(2):
             X, y = make_classes(seed)
-            model = ImplicitClassifier(**SMALL).fit(X[::2], y[::2])
+            model = ImplicitClassifier(**LARGER).fit(X[::2], y[::2])
             found.append(log_loss(y[1::2], model.predict_proba(X[1::2])))
         return np.array(found), model
 

@@ -89,7 +89,7 @@ def test_classes_of_rows_without_weight_stay_known():
 @pytest.mark.slow_cases
 @pytest.mark.filterwarnings("ignore:No selection of inputs predicts better", "ignore:The least populated class")
 @pytest.mark.parametrize(
-    "kind, m", [*((ImplicitRegressor, m) for m in range(1, 7)), *((ImplicitClassifier, m) for m in range(2, 7))]
+    "kind, m", [*((ImplicitRegressor, m) for m in (1, 2, 3, 6)), *((ImplicitClassifier, m) for m in (2, 3, 6))]
 )
 def test_a_few_rows_are_enough(kind, m):
     X, y = make_data()
