@@ -131,7 +131,7 @@ def friedman():
 
 def test_regression(friedman):
     X, y = friedman
-    model = ImplicitRegressor(method="lifted", n_hidden=4, cv=2, n_members=2, max_iter=10, random_state=0).fit(X, y)
+    model = ImplicitRegressor(method="lifted", n_hidden=4, cv=2, n_members=2, random_state=0).fit(X, y)
     assert model.score(X, y) > 0.9
     assert model.rule_.inf_norm <= model.kappa
     np.testing.assert_allclose(model.rule_.predict(X).ravel(), model.predict(X))
