@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_friedman1
+from sklearn.model_selection import train_test_split
 from test_monotonic_cst import quietly
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV, ImplicitRule
@@ -135,6 +137,23 @@ def test_same_seed_same_steps(few_steps):
     model = quietly(ImplicitRegressor(n_hidden=2, alpha=0.03, max_iter=5, random_state=0), X, y)
     result, again = (simplify(model, X, y, random_state=0) for _ in range(2))
     assert again.rule == result.rule and again.steps == result.steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_the_way_starts_at_the_ridges_of_the_fit(few_steps, monkeypatch, n_outputs):
+    monkeypatch.setattr(simplification, "_LEAST_SHARE", 1.0)  # no weights go
+    X, y = make_friedman1(150, 20, noise=1.0, random_state=4)
+    y = y if n_outputs == 1 else np.column_stack([y, X[:, 0] - X[:, 1]])
+    model = ImplicitRegressor(n_hidden=3, n_members=1, cv=3, max_iter=60, random_state=0)
+    train, test = train_test_split(np.arange(150), test_size=0.25, random_state=np.random.RandomState(0))
+    of_others = quietly(clone(model), X[train], y[train])
+    assert of_others.relevance_ is not None
+    # One member, trained at all of its ridges: more of the same hardly moves it.
+    result = simplify(of_others, X, y, random_state=0)
+    assert abs(result.score_before - of_others.score(X[test], y[test])) < 0.002
+    for name in ("alpha_", "_direct_ridge", "relevance_"):
+        np.testing.assert_array_equal(getattr(result.estimator, name), getattr(of_others, name))
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.distill.architecture import ArchitectureReport
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
-from skimplicit.estimators.automatic import FALLBACK_ALPHA
 from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.estimators.relevance import with_relevance
 from skimplicit.linalg import MatrixLike
 from skimplicit.rule import ImplicitRule
 from skimplicit.training import BlockCoordinateDescent, Stage
@@ -100,7 +100,7 @@ def simplify(
     Parameters
     ----------
     estimator : ImplicitRegressor or ImplicitClassifier
-        Fitted; its rule, ridge and units are where the way starts from.
+        Fitted. The rule, ridges and units that it has without the held-out rows are where the way starts from.
     X : array-like of shape (n_samples, n_features)
         Inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -186,7 +186,7 @@ class _Way:
 
     def __init__(self, model: ImplicitEstimator, part, held_out, tolerance):
         self.model, self.held_out, self.tolerance = model, held_out, tolerance
-        self.alpha = FALLBACK_ALPHA if model.alpha_ is None else model.alpha_
+        self.alpha, self.direct_ridge, self.relevance = model.alpha_, model._direct_ridge, model.relevance_
         self.rule: Any = None
         self.steps, self.best = [], -np.inf
         self._use(part)
@@ -195,7 +195,8 @@ class _Way:
         X, y = self.model._validate_data(*data, reset=False)
         self.inputs = X if self.model._input_range is None else self.model._input_range.cut(X)
         self.targets = self.model._encode_targets(y, None)
-        self.task = self.model._make_task(self.inputs, self.targets)
+        task = self.model._make_task(self.inputs, self.targets, direct_ridge=self.direct_ridge)
+        self.task = with_relevance(self.model, task, self.relevance)
 
     def begin(self, rule):
         self.rule, self.score_before = rule, self.score(rule)
@@ -208,7 +209,8 @@ class _Way:
         taken = ("n_hidden", "activation")
         parameters = {k: v for k, v in self.model.get_params(deep=False).items() if k not in taken}
         found = type(self.model).from_rule(rule, *classes, **parameters)
-        found._input_range, found.alpha_ = self.model._input_range, self.alpha
+        found._input_range = self.model._input_range
+        found.alpha_, found._direct_ridge, found.relevance_ = self.alpha, self.direct_ridge, self.relevance
         if not classes:
             found._flat_target = self.model._flat_target
         if hasattr(self.model, "feature_names_in_"):
