@@ -12,6 +12,7 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators import cross_fitting, members, relevance, training_rows
 from skimplicit.rows import RowBlocks, Samples
 from skimplicit.rows.stores import ArrayStore
+from skimplicit.training import StochasticGradient
 
 SMALL = dict(n_hidden=3, cv=3, max_iter=12, random_state=0)
 LARGER = {**SMALL, "n_hidden": 5, "max_iter": 20}
@@ -184,6 +185,34 @@ def test_a_pass_over_more_rows_goes_on_in_its_units():
     model.partial_fit(X, y)
     assert model.relevance_ is found
     assert_allclose(model._units.U_scale, X.std(axis=0) / found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [dict(alpha=0.1), dict(column_budget=1.0)], ids=str)
+def test_a_pass_where_all_inputs_are_alike_is_in_units_without_it(given):
+    X, y = make_data()
+    one_batch = StochasticGradient(batch_size=150)
+    model = ImplicitRegressor(**SMALL, n_members=1, clip=False).fit(X, y)
+    model.set_params(method=one_batch).partial_fit(X, y)
+    assert model.relevance_ is not None
+    other = ImplicitRegressor.from_rule(model.rule_, method=one_batch, random_state=0)
+    other.set_params(**{"alpha": model.alpha_, **given}).partial_fit(X, y)
+    model.set_params(**given).partial_fit(X, y)
+    assert model.relevance_ is None
+    assert_allclose(model.predict(X), other.predict(X), rtol=1e-9)
+    assert_allclose(model.objective_history_[-1], other.objective_history_[-1], rtol=1e-9)
+    assert_allclose(model._units.U_scale, X.std(axis=0))
+    model.set_params(alpha="auto", column_budget=None).partial_fit(X, y)
+    assert model.relevance_ is None
+    assert_allclose(model._units.U_scale, X.std(axis=0))
+
+
+def test_a_pass_of_a_rule_that_was_not_trained_here_has_it(model):
+    X, y = make_data()
+    other = ImplicitRegressor.from_rule(model.rule_, method="gradient", random_state=0)
+    other.relevance_ = model.relevance_  # as ``simplify`` does
+    other.partial_fit(X, y)
+    assert_allclose(other._units.U_scale, X.std(axis=0) / model.relevance_)
 
 
 def test_signs_and_slopes_hold(model):

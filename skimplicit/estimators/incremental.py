@@ -15,7 +15,7 @@ from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.methods import METHODS
 from skimplicit.estimators.targets import check_weights
-from skimplicit.estimators.warm_starting import carry_on, pass_alpha, pass_direct_ridge, rules_so_far
+from skimplicit.estimators.warm_starting import carry_on, rules_so_far
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import Readout
@@ -100,6 +100,7 @@ class IncrementalMixin:
         merged = merge_duplicates(X, targets.Y, targets.weights)
         if not merged[0].shape[0]:
             raise ValueError("partial_fit got no sample with a positive weight: the class_weight of its classes is 0.")
+        carry_on(self)
         passes = [_pass_over(self, *start, *merged, targets.scale) for start in _starts(self)]
         value = float(np.mean([result.value for result in passes]))
         number = 1 if first else self.n_iter_ + 1
@@ -108,7 +109,6 @@ class IncrementalMixin:
         limits = InputRange.of(merged[0]) if self.clip else None
         if limits is not None and not first and self._input_range is not None:
             limits = limits.joined(self._input_range)
-        carry_on(self)
         # Both are of a fit that holds rows out.
         self.validation_scores_ = self.best_validation_score_ = None
         self._store(
@@ -197,22 +197,24 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     units = getattr(estimator, "_units", None)  # a rule that was not trained here has none yet
     if units is None:
         units = Samples(U, Y, weights, estimator.fit_intercept, scale_targets).open_units()
+        units = units if estimator.relevance_ is None else units.rescaled(estimator.relevance_)
     made_for, optimiser, random_state = memory
     row_set, readout_set = estimator._make_sets(chosen, units)
     samples = units.like(U, Y, weights)
-    direct_ridge = pass_direct_ridge(estimator)
+    direct_ridge = estimator._direct_ridge
     objective = estimator._make_objective(samples, chosen.activation, chosen.direct, direct_ridge, readout_set)
     constraints = estimator._make_constraints(chosen, units, row_set)
-    stage = Stage(pass_alpha(estimator), estimator._make_budget(units), 1, estimator.tol)
+    stage = Stage(estimator.alpha_, estimator._make_budget(units), 1, estimator.tol)
     run = chosen.method.begin(TrainingTask(objective, constraints, random_state=random_state))
     if rule is None:
         point = _random_point(n, objective, constraints, random_state)
     else:
         point = objective.point_of(to_start_from(rule, constraints))
-    # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers.
+    # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers, of
+    # inputs in the units of then.
     W = run.problem(stage, n, n + p).project(point.W)
     point = replace(point, W=W, readout=objective.admitted(point.readout))
-    wanted = (run.make_optimiser, chosen.direct, stage.column_budget is None)
+    wanted = (run.make_optimiser, chosen.direct, stage.column_budget is None, estimator.relevance_ is None)
     optimiser = optimiser if made_for == wanted else run.optimiser(stage)
     near = np.zeros((2, objective.samples.n_samples, n))
     point = run.one_pass(stage, point, run.learning_rate, optimiser, *near, _PASS_TOL)

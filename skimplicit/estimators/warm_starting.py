@@ -2,7 +2,10 @@
 
 from skimplicit.estimators.automatic import FALLBACK_ALPHA, wants_one_rule
 
-__all__ = ["can_warm_start", "carry_on", "pass_alpha", "pass_direct_ridge", "rules_so_far"]
+__all__ = ["can_warm_start", "carry_on", "rules_so_far"]
+
+# What says how dear weights are: alpha, the multiple of it for the direct term, and factors of the inputs.
+_RIDGES = ("alpha_", "_direct_ridge", "relevance_")
 
 
 def can_warm_start(estimator, n_inputs):
@@ -47,50 +50,25 @@ def rules_so_far(estimator):
     return rules[:1] if estimator.n_members == "auto" and wants_one_rule(estimator) else rules
 
 
-def pass_alpha(estimator):
-    """Return the ridge to go on at: the given one, that of the last fit, or where there was none a fixed one, a float.
-
-    Parameters
-    ----------
-    estimator : ImplicitEstimator
-        The estimator.
-
-    Returns
-    -------
-    float
-        The ridge.
-    """
-    if estimator.alpha != "auto":
-        return estimator.alpha
-    known = getattr(estimator, "alpha_", None)
-    return FALLBACK_ALPHA if known is None else known
-
-
-def pass_direct_ridge(estimator):
-    """Return the ridge of the direct term to go on at, a multiple of alpha: that of the last fit, 1 at a given alpha.
-
-    Parameters
-    ----------
-    estimator : ImplicitEstimator
-        The estimator.
-
-    Returns
-    -------
-    float
-        The multiple.
-    """
-    known = getattr(estimator, "_direct_ridge", None)
-    return 1.0 if known is None or estimator.alpha != "auto" else known
-
-
 def carry_on(estimator):
     """Set the attributes of a fit, or a pass, that chooses no ridge: those of the last one, if they still hold.
 
+    With a number for alpha that is the ridge, of the direct term and of every input too; where nothing was chosen yet
+    it is a fixed one.
+
     Parameters
     ----------
     estimator : ImplicitEstimator
         The estimator.
     """
-    relevant = estimator.alpha == "auto" and not wants_one_rule(estimator)
-    estimator.alpha_, estimator._direct_ridge = pass_alpha(estimator), pass_direct_ridge(estimator)
-    estimator.relevance_ = getattr(estimator, "relevance_", None) if relevant else None
+    alpha, direct_ridge, relevance = (getattr(estimator, name, None) for name in _RIDGES)
+    if estimator.alpha != "auto":
+        alpha, direct_ridge = estimator.alpha, 1.0
+    estimator.alpha_ = FALLBACK_ALPHA if alpha is None else alpha
+    estimator._direct_ridge = 1.0 if direct_ridge is None else direct_ridge
+    if relevance is not None and (estimator.alpha != "auto" or wants_one_rule(estimator)):
+        units = getattr(estimator, "_units", None)
+        if units is not None:  # that a pass goes on in: of inputs multiplied by it
+            estimator._units = units.rescaled(1.0 / relevance)
+        relevance = None
+    estimator.relevance_ = relevance
