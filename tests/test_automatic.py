@@ -141,15 +141,22 @@ def test_a_table_of_counts_may_be_given_with_its_counts():
     np.testing.assert_allclose(given.heldout_prediction_, expected, rtol=1e-9)
 
 
-def test_rows_of_weight_zero_are_absent_under_a_splitter_too():
+@pytest.mark.parametrize("fill", [100.0, 1e16, 1e200])
+def test_rows_of_weight_zero_are_absent_under_a_splitter_too(fill):
     folds = [(np.arange(60) % 3 != k, np.arange(60) % 3 == k) for k in range(3)]
-    inputs = np.vstack([X, 100 * np.ones((1, 3))])
-    longer = [(np.r_[np.flatnonzero(train), 60], np.flatnonzero(test)) for train, test in folds]
-    absent = clone(fitted()).set_params(cv=longer).fit(inputs, np.r_[Y, 7.0], sample_weight=np.r_[np.ones(60), 0])
+    inputs = np.vstack([np.full((1, 3), fill), X])
+    longer = [
+        (np.flatnonzero(np.r_[k > 0, train]), np.flatnonzero(np.r_[k == 0, ~train]))
+        for k, (train, _) in enumerate(folds)
+    ]
+    absent = clone(fitted()).set_params(cv=longer).fit(inputs, np.r_[-fill, Y], sample_weight=np.r_[0, np.ones(60)])
     never = clone(fitted()).set_params(cv=[(np.flatnonzero(a), np.flatnonzero(b)) for a, b in folds]).fit(X, Y)
     assert_same(absent, never)
+    np.testing.assert_array_equal(absent.heldout_prediction_, np.r_[np.nan, never.heldout_prediction_])
     far = 50 * X[:10]
     np.testing.assert_allclose(absent.predict_interval(far), never.predict_interval(far), rtol=1e-9)
+    spreads = (model.predict(far, return_std=True)[1] for model in (absent, never))
+    np.testing.assert_allclose(*spreads, rtol=1e-9)
 
 
 def test_jobs_and_pickles_give_the_same_rule():

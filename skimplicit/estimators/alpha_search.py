@@ -14,7 +14,7 @@ from sklearn.utils.metadata_routing import _raise_for_params
 
 from skimplicit.estimators.choosing_rows import rows_to_choose_by
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.estimators.folds import CV, FoldsMixin, check_fold_weights, row_counts
+from skimplicit.estimators.folds import CV, FoldsMixin, row_counts
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, run_side_by_side, take_over
@@ -152,10 +152,10 @@ class RidgePathMixin(FoldsMixin):
         sample_weight = check_weights(sample_weight, X)
         encoded = model._encode_targets(y, sample_weight)
         # Targets in a unit near their size, a power of two: no square overflows or vanishes where alpha is chosen.
-        exponent = int(np.frexp(np.abs(encoded.Y).max(initial=0.0))[1]) if encoded.scale else 0
+        counted = encoded.Y[encoded.row_weights > 0]
+        exponent = int(np.frexp(np.abs(counted).max(initial=0.0))[1]) if encoded.scale else 0
         metadata = {"sample_weight": sample_weight, **params}
         folds = self._make_folds(X, y, is_classifier(self), seed, metadata, encoded.weights)
-        check_fold_weights(encoded.weights, folds)
         context = self._init_callback_context(max_subtasks=2)
         data = data_of(X, y, sample_weight)
         context.call_on_fit_task_begin(estimator=self, **data)

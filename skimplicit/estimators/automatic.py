@@ -7,8 +7,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
-from skimplicit.estimators.distinct_rows import DistinctRows, folds_of_distinct_rows, in_own_unit, score_weights
-from skimplicit.estimators.folds import check_fold_weights
+from skimplicit.estimators.distinct_rows import folds_of_distinct_rows, in_numbers_of_counted_rows, in_own_unit
 from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.readout_covariance import ReadoutCovariance
@@ -73,12 +72,8 @@ def fit_automatically(estimator, chosen, rows, params, bridge):
         if not folds:
             return None, dict.fromkeys(HELD_OUT_ATTRIBUTES), None
     else:
-        everyone = np.arange(rows.X.shape[0])
-        distinct = DistinctRows(rows.X, targets, score_weights(rows), everyone, everyone)
-        folds = estimator._make_folds(rows.X, rows.y, is_classifier(estimator), seed, params)
-        check_fold_weights(targets.weights, folds)
-        if targets.weights is not None:
-            folds = [tuple(rows[targets.weights[rows] > 0] for rows in fold) for fold in folds]
+        folds = estimator._make_folds(rows.X, rows.y, is_classifier(estimator), seed, params, targets.weights)
+        folds, distinct = in_numbers_of_counted_rows(rows, targets, folds)
     n_members = _n_members(estimator, len(folds))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=max(n_members, len(folds)))
     fitted = fit_members(estimator, chosen.method, distinct.U, distinct.targets, folds, n_members, seeds, bridge, rows)

@@ -9,7 +9,7 @@ from skimplicit.estimators.repeats import natural_repeats
 from skimplicit.estimators.targets import check_weights
 from skimplicit.rows import in_own_units, merge_duplicates
 
-__all__ = ["DistinctRows", "folds_of_distinct_rows", "in_own_unit", "score_weights"]
+__all__ = ["DistinctRows", "folds_of_distinct_rows", "in_numbers_of_counted_rows", "in_own_unit"]
 
 
 @dataclass(frozen=True)
@@ -78,24 +78,39 @@ def folds_of_distinct_rows(estimator, rows, targets, seed):
     kept, m = np.flatnonzero(place >= 0), U.shape[0]
     repeats = natural_repeats(U, Y, place, rows.targets.times)
     folds, row, share = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden, repeats)
-    given = np.bincount(place[kept], score_weights(rows)[kept], minlength=m)
+    given = np.bincount(place[kept], _score_weights(rows)[kept], minlength=m)
     targets = replace(targets, Y=Y[row], weights=weights[row] * share, repeats=repeats[row] * share)
     return folds, DistinctRows(U[row], targets, given[row] * share, row, place)
 
 
-def score_weights(rows):
-    """Return the weights that a score has.
+def in_numbers_of_counted_rows(rows, targets, folds):
+    """Return given folds, and the rows whose numbers they then have: those with a weight, each as it was given.
 
     Parameters
     ----------
     rows : TrainingRows
-        The rows.
+        The rows; their ``sample_weight`` is that of a score.
+    targets : EncodedTargets
+        Their targets, and weights in training.
+    folds : list of tuple of ndarray
+        Training and held-out rows, all of them with a weight.
 
     Returns
     -------
-    ndarray of shape (m,)
-        Their weights, in a unit near the largest, ones where there are none.
+    folds : list of tuple of ndarray
+        The folds.
+    distinct : DistinctRows
+        The rows.
     """
+    counted = np.flatnonzero(targets.row_weights > 0)
+    row, place = np.arange(counted.size), np.full(rows.X.shape[0], -1)
+    place[counted] = row
+    folds = [tuple(place[part] for part in fold) for fold in folds]
+    return folds, DistinctRows(rows.X[counted], targets.rows(counted), _score_weights(rows)[counted], row, place)
+
+
+def _score_weights(rows):
+    """Return the weights that a score has, (m,), in a unit near the largest, ones where there are none."""
     if rows.sample_weight is None:
         return np.ones(rows.X.shape[0])
     return in_own_unit(check_weights(rows.sample_weight, rows.X))

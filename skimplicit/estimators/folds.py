@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from skimplicit.parameters import Parameter
 
-__all__ = ["CV", "FoldsMixin", "check_fold_weights", "row_counts"]
+__all__ = ["CV", "FoldsMixin", "row_counts"]
 
 # Number of folds where ``cv`` is None.
 _N_FOLDS = 5
@@ -52,8 +52,8 @@ class FoldsMixin:
     def _make_folds(self, X, y, classifier, seed, params, weights=None):
         """Return the folds of validated data, a list of (training rows, held-out rows).
 
-        ``params`` are the metadata of ``fit``. Where ``cv`` is only a number of folds, ``seed`` shuffles them, and rows
-        with a weight of 0 are in none: that is the same as leaving them out.
+        ``params`` are the metadata of ``fit``. Where ``cv`` is only a number of folds, ``seed`` shuffles them. Rows
+        with a weight of 0 are in none: that is the same as leaving them out. A splitter sees them, as its groups do.
         """
         routed, cv = self._routed(params), self._splits
         if cv is None or isinstance(cv, Integral):
@@ -71,7 +71,10 @@ class FoldsMixin:
             for part, rows in zip(("training", "held-out"), fold, strict=True):
                 if rows.size == 0:
                     raise ValueError(f"Fold {number} of cv has no {part} sample.")
-        return folds
+        if weights is None:
+            return folds
+        _check_fold_weights(weights, folds)
+        return [tuple(part[weights[part] > 0] for part in fold) for fold in folds]
 
 
 def _make_splitter(n_folds, y, classifier, seed):
@@ -113,22 +116,9 @@ def row_counts(rows, n_samples):
     return np.bincount(rows, minlength=n_samples).astype(float)
 
 
-def check_fold_weights(weights, folds):
-    """Refuse folds in which no sample counts.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (m,) or None
-        Weights of the samples; None for ones.
-    folds : list of tuple of ndarray
-        Training and held-out rows.
-
-    Raises
-    ------
-    ValueError
-        If all weights of a part of a fold are zero.
-    """
-    for number, fold in enumerate(folds if weights is not None else ()):
+def _check_fold_weights(weights, folds):
+    """Refuse folds in which no sample counts, for weights of shape (m,)."""
+    for number, fold in enumerate(folds):
         for part, rows in zip(("training", "held-out"), fold, strict=True):
             if not np.any(weights[rows] > 0):
                 raise ValueError(f"sample_weight is zero for every {part} sample of fold {number} of cv.")

@@ -35,7 +35,7 @@ class HeldOutSkill:
         self.targets = data.targets
         self.folds = folds
         # Each target in a power of two near its size: no square overflows or vanishes, and the shares stay the same.
-        self._exponents = np.frexp(np.abs(data.targets.Y).max(axis=0))[1]
+        self._exponents = np.frexp(np.abs(data.targets.Y[data.counted]).max(axis=0))[1]
         nulls = [
             self._mean(self._losses(constant_prediction(data, train, self.of_classes), test), test)
             for train, test in folds

@@ -40,10 +40,17 @@ def knockoff_columns(X, weights, labels, random_state):
     "Panning for gold"; for groups Dai and Barber (2016); for S Gimenez and Zou (2019).
     """
     weights = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
+    counted = weights > 0
+    knockoffs = X.copy()  # rows without weight draw nothing: they are as good as left out
+    knockoffs[counted] = _drawn(X[counted], weights[counted], labels, random_state)
+    return knockoffs
+
+
+def _drawn(X, weights, labels, random_state):
+    """Return knockoffs (m, p) of rows with positive weights (m,) that sum to 1."""
     mean = weights @ X
-    counted = X[weights > 0]
-    scale = np.abs(counted - mean).max(axis=0)
-    scale[counted.max(axis=0) == counted.min(axis=0)] = 0.0  # of a constant, the rest is rounding
+    scale = np.abs(X - mean).max(axis=0)
+    scale[X.max(axis=0) == X.min(axis=0)] = 0.0  # of a constant, the rest is rounding
     Z = np.divide(X - mean, scale, out=np.zeros_like(X), where=scale > 0)
     deviation = np.sqrt(weights @ Z**2)
     Z = np.divide(Z, deviation, out=np.zeros_like(X), where=deviation > 0)
@@ -51,9 +58,7 @@ def knockoff_columns(X, weights, labels, random_state):
     S = _largest_entropy(R, labels)
     pull = np.linalg.solve(R, S)
     noise = _root(2.0 * S - S @ pull)
-    chance = np.zeros(X.shape)  # rows without weight draw nothing: they are as good as left out
-    chance[weights > 0] = random_state.standard_normal(counted.shape)
-    knockoffs = Z - Z @ pull + chance @ noise
+    knockoffs = Z - Z @ pull + random_state.standard_normal(X.shape) @ noise
     return np.where(scale > 0, mean + scale * deviation * knockoffs, X)
 
 

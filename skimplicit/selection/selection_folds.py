@@ -8,7 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import MethodMapping, _routing_enabled, process_routing
 
-from skimplicit.estimators.folds import FoldsMixin, check_fold_weights
+from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.quiet import without_warnings
 from skimplicit.selection.repeated_folds import most_rounds
 
@@ -66,7 +66,6 @@ class SelectionFoldsMixin(FoldsMixin):
             self._make_folds, data.X, data.y, is_classifier(estimator), params=metadata, weights=weights
         )
         folds = make_folds(seed=seed)
-        check_fold_weights(weights, folds)
         if self._splits is not None or not leaves_out:
             return [folds]
         n_more = most_rounds(n_rows, data.X.shape[1], data.targets.Y.shape[1]) - 1
