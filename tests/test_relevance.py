@@ -81,6 +81,18 @@ def test_the_ridge_of_an_input_is_divided_by_its_square(fit_intercept):
     assert_allclose(model.objective_history_[-1], objective(model, X, y), rtol=1e-6)
 
 
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_where_no_step_is_left_the_objective_of_the_end_is_told(n_members):
+    X, _ = make_data(40)
+    y = X[:, 0]  # a line, which the direct term has as it is
+    model = ImplicitRegressor(**SMALL, n_members=n_members).fit(X, y)
+    assert model.objective_stages_.tolist() == list(range(len(model.rules_)))
+    last = ImplicitRegressor.from_rule(model.rules_[-1])
+    for name in ("alpha_", "relevance_", "_direct_ridge"):
+        setattr(last, name, getattr(model, name))
+    assert_allclose(model.objective_history_[-1], objective(last, X, y), rtol=1e-6)
+
+
 def test_what_there_is_before_an_interrupt_is_kept(monkeypatch):
     def interrupt(*given):
         raise KeyboardInterrupt

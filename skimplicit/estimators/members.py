@@ -33,8 +33,8 @@ class Averaged:
     task : TrainingTask
         What they were trained for.
     objectives, stages : ndarray of shape (n_accepted,)
-        The objective after each accepted iteration, member by member, and the number of the stage, which goes on
-        counting from member to member.
+        The objective after each accepted iteration, member by member, the last one that of its end, and the number of
+        the stage, which goes on counting from member to member.
     n_iter : int
         Iterations.
     choice : CrossFit or None
@@ -94,6 +94,7 @@ def averaged(task, results, choice=None, alpha=None, relevance=None):
     Averaged
         The members.
     """
+    results = [result.with_end() for result in results]
     return Averaged(
         rules=tuple(task.objective.rule(result.evaluation.point) for result in results),
         task=task,

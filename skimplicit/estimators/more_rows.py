@@ -69,6 +69,7 @@ def joined(before, after):
     TrainingResult
         The end of the second, and the course of both.
     """
+    after = after.with_end()
     return replace(
         after,
         objectives=np.append(before.objectives, after.objectives),

@@ -57,11 +57,15 @@ RULE_ATTRIBUTES = {
     "n_iter_": Attribute("int", "Outer iterations run."),
     "objective_history_": Attribute(
         "ndarray",
-        "True objective after each accepted iteration: to 1e-3 on the way, and to 1e-6 in the last value, that of "
-        "``rule_`` (unless ``early_stopping`` goes back to an earlier rule; to 1e-5 with more than 40,000 rows, over "
-        "which the last stage of each member is, those before over some of them). It never rises within a stage.",
+        "True objective after each accepted iteration, member by member: to 1e-3 on the way, and to 1e-6 in the last "
+        "value of each, also if nothing was accepted, so that the last of all is that of ``rule_``, of several members "
+        "that of ``rules_[-1]`` as trained (unless ``early_stopping`` goes back to an earlier rule; to 1e-5 with more "
+        "than 40,000 rows, over which the last stage of each member is, those before over some of them; after each "
+        "``partial_fit`` the mean over the members, to 1e-3). It never rises within a stage of a fit.",
     ),
-    "objective_stages_": Attribute("ndarray of int", "Stage of the schedule that each value belongs to."),
+    "objective_stages_": Attribute(
+        "ndarray of int", "Stage of the schedule that each value belongs to, counted on from member to member."
+    ),
     "validation_scores_": Attribute(
         "ndarray or None",
         "Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch "

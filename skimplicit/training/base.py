@@ -1,7 +1,7 @@
 """What all training methods share: the task, the schedule, the options, and what comes of a run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -145,6 +145,14 @@ class TrainingResult:
     interrupted: bool
     ends: tuple
     scores: np.ndarray
+
+    def with_end(self):
+        """Return the result with the objective of its end as the last one, also if the last stage accepted nothing."""
+        last = len(self.ends) - 1
+        if self.stages.max(initial=-1) >= last:
+            return self
+        objectives = np.append(self.objectives, self.evaluation.objective)
+        return replace(self, objectives=objectives, stages=np.append(self.stages, last))
 
 
 @dataclass(frozen=True)
