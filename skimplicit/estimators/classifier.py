@@ -94,7 +94,8 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         "classes_": Attribute("ndarray of shape (n_classes,)", "The labels."),
         "rule_": replace(
             RULE_ATTRIBUTES["rule_"],
-            text="The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits.",
+            text="The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits within the "
+            "range of the training inputs; beyond it with ``clip=False``, or those of ``clipped_rule()``.",
         ),
         "heldout_scores_": replace(
             RULE_ATTRIBUTES["heldout_scores_"],

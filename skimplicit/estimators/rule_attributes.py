@@ -7,7 +7,9 @@ __all__ = ["RULE_ATTRIBUTES"]
 #: Name to :class:`~skimplicit.parameters.Attribute`. Estimators override what differs.
 RULE_ATTRIBUTES = {
     "rule_": Attribute(
-        "ImplicitRule", "The trained rule, in the units of the data: ``rule_.predict(X)`` equals ``predict(X)``."
+        "ImplicitRule",
+        "The trained rule, in the units of the data: ``rule_.predict(X)`` equals ``predict(X)`` within the range of "
+        "the training inputs; beyond it with ``clip=False``, or that of ``clipped_rule()``.",
     ),
     "rules_": Attribute(
         "list of ImplicitRule",
@@ -18,9 +20,10 @@ RULE_ATTRIBUTES = {
     "relevance_": Attribute(
         "ndarray of shape (n_features,) or None",
         "By what the inputs, divided by their deviations, were multiplied in the last training of the members, with a "
-        "root mean square of 1: the ridge on the weights of input j is ``alpha_ / relevance_[j]**2``. None where it is "
-        "the same for all: where rows that members have not seen are not better predicted with it, with a number for "
-        "alpha, under a budget or constraints, and of more than 4000 inputs.",
+        "root mean square of 1 over those that vary: the ridge on the weights of input j is "
+        "``alpha_ / relevance_[j]**2``. None where it is the same for all: where rows that members have not seen are "
+        "not better predicted with it, with a number for alpha, under a budget or constraints, and of more than 4000 "
+        "inputs.",
     ),
     "alphas_": Attribute(
         "ndarray of shape (n_alphas,) or None",
@@ -77,9 +80,9 @@ RULE_ATTRIBUTES = {
         "ndarray of shape (n_features,)",
         "Mean over the training rows, weighted, and over outputs i of ``|dy_i/du_j| sd(input j) / sd(target i)``, the "
         "derivative of ``rule_`` through its equilibrium; for classes of the logits, which are not divided. Exactly "
-        "zero when no path leads from the input to an output, or the input is constant. After ``partial_fit``, over "
-        "the rows of the last call, with the deviations of the first; with more than 40,000 rows, over the few looked "
-        "at first.",
+        "zero when no path leads from the input to an output, or, with ``fit_intercept``, the input is constant. "
+        "After ``partial_fit``, over the rows of the last call, with the deviations of the first; with more than "
+        "40,000 rows, over the few looked at first.",
     ),
     "sensitivity_": Attribute(
         "ndarray of shape (n_outputs, n_features)",

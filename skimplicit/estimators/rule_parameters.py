@@ -170,7 +170,8 @@ RULE_PARAMETERS = {
         False,
         "bool",
         "Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget; where these "
-        "are auto, at those that the last ``fit`` chose: no rows are held out again.",
+        'are auto, at those that the last ``fit`` chose: no rows are held out again. With ``n_hidden="auto"`` it '
+        "starts from the members of the best number of states alone.",
         ["boolean"],
     ),
     "random_state": Parameter(
