@@ -7,6 +7,7 @@ from skimplicit.activations import ACTIVATIONS
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.subproblems import make_curvature_solver, make_solver
+from skimplicit.subproblems.row_sets import RowSet
 from skimplicit.training import (
     BlockCoordinateDescent,
     Constraints,
@@ -16,6 +17,7 @@ from skimplicit.training import (
     TrainingTask,
 )
 from skimplicit.training.continuation import random_weights
+from skimplicit.training.curvature_descent import is_small
 
 KAPPA, N = 0.9, 6
 BLOCKS = ["curvature", "auto", "matching"]
@@ -123,6 +125,26 @@ def test_auto_is_curvature_where_it_is_small_and_matching_under_a_budget():
     ):
         auto, named = (run(objective, name, schedule=schedule) for name in ("auto", block))
         np.testing.assert_array_equal(auto.objectives, named.objectives)
+
+
+@pytest.mark.parametrize(
+    ("n_hidden", "m", "p", "row_set", "small"),
+    [
+        (20, 2000, 73, None, True),
+        (20, 2000, 74, None, False),  # 1620 variables
+        (20, 800, 113, None, True),
+        (20, 800, 114, None, False),  # 2420
+        (20, 1306, 113, None, True),
+        (20, 1307, 113, None, False),  # 2400 * 1307^2 operations, more than 1600^3
+        (20, 800, 100, RowSet(np.ones((20, 120))), False),  # not by a root
+        (200, 999, 4, None, True),
+        (200, 1000, 4, None, False),  # 2200, of which B and b are 1000: not fewer rows
+        (5, 50, 595, None, False),  # 601 weights of the readout
+    ],
+)
+def test_where_the_curvature_block_is_small(n_hidden, m, p, row_set, small):
+    samples = Samples(np.ones((m, p)), np.ones((m, 1)))
+    assert is_small(n_hidden, samples, row_set) == small
 
 
 @pytest.mark.slow_cases

@@ -260,8 +260,7 @@ class Member:
         return FoldPath(tuple(rungs)[: len(points)], points, (*predictions, *rest), n_iter)
 
     def _iterations(self):
-        n_inputs = self.task.objective.samples.n_inputs
-        return [min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, n_inputs, self.task)]
+        return [min(n, self.max_iter) for n in self.method.path_iterations(self.n_hidden, self.task)]
 
     def evaluated(self, point, alpha):
         """Return the :class:`Evaluation` of a point's W and b at a ridge alpha."""

@@ -166,7 +166,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     if choice.linear:
         return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], relevance, choice.interrupted)
     budget = estimator._make_budget(task.objective.samples)
-    n_iter = min(_MORE * method.path_iterations(n, p, task)[1], estimator.max_iter)
+    n_iter = min(_MORE * method.path_iterations(n, task)[1], estimator.max_iter)
 
     def train_on(rule):
         if later:

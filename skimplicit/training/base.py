@@ -204,13 +204,13 @@ class TrainingMethod(Parametrised, BaseEstimator):
     #: Whether the method goes through the samples in passes alone, so that they can be in blocks.
     takes_blocks = False
 
-    def path_iterations(self, n_hidden, n_inputs, task):
+    def path_iterations(self, n_hidden, task):
         """Return the most iterations at the first and at every later ridge of a path.
 
         Parameters
         ----------
-        n_hidden, n_inputs : int
-            Numbers n of states and p of inputs.
+        n_hidden : int
+            Number n of states.
         task : TrainingTask
             What is to be trained.
 

@@ -3,7 +3,13 @@
 from skimplicit.losses import SquaredLoss
 from skimplicit.parameters import Names, Parameter
 from skimplicit.training.base import TrainingMethod
-from skimplicit.training.curvature_descent import MOST_READOUT, MOST_VARIABLES, CurvatureRun, is_small
+from skimplicit.training.curvature_descent import (
+    MOST_READOUT,
+    MOST_VARIABLES,
+    MOST_VARIABLES_OF_FEW_ROWS,
+    CurvatureRun,
+    is_small,
+)
 from skimplicit.training.descent import DescentRun
 from skimplicit.training.working_set import ENTRIES_PER_ROW
 
@@ -41,7 +47,8 @@ class BlockCoordinateDescent(TrainingMethod):
             "auto",
             '{"auto", "curvature", "matching"}',
             "The equilibrium block. Auto takes the curvature block where it has at most "
-            f"{MOST_VARIABLES} variables, n (p + 1) and up to {ENTRIES_PER_ROW} entries in each row of A, where the "
+            f"{MOST_VARIABLES} variables, n (p + 1) and up to {ENTRIES_PER_ROW} entries in each row of A (up to "
+            f"{MOST_VARIABLES_OF_FEW_ROWS} where samples are so few that a step costs no more), where the "
             f"readout has at most {MOST_READOUT} weights, and where there are neither a column budget nor custom "
             f"constraints; for classes, where there are more than {_MANY_ROWS} samples besides.",
             [Names({"auto", "curvature", "matching"})],
@@ -56,12 +63,13 @@ class BlockCoordinateDescent(TrainingMethod):
             return DescentRun(task, callback)
         return CurvatureRun(task, callback, everywhere=self.block == "curvature")
 
-    def path_iterations(self, n_hidden, n_inputs, task):
+    def path_iterations(self, n_hidden, task):
         """See :meth:`TrainingMethod.path_iterations <skimplicit.training.TrainingMethod.path_iterations>`."""
-        small = is_small(n_hidden, n_inputs, task.objective.samples.n_outputs) and task.constraints.custom is None
+        constraints = task.constraints
+        small = constraints.custom is None and is_small(n_hidden, task.objective.samples, constraints.row_set)
         if self.block == "curvature" or (self.block == "auto" and small and not _has_few_rows(task)):
             return _CURVATURE
-        return _CLASSES if _has_classes(task) else super().path_iterations(n_hidden, n_inputs, task)
+        return _CLASSES if _has_classes(task) else super().path_iterations(n_hidden, task)
 
 
 def _has_classes(task):

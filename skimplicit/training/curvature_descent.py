@@ -7,11 +7,12 @@ from skimplicit.training.descent import TIGHT, TOL_SHARE, VISIBLE_SHARE, Descent
 from skimplicit.training.gauss_newton import GaussNewton
 from skimplicit.training.working_set import ENTRIES_PER_ROW, working_set
 
-__all__ = ["MOST_READOUT", "MOST_VARIABLES", "CurvatureRun", "is_small"]
+__all__ = ["MOST_READOUT", "MOST_VARIABLES", "MOST_VARIABLES_OF_FEW_ROWS", "CurvatureRun", "is_small"]
 
 # Variables of the curvature block up to which it is the better choice; measured in ``benchmarks/README.md``, "States,
-# and entries of A in a step". Beyond, a step costs more than it saves.
-MOST_VARIABLES = 1600
+# and entries of A in a step". Beyond, a step costs more than it saves, but where rows are few: then the matrix is known
+# by its root, and a step takes as many operations as variables times squared rows.
+MOST_VARIABLES, MOST_VARIABLES_OF_FEW_ROWS = 1600, 2400
 # Weights of the readout, q (n + p + 1), up to which they are eliminated from it in a step.
 MOST_READOUT = 600
 
@@ -24,21 +25,33 @@ _SMALLEST_DAMPING, _LARGEST_DAMPING = 1e-7, 1e10
 _FIRST_TOL = 1e-5
 
 
-def is_small(n_hidden, n_inputs, n_outputs):
+def is_small(n_hidden, samples, row_set):
     """Tell whether a step with the curvature block costs less than it saves.
 
     Parameters
     ----------
-    n_hidden, n_inputs, n_outputs : int
-        Numbers n of states, p of inputs and q of outputs.
+    n_hidden : int
+        Number n of states.
+    samples : Samples
+        What is trained on: m rows of p inputs and q outputs.
+    row_set : RowSet or None
+        Signs and balls of the rows of ``[A B]``.
 
     Returns
     -------
     bool
-        Whether it has at most ``MOST_VARIABLES`` variables, and the readout at most ``MOST_READOUT`` weights.
+        Whether it has at most ``MOST_VARIABLES`` variables (at most ``MOST_VARIABLES_OF_FEW_ROWS`` where rows are so
+        few that it costs no more), and the readout at most ``MOST_READOUT`` weights.
     """
+    n_inputs, n_outputs = samples.n_inputs, samples.n_outputs
+    if n_outputs * (n_hidden + n_inputs + 1) > MOST_READOUT:
+        return False
     variables = n_hidden * (n_inputs + 1 + min(n_hidden, ENTRIES_PER_ROW))
-    return variables <= MOST_VARIABLES and n_outputs * (n_hidden + n_inputs + 1) <= MOST_READOUT
+    if variables <= MOST_VARIABLES:
+        return True
+    rows = n_outputs * samples.n_samples
+    by_root = row_set is None and rows < n_hidden * (n_inputs + 1)
+    return by_root and variables <= MOST_VARIABLES_OF_FEW_ROWS and variables * rows**2 <= MOST_VARIABLES**3
 
 
 class CurvatureRun(DescentRun):
@@ -61,9 +74,9 @@ class CurvatureRun(DescentRun):
 
     def run(self, position, stage, W, b, start):
         """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
-        n, N = W.shape
+        n = len(W)
         bounded = stage.column_budget is not None or self.constraints.custom is not None
-        if not self.everywhere and (bounded or not is_small(n, N - n, self.objective.samples.n_outputs)):
+        if not self.everywhere and (bounded or not is_small(n, self.objective.samples, self.constraints.row_set)):
             return super().run(position, stage, W, b, start)
         if self.curvature is None:
             self.curvature = GaussNewton(self.objective)
