@@ -33,6 +33,7 @@ OTHERS = [
     ImplicitClassifier(**QUICK),
     ImplicitRegressor(**AVERAGED),
     ImplicitRegressor(**CHOSEN),
+    ImplicitClassifier(**AVERAGED),
     ImplicitClassifier(direct=False, **CHOSEN),
     ImplicitRegressor(method="gradient", **QUICK),
     ImplicitClassifier(method=EARLY_STOPPING, **QUICK),
