@@ -143,8 +143,11 @@ def test_auto_is_curvature_where_it_is_small_and_matching_under_a_budget():
     ],
 )
 def test_where_the_curvature_block_is_small(n_hidden, m, p, row_set, small):
-    samples = Samples(np.ones((m, p)), np.ones((m, 1)))
-    assert is_small(n_hidden, samples, row_set) == small
+    X = np.arange(m * p, dtype=float).reshape(m, p) % 11
+    assert is_small(n_hidden, Samples(X, np.ones((m, 1))), row_set) == small
+    # Inputs that are the same in all rows have no part in it.
+    X = np.hstack([X, np.ones((m, 100))])
+    assert row_set or is_small(n_hidden, Samples(X, np.ones((m, 1))), None) == small
 
 
 @pytest.mark.slow_cases

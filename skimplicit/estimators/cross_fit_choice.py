@@ -199,7 +199,7 @@ def _smallest_good(losses, weights):
 def _follow_paths(members, n_jobs, bridge):
     """Train every member at all ridges that may be the best; return these as :func:`_scored` does."""
     parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
-    parallel(delayed(member.rise)(bridge) for member in members)
+    parallel(delayed(member.rise)(bridge) for member in members if member.path is None)
     rungs, losses = mean_losses(members)
     if np.argmin(losses) == 0:
         # The smallest ridge wins: the best one may be smaller still.

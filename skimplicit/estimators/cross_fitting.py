@@ -180,6 +180,11 @@ class Member:
         scaled = ((values - samples.Y_mean) / samples.Y_scale for values in (predictions, self.judged[rows]))
         return self.task.objective.sample_loss.value(*scaled)
 
+    def least_loss(self):
+        """Return the least held-out loss along the path, a float."""
+        test = self.fold.test
+        return min(self.loss(predictions[test], test) for predictions in self.path.predictions)
+
     def predict(self, point, rows=None):
         """Return what a point predicts for some rows, an ndarray of int of shape (k,), or all: shape (k, q)."""
         objective = self.task.objective.over(self._all_rows if rows is None else self._all_rows.rows(rows))
@@ -298,10 +303,11 @@ class Member:
         return [(end.point, self.predict(end.point)) for end in result.ends], result.n_iter
 
     def rescaled(self, estimator, factors, direct_ridge):
-        """Return this member with scaled inputs multiplied by factors (p,), at another ridge of the direct term."""
+        """Return this member, without a path, with scaled inputs multiplied by factors (p,), at a direct ridge."""
         other, objective = copy(self), self.task.objective.with_direct_ridge(direct_ridge)
         other.task = with_relevance(estimator, replace(self.task, objective=objective), factors)
         other._all_rows = self._all_rows.rescaled(factors)
+        other.path, other.interrupted = None, False
         return other
 
     def train_on(self, rule, alpha, readout_only, bridge):

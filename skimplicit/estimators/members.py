@@ -10,7 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Fold, Member
 from skimplicit.estimators.more_rows import train_on_more
-from skimplicit.estimators.relevance import choose_relevance, with_relevance
+from skimplicit.estimators.relevance import with_relevance
+from skimplicit.estimators.relevance_choice import choose_relevance
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 
@@ -151,17 +152,13 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     choice = cross_fit(members, jobs_on_few, bridge, estimator.column_budget == "auto")
     if choice.column_budget is not None:
         estimator.column_budget_ = choice.column_budget
-    later = (
-        rows.later_stages(estimator, min(LATER_ITER, estimator.max_iter), n_members, choice.direct_ridge)
-        if rows.store
-        else None
-    )
-    task = later[-1].task if later else estimator._make_task(X, targets, direct_ridge=choice.direct_ridge)
+    later = rows.later_stages(estimator, min(LATER_ITER, estimator.max_iter), n_members) if rows.store else None
+    task = later[-1].task if later else estimator._make_task(X, targets)
     choice, relevance = choose_relevance(estimator, choice, rows.judged(task.objective.samples), jobs_on_few, bridge)
     if choice.interrupted:
         _warn_interrupted(choice.n_iter)
-    later = later and [replace(each, task=with_relevance(estimator, each.task, relevance)) for each in later]
-    task = later[-1].task if later else with_relevance(estimator, task, relevance)
+    later = later and [replace(each, task=_as_chosen(estimator, each.task, choice, relevance)) for each in later]
+    task = later[-1].task if later else _as_chosen(estimator, task, choice, relevance)
     n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
         return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], relevance, choice.interrupted)
@@ -186,6 +183,12 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         _warn_interrupted(choice.n_iter)
         return _as_they_are(task, choice, starts, relevance, interrupted=True)
     return averaged(task, results, choice, results[0].evaluation.alpha, relevance)
+
+
+def _as_chosen(estimator, task, choice, relevance):
+    """Return the task with the ridge of the direct term of a choice, and factors (p,) of the inputs or None."""
+    objective = task.objective.with_direct_ridge(choice.direct_ridge)
+    return with_relevance(estimator, replace(task, objective=objective), relevance)
 
 
 def _as_they_are(task, choice, weights, relevance, interrupted):

@@ -38,7 +38,8 @@ class InputAxes:
     def of(cls, U, weights, relevance=None):
         """Return the axes of inputs U (m, p) for weights (m,) that sum to 1, and the rows along them, (m, r).
 
-        Inputs divided by their deviations are multiplied by ``relevance``, shape (p,), unless that is None.
+        Inputs divided by their deviations are multiplied by ``relevance``, shape (p,), unless that is None; those
+        with 0 are in no axis.
         """
         centre = weights @ U
         spread = U - centre
@@ -46,7 +47,8 @@ class InputAxes:
         rounding = 16 * np.finfo(float).eps * np.abs(U).max(axis=0, initial=0.0)
         # A mean of many rows has more rounding than they have: both have to tell that an input varies.
         scale = np.where((deviation > rounding) & (np.ptp(U, axis=0) > rounding), deviation, np.inf)
-        scale = scale if relevance is None else scale / relevance
+        if relevance is not None:
+            scale = np.divide(scale, relevance, out=np.full(scale.size, np.inf), where=relevance > 0)
         rows = np.sqrt(weights)[:, None] * (spread / scale)
         m, p = rows.shape
         moments, vectors = np.linalg.eigh(rows @ rows.T if m < p else rows.T @ rows)

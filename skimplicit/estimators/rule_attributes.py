@@ -21,9 +21,10 @@ RULE_ATTRIBUTES = {
         "ndarray of shape (n_features,) or None",
         "By what the inputs, divided by their deviations, were multiplied in the last training of the members, with a "
         "root mean square of 1 over those that vary: the ridge on the weights of input j is "
-        "``alpha_ / relevance_[j]**2``. None where it is the same for all: where rows that members have not seen are "
-        "not better predicted with it, with a number for alpha, under a budget or constraints, and of more than 4000 "
-        "inputs.",
+        "``alpha_ / relevance_[j]**2``. An input with 0 is left out: its weights are zero. That can be where 17 inputs "
+        "or more vary, of which half or more are then left out. None where all are alike: where rows that members "
+        "have not seen are not better predicted with it, with a number for alpha, under a budget or constraints, and "
+        "of more than 4000 inputs.",
     ),
     "alphas_": Attribute(
         "ndarray of shape (n_alphas,) or None",

@@ -60,8 +60,9 @@ RULE_PARAMETERS = {
         'float or "auto"',
         "Ridge on A, B, C and D, not on the intercepts. Auto: chosen by the predictions of rows that the members were "
         "not trained on, along a rising schedule (of classes the least ridge whose loss is within a standard error of "
-        "the best); the direct term has a ridge of its own there, and in the end so has each input where these rows "
-        "want it (``relevance_``). A number: training starts at a small value and raises it in warm-started stages.",
+        "the best); the direct term has a ridge of its own there, and in the end so has each input, or some are left "
+        "out, where these rows want it (``relevance_``). A number: training starts at a small value and raises it in "
+        "warm-started stages.",
         [Interval(Real, 0, None, closed="left"), Names({"auto"})],
     ),
     "direct": Parameter(

@@ -107,7 +107,7 @@ class TrainingRows:
             return estimator._make_task(self.X, self.targets, groups, direct_ridge)
         return self._task_over(estimator, self.store, direct_ridge, groups)
 
-    def _task_over(self, estimator, store, direct_ridge, groups=None):
+    def _task_over(self, estimator, store, direct_ridge=1.0, groups=None):
         samples = RowBlocks(store, estimator.fit_intercept, self.targets.scale, groups)
         return estimator._task_over(samples, direct_ridge)
 
@@ -135,7 +135,7 @@ class TrainingRows:
         idle = self.store is not None and self.store.takes_passes_together  # the workers of a cluster, meanwhile
         return n_members if idle else estimator.n_jobs
 
-    def later_stages(self, estimator, max_iter, n_members, direct_ridge=1.0):
+    def later_stages(self, estimator, max_iter, n_members):
         """Return the :class:`LaterStage` list of what follows on the few rows of X, of ``max_iter`` iterations in all.
 
         The last one, whose task is that over all rows, has one at least. Members side by side share the threads.
@@ -145,8 +145,8 @@ class TrainingRows:
         all_rows = self.store if self.store.takes_passes_together else self.store.with_jobs(n_threads)
         last, few = min(_LAST_ITER, max_iter), self.X.shape[0]
         stages = [
-            (min(max_iter - last, _MORE_ITER), self._task_over(estimator, more, direct_ridge)),
-            (last, self._task_over(estimator, all_rows, direct_ridge)),
+            (min(max_iter - last, _MORE_ITER), self._task_over(estimator, more)),
+            (last, self._task_over(estimator, all_rows)),
         ]
         return [
             LaterStage(task, n_iter, (few / task.objective.samples.n_samples) ** _RIDGE_POWER)

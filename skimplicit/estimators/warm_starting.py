@@ -69,6 +69,6 @@ def carry_on(estimator):
     if relevance is not None and (estimator.alpha != "auto" or wants_one_rule(estimator)):
         units = getattr(estimator, "_units", None)
         if units is not None:  # that a pass goes on in: of inputs multiplied by it
-            estimator._units = units.rescaled(1.0 / relevance)
+            estimator._units = units.units_before(relevance)
         relevance = None
     estimator.relevance_ = relevance

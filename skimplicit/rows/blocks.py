@@ -39,7 +39,7 @@ class RowBlocks(InUnits):
         self.n_inputs, self.n_outputs = units.U_mean.size, units.Y_mean.size
 
     def rescaled(self, factors):
-        """Return the same samples with scaled inputs multiplied by positive factors of shape (p,)."""
+        """Return the same samples with scaled inputs multiplied by factors (p,); one times 0 counts as constant."""
         blocks = object.__new__(type(self))
         blocks._set(self._store, self.units.rescaled(factors))
         return blocks

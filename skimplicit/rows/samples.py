@@ -117,7 +117,7 @@ class Samples(InUnits):
         return self.scaled(self.units, canonical(U), Y, shares(weights))
 
     def rescaled(self, factors):
-        """Return the same samples with scaled inputs multiplied by positive factors of shape (p,)."""
+        """Return the same samples with scaled inputs multiplied by factors (p,); one times 0 counts as constant."""
         shift = None if self._shift is None else self._shift * factors
         U = columns_times(self._U, factors) if issparse(self._U) else self._U * factors
         return self._of(self.units.rescaled(factors), U, shift, self.Y, self.weights)
@@ -126,6 +126,11 @@ class Samples(InUnits):
         """Return these units without samples, ready for more of them: an input constant so far need not stay so."""
         none = np.empty((0, self.n_inputs))
         return self._of(self.units.opened(), none, None, self.Y[:0], self.weights[:0])
+
+    def units_before(self, factors):
+        """Return the units that were :meth:`rescaled` by factors of shape (p,), without samples."""
+        none = np.empty((0, self.n_inputs))
+        return self._of(self.units.as_before(factors), none, None, self.Y[:0], self.weights[:0])
 
     def run(self, function, *arrays):
         """Return ``function(samples, *arrays)``: what stays with the rows, and sums over them.

@@ -136,8 +136,14 @@ class Units:
         return replace(self, constant=np.zeros_like(self.constant), U_std=self.U_scale)
 
     def rescaled(self, factors):
-        """Return units in which scaled inputs are multiplied by positive factors of shape (p,)."""
-        return replace(self, U_scale=self.U_scale / factors)
+        """Return units in which scaled inputs are multiplied by factors (p,); one times 0 counts as constant."""
+        scales = np.divide(self.U_scale, factors, out=self.U_scale.copy(), where=factors > 0)
+        return replace(self, U_scale=scales, constant=self.constant | (factors == 0))
+
+    def as_before(self, factors):
+        """Return the units that were :meth:`rescaled` by factors of shape (p,)."""
+        scales = self.U_scale * np.where(factors > 0, factors, 1.0)
+        return replace(self, U_scale=scales, constant=self.constant & (factors > 0))
 
     def inputs(self, U):
         """Return scaled inputs, a new matrix, and for a sparse U what is still to be subtracted from each row.
@@ -212,6 +218,11 @@ class InUnits:
     def per_unit(self):
         """What an input is multiplied by, shape (p,): one over its scale, 0 if it is constant."""
         return self.units.per_unit
+
+    @property
+    def scale(self):
+        """What a weight of a scaled input is, as a multiple of that of the input, shape (p,): 0 if it is constant."""
+        return np.where(self.constant, 0.0, self.U_scale)
 
     @property
     def constant(self):

@@ -153,7 +153,11 @@ def random_weights(n_hidden, samples, constraints, random_state):
     if constraints.structure is not None:
         A = np.where(constraints.structure, A, 0.0)
     A = project_rows_l1(A, _START_A * constraints.kappa)
-    B = random_state.standard_normal((n_hidden, n_inputs)) * (_START_B / np.sqrt(max(n_inputs, 1)))
+    # An input that is the same in all rows neither moves nor changes where the others start.
+    varying = ~samples.constant
+    n_varying = np.count_nonzero(varying)
+    B = np.zeros((n_hidden, n_inputs))
+    B[:, varying] = random_state.standard_normal((n_hidden, n_varying)) * (_START_B / np.sqrt(max(n_varying, 1)))
     W = np.hstack([A, B])
     if constraints.row_set is not None:
         W = constraints.row_set.project(constraints.row_set.turned(W))

@@ -43,7 +43,7 @@ def is_small(n_hidden, samples, row_set):
         Whether it has at most ``MOST_VARIABLES`` variables (at most ``MOST_VARIABLES_OF_FEW_ROWS`` where rows are so
         few that it costs no more), and the readout at most ``MOST_READOUT`` weights.
     """
-    n_inputs, n_outputs = samples.n_inputs, samples.n_outputs
+    n_inputs, n_outputs = np.count_nonzero(~samples.constant), samples.n_outputs
     if n_outputs * (n_hidden + n_inputs + 1) > MOST_READOUT:
         return False
     variables = n_hidden * (n_inputs + 1 + min(n_hidden, ENTRIES_PER_ROW))
@@ -122,11 +122,13 @@ class CurvatureRun(DescentRun):
         most = None if coupled else ENTRIES_PER_ROW
         moving = working_set(A, slope, self.constraints.kappa, self.constraints.structure, signs, most)
         # Where rows are fewer than what is free, B and b, the matrix is best known by its root.
-        by_rows = not coupled and row_set is None and self.curvature.has_fewer_rows_than(point.W.size - A.size + n)
+        varying = np.broadcast_to(self.curvature.varying, (n, self.curvature.varying.size))
+        n_free = np.count_nonzero(varying) + n
+        by_rows = not coupled and row_set is None and self.curvature.has_fewer_rows_than(n_free)
         problem = CurvatureProblem(
             V=point.W,
-            moving=np.hstack([moving, np.ones(point.W[:, n:].shape, dtype=bool)]),
-            gradient=np.concatenate([gradient.W[:, :n][moving], gradient.W[:, n:].ravel(), gradient.b]),
+            moving=np.hstack([moving, varying]),
+            gradient=np.concatenate([gradient.W[:, :n][moving], gradient.W[:, n:][varying], gradient.b]),
             hessian=None if by_rows else self.curvature(current, moving, sensitivities),
             ridge=stage.alpha,
             damping=self.damping,

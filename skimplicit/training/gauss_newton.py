@@ -43,7 +43,9 @@ class GaussNewton:
         all_rows = not samples.in_blocks and (samples.n_outputs == 1 or samples.n_samples <= most)
         #: Rows whose sensitivities are needed: all, where the gradient is as cheap to have from them.
         self.rows = slice(None) if all_rows else self._index
-        self._inputs = np.ascontiguousarray(part.inputs_times(np.eye(samples.n_inputs)).T)
+        #: Inputs that are not the same in all rows, shape (p,): the others have no part in it.
+        self.varying = ~samples.constant
+        self._inputs = _columns(part, np.flatnonzero(self.varying))
         self._root_weights = np.sqrt(part.weights / part.weights.sum())
 
     @property
@@ -121,7 +123,7 @@ class GaussNewton:
         all_there = len(sensitivities) == self._index.size
         T = sensitivities if all_there else sensitivities[self._index]
         S = np.ascontiguousarray(np.einsum("mqr,mqn->nrm", roots * self._root_weights[:, None, None], T))
-        n, p, (m, q, r) = X.shape[1], samples.n_inputs, roots.shape
+        n, p, (m, q, r) = X.shape[1], len(self._inputs), roots.shape
         rows, columns = np.nonzero(moving)
         k = rows.size
         P = k + n * p + n
@@ -147,14 +149,23 @@ class GaussNewton:
         set_ = self.objective.readout_set
         if set_ is None or set_.signs is None:
             return np.empty(0, dtype=int)
-        V = readout.C if readout.D is None else np.hstack([readout.C, readout.D])
-        held = np.zeros((q, size), dtype=bool)
-        held[:, : V.shape[1]] = (V == 0) & (set_.signs != 0)
+        held, n = np.zeros((q, size), dtype=bool), readout.C.shape[1]
+        held[:, :n] = (readout.C == 0) & (set_.signs[:, :n] != 0)
+        if readout.D is not None:
+            of_inputs = (readout.D == 0) & (set_.signs[:, n:] != 0)
+            held[:, n : n + len(self._inputs)] = of_inputs[:, self.varying]
         return np.flatnonzero(held)
 
     def _roots(self, on_rows):
         """Return the roots of the second derivatives of the loss, shape (m, q, r)."""
         return self._part.sample_loss.curvature_root(self._part.predictions(on_rows), self._part.samples.Y)
+
+
+def _columns(samples, index):
+    """Return some inputs of all samples, those at an ndarray of int of shape (k,), as rows (k, m)."""
+    chosen = np.zeros((index.size, samples.n_inputs))
+    chosen[np.arange(index.size), index] = 1.0
+    return np.ascontiguousarray(samples.inputs_times(chosen).T)
 
 
 def _eliminated(J, P, ridge):

@@ -295,14 +295,14 @@ class ImplicitObjective:
 
         Without intercepts, b is zero.
         """
-        W = np.hstack([rule.A, rule.B * self.samples.U_scale])
+        W = np.hstack([rule.A, rule.B * self.samples.scale])
         return W, rule.b + rule.B @ self.samples.U_mean if self.samples.centre else np.zeros_like(rule.b)
 
     def point_of(self, rule):
         """Return the :class:`Point` of a rule; the inverse of :meth:`rule`."""
         s = self.samples
         W, b = self.weights_of(rule)
-        D = rule.D * s.U_scale / s.Y_scale[:, None] if self.direct else None
+        D = rule.D * s.scale / s.Y_scale[:, None] if self.direct else None
         c = (rule.c + (rule.D @ s.U_mean if self.direct else 0.0) - s.Y_mean) / s.Y_scale
         return Point(W, b, Readout(rule.C / s.Y_scale[:, None], D, c), np.zeros_like(b))
 

@@ -1,0 +1,205 @@
+"""Inputs that the default leaves out, as long as held-out rows are clearly better predicted without."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators import cross_fit_choice, cross_fitting, relevance_choice, training_rows
+from skimplicit.training import StochasticGradient
+
+SMALL = dict(n_hidden=4, cv=3, max_iter=12, random_state=0)
+N_INPUTS, ACTING = 24, 3
+
+
+def make_data(m=150, seed=0, p=N_INPUTS):
+    """Return inputs of which the first three act, and a bent target."""
+    random = np.random.RandomState(seed)
+    X = random.standard_normal((m, p))
+    y = 2 * np.abs(X[:, 0]) + X[:, 1] + np.maximum(X[:, 1] + X[:, 2], 0) + 0.2 * random.standard_normal(m)
+    return X, y
+
+
+def never(monkeypatch):
+    monkeypatch.setattr(relevance_choice, "_MANY_INPUTS", 10**6)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ImplicitRegressor(**SMALL).fit(*make_data())
+
+
+def test_those_that_matter_least_are_left_out(model):
+    left = model.relevance_ > 0
+    assert left[:ACTING].all() and left.sum() <= N_INPUTS // 2
+    assert_allclose(np.mean(model.relevance_[left] ** 2), 1.0)
+    for rule in (model.rule_, *model.rules_):
+        assert np.all(rule.B[:, ~left] == 0) and np.all(rule.D[:, ~left] == 0)
+    X, _ = make_data(50, seed=1)
+    other = X.copy()
+    other[:, ~left] = 7.0
+    assert_allclose(model.predict(other), model.predict(X), rtol=1e-12)
+    assert np.all(model.feature_importances_[~left] == 0)
+
+
+def test_new_rows_are_better_predicted(monkeypatch):
+    new, target = make_data(2000, seed=10)
+
+    def errors():
+        return np.array([1 - ImplicitRegressor(**SMALL).fit(*make_data(150, s)).score(new, target) for s in range(2)])
+
+    without = errors()
+    never(monkeypatch)
+    with_all = errors()
+    assert np.all(without <= with_all) and np.mean(without) < 0.8 * np.mean(with_all)
+
+
+def test_held_out_rows_foresee_the_score(model):
+    new, target = make_data(2000, seed=10)
+    assert abs(model.heldout_score_ - model.score(new, target)) < 0.05
+    lower, upper = model.predict_interval(new).T
+    assert 0.85 < np.mean((lower <= target) & (target <= upper)) < 0.97
+    mean, deviation = model.predict(new, return_std=True)
+    assert_allclose(mean, model.predict(new))
+    assert np.all(np.isfinite(deviation) & (deviation > 0))
+
+
+def test_of_classes(monkeypatch):
+    X, score = make_data(300)
+    new, score_of_new = make_data(1000, seed=10)
+    y, target = (np.digitize(values, np.quantile(score, [0.3, 0.7])) for values in (score, score_of_new))
+    model = ImplicitClassifier(**SMALL).fit(X, y)
+    assert 0 < np.count_nonzero(model.relevance_) < N_INPUTS
+    never(monkeypatch)
+    other = ImplicitClassifier(**SMALL).fit(X, y)
+    assert log_loss(target, model.predict_proba(new)) < 0.9 * log_loss(target, other.predict_proba(new))
+
+
+def test_where_all_matter_none_is(monkeypatch):
+    random = np.random.RandomState(0)
+    X = random.standard_normal((150, 20))
+    y = X @ np.ones(20) + np.abs(X[:, 0])
+    model = ImplicitRegressor(**SMALL).fit(X, y)
+    assert model.relevance_ is None or np.all(model.relevance_ > 0)
+    never(monkeypatch)
+    other = ImplicitRegressor(**SMALL).fit(X, y)
+    assert_allclose(model.predict(X), other.predict(X), rtol=1e-12)
+    assert model.n_iter_ > other.n_iter_
+
+
+@pytest.mark.parametrize("given", [dict(alpha=0.1, cv=None, max_iter=100), dict(column_budget=1.0)], ids=str)
+def test_who_says_what_inputs_may_do_keeps_all(given):
+    assert ImplicitRegressor(**{**SMALL, **given}).fit(*make_data()).relevance_ is None
+
+
+def test_of_few_inputs_none_is():
+    model = ImplicitRegressor(**SMALL).fit(*make_data(p=16))
+    assert np.all(model.relevance_ > 0)
+
+
+def test_of_so_many_classes_that_a_path_is_dear_none_is(monkeypatch):
+    X, score = make_data(300)
+    y = np.digitize(score, np.quantile(score, [0.3, 0.7]))
+    monkeypatch.setattr(relevance_choice, "_MOST_READOUT", 3 * (4 + N_INPUTS // 2 + 1) - 1)
+    tried = []
+    monkeypatch.setattr(relevance_choice, "cross_fit", lambda *given: tried.append(given))
+    ImplicitClassifier(**SMALL).fit(X, y)
+    assert not tried
+
+
+def test_threads_units_and_sparsity_change_nothing(model):
+    X, y = make_data()
+    assert np.array_equal(ImplicitRegressor(**SMALL, n_jobs=2).fit(X, y).predict(X), model.predict(X))
+    other = csr_array(X * 2.0 ** np.arange(-12, 12))
+    assert_allclose(ImplicitRegressor(**SMALL).fit(other, 8 * y).relevance_, model.relevance_, rtol=1e-4)
+
+
+def test_an_input_that_never_varies_changes_nothing(model):
+    X, y = make_data()
+    wider = np.hstack([np.full((150, 1), 3.0), X[:, :5], np.zeros((150, 2)), X[:, 5:]])
+    other = ImplicitRegressor(**SMALL).fit(wider, y)
+    assert_allclose(other.predict(wider), model.predict(X), rtol=1e-5, atol=1e-5)
+    assert_allclose(np.delete(other.relevance_, [0, 6, 7]), model.relevance_, rtol=1e-4)
+
+
+def interrupting(monkeypatch, owner, name, after):
+    """Let a method end in an interrupt when it has been called so often."""
+    done, method = [], getattr(owner, name)
+
+    def wrapped(*given, **more):
+        done.append(None)
+        if len(done) > after:
+            raise KeyboardInterrupt
+        return method(*given, **more)
+
+    monkeypatch.setattr(owner, name, wrapped)
+
+
+@pytest.mark.parametrize("after", [3, 4, 5, 6])
+def test_what_there_is_before_an_interrupt_is_kept(monkeypatch, after):
+    X, y = make_data()
+    # The three members have risen with all inputs; then two with half of them, the third one, and so on.
+    interrupting(monkeypatch, cross_fitting.Member, "rise", after)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model = ImplicitRegressor(**SMALL).fit(X, y)
+    assert (model.relevance_ is None) == (after < 6)
+    assert model.score(X, y) > 0.5 and np.isfinite(model.heldout_score_)
+
+
+def test_members_that_have_risen_rise_once(monkeypatch):
+    risen = []
+    rise = cross_fitting.Member.rise
+    monkeypatch.setattr(
+        cross_fitting.Member, "rise", lambda member, bridge: (risen.append(member), rise(member, bridge))
+    )
+    crossed = []
+    cross_fit = cross_fit_choice.cross_fit
+    monkeypatch.setattr(
+        relevance_choice, "cross_fit", lambda members, *given: (crossed.append(members), cross_fit(members, *given))[1]
+    )
+    ImplicitRegressor(**SMALL).fit(*make_data())
+    assert crossed and len(risen) == len(set(map(id, risen)))
+
+
+def test_a_warm_start_and_a_pass_leave_them_out_too():
+    X, y = make_data()
+    model = ImplicitRegressor(**SMALL, n_members=1, warm_start=True).fit(X, y)
+    relevance = model.relevance_
+    model.fit(X, y)
+    assert model.relevance_ is relevance and np.all(model.rule_.B[:, relevance == 0] == 0)
+    model.set_params(method="gradient").partial_fit(X, y)
+    assert model.relevance_ is relevance
+    assert np.all(model.rule_.B[:, relevance == 0] == 0) and np.all(model.rule_.D[:, relevance == 0] == 0)
+
+
+def test_a_pass_at_a_given_ridge_takes_them_in_again():
+    X, y = make_data()
+    one_batch = StochasticGradient(batch_size=150)
+    model = ImplicitRegressor(**SMALL, n_members=1, clip=False).fit(X, y)
+    other = ImplicitRegressor.from_rule(model.rule_, method=one_batch, random_state=0, alpha=0.1)
+    other.partial_fit(X, y)
+    left_out = model.relevance_ == 0
+    model.set_params(method=one_batch, alpha=0.1).partial_fit(X, y)
+    assert model.relevance_ is None
+    assert_allclose(model._units.U_scale, X.std(axis=0))
+    assert np.any(model.rule_.D[:, left_out] != 0)
+    assert_allclose(model.predict(X), other.predict(X), rtol=1e-9)
+
+
+def test_of_many_rows(monkeypatch):
+    monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
+    X, y = make_data(620, p=60)
+    model = ImplicitRegressor(**SMALL).fit(X, y)
+    left_out = model.relevance_ == 0
+    assert left_out.any() and not left_out[:ACTING].any()
+    assert np.all(model.rule_.B[:, left_out] == 0)
+
+
+def test_signs_hold():
+    X, y = make_data()
+    model = ImplicitRegressor(**SMALL, monotonic_cst=[0, 1] + (N_INPUTS - 2) * [0]).fit(X, y)
+    assert 0 < np.count_nonzero(model.relevance_) < N_INPUTS
+    assert min((rule.B[:, 1] * np.sign(rule.C[0])).min() for rule in model.rules_) >= 0
