@@ -123,7 +123,7 @@ def test_of_classes(monkeypatch):
     def make_classes(seed):
         return make_classification(
             300,
-            20,
+            16,
             n_informative=4,
             n_redundant=0,
             n_classes=3,
