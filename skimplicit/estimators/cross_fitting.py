@@ -304,8 +304,8 @@ class Member:
 
     def rescaled(self, estimator, factors, direct_ridge):
         """Return this member, without a path, with scaled inputs multiplied by factors (p,), at a direct ridge."""
-        other, objective = copy(self), self.task.objective.with_direct_ridge(direct_ridge)
-        other.task = with_relevance(estimator, replace(self.task, objective=objective), factors)
+        other = copy(self)
+        other.task = with_relevance(estimator, self.task, factors, direct_ridge)
         other._all_rows = self._all_rows.rescaled(factors)
         other.path, other.interrupted = None, False
         return other

@@ -157,8 +157,12 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     choice, relevance = choose_relevance(estimator, choice, rows.judged(task.objective.samples), jobs_on_few, bridge)
     if choice.interrupted:
         _warn_interrupted(choice.n_iter)
-    later = later and [replace(each, task=_as_chosen(estimator, each.task, choice, relevance)) for each in later]
-    task = later[-1].task if later else _as_chosen(estimator, task, choice, relevance)
+
+    def as_chosen(task):
+        return with_relevance(estimator, task, relevance, choice.direct_ridge)
+
+    later = later and [replace(each, task=as_chosen(each.task)) for each in later]
+    task = later[-1].task if later else as_chosen(task)
     n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
         return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], relevance, choice.interrupted)
@@ -183,12 +187,6 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         _warn_interrupted(choice.n_iter)
         return _as_they_are(task, choice, starts, relevance, interrupted=True)
     return averaged(task, results, choice, results[0].evaluation.alpha, relevance)
-
-
-def _as_chosen(estimator, task, choice, relevance):
-    """Return the task with the ridge of the direct term of a choice, and factors (p,) of the inputs or None."""
-    objective = task.objective.with_direct_ridge(choice.direct_ridge)
-    return with_relevance(estimator, replace(task, objective=objective), relevance)
 
 
 def _as_they_are(task, choice, weights, relevance, interrupted):

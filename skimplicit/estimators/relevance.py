@@ -44,7 +44,7 @@ def relevance_factors(rules, samples, n_inputs=None):
     return factors / np.sqrt(np.mean(factors[left] ** 2))
 
 
-def with_relevance(estimator, task, factors):
+def with_relevance(estimator, task, factors, direct_ridge=None):
     """Return a :class:`TrainingTask` whose scaled inputs are multiplied by factors.
 
     Parameters
@@ -55,12 +55,16 @@ def with_relevance(estimator, task, factors):
         The task.
     factors : ndarray of shape (p,) or None
         The factors; None for ones. An input with the factor 0 is left out, as if it were constant.
+    direct_ridge : float or None
+        Another ridge of the direct term, a multiple of alpha; None for that of the task.
 
     Returns
     -------
     TrainingTask
         The task, with all that is said about weights in its units.
     """
+    if direct_ridge is not None:
+        task = replace(task, objective=task.objective.with_direct_ridge(direct_ridge))
     if factors is None:
         return task
     held_out = None if task.held_out is None else task.held_out.rescaled(factors)
