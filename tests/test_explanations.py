@@ -42,8 +42,7 @@ def assert_complete(found, expected):
 
 
 @pytest.mark.slow_cases
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "kind"), list(enumerate(KINDS)))
 def test_complete(kind, seed):
     rng = np.random.default_rng(seed)
     rule = random_rule(rng, KINDS[kind])

@@ -17,7 +17,7 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS, get_activation, hardtanh, leaky_relu
 
 # What CI tries; the long profile is a number in the environment.
-N_CASES = int(os.environ.get("SKIMPLICIT_FUZZ", "60"))
+N_CASES = int(os.environ.get("SKIMPLICIT_FUZZ", "45"))
 ONE = os.environ.get("SKIMPLICIT_FUZZ_CASE")
 # Cases of a test: small enough to spread over cores.
 CHUNK = 15

@@ -1,5 +1,7 @@
 """Inputs that the default leaves out, as long as held-out rows are clearly better predicted without."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -13,6 +15,7 @@ from skimplicit.training import StochasticGradient
 
 SMALL = dict(n_hidden=4, cv=2, max_iter=10, random_state=0)
 LARGER = {**SMALL, "cv": 3, "max_iter": 12}
+SMALLER = {**SMALL, "n_hidden": 3, "max_iter": 6}
 N_INPUTS, ACTING = 24, 3
 
 
@@ -33,6 +36,17 @@ def model():
     return ImplicitRegressor(**SMALL).fit(*make_data())
 
 
+@pytest.fixture
+def smaller(short_ladder):
+    return smaller_once()
+
+
+@cache
+def smaller_once():
+    return ImplicitRegressor(**SMALLER).fit(*make_data())
+
+
+@pytest.mark.slow
 def test_those_that_matter_least_are_left_out(model):
     left = model.relevance_ > 0
     assert left[:ACTING].all() and left.sum() <= N_INPUTS // 2
@@ -46,6 +60,7 @@ def test_those_that_matter_least_are_left_out(model):
     assert np.all(model.feature_importances_[~left] == 0)
 
 
+@pytest.mark.slow
 def test_new_rows_are_better_predicted(monkeypatch):
     new, target = make_data(2000, seed=10)
 
@@ -58,6 +73,7 @@ def test_new_rows_are_better_predicted(monkeypatch):
     assert np.all(without <= with_all) and np.mean(without) < 0.8 * np.mean(with_all)
 
 
+@pytest.mark.slow
 def test_held_out_rows_foresee_the_score(model):
     new, target = make_data(2000, seed=10)
     assert abs(model.heldout_score_ - model.score(new, target)) < 0.05
@@ -68,6 +84,7 @@ def test_held_out_rows_foresee_the_score(model):
     assert np.all(np.isfinite(deviation) & (deviation > 0))
 
 
+@pytest.mark.slow
 def test_of_classes(monkeypatch):
     X, score = make_data(300)
     new, score_of_new = make_data(1000, seed=10)
@@ -79,6 +96,7 @@ def test_of_classes(monkeypatch):
     assert log_loss(target, model.predict_proba(new)) < 0.9 * log_loss(target, other.predict_proba(new))
 
 
+@pytest.mark.slow
 def test_where_all_matter_none_is(monkeypatch):
     random = np.random.RandomState(0)
     X = random.standard_normal((150, 20))
@@ -92,8 +110,8 @@ def test_where_all_matter_none_is(monkeypatch):
 
 
 @pytest.mark.parametrize("given", [dict(alpha=0.1, cv=None, max_iter=100), dict(column_budget=1.0)], ids=str)
-def test_who_says_what_inputs_may_do_keeps_all(given):
-    assert ImplicitRegressor(**{**SMALL, **given}).fit(*make_data()).relevance_ is None
+def test_who_says_what_inputs_may_do_keeps_all(short_ladder, given):
+    assert ImplicitRegressor(**{**SMALLER, **given}).fit(*make_data()).relevance_ is None
 
 
 def test_of_few_inputs_none_is():
@@ -101,7 +119,7 @@ def test_of_few_inputs_none_is():
     assert model.relevance_ is None or np.all(model.relevance_ > 0)
 
 
-def test_of_so_many_classes_that_a_path_is_dear_none_is(monkeypatch):
+def test_of_so_many_classes_that_a_path_is_dear_none_is(short_ladder, monkeypatch):
     X, score = make_data(300)
     y = np.digitize(score, np.quantile(score, [0.3, 0.7]))
     monkeypatch.setattr(relevance_choice, "_MOST_READOUT", 3 * (4 + N_INPUTS // 2 + 1) - 1)
@@ -111,19 +129,21 @@ def test_of_so_many_classes_that_a_path_is_dear_none_is(monkeypatch):
     assert not tried
 
 
-def test_threads_units_and_sparsity_change_nothing(model):
+@pytest.mark.slow
+def test_threads_units_and_sparsity_change_nothing(smaller):
     X, y = make_data()
-    assert np.array_equal(ImplicitRegressor(**SMALL, n_jobs=2).fit(X, y).predict(X), model.predict(X))
+    assert 0 < np.count_nonzero(smaller.relevance_) < N_INPUTS
+    assert np.array_equal(ImplicitRegressor(**SMALLER, n_jobs=2).fit(X, y).predict(X), smaller.predict(X))
     other = csr_array(X * 2.0 ** np.arange(-12, 12))
-    assert_allclose(ImplicitRegressor(**SMALL).fit(other, 8 * y).relevance_, model.relevance_, rtol=1e-4)
+    assert_allclose(ImplicitRegressor(**SMALLER).fit(other, 8 * y).relevance_, smaller.relevance_, rtol=1e-4)
 
 
-def test_an_input_that_never_varies_changes_nothing(model):
+def test_an_input_that_never_varies_changes_nothing(smaller):
     X, y = make_data()
     wider = np.hstack([np.full((150, 1), 3.0), X[:, :5], np.zeros((150, 2)), X[:, 5:]])
-    other = ImplicitRegressor(**SMALL).fit(wider, y)
-    assert_allclose(other.predict(wider), model.predict(X), rtol=1e-5, atol=1e-5)
-    assert_allclose(np.delete(other.relevance_, [0, 6, 7]), model.relevance_, rtol=1e-4)
+    other = ImplicitRegressor(**SMALLER).fit(wider, y)
+    assert_allclose(other.predict(wider), smaller.predict(X), rtol=1e-5, atol=1e-5)
+    assert_allclose(np.delete(other.relevance_, [0, 6, 7]), smaller.relevance_, rtol=1e-4)
 
 
 def interrupting(monkeypatch, owner, name, after):
@@ -139,6 +159,7 @@ def interrupting(monkeypatch, owner, name, after):
     monkeypatch.setattr(owner, name, wrapped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [2, 3, 4])
 def test_what_there_is_before_an_interrupt_is_kept(monkeypatch, after):
     X, y = make_data()
@@ -150,7 +171,7 @@ def test_what_there_is_before_an_interrupt_is_kept(monkeypatch, after):
     assert model.score(X, y) > 0.5 and np.isfinite(model.heldout_score_)
 
 
-def test_members_that_have_risen_rise_once(monkeypatch):
+def test_members_that_have_risen_rise_once(short_ladder, monkeypatch):
     risen = []
     rise = cross_fitting.Member.rise
     monkeypatch.setattr(
@@ -161,14 +182,15 @@ def test_members_that_have_risen_rise_once(monkeypatch):
     monkeypatch.setattr(
         relevance_choice, "cross_fit", lambda members, *given: (crossed.append(members), cross_fit(members, *given))[1]
     )
-    ImplicitRegressor(**SMALL).fit(*make_data())
+    ImplicitRegressor(**SMALLER).fit(*make_data())
     assert crossed and len(risen) == len(set(map(id, risen)))
 
 
-def test_a_warm_start_and_a_pass_leave_them_out_too():
+def test_a_warm_start_and_a_pass_leave_them_out_too(short_ladder):
     X, y = make_data()
-    model = ImplicitRegressor(**SMALL, n_members=1, warm_start=True).fit(X, y)
+    model = ImplicitRegressor(**SMALLER, n_members=1, warm_start=True).fit(X, y)
     relevance = model.relevance_
+    assert 0 < np.count_nonzero(relevance) < N_INPUTS
     model.fit(X, y)
     assert model.relevance_ is relevance and np.all(model.rule_.B[:, relevance == 0] == 0)
     model.set_params(method="gradient").partial_fit(X, y)
@@ -176,10 +198,10 @@ def test_a_warm_start_and_a_pass_leave_them_out_too():
     assert np.all(model.rule_.B[:, relevance == 0] == 0) and np.all(model.rule_.D[:, relevance == 0] == 0)
 
 
-def test_a_pass_at_a_given_ridge_takes_them_in_again():
+def test_a_pass_at_a_given_ridge_takes_them_in_again(short_ladder):
     X, y = make_data()
     one_batch = StochasticGradient(batch_size=150)
-    model = ImplicitRegressor(**SMALL, n_members=1, clip=False).fit(X, y)
+    model = ImplicitRegressor(**SMALLER, n_members=1, clip=False).fit(X, y)
     other = ImplicitRegressor.from_rule(model.rule_, method=one_batch, random_state=0, alpha=0.1)
     other.partial_fit(X, y)
     left_out = model.relevance_ == 0
@@ -190,6 +212,7 @@ def test_a_pass_at_a_given_ridge_takes_them_in_again():
     assert_allclose(model.predict(X), other.predict(X), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_of_many_rows(monkeypatch):
     monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
     X, y = make_data(610, p=50)
@@ -199,8 +222,8 @@ def test_of_many_rows(monkeypatch):
     assert np.all(model.rule_.B[:, left_out] == 0)
 
 
-def test_signs_hold():
+def test_signs_hold(short_ladder):
     X, y = make_data()
-    model = ImplicitRegressor(**SMALL, monotonic_cst=[0, 1] + (N_INPUTS - 2) * [0]).fit(X, y)
+    model = ImplicitRegressor(**SMALLER, monotonic_cst=[0, 1] + (N_INPUTS - 2) * [0]).fit(X, y)
     assert 0 < np.count_nonzero(model.relevance_) < N_INPUTS
     assert min((rule.B[:, 1] * np.sign(rule.C[0])).min() for rule in model.rules_) >= 0

@@ -28,7 +28,7 @@ def solved(program):
     return program
 
 
-def weights_problem(name="relu", budget=None, masked=False, custom=None, centre=True, n=3, p=4, m=30, seed=0):
+def weights_problem(name="relu", budget=None, masked=False, custom=None, centre=True, n=3, p=3, m=16, seed=0):
     """Draw states that are not at equilibrium, and a feasible start."""
     rng = np.random.default_rng(seed)
     divergence = DIVERGENCES[ACTIVATIONS[name]]

@@ -16,6 +16,7 @@ from skimplicit.training import StochasticGradient
 
 SMALL = dict(n_hidden=3, cv=3, max_iter=12, random_state=0)
 LARGER = {**SMALL, "n_hidden": 5, "max_iter": 20}
+SMALLER = {**SMALL, "cv": 2, "max_iter": 6}
 BOUND = dict(constraints=lambda A, B: [A[0, 0] == 0], n_hidden=2, max_iter=1)
 AT_A_RIDGE = dict(alpha=0.1, cv=None, max_iter=100)
 
@@ -30,6 +31,7 @@ def model():
     return ImplicitRegressor(**SMALL).fit(*make_data())
 
 
+@pytest.mark.slow
 def test_inputs_that_matter_are_above_noise(model):
     assert model.relevance_[:5].min() > 1.5 * model.relevance_[5:].max()
     assert_allclose(np.mean(model.relevance_**2), 1.0)
@@ -39,6 +41,7 @@ def all_alike(estimator, choice, *given):
     return choice, None
 
 
+@pytest.mark.slow
 def test_held_out_rows_say_whether(monkeypatch):
     X, y = make_data()
     importances = relevance.input_importances
@@ -52,6 +55,7 @@ def test_held_out_rows_say_whether(monkeypatch):
     assert misled.n_iter_ > alike.n_iter_
 
 
+@pytest.mark.slow
 def test_held_out_predictions_have_it(monkeypatch):
     X, y = make_friedman1(150, 10, noise=0.3, random_state=0)
     new, target = make_friedman1(1000, 10, noise=0.3, random_state=10)
@@ -75,14 +79,14 @@ def objective(model, X, y):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_the_ridge_of_an_input_is_divided_by_its_square(fit_intercept):
-    X, y = make_data(seed=1)
-    model = ImplicitRegressor(**SMALL, n_members=1, fit_intercept=fit_intercept).fit(X, y)
+def test_the_ridge_of_an_input_is_divided_by_its_square(short_ladder, fit_intercept):
+    X, y = make_data(seed=2)
+    model = ImplicitRegressor(**SMALLER, n_members=1, fit_intercept=fit_intercept).fit(X, y)
     assert_allclose(model.objective_history_[-1], objective(model, X, y), rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_members", [1, 2])
-def test_where_no_step_is_left_the_objective_of_the_end_is_told(n_members):
+def test_where_no_step_is_left_the_objective_of_the_end_is_told(short_ladder, n_members):
     X, _ = make_data(40)
     y = X[:, 0]  # a line, which the direct term has as it is
     model = ImplicitRegressor(**SMALL, n_members=n_members).fit(X, y)
@@ -93,6 +97,7 @@ def test_where_no_step_is_left_the_objective_of_the_end_is_told(n_members):
     assert_allclose(model.objective_history_[-1], objective(last, X, y), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_there_is_before_an_interrupt_is_kept(monkeypatch):
     def interrupt(*given):
         raise KeyboardInterrupt
@@ -105,6 +110,7 @@ def test_what_there_is_before_an_interrupt_is_kept(monkeypatch):
     assert model.score(X, y) > 0.7 and model.heldout_score_ > 0.5
 
 
+@pytest.mark.slow
 def test_noise_among_the_inputs_costs_less_on_new_rows(monkeypatch):
     new, target = make_data(1000, seed=10)
 
@@ -119,6 +125,7 @@ def test_noise_among_the_inputs_costs_less_on_new_rows(monkeypatch):
     assert np.mean(with_it) < 0.9 * np.mean(alike)
 
 
+@pytest.mark.slow
 def test_of_classes(monkeypatch):
     def make_classes(seed):
         return make_classification(
@@ -146,22 +153,25 @@ def test_of_classes(monkeypatch):
     assert np.all(with_it < 0.97 * losses()[0])
 
 
-def test_units_and_sparsity_change_nothing(model):
+def test_units_and_sparsity_change_nothing(short_ladder):
     X, y = make_data()
+    found = ImplicitRegressor(**SMALLER).fit(X, y).relevance_
     units = 2.0 ** np.arange(-5, 5)
     for other in (X * units, csr_array(X)):
-        assert_allclose(ImplicitRegressor(**SMALL).fit(other, 8 * y).relevance_, model.relevance_, rtol=1e-4)
+        assert_allclose(ImplicitRegressor(**SMALLER).fit(other, 8 * y).relevance_, found, rtol=1e-4)
 
 
-def test_where_all_inputs_are_alike():
+@pytest.mark.slow
+def test_where_all_inputs_are_alike(short_ladder):
     X, y = make_data(40)
-    for given in (AT_A_RIDGE, dict(column_budget=1.0), BOUND):
-        assert ImplicitRegressor(**{**SMALL, **given}).fit(X, y).relevance_ is None
+    for given in ({**AT_A_RIDGE, "tol": 0.1}, dict(column_budget=1.0), BOUND):
+        assert ImplicitRegressor(**{**SMALLER, **given}).fit(X, y).relevance_ is None
     few = ImplicitRegressor(**SMALL).fit(X[:3], y[:3])
     assert few.relevance_ is None
     assert ImplicitRegressor.from_rule(few.rule_).relevance_ is None
 
 
+@pytest.mark.slow
 def test_a_linear_rule_has_it_too():
     for seed in range(10):
         random = np.random.RandomState(seed)
@@ -178,9 +188,9 @@ def test_a_linear_rule_has_it_too():
     assert_allclose(model.rule_.D[0], D * model.relevance_ / X.std(axis=0), rtol=1e-6, atol=1e-12)
 
 
-def test_a_warm_start_goes_on_with_it():
-    X, y = make_data()
-    model = ImplicitRegressor(**{**SMALL, "max_iter": 100}, n_members=1, warm_start=True).fit(X, y)
+def test_a_warm_start_goes_on_with_it(short_ladder):
+    X, y = make_data(seed=2)
+    model = ImplicitRegressor(**{**SMALLER, "max_iter": 100}, n_members=1, warm_start=True).fit(X, y)
     found, before = model.relevance_, model.objective_history_[-1]
     model.fit(X, y)
     assert model.relevance_ is found
@@ -189,22 +199,22 @@ def test_a_warm_start_goes_on_with_it():
     assert model.set_params(**AT_A_RIDGE).fit(X, y).relevance_ is None
 
 
-def test_a_pass_over_more_rows_goes_on_in_its_units():
-    X, y = make_data()
-    model = ImplicitRegressor(**SMALL, method="gradient").fit(X, y)
+def test_a_pass_over_more_rows_goes_on_in_its_units(short_ladder):
+    X, y = make_data(seed=2)
+    model = ImplicitRegressor(**SMALLER, method="gradient").fit(X, y)
     found = model.relevance_
     assert_allclose(model._units.U_scale, X.std(axis=0) / found)
     model.partial_fit(X, y)
-    assert model.relevance_ is found
+    assert found is not None and model.relevance_ is found
     assert_allclose(model._units.U_scale, X.std(axis=0) / found)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("given", [dict(alpha=0.1), dict(column_budget=1.0)], ids=str)
-def test_a_pass_where_all_inputs_are_alike_is_in_units_without_it(given):
+def test_a_pass_where_all_inputs_are_alike_is_in_units_without_it(short_ladder, given):
     X, y = make_data()
     one_batch = StochasticGradient(batch_size=150)
-    model = ImplicitRegressor(**SMALL, n_members=1, clip=False).fit(X, y)
+    model = ImplicitRegressor(**SMALLER, n_members=1, clip=False).fit(X, y)
     model.set_params(method=one_batch).partial_fit(X, y)
     assert model.relevance_ is not None
     other = ImplicitRegressor.from_rule(model.rule_, method=one_batch, random_state=0)
@@ -235,6 +245,7 @@ def test_signs_and_slopes_hold(model):
     assert min((rule.B[:, 3] * np.sign(rule.C[0])).min() for rule in held.rules_) >= 0
 
 
+@pytest.mark.slow
 def test_of_many_rows(monkeypatch):
     monkeypatch.setattr(training_rows, "MANY_ROWS", 600)
     X, y = make_data(1000)

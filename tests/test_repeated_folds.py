@@ -92,10 +92,8 @@ def test_where_all_inputs_are_kept_folds_are_drawn_once(monkeypatch):
 def test_folds_are_of_rows_that_count():
     X, y = make_data(6.0, m=30)
     weights = np.where(np.arange(30) < 9, 1.0, 0.0)
-    found = [
-        ImplicitFeatureSelector(SMALLEST, column_budgets=2, random_state=seed).fit(X, y, weights) for seed in range(2)
-    ]
-    assert all(n_splits(selector) % 5 == 0 and 15 <= n_splits(selector) <= 30 for selector in found)
+    found = ImplicitFeatureSelector(SMALLEST, column_budgets=1, random_state=0).fit(X, y, weights)
+    assert n_splits(found) % 5 == 0 and 15 <= n_splits(found) <= 30
 
 
 @pytest.mark.filterwarnings("ignore:No selection of inputs predicts better")

@@ -12,7 +12,7 @@ from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegr
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("shortest_paths"),
+    pytest.mark.usefixtures("shortest_paths", "short_ladder"),
 ]
 
 RNG = np.random.default_rng(0)

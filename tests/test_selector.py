@@ -277,12 +277,12 @@ def test_same_seed_gives_the_same_selection(monkeypatch):
     """For any number of jobs, in folds and with knockoffs, by a seed and by a stream of random numbers."""
     monkeypatch.undo()  # other processes go whole paths
     monkeypatch.setattr("skimplicit.selection.false_discoveries._N_STARTS", 2)
-    X, y = make_data(60)
+    X, y = make_data(60, 7)
     for rows in ({"cv": KFold(2)}, {"cv": None, "fdr": 0.5}):
         found, again = (
             selector(
                 estimator=clone(SMALL).set_params(n_hidden=2, max_iter=5, random_state=np.random.RandomState(1)),
-                column_budgets=2,
+                column_budgets=1,
                 n_jobs=n_jobs,
                 **rows,
             ).fit(X, y)

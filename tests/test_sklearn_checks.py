@@ -30,12 +30,10 @@ AT_DEFAULTS = {
     "check_classifiers_one_label",
 }
 OTHERS = [
-    ImplicitClassifier(**QUICK),
-    ImplicitRegressor(**AVERAGED),
+    ImplicitRegressor(method="gradient", **AVERAGED),
     ImplicitRegressor(**CHOSEN),
     ImplicitClassifier(**AVERAGED),
     ImplicitClassifier(direct=False, **CHOSEN),
-    ImplicitRegressor(method="gradient", **QUICK),
     ImplicitClassifier(method=EARLY_STOPPING, **QUICK),
     ImplicitRegressor(method="lifted", **QUICK),
     ImplicitRegressorCV(**PATH),

@@ -108,13 +108,13 @@ def test_gradients_of_batches_add_up():
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_objective_never_rises_within_a_stage(optimiser, activation):
     objective = make_objective(0, activation)
-    result = run(objective, optimiser, schedule=[Stage(1e-3, None, 15, 1e-5), Stage(1e-2, None, 15, 1e-5)])
+    result = run(objective, optimiser, schedule=[Stage(1e-3, None, 8, 1e-5), Stage(1e-2, None, 8, 1e-5)])
     assert_never_rises(result)
     final = result.evaluation
     exact = objective.evaluate(final.point.W, final.point.b, final.alpha, tol=1e-13)
     assert exact.objective == pytest.approx(final.objective, rel=1e-8)
     assert exact.objective == pytest.approx(result.objectives[-1], rel=1e-3)
-    assert result.objectives.size <= result.n_iter <= 30 and result.scores.size == 0
+    assert result.objectives.size <= result.n_iter <= 16 and result.scores.size == 0
 
 
 @pytest.mark.slow_cases
