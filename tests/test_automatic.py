@@ -132,6 +132,7 @@ def test_a_table_that_no_line_of_which_can_be_foreseen_is_learnt():
     np.testing.assert_allclose(weighted.predict(lines), parity, atol=0.01)
 
 
+@pytest.mark.usefixtures("short_ladder")
 def test_a_table_of_counts_may_be_given_with_its_counts():
     X, y, rows, given, table = fitted_to_rows_and_table()
     np.testing.assert_allclose(table.predict_proba(X), given.predict_proba(X), rtol=1e-9)
@@ -142,6 +143,7 @@ def test_a_table_of_counts_may_be_given_with_its_counts():
 
 
 @pytest.mark.parametrize("fill", [100.0, 1e16, 1e200])
+@pytest.mark.usefixtures("short_ladder")
 def test_rows_of_weight_zero_are_absent_under_a_splitter_too(fill):
     folds = [(np.arange(60) % 3 != k, np.arange(60) % 3 == k) for k in range(3)]
     inputs = np.vstack([np.full((1, 3), fill), X])
@@ -182,6 +184,7 @@ def test_a_prediction_does_not_depend_on_the_batch():
     np.testing.assert_allclose(fitted().predict_interval(X[:1]), fitted().predict_interval(X)[:1], rtol=1e-9)
 
 
+@pytest.mark.usefixtures("short_ladder")
 @pytest.mark.parametrize("n_members", [1, 3, 5])
 @pytest.mark.parametrize("alpha", ["auto", 0.1])
 def test_the_rule_is_the_mean_of_the_members(n_members, alpha):
@@ -273,6 +276,7 @@ def test_classes_of_one_row_do_not_choose_the_ridge():
     assert np.isnan(model.heldout_prediction_[150:]).all()
 
 
+@pytest.mark.usefixtures("short_ladder")
 def test_groups_reach_the_splitter():
     groups = np.arange(60) % 6
     with sklearn.config_context(enable_metadata_routing=True):
@@ -291,6 +295,7 @@ def test_the_score_on_new_rows_is_estimated():
     assert abs(np.mean(gaps)) < 0.1
 
 
+@pytest.mark.usefixtures("short_ladder")
 @pytest.mark.parametrize("q", [1, 3])
 def test_several_outputs(q):
     targets = np.column_stack([Y, X[:, 2] ** 2, Y - X[:, 0]])[:, :q]
@@ -300,6 +305,7 @@ def test_several_outputs(q):
     assert model.predict_interval(X).shape == (60, 2, q)
 
 
+@pytest.mark.usefixtures("short_ladder")
 @pytest.mark.parametrize("k", [2, 3])
 def test_classes(k):
     y = labels_of(Y, k)
@@ -325,6 +331,7 @@ def test_classes_without_an_error_do_not_make_certain(k):
     assert model.alpha_ > 1e-4 and model.predict_proba(inputs).max(axis=1).mean() < 0.9999
 
 
+@pytest.mark.usefixtures("short_ladder")
 def test_the_accuracy_is_that_of_the_rows_whatever_the_classes_weigh():
     y = np.where(Y + np.random.default_rng(0).normal(size=60) > np.quantile(Y, 0.8), "b", "a")
     model = ImplicitClassifier(**SMALL, class_weight="balanced").fit(X, y)
@@ -336,6 +343,7 @@ def test_the_accuracy_is_that_of_the_rows_whatever_the_classes_weigh():
     assert model.heldout_score_ == pytest.approx(np.average(hits, weights=weights))
 
 
+@pytest.mark.usefixtures("short_ladder")
 @pytest.mark.parametrize("method", ["bcd", "gradient", "lifted"])
 @pytest.mark.parametrize("make", [ImplicitRegressor, ImplicitClassifier])
 def test_every_method_chooses_a_ridge(method, make):

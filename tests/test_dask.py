@@ -32,7 +32,7 @@ M = 600
 
 
 @pytest.fixture(autouse=True)
-def _many_rows_are_few(monkeypatch):
+def _many_rows_are_few(short_ladder, monkeypatch):
     """Let some hundred rows be many, blocks small, and the iterations on most rows few."""
     monkeypatch.setattr(training_rows, "MANY_ROWS", 400)
     monkeypatch.setattr("skimplicit.estimators.lazy_rows.MANY_ROWS", 400)
@@ -293,7 +293,9 @@ def test_worker_that_dies():
             def __call__(self, iteration):
                 if len(client.scheduler_info()["workers"]) == 2 and not self.done:
                     self.done = True
-                    next(iter(cluster.workers.values())).process.process.kill()
+                    nanny = next(iter(cluster.workers.values()))
+                    nanny.auto_restart = False  # the other one does the rest
+                    nanny.process.process.kill()
                 return False
 
         from skimplicit.estimators import callbacks

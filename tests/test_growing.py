@@ -29,12 +29,16 @@ def small_sizes(monkeypatch):
     monkeypatch.setattr(growing, "_SIZES", SIZES)
 
 
-@cache
+any_ridge = pytest.mark.usefixtures("short_ladder")
+
+
+@cache  # under `any_ridge`
 def fitted():
     return ImplicitRegressor(**QUICK).fit(X, Y)
 
 
 @pytest.mark.slow
+@any_ridge
 def test_the_number_stops_growing_where_held_out_rows_no_longer_gain():
     model = fitted()
     n = model.rules_[0].n_hidden
@@ -51,20 +55,19 @@ def test_the_number_stops_growing_where_held_out_rows_no_longer_gain():
     assert others == [k for k in level for _ in fits[n].rules_]
 
 
-@cache
-def of_several_numbers(n_members="auto"):
-    """Return a model and the fits with each of its numbers of states alone."""
+def of_several_numbers(**given):
+    """Return a model whose held-out rows speak for several numbers of states, and its options and targets."""
     Z = Y + 3 * np.random.default_rng(1).standard_normal(Y.size)
-    options = {**QUICK, "max_iter": 5, "n_members": n_members}
-    model = ImplicitRegressor(**options).fit(X, Z)
-    numbers = dict.fromkeys(rule.n_hidden for rule in model.rules_)
-    return model, [ImplicitRegressor(**{**options, "n_hidden": n}).fit(X, Z) for n in numbers]
+    options = {**QUICK, "max_iter": 5, **given}
+    return ImplicitRegressor(**options).fit(X, Z), options, Z
 
 
 @pytest.mark.slow
 def test_a_mean_of_several_numbers_is_one_in_all_that_is_told():
-    model, fits = of_several_numbers()
-    assert len(fits) >= 2
+    model, options, Z = of_several_numbers()
+    numbers = dict.fromkeys(rule.n_hidden for rule in model.rules_)
+    assert len(numbers) >= 2
+    fits = [ImplicitRegressor(**{**options, "n_hidden": n}).fit(X, Z) for n in numbers]
     for told in (
         lambda m: m.predict(X),
         lambda m: m.heldout_prediction_,
@@ -91,11 +94,12 @@ def test_a_mean_of_several_numbers_is_one_in_all_that_is_told():
 
 @pytest.mark.slow
 def test_one_rule_that_is_wanted_stays_one():
-    model, fits = of_several_numbers(n_members=1)
-    assert len(fits) == len(model.rules_) == 1
+    model, _, _ = of_several_numbers(n_members=1)
+    assert len(model.rules_) == 1
 
 
 @pytest.mark.slow
+@any_ridge
 def test_any_random_state_gives_all_numbers_the_same_folds():
     seed = np.random.RandomState(1).randint(np.iinfo(np.int32).max)  # that of all numbers, drawn once
     first, second = (
@@ -111,6 +115,7 @@ def test_straight_data_need_few_states():
 
 
 @pytest.mark.slow
+@any_ridge
 def test_classes():
     U, labels = load_wine(return_X_y=True)
     model = ImplicitClassifier(**QUICK).fit(U, labels)
@@ -120,6 +125,7 @@ def test_classes():
 
 
 @pytest.mark.slow
+@any_ridge
 def test_same_seed_same_rule_and_pickle():
     model, again = fitted(), ImplicitRegressor(**QUICK).fit(X, Y)
     np.testing.assert_array_equal(model.predict(X), again.predict(X))
@@ -127,6 +133,7 @@ def test_same_seed_same_rule_and_pickle():
 
 
 @pytest.mark.slow
+@any_ridge
 def test_warm_start_keeps_the_number():
     model = ImplicitRegressor(**QUICK, warm_start=True).fit(X, Y)
     n, before, chosen = model.rules_[0].n_hidden, model.score(X, Y), model.alpha_

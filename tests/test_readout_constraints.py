@@ -77,7 +77,7 @@ def test_in_a_selection():
     model = ImplicitRegressor(
         n_hidden=2, alpha=0.01, direct=True, max_iter=1, constraints=lambda A, B, C, D: [D[:, 0] == 0, C >= 0]
     )
-    selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=2, cv=2, random_state=0)
+    selector = ImplicitFeatureSelector(model, n_features_to_select=2, column_budgets=1, cv=2, random_state=0)
     rule = quietly(selector, U, y).estimator_.rule_
     assert rule.C.min() >= 0
     selected = np.flatnonzero(selector.support_)

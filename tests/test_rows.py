@@ -129,6 +129,7 @@ def test_training_in_blocks_lowers_the_same_objective(small_blocks, block, kind)
     ],
 )
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.usefixtures("short_ladder")
 def test_result_does_not_depend_on_the_threads(many_rows, make, parameters, classes):
     U, y, weights = data(m=900)
     y = np.digitize(y, [0.0, 1.0]) if classes else y

@@ -23,7 +23,7 @@ SMALL = ImplicitRegressor(n_hidden=3, alpha=1e-2, max_iter=4, random_state=0)
 
 
 @pytest.fixture(autouse=True)
-def _many_rows_are_few(monkeypatch):
+def _many_rows_are_few(short_ladder, monkeypatch):
     """Let some hundred rows be many, blocks small, and the iterations on most rows few."""
     monkeypatch.setattr(training_rows, "MANY_ROWS", 300)
     monkeypatch.setattr("skimplicit.estimators.lazy_rows.MANY_ROWS", 300)
@@ -64,7 +64,7 @@ def lazy(X, chunks=(200, 0, 400)):
 
 def selector(**parameters):
     return ImplicitFeatureSelector(
-        **{"estimator": SMALL, "column_budgets": 4, "cv": 2, "random_state": 0, **parameters}
+        **{"estimator": SMALL, "column_budgets": 3, "cv": 2, "random_state": 0, **parameters}
     )
 
 
@@ -195,6 +195,7 @@ def test_directions_by_name_on_a_lazy_frame():
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.usefixtures("shortest_paths")
 @pytest.mark.parametrize("what", ["selector", "path", "twin"])
 def test_no_copy_of_a_memory_map(what, tmp_path, monkeypatch):
     monkeypatch.setattr("skimplicit.rows.stores._MOST_ROWS", 1024)

@@ -39,6 +39,7 @@ def test_a_pass_under_a_budget_goes_on_with_one_rule(activation):
     assert model.score(X, y) > first - 0.1
 
 
+@pytest.mark.usefixtures("short_ladder")
 def test_a_budget_that_was_never_chosen_is_chosen_by_a_warm_start_too():
     X, y = make_data()
     small = {**SMALL, "max_iter": 2}
@@ -48,6 +49,7 @@ def test_a_budget_that_was_never_chosen_is_chosen_by_a_warm_start_too():
     assert_allclose(warm.predict(X), cold.predict(X))
 
 
+@pytest.mark.usefixtures("short_ladder")
 def test_a_rule_without_inputs_is_no_start():
     X, y = make_data()
     linear = ImplicitRegressor(**SMALL, warm_start=True).fit(X, X[:, 0] + 0.1 * X[:, 1])
@@ -71,6 +73,7 @@ def test_the_ridge_of_the_direct_term_is_gone_on_with():
     assert model.set_params(alpha=0.01).fit(X, y)._direct_ridge == 1.0
 
 
+@pytest.mark.usefixtures("short_ladder")
 def test_nothing_of_an_earlier_fit_is_in_a_cold_one():
     X, y = make_data()
     # Too few rows to hold any out: the ridge is a fixed one, not that of the fit before.
@@ -88,7 +91,7 @@ def test_a_growing_number_of_states_starts_anew_for_other_inputs():
     assert_allclose(model.fit(X[:, :5], y).predict(X[:, :5]), cold.predict(X[:, :5]))
 
 
-@pytest.mark.usefixtures("few_states")
+@pytest.mark.usefixtures("few_states", "short_ladder")
 def test_splits_that_are_given_once_do_for_every_number_of_states():
     X, y = make_data()
     splits = [(np.setdiff1d(np.arange(80), rows), rows) for rows in np.arange(80).reshape(2, 40)]
