@@ -191,7 +191,7 @@ def test_solvers_take_the_same_course(seed):
     # Rounding apart, they give the same minimiser, so that not even a landscape with kinks drives them apart.
     objective = make_objective(seed)
     W, b = start_of(objective, seed, n=5)
-    schedule = [Stage(1e-3, None, 10, 1e-4), Stage(1e-2, None, 20, 1e-5)]
+    schedule = [Stage(1e-3, None, 5, 1e-4), Stage(1e-2, None, 8, 1e-5)]
     courses = [
         BlockCoordinateDescent(block="matching")
         .train(task_of(objective, Constraints(KAPPA), solver), schedule, W, b)

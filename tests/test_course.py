@@ -173,7 +173,7 @@ def test_an_interrupt_ends_all_members(warm_start):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_states")
+@pytest.mark.usefixtures("few_states", "short_ladder")
 @pytest.mark.filterwarnings("ignore:Training was interrupted")
 def test_an_interrupt_ends_the_growing_of_states():
     model, y = make("regressor", n_hidden="auto", alpha="auto", cv=2, max_iter=4)

@@ -294,7 +294,7 @@ def test_worker_that_dies():
                 if len(client.scheduler_info()["workers"]) == 2 and not self.done:
                     self.done = True
                     nanny = next(iter(cluster.workers.values()))
-                    nanny.auto_restart = False  # the other one does the rest
+                    nanny.status = distributed.Status.closing_gracefully  # it starts no other worker
                     nanny.process.process.kill()
                 return False
 

@@ -121,9 +121,9 @@ def test_path_into_given_axes(selector):
 @pytest.mark.slow
 @pytest.mark.usefixtures("shortest_paths")
 def test_selector_with_a_given_number_has_no_panel_of_scores(data):
-    selector = ImplicitFeatureSelector(estimator=SMALL, n_features_to_select=2, column_budgets=3, random_state=0).fit(
-        *data
-    )
+    selector = ImplicitFeatureSelector(
+        estimator=SMALL, n_features_to_select=2, column_budgets=2, cv=2, random_state=0
+    ).fit(*data)
     assert ColumnPathDisplay.from_estimator(selector).axes_.size == 1
 
 

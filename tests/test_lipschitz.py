@@ -52,7 +52,7 @@ def assert_bounded(model, L):
 @pytest.mark.parametrize("way", WAYS)
 def test_regression(way, L):
     U, y = make_data()
-    model = set_way(ImplicitRegressor(n_hidden=5, alpha=0.01, max_iter=10, random_state=0, lipschitz=L), way)
+    model = set_way(ImplicitRegressor(n_hidden=5, alpha=0.01, max_iter=6, random_state=0, lipschitz=L), way)
     assert_bounded(quietly(model, U, y), L)
     rng = np.random.default_rng(0)
     V = 3 * rng.normal(size=(500, 4))
@@ -67,7 +67,7 @@ def test_regression(way, L):
 def test_three_classes(way):
     X, y = load_iris(return_X_y=True)
     X, y = StandardScaler().fit_transform(X)[::3], y[::3]
-    model = set_way(ImplicitClassifier(n_hidden=5, alpha=1e-3, max_iter=4, random_state=0, lipschitz=1.0), way)
+    model = set_way(ImplicitClassifier(n_hidden=5, alpha=1e-3, max_iter=2, random_state=0, lipschitz=1.0), way)
     assert_bounded(quietly(model, X, y), 1.0)
 
 

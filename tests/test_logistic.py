@@ -127,8 +127,7 @@ def rare_classes(seed, m=1200):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("rows", [1024, 500])
+@pytest.mark.parametrize(("seed", "rows"), [(0, 1024), (1, 500)])
 def test_the_hessian_takes_over_where_products_with_it_cost_more(monkeypatch, seed, rows):
     samples, states = rare_classes(seed)
     moments = samples.moments(states)

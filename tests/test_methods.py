@@ -91,10 +91,13 @@ def test_grid_search_over_nested_parameters_and_methods():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shortest_paths")
 def test_options_reach_a_selector():
     X, y = data(ImplicitRegressor)
     estimator = small(ImplicitRegressor, method=StochasticGradient(batch_size=20))
-    selector = ImplicitFeatureSelector(estimator=estimator, n_features_to_select=2, column_budgets=3, random_state=0)
+    selector = ImplicitFeatureSelector(
+        estimator=estimator, n_features_to_select=2, column_budgets=2, cv=2, random_state=0
+    )
     selector.set_params(estimator__method__learning_rate_init=0.05).fit(X, y)
     assert selector.estimator_.method.get_params()["learning_rate_init"] == 0.05
 

@@ -70,7 +70,7 @@ def assert_monotone(model, cst=CST, n_pairs=1000, predict=None):
 @pytest.mark.parametrize("way", WAYS)
 def test_regression(way, against):
     U, y = make_data(against=against)
-    model = ImplicitRegressor(**{"n_hidden": 5, "alpha": 0.01, "max_iter": 10, "random_state": 0, **WAYS[way]})
+    model = ImplicitRegressor(**{"n_hidden": 5, "alpha": 0.01, "max_iter": 6, "random_state": 0, **WAYS[way]})
     quietly(model.set_params(monotonic_cst=CST), U, y)
     assert_monotone(model)
     for rule in model.rules_:
@@ -83,7 +83,7 @@ def test_regression(way, against):
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in ("custom", "cvxpy")])
 def test_two_classes(way):
     U, y = make_data(against=way == "bcd")
-    model = ImplicitClassifier(**{"n_hidden": 5, "alpha": 0.01, "max_iter": 5, "random_state": 0, **WAYS[way]})
+    model = ImplicitClassifier(**{"n_hidden": 5, "alpha": 0.01, "max_iter": 3, "random_state": 0, **WAYS[way]})
     quietly(model.set_params(monotonic_cst=CST), U, y > np.median(y))
     assert_monotone(model, predict=lambda V: model.predict_proba(V)[:, 1])
 

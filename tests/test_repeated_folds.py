@@ -11,7 +11,7 @@ from skimplicit.selection.repeated_folds import most_rounds
 from skimplicit.selection.subset_size import Tried, choose_size, standard_error
 
 pytestmark = [
-    pytest.mark.usefixtures("short_paths"),
+    pytest.mark.usefixtures("shortest_paths"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 # With three budgets and less than twelve iterations: what is tested is how often folds are drawn.
@@ -30,7 +30,7 @@ def fitted(noise, **parameters):
     return ImplicitFeatureSelector(SMALL, column_budgets=3, random_state=0, **parameters).fit(*make_data(noise))
 
 
-@cache  # under `short_paths`, as all that is fitted here
+@cache  # under `shortest_paths`, as all that is fitted here
 def in_doubt():
     return fitted(6.0)
 
@@ -47,7 +47,7 @@ def test_fewer_data_may_be_drawn_more_often(shape, rounds):
 
 
 @pytest.mark.slow
-def test_clear_data_end_after_three_rounds():
+def test_clear_data_end_after_three_rounds(short_paths):
     found = fitted(0.01)
     assert n_splits(found) == 15
     assert set(found.selection_frequency_) <= {0.0, 1.0}
@@ -88,7 +88,6 @@ def test_where_all_inputs_are_kept_folds_are_drawn_once(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No selection of inputs predicts better")
-@pytest.mark.usefixtures("shortest_paths")
 def test_folds_are_of_rows_that_count():
     X, y = make_data(6.0, m=30)
     weights = np.where(np.arange(30) < 9, 1.0, 0.0)

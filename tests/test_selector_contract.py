@@ -123,7 +123,7 @@ class TestTargets:
         ],
     )
     def test_numbers_are_numbers_and_labels_are_labels(self, y, kind):
-        found = selector(None, n_features_to_select=1, column_budgets=2, cv=2).fit(X[:40], y[:40])
+        found = selector(None, n_features_to_select=1, column_budgets=1, cv=2).fit(X[:40], y[:40])
         assert kind(found) and kind(found.estimator_)
 
     def test_what_is_left_open_is_an_estimator_with_its_defaults(self, monkeypatch):
@@ -174,13 +174,13 @@ class TestConstraints:
 
     @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
     def test_they_follow_their_inputs(self, container):
-        model = clone(NUMBERS).set_params(constraints=fixed_at_zero, direct=False)
+        model = clone(NUMBERS).set_params(constraints=fixed_at_zero, direct=False, max_iter=2)
         found = selector(model, n_features_to_select=0.4, cv=2).fit(container(X), Y)
         assert found.support_[3] and not found.support_[1]
 
     @pytest.mark.filterwarnings("ignore:No selection of inputs predicts better")  # beyond the spread of two folds
     def test_they_see_all_columns_in_the_search_and_the_refit(self):
-        model = clone(NUMBERS).set_params(constraints=needs_all_columns, direct=False)
+        model = clone(NUMBERS).set_params(constraints=needs_all_columns, direct=False, max_iter=2)
         found = selector(model, cv=2, groups=[0, 1, 2, 3, 3]).fit(X, Y)
         assert found.support_[3]
         if found.support_[0]:

@@ -25,7 +25,7 @@ def make_data(m=90):
 
 def selector(estimator=None, **parameters):
     estimator = ImplicitRegressor(**SMALL) if estimator is None else estimator
-    return ImplicitFeatureSelector(estimator, **{"column_budgets": 4, "cv": 3, "random_state": 0, **parameters})
+    return ImplicitFeatureSelector(estimator, **{"column_budgets": 2, "cv": 3, "random_state": 0, **parameters})
 
 
 def scores(found):
