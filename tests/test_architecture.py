@@ -136,6 +136,7 @@ def test_the_page_on_the_layout_is_complete():
     assert set(re.findall(r"(\w+\.py)`", page)) == files
 
 
+@pytest.mark.slow
 def test_no_circle():
     graph = import_graph(TEXTS, DOORS)
     assert not {depth: found for depth in DEPTHS if (found := circles(graph, depth))}

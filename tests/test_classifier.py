@@ -38,7 +38,7 @@ def moons():
 @pytest.mark.parametrize("params", [{}, {"alpha": 0.1}, {"column_budget": 1.0}, {"activation": "tanh"}, {"kappa": 0.0}])
 def test_objective_never_rises_within_a_stage_and_A_stays_inside_its_bound(data, params, request):
     X, y = request.getfixturevalue(data)
-    model = small(max_iter=20, **params).fit(X, y)
+    model = small(max_iter=12, **params).fit(X, y)
     for stage in np.unique(model.objective_stages_):
         assert np.all(np.diff(model.objective_history_[model.objective_stages_ == stage]) <= 0)
     assert model.rule_.inf_norm <= model.kappa

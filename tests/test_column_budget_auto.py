@@ -103,9 +103,10 @@ def test_a_warm_start_keeps_the_bound():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_ladder")
 def test_the_number_of_states_can_be_chosen_too(monkeypatch):
     monkeypatch.setattr(growing, "_SIZES", (2, 4))
-    model = ImplicitRegressor(**QUICK | {"n_hidden": "auto", "max_iter": 5}).fit(X[:60], Y[:60])
+    model = ImplicitRegressor(**QUICK | {"n_hidden": "auto", "max_iter": 2}).fit(X[:60], Y[:60])
     assert model.column_norms_.sum() <= model.column_budget_ * (1 + 1e-9)
 
 

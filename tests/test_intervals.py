@@ -141,6 +141,7 @@ def test_no_matrix_of_very_many_inputs():
     assert np.all(few.predict(wide, return_std=True)[1] > 0)
 
 
+@pytest.mark.slow
 def test_standard_errors_with_more_inputs_than_rows_are_of_the_size_of_the_targets():
     rng = np.random.default_rng(0)
     wide = rng.normal(size=(30, 60))
@@ -199,6 +200,7 @@ def test_constant_inputs_have_no_variance():
 
 
 @pytest.mark.usefixtures("short_ladder")
+@pytest.mark.slow
 def test_inputs_are_held_once_for_all_members():
     rng = np.random.default_rng(0)
     wide = rng.normal(size=(90, 80))

@@ -250,7 +250,7 @@ def test_constraints_hold_in_any_unit(name):
         def constraints(A, B, unit=unit):
             return CUSTOM[name](A, B, unit)
 
-        model = small(max_iter=3, constraints=constraints).fit(X * unit, y)
+        model = small(max_iter=2, constraints=constraints).fit(X * unit, y)
         A, B = model.rule_.A, model.rule_.B * unit
         assert model.rule_.inf_norm <= model.kappa
         values = cp.Variable(A.shape, value=A), cp.Variable(B.shape, value=B)

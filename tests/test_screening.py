@@ -101,6 +101,7 @@ def test_rows_without_weight_are_not_there(of_classes):
 
 
 @pytest.mark.usefixtures("short_paths")
+@pytest.mark.slow
 def test_the_selector_finds_what_is_hidden_behind_lines():
     X, y, true = hidden_behind_lines(2)
     selector = ImplicitFeatureSelector(ImplicitRegressor(n_hidden=10, n_members=1), cv=3, random_state=0).fit(X, y)

@@ -33,9 +33,9 @@ def test_what_it_shows_is_what_the_rule_holds():
 def test_classes_name_the_outputs():
     U, y = make_data()
     labels = np.array(["low", "mid", "high"])[np.digitize(y, [-1, 0])]
-    model = quietly(ImplicitClassifier(n_hidden=3, alpha=0.01, random_state=0), U, labels)
+    model = quietly(ImplicitClassifier(n_hidden=3, alpha=0.01, max_iter=3, random_state=0), U, labels)
     assert SensitivityDisplay.from_estimator(model).output_names == ["high", "low", "mid"]
-    model = quietly(ImplicitClassifier(n_hidden=3, alpha=0.01, random_state=0), U, labels == "low")
+    model = quietly(ImplicitClassifier(n_hidden=3, alpha=0.01, max_iter=3, random_state=0), U, labels == "low")
     assert SensitivityDisplay.from_estimator(model).output_names == ["True"]
 
 

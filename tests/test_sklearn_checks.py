@@ -30,11 +30,12 @@ AT_DEFAULTS = {
     "check_classifiers_one_label",
 }
 OTHERS = [
-    ImplicitRegressor(method="lifted", **AVERAGED),
+    ImplicitRegressor(**AVERAGED),
     ImplicitRegressor(**CHOSEN),
     ImplicitClassifier(**AVERAGED),
     ImplicitClassifier(direct=False, **CHOSEN),
     ImplicitClassifier(method=EARLY_STOPPING, **QUICK),
+    ImplicitRegressor(method="lifted", **QUICK),
     ImplicitRegressorCV(**PATH),
     ImplicitClassifierCV(**PATH),
     ImplicitFeatureSelector(estimator=SELECTED, column_budgets=1, n_features_to_select=1, cv=2),
