@@ -35,7 +35,7 @@ def task_of(objective, constraints, solver="auto"):
 
 def run(objective, seed=0, schedule=None, solver="auto", constraints=None, callback=None, n=6, block="auto"):
     constraints = constraints or Constraints(KAPPA / max(objective.activation.lipschitz, 1.0))
-    schedule = schedule or [Stage(1e-3, None, 10, 1e-4), Stage(1e-2, None, 10, 1e-5)]
+    schedule = schedule or [Stage(1e-3, None, 6, 1e-4), Stage(1e-2, None, 6, 1e-5)]
     W, b = start_of(objective, seed, n, constraints.kappa, constraints.structure)
     return BlockCoordinateDescent(block=block).train(task_of(objective, constraints, solver), schedule, W, b, callback)
 

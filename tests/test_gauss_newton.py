@@ -96,8 +96,10 @@ def dense_matrix(objective, evaluation, moving):
 
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize(("centre", "direct"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(  # each form of the readout with one activation or both
+    ("activation", "centre", "direct"),
+    [("relu", True, True), ("tanh", True, True), ("tanh", True, False), ("relu", False, True)],
+)
 def test_equals_finite_differences(case, activation, centre, direct):
     objective, evaluation = make_evaluation(case, activation, centre, direct)
     moving = np.ones((3, 3), dtype=bool)
