@@ -27,6 +27,7 @@ FLOORS = {
     "rows": 1,
     "subproblems": 2,
     "wellposedness": 2,
+    "marginal_screening": 2,
     "equilibrium": 3,
     "stacking": 3,
     "rule": 4,

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
-from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit import ImplicitClassifier, ImplicitRegressor, marginal_screening
 from skimplicit.estimators import cross_fit_choice, cross_fitting, relevance_choice, training_rows
 from skimplicit.training import StochasticGradient
 
@@ -74,6 +74,51 @@ def test_new_rows_are_better_predicted(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 3])  # all of 0 to 7 have more than .98
+def test_what_is_bent_is_not_lost_where_more_than_half_goes_at_once(seed):
+    new, target = make_data(2000, seed=10, p=150)
+    model = ImplicitRegressor(**SMALL).fit(*make_data(300, seed, p=150))  # the rule of all inputs has R2 .5
+    assert np.all(model.relevance_[:ACTING] > 0) and np.count_nonzero(model.relevance_) <= 32
+    assert model.score(new, target) > 0.95
+
+
+def test_a_half_that_is_no_worse_is_gone_through(short_ladder, monkeypatch):
+    above = iter([-2.0, -0.5, -1.5])  # half of them are clearly better, a quarter is not, an eighth is
+    monkeypatch.setattr(cross_fit_choice.CrossFit, "standard_errors_above", lambda choice, other: next(above))
+    monkeypatch.setattr(relevance_choice, "_are_in_vain", lambda *given: False)
+    model = ImplicitRegressor(**SMALLER).fit(*make_data(p=40))
+    assert np.count_nonzero(model.relevance_) == 5 and next(above, None) is None
+
+
+def test_a_half_that_is_worse_ends_it(short_ladder, monkeypatch):
+    above = iter([-2.0, 0.5])
+    monkeypatch.setattr(cross_fit_choice.CrossFit, "standard_errors_above", lambda choice, other: next(above))
+    monkeypatch.setattr(relevance_choice, "_are_in_vain", lambda *given: False)
+    model = ImplicitRegressor(**SMALLER).fit(*make_data(p=40))
+    assert np.count_nonzero(model.relevance_) == 20 and next(above, None) is None
+
+
+def test_what_stands_out_is_asked_of_own_rows_alone(short_ladder, monkeypatch):
+    X, y = make_data(300, p=80)
+    asked = []
+    monkeypatch.setattr(
+        cross_fitting, "OneInputStates", lambda *given: asked.append(given) or marginal_screening.OneInputStates(*given)
+    )
+    monkeypatch.setattr(cross_fitting, "_MOST_ROWS_ALONE", 100)
+    seen = []
+    standing_out = cross_fitting.Member.standing_out
+    monkeypatch.setattr(
+        cross_fitting.Member,
+        "standing_out",
+        lambda member, most: (seen.append((member, most)), standing_out(member, most))[1],
+    )
+    ImplicitRegressor(**{**SMALLER, "max_iter": 2}).fit(X, y)
+    assert len(asked) == len(seen) == 2
+    for (_, targets, rows, _, _), (member, most) in zip(asked, seen, strict=True):
+        assert most == 16 and rows.size == len(targets.Y) == 100
+        assert np.isin(rows, member.fold.train).all() and not np.isin(rows, member.fold.test).any()
+
+
 def test_held_out_rows_foresee_the_score(model):
     new, target = make_data(2000, seed=10)
     assert abs(model.heldout_score_ - model.score(new, target)) < 0.05
@@ -169,6 +214,14 @@ def test_what_there_is_before_an_interrupt_is_kept(monkeypatch, after):
         model = ImplicitRegressor(**SMALL).fit(X, y)
     assert (model.relevance_ is None) == (after < 4)
     assert model.score(X, y) > 0.5 and np.isfinite(model.heldout_score_)
+
+
+def test_an_interrupt_while_it_is_asked_what_stands_out_keeps_the_rule_of_all(short_ladder, monkeypatch):
+    X, y = make_data(p=70)
+    interrupting(monkeypatch, cross_fitting.Member, "standing_out", 1)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model = ImplicitRegressor(**SMALL).fit(X, y)
+    assert model.relevance_ is None and model.score(X, y) > 0.5
 
 
 def test_members_that_have_risen_rise_once(short_ladder, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 
 from skimplicit.estimators.folds import row_counts
 from skimplicit.estimators.relevance import with_relevance
+from skimplicit.marginal_screening import OneInputStates, standing_out
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, unit_of
 from skimplicit.training import Stage
@@ -41,6 +42,8 @@ _STAGE_TOL = 1e-3
 WAY_DIRECT_RIDGE = 0.3
 # Iterations at each of the falling budgets of a path, and their number.
 _BUDGET_ITER, _N_BUDGETS = 5, 10
+# Most rows that are asked which inputs stand out.
+_MOST_ROWS_ALONE = 2000
 # Tolerance of the states where a readout is chosen anew for a rule that is there, and of those that predict.
 _READOUT_TOL, _PREDICTION_TOL = 1e-5, 1e-8
 
@@ -144,7 +147,7 @@ class Member:
     """
 
     def __init__(self, estimator, method, X, targets, fold):
-        self.fold, self.method, self.targets = fold, method, targets
+        self.fold, self.method, self.targets, self._X = fold, method, targets, X
         self.first_rung = _FIRST_RUNG if targets.scale else _FIRST_RUNG_OF_CLASSES
         self.least_rung = _LEAST_RUNG if targets.scale else _FIRST_RUNG_OF_CLASSES
         self.max_iter = estimator.max_iter
@@ -301,6 +304,15 @@ class Member:
         stages = [Stage(alpha, ColumnBudget(float(bound), weights), n_iter, _STAGE_TOL) for bound in bounds]
         result = self.method.train(self.task, stages, point.W, point.b, bridge.over(self.task.objective))
         return [(end.point, self.predict(end.point)) for end in result.ends], result.n_iter
+
+    def standing_out(self, most):
+        """Return the inputs that stand out from noise on the member's own rows, at most so many, an ndarray of int."""
+        targets = self.targets.weighted(row_counts(self.fold.train, self._X.shape[0]))
+        rows = np.flatnonzero(targets.weights > 0)
+        rows = rows[np.linspace(0, rows.size - 1, min(rows.size, _MOST_ROWS_ALONE)).astype(int)]
+        labels = np.arange(self._X.shape[1])
+        states = OneInputStates(self._X, targets.rows(rows), rows, self.task.objective.samples.centre, labels)
+        return standing_out(states, states.explain(states.Y), most)
 
     def rescaled(self, estimator, factors, direct_ridge):
         """Return this member, without a path, with scaled inputs multiplied by factors (p,), at a direct ridge."""

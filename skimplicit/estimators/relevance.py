@@ -13,7 +13,7 @@ __all__ = ["relevance_factors", "with_relevance"]
 _LEAST = 0.03
 
 
-def relevance_factors(rules, samples, n_inputs=None):
+def relevance_factors(rules, samples, n_inputs=None, first=()):
     """Return the importances of inputs to the mean of rules, divided by their root mean square.
 
     With the importance s_j the ridge of input j is divided by its square: that of automatic relevance determination
@@ -27,6 +27,9 @@ def relevance_factors(rules, samples, n_inputs=None):
         Rows that importances are taken over.
     n_inputs : int or None
         How many inputs to leave, those that matter most; None for all. The others have the factor 0.
+    first : ndarray of int
+        Inputs that come before all others, no more than are to be left. Their factors are not below the root mean
+        square: a rule that has not found them says nothing of them.
 
     Returns
     -------
@@ -39,9 +42,16 @@ def relevance_factors(rules, samples, n_inputs=None):
     factors = np.maximum(importances / importances.max(), _LEAST)
     left = ~samples.constant
     if n_inputs is not None:
-        out = np.argsort(np.where(left, -importances, np.inf), kind="stable")[n_inputs : np.count_nonzero(left)]
+        comes_first = np.isin(np.arange(left.size), first)
+        order = np.lexsort((-importances, ~comes_first, ~left))
+        out = order[n_inputs : np.count_nonzero(left)]
         factors[out], left[out] = 0.0, False
-    return factors / np.sqrt(np.mean(factors[left] ** 2))
+        factors[comes_first] = np.maximum(factors[comes_first], _root_mean_square(factors[left]))
+    return factors / _root_mean_square(factors[left])
+
+
+def _root_mean_square(values):
+    return np.sqrt(np.mean(values**2))
 
 
 def with_relevance(estimator, task, factors, direct_ridge=None):

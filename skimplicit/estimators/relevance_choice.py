@@ -19,7 +19,7 @@ _MOST_ROWS = 2000
 _MANY_INPUTS, _MOST_LEFT, _FEWEST_LEFT = 17, 32, 5
 # By how many of its standard errors the held-out loss has to be lower without them.
 _CLEARLY = 1.0
-# Members that go first: where they are not better without, the others are not tried.
+# Members that go first with half of the inputs: where they are not better without the others, the rest is not tried.
 _SCOUTS = 2
 # Weights of the readout, q (n + p + 1), from which on none are left out: of many classes a path is dear.
 _MOST_READOUT = 500
@@ -70,36 +70,52 @@ def _with_fewer_inputs(estimator, choice, samples, n_jobs, bridge):
     Recursive feature elimination (Guyon, Weston, Barnhill and Vapnik, 2002) inside the cross-fit: each member leaves
     out what matters least to itself, on its own rows, and starts anew, at random and at the smallest ridge. So noise no
     longer hides what is bent.
+
+    Where more than half of them go at once, inputs that stand out from noise, by themselves or beside others that do,
+    as they are or bent, come before all others: a rule of many inputs may have found only what is linear.
     """
     whole, n_left = choice.members, None
     n_varying = np.count_nonzero(~samples.constant)
     n_next = min(n_varying // 2, _MOST_LEFT)
     if n_varying < _MANY_INPUTS or samples.n_outputs * (estimator.n_hidden + n_next + 1) > _MOST_READOUT:
         return choice, None
-    while n_next >= _FEWEST_LEFT:
-        members = _rescaled(estimator, whole, choice, samples, WAY_DIRECT_RIDGE, n_next)
-        if members is None:
-            break
-        try:
-            other = _cross_fit_unless_in_vain(choice, members, n_jobs, bridge)
-        except KeyboardInterrupt:
-            return replace(choice, interrupted=True), n_left
-        if other is None or other.interrupted or not other.standard_errors_above(choice) < -_CLEARLY:
-            n_iter = choice.n_iter + sum(member.path.n_iter for member in members if member.path is not None)
-            return replace(choice, n_iter=n_iter, interrupted=other is not None and other.interrupted), n_left
-        choice, n_left = replace(other, n_iter=choice.n_iter + other.n_iter), n_next
-        n_next //= 2
-    return choice, n_left
+    ranked, n_iter = choice, choice.n_iter
+    try:
+        first = _standing_out(whole, n_varying, n_next, n_jobs)
+        while n_next >= _FEWEST_LEFT:
+            members = _rescaled(estimator, whole, ranked, samples, WAY_DIRECT_RIDGE, n_next, first)
+            if members is None:
+                break
+            in_vain = n_left is None and _are_in_vain(choice, members, n_jobs, bridge)
+            ranked = None if in_vain else cross_fit(members, n_jobs, bridge)
+            n_iter += sum(member.path.n_iter for member in members if member.path is not None)
+            above = np.inf if in_vain or ranked.interrupted else ranked.standard_errors_above(choice)
+            if above < -_CLEARLY:
+                choice, n_left = ranked, n_next
+            elif n_left is None or not above < 0.0:
+                break
+            n_next, first = n_next // 2, None
+    except KeyboardInterrupt:
+        return replace(choice, n_iter=n_iter, interrupted=True), n_left
+    interrupted = ranked is not None and ranked.interrupted
+    return replace(choice, n_iter=n_iter, interrupted=interrupted), n_left
 
 
-def _cross_fit_unless_in_vain(choice, members, n_jobs, bridge):
-    """Return the choice of members that start anew; None where the first of them are no better than those there are."""
-    scouts = members[:_SCOUTS]
-    Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(member.rise)(bridge) for member in scouts)
-    before = choice.members[:_SCOUTS]
-    if not sum(member.least_loss() for member in scouts) < sum(member.least_loss() for member in before):
+def _standing_out(members, n_varying, n_left, n_jobs):
+    """Return for each member the inputs that stand out; None where its rule can be trusted with what to leave out.
+
+    No more than half of those to be left, in the order of which the rule has a say as well.
+    """
+    if n_left == n_varying // 2:
         return None
-    return cross_fit(members, n_jobs, bridge)
+    return Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(member.standing_out)(n_left // 2) for member in members)
+
+
+def _are_in_vain(choice, members, n_jobs, bridge):
+    """Let the first of some members rise; tell whether they are no better than those there are."""
+    scouts, before = members[:_SCOUTS], choice.members[:_SCOUTS]
+    Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(member.rise)(bridge) for member in scouts)
+    return not sum(member.least_loss() for member in scouts) < sum(member.least_loss() for member in before)
 
 
 def _with_ridges(estimator, choice, samples, n_jobs, bridge):
@@ -118,9 +134,11 @@ def _with_ridges(estimator, choice, samples, n_jobs, bridge):
     return replace(choice, n_iter=other.n_iter, interrupted=other.interrupted), None
 
 
-def _rescaled(estimator, members, choice, samples, direct_ridge, n_inputs=None):
+def _rescaled(estimator, members, choice, samples, direct_ridge, n_inputs=None, first=None):
     """Return members with factors by what matters to their rules; None where to one of these nothing does."""
-    factors = [relevance_factors([rule], samples, n_inputs) for rule in choice.rules]
+    first = [()] * len(members) if first is None else first
+    pairs = zip(choice.rules, first, strict=True)
+    factors = [relevance_factors([rule], samples, n_inputs, own) for rule, own in pairs]
     if any(own is None for own in factors):
         return None
     pairs = zip(members, factors, strict=True)

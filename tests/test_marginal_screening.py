@@ -1,0 +1,64 @@
+"""Which inputs stand out from noise, by what each explains of the targets, as it is and bent."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.marginal_screening import OneInputStates, standing_out
+
+
+def found(X, y, most=None, weights=None):
+    """Return the inputs that stand out, as a list."""
+    targets = EncodedTargets(y[:, None], weights, True, {})
+    states = OneInputStates(X, targets, np.arange(X.shape[0]), True, np.arange(X.shape[1]))
+    return standing_out(states, states.explain(states.Y), most).tolist()
+
+
+def make_data(seed, m=200, p=100):
+    """Return inputs of which four act: a large line, two bent ones, and a small line that these hide."""
+    random = np.random.RandomState(seed)
+    X = random.standard_normal((m, p))
+    y = 6 * X[:, 3] + 3 * np.abs(X[:, 10]) - 2 * X[:, 20] ** 2 + 0.6 * X[:, 30] + 0.5 * random.standard_normal(m)
+    return X, y
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_lines_and_what_is_bent_are_found_the_largest_first(seed):
+    X, y = make_data(seed)
+    order = found(X, y)
+    assert order[0] == 3 and {3, 10, 20, 30} <= set(order) and len(order) <= 5  # noise may, once in twenty times
+    assert found(csr_array(X), y) == order
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_more_than_are_asked_for(seed):
+    X, y = make_data(seed)
+    assert [len(found(X, y, most)) for most in range(5)] == [0, 1, 2, 3, 4]
+    assert set(found(X, y, 3)) == {3, 10, 20}
+
+
+def test_units_change_nothing_and_neither_do_rows_given_as_weights():
+    X, y = make_data(0)
+    assert found(X * 2.0 ** (np.arange(100) % 20 - 10) + 5.0, 1e-6 * y - 3.0) == found(X, y)
+    times = np.random.RandomState(0).randint(1, 3, len(y))
+    again = np.repeat(np.arange(len(y)), times)
+    assert found(X, y, 3, weights=times.astype(float)) == found(X[again], y[again], 3)
+
+
+def test_in_noise_hardly_any_is_found():
+    random = np.random.RandomState(0)
+    n_found = [len(found(random.standard_normal((120, 200)), random.standard_normal(120))) for _ in range(40)]
+    assert np.mean(np.array(n_found) > 0) < 0.15  # two at five per cent each
+
+
+def test_not_more_than_the_rows_can_tell():
+    random = np.random.RandomState(0)
+    X = random.standard_normal((160, 40))
+    assert len(found(X, X @ np.ones(40))) <= 160 // 16
+
+
+def test_a_constant_input_does_not_stand_out():
+    X, y = make_data(1)
+    X[:, 50] = 2.0
+    assert {3, 10, 20, 30} <= set(found(X, y)) and 50 not in found(X, y)
