@@ -14,7 +14,7 @@ from skimplicit import (
     ImplicitRegressorCV,
     implicit_path,
 )
-from skimplicit.estimators import growing
+from skimplicit.estimators import growing, members
 from skimplicit.estimators.automatic import FALLBACK_ALPHA
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -107,6 +107,35 @@ def test_any_random_state_gives_all_numbers_the_same_folds():
         for each in (np.random.RandomState(1), seed)
     )
     np.testing.assert_array_equal(first.rule_.B, second.rule_.B)
+
+
+def test_an_input_is_left_out_if_all_numbers_leave_it_out(short_ladder, monkeypatch):
+    random = np.random.RandomState(3)
+    U = random.standard_normal((150, 20))
+    y = 2 * np.abs(U[:, 0]) + U[:, 1] + 0.3 * random.standard_normal(150)
+    left_out = iter([[2, 5, 6], [5, 6, 7], [6]])
+
+    def relevance(estimator, choice, *given):
+        factors = np.full(20, 0.5)
+        factors[next(left_out)] = 0.0
+        return choice, factors
+
+    monkeypatch.setattr(members, "choose_relevance", relevance)
+    monkeypatch.setattr(growing, "_SIZES", SIZES[:3])
+    monkeypatch.setattr(growing, "_WORTHWHILE", -np.inf)
+    monkeypatch.setattr(growing, "_TOLD_APART", np.inf)
+    model = ImplicitRegressor(**QUICK).fit(U, y)
+    assert len({rule.n_hidden for rule in model.rules_}) == 3
+    np.testing.assert_allclose(model.relevance_[[6, 0, 5, 2]] ** 2, 0.25 * np.array([0, 1, 1 / 3, 2 / 3]))
+    assert np.flatnonzero(model.relevance_ == 0).tolist() == [6]
+    used = np.abs(model.rule_.B).max(axis=0) + np.abs(model.rule_.D).max(axis=0) > 0
+    assert np.flatnonzero(~used).tolist() == [6]
+    # What is told of the rule is so: its mean derivative, in deviations.
+    move, j = 1e-5 * U.std(axis=0)[2], 2
+    there, here = (model.rule_.predict(U + sign * move * np.eye(20)[j]) for sign in (1, -1))
+    assert model.feature_importances_[j] == pytest.approx(
+        np.sqrt(np.mean((there - here) ** 2)) / 2e-5 / y.std(), rel=1e-3
+    )
 
 
 def test_straight_data_need_few_states():

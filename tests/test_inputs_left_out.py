@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
-from skimplicit import ImplicitClassifier, ImplicitRegressor, marginal_screening
+from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, marginal_screening
 from skimplicit.estimators import cross_fit_choice, cross_fitting, relevance_choice, training_rows
 from skimplicit.training import StochasticGradient
 
@@ -280,3 +280,22 @@ def test_signs_hold(short_ladder):
     model = ImplicitRegressor(**SMALLER, monotonic_cst=[0, 1] + (N_INPUTS - 2) * [0]).fit(X, y)
     assert 0 < np.count_nonzero(model.relevance_) < N_INPUTS
     assert min((rule.B[:, 1] * np.sign(rule.C[0])).min() for rule in model.rules_) >= 0
+
+
+def test_a_selector_uses_what_it_has_selected(short_ladder, shortest_paths):
+    X, y = make_data()
+    alone = ImplicitRegressor(**SMALLER).fit(X[:, :20], y)
+    selector = ImplicitFeatureSelector(
+        ImplicitRegressor(**SMALLER), n_features_to_select=20, column_budgets=1, cv=2, random_state=0
+    ).fit(X, y)
+    assert np.any(alone.relevance_ == 0)
+    assert selector.estimator_.relevance_ is None or np.all(selector.estimator_.relevance_ > 0)
+    assert np.all(selector.estimator_.column_norms_ > 0)
+
+
+def test_of_an_input_that_has_never_varied_nothing_is_known(short_ladder):
+    X, y = make_data(p=8)
+    wider = np.hstack([np.ones((150, 1)), X])
+    model = ImplicitRegressor(**SMALLER, warm_start=True).fit(wider, y)
+    assert model.relevance_[0] == 1.0
+    assert_allclose(np.mean(model.relevance_[1:] ** 2), 1.0)

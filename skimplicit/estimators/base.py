@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +17,7 @@ from skimplicit.composition import average, cascade
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES, fit_automatically
 from skimplicit.estimators.budgets import budget_of, check_budget, members_within_budget
 from skimplicit.estimators.callbacks import CallbackBridge
-from skimplicit.estimators.choices import Choices
+from skimplicit.estimators.choices import Choices, check_numbers
 from skimplicit.estimators.clipping import clip_rule
 from skimplicit.estimators.custom_constraints import of_readout, of_states
 from skimplicit.estimators.documentation import DocumentedMixin
@@ -67,6 +66,8 @@ class ImplicitEstimator(
 
     # Inputs are cut only where a fit has seen their range.
     _input_range = None
+    # No input is left out: set by who has selected them.
+    _keeps_inputs = False
     # What ``validate_named`` is told of y.
     _target_checks = {"multi_output": True, "y_numeric": True}
 
@@ -265,9 +266,7 @@ class ImplicitEstimator(
         activation, method = get_activation(self.activation), get_method(self.method)
         activation.check()
         method.check(activation)
-        for name in ("alpha", "tol", "column_budget", "lipschitz"):
-            if isinstance(getattr(self, name), Real) and not np.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} must be finite, got {getattr(self, name)!r}.")
+        check_numbers(self)
         if self.monotonic_cst is not None and np.min(activation.min_slope) < 0:
             raise ValueError(f"monotonic_cst needs an activation that never falls, got activation={self.activation!r}.")
         mask = check_structure(self.structure, self.n_hidden)

@@ -1,13 +1,16 @@
-"""What policy strings among an estimator's parameters stand for."""
+"""What policy strings among an estimator's parameters stand for, and that its numbers are some."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
 from skimplicit.activations import Activation
 from skimplicit.training import TrainingMethod
 
-__all__ = ["Choices"]
+__all__ = ["Choices", "check_numbers"]
+
+_NUMBERS = ("n_hidden", "n_members", "max_iter", "alpha", "tol", "kappa", "column_budget", "lipschitz")
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,26 @@ class Choices:
     direct: bool
     method: TrainingMethod
     solver: object
+
+
+def check_numbers(estimator):
+    """Check what intervals let pass: that no number is a truth value, infinite or not a number.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+
+    Raises
+    ------
+    TypeError
+        If one is a truth value.
+    ValueError
+        If one is not finite.
+    """
+    for name in _NUMBERS:
+        value = getattr(estimator, name)
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{name} must be a number, got {value!r}.")
+        if isinstance(value, Real) and not np.isfinite(value):
+            raise ValueError(f"{name} must be finite, got {value!r}.")

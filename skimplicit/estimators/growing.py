@@ -1,6 +1,6 @@
 """``n_hidden="auto"``: rules of more and more states, as long as rows that were held out gain from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -10,7 +10,8 @@ from sklearn.utils.validation import _num_features
 
 from skimplicit.estimators.automatic import told_by_held_out
 from skimplicit.estimators.distinct_rows import DistinctRows
-from skimplicit.estimators.members import Averaged
+from skimplicit.estimators.members import Averaged, stages_and_task
+from skimplicit.estimators.relevance import with_relevance
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, take_over
 from skimplicit.estimators.training_rows import TrainingRows
 
@@ -95,6 +96,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
         if warm:
             model.rules_ = [rule for rule in estimator.rules_ if rule.n_hidden == n_hidden]
         model._trained = None  # asks for it
+        model._keeps_inputs = estimator._keeps_inputs
         name, everything = f"{n_hidden} states", (X, y, sample_weight)
         stop = fit_as_task(model, everything, params, owner=estimator, context=context, task_name=name, data=data)
         return model, _held_out_loss(model), stop or model._trained.fitted.interrupted
@@ -146,13 +148,22 @@ def _average_with_others(best, tried):
     others = [model._trained for model in tried if model is not best and _is_level(model._trained, mine)]
     if not others:
         return
-    fitted = mine.fitted.averaged_with([its.fitted for its in others])
+    fitted = _with_all_inputs(best, mine, mine.fitted.averaged_with([its.fitted for its in others]))
     covariances = [trained.held_out["_covariances"] for trained in (mine, *others)]
     held_out = {
         **told_by_held_out(best, fitted, mine.distinct, mine.rows),
         "_covariances": None if None in covariances else sum(covariances, ()),
     }
+    best.relevance_ = fitted.relevance
     best._take(mine.rows, fitted, held_out)
+
+
+def _with_all_inputs(best, mine, fitted):
+    """Return members whose task knows all inputs that any of them uses: that of the best leaves out its own."""
+    if fitted.relevance is None:
+        return fitted
+    _, task = stages_and_task(best, mine.distinct.U, mine.distinct.targets, mine.rows, len(mine.fitted.rules))
+    return replace(fitted, task=with_relevance(best, task, fitted.relevance, fitted.choice.direct_ridge))
 
 
 def _is_level(its, mine):

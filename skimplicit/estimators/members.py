@@ -10,12 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Fold, Member
 from skimplicit.estimators.more_rows import train_on_more
-from skimplicit.estimators.relevance import with_relevance
+from skimplicit.estimators.relevance import mean_relevance, with_relevance
 from skimplicit.estimators.relevance_choice import choose_relevance
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 
-__all__ = ["Averaged", "averaged", "fit_members"]
+__all__ = ["Averaged", "averaged", "fit_members", "stages_and_task"]
 
 # Most iterations of a member on all rows, as a multiple of those at a ridge, and relative decrease of J that ends it.
 _MORE, _TOL = 2, 1e-4
@@ -62,7 +62,7 @@ class Averaged:
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def averaged_with(self, others):
-        """Return these and other members, cross-fitted on the same folds, with the ridge of these."""
+        """Return these and other members, cross-fitted on the same folds, with ridge and task of these."""
         together = (self, *others)
         return replace(
             self,
@@ -71,6 +71,7 @@ class Averaged:
             stages=_counted_on([each.stages for each in together]),
             n_iter=sum(each.n_iter for each in together),
             choice=self.choice.averaged_with([other.choice for other in others]),
+            relevance=mean_relevance([each.relevance for each in together]),
         )
 
 
@@ -152,8 +153,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     choice = cross_fit(members, jobs_on_few, bridge, estimator.column_budget == "auto")
     if choice.column_budget is not None:
         estimator.column_budget_ = choice.column_budget
-    later = rows.later_stages(estimator, min(LATER_ITER, estimator.max_iter), n_members) if rows.store else None
-    task = later[-1].task if later else estimator._make_task(X, targets)
+    later, task = stages_and_task(estimator, X, targets, rows, n_members)
     choice, relevance = choose_relevance(estimator, choice, rows.judged(task.objective.samples), jobs_on_few, bridge)
     if choice.interrupted:
         _warn_interrupted(choice.n_iter)
@@ -187,6 +187,35 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         _warn_interrupted(choice.n_iter)
         return _as_they_are(task, choice, starts, relevance, interrupted=True)
     return averaged(task, results, choice, results[0].evaluation.alpha, relevance)
+
+
+def stages_and_task(estimator, X, targets, rows, n_members):
+    """Return what members are trained for on all rows, all inputs alike.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator, its choices checked.
+    X : ndarray or CSR matrix of shape (m, p)
+        The rows.
+    targets : EncodedTargets
+        Their targets and weights.
+    rows : TrainingRows
+        Where all rows are, if X has only those to look at first.
+    n_members : int
+        Rules to average.
+
+    Returns
+    -------
+    later : list or None
+        The stages from few rows to all, where X has only those to look at first.
+    task : TrainingTask
+        The task on all rows.
+    """
+    if not rows.store:
+        return None, estimator._make_task(X, targets)
+    later = rows.later_stages(estimator, min(LATER_ITER, estimator.max_iter), n_members)
+    return later, later[-1].task
 
 
 def _as_they_are(task, choice, weights, relevance, interrupted):

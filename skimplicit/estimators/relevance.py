@@ -6,7 +6,7 @@ import numpy as np
 
 from skimplicit.estimators.importance import input_importances
 
-__all__ = ["relevance_factors", "with_relevance"]
+__all__ = ["mean_relevance", "relevance_factors", "with_relevance"]
 
 # Least factor, as a share of the largest: an input that hardly mattered pays a thousand times the ridge, and can come
 # back.
@@ -34,7 +34,8 @@ def relevance_factors(rules, samples, n_inputs=None, first=()):
     Returns
     -------
     ndarray of shape (p,) or None
-        The factors; None where no input matters.
+        The factors, with a root mean square of one over the inputs that vary and are left; one for an input that never
+        varies, of which nothing is known. None where no input matters.
     """
     importances = input_importances(rules, samples, np.ones((samples.n_outputs, samples.n_inputs), dtype=bool))
     if not importances.max(initial=0.0) > 0:
@@ -44,14 +45,35 @@ def relevance_factors(rules, samples, n_inputs=None, first=()):
     if n_inputs is not None:
         comes_first = np.isin(np.arange(left.size), first)
         order = np.lexsort((-importances, ~comes_first, ~left))
-        out = order[n_inputs : np.count_nonzero(left)]
+        out = order[n_inputs : np.count_nonzero(~samples.constant)]
         factors[out], left[out] = 0.0, False
         factors[comes_first] = np.maximum(factors[comes_first], _root_mean_square(factors[left]))
-    return factors / _root_mean_square(factors[left])
+    factors /= _root_mean_square(factors[left])
+    factors[samples.constant] = 1.0
+    return factors
 
 
 def _root_mean_square(values):
     return np.sqrt(np.mean(values**2))
+
+
+def mean_relevance(relevances):
+    """Return the factors that speak for several rules: 0 for an input that all of them leave out.
+
+    Parameters
+    ----------
+    relevances : list of (ndarray of shape (p,) or None)
+        The factors of each; None for ones.
+
+    Returns
+    -------
+    ndarray of shape (p,) or None
+        The root of the mean of their squares; None where all are None.
+    """
+    if all(each is None for each in relevances):
+        return None
+    squares = [1.0 if each is None else each**2 for each in relevances]
+    return np.sqrt(sum(squares) / len(squares))
 
 
 def with_relevance(estimator, task, factors, direct_ridge=None):

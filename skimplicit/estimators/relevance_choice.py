@@ -49,7 +49,7 @@ def choose_relevance(estimator, choice, samples, n_jobs, bridge):
     choice : CrossFit
         The choice, with what members predict after that; as it was where inputs stay alike.
     relevance : ndarray of shape (p,) or None
-        Importances, divided by their root mean square; 0 for an input that is left out. None where inputs stay alike:
+        What :func:`relevance_factors` returns; 0 for an input that is left out. None where inputs stay alike:
         where held-out rows do not want it; under a budget or constraints, which say themselves what inputs may do; of
         very many inputs.
     """
@@ -77,7 +77,8 @@ def _with_fewer_inputs(estimator, choice, samples, n_jobs, bridge):
     whole, n_left = choice.members, None
     n_varying = np.count_nonzero(~samples.constant)
     n_next = min(n_varying // 2, _MOST_LEFT)
-    if n_varying < _MANY_INPUTS or samples.n_outputs * (estimator.n_hidden + n_next + 1) > _MOST_READOUT:
+    many = n_varying >= _MANY_INPUTS and not estimator._keeps_inputs
+    if not many or samples.n_outputs * (estimator.n_hidden + n_next + 1) > _MOST_READOUT:
         return choice, None
     ranked, n_iter = choice, choice.n_iter
     try:

@@ -20,16 +20,17 @@ RULE_ATTRIBUTES = {
     "relevance_": Attribute(
         "ndarray of shape (n_features,) or None",
         "By what the inputs, divided by their deviations, were multiplied in the last training of the members, with a "
-        "root mean square of 1 over those that vary: the ridge on the weights of input j is "
+        "root mean square of 1 over those that vary and are not left out: the ridge on the weights of input j is "
         "``alpha_ / relevance_[j]**2``. An input with 0 is left out: its weights are zero. That can be where 17 inputs "
-        "or more vary, of which half or more are then left out. None where all are alike: where rows that members "
+        "or more vary, of which half or more are then left out. Of members with different numbers of states the root "
+        "of the mean of the squares. None where all are alike: where rows that members "
         "have not seen are not better predicted with it, with a number for alpha, under a budget or constraints, and "
         "of more than 4000 inputs.",
     ),
     "alphas_": Attribute(
         "ndarray of shape (n_alphas,) or None",
-        "The ridges to choose from, increasing; None with a number for alpha "
-        "and after a warm start, as all that held-out rows tell.",
+        "The ridges to choose from, increasing; where ``is_linear_``, ``alpha_`` is one of a grid of its own. None "
+        "with a number for alpha and after a warm start, as all that held-out rows tell.",
     ),
     "heldout_scores_": Attribute(
         "ndarray of shape (n_alphas,) or None",

@@ -171,7 +171,8 @@ RULE_PARAMETERS = {
         False,
         "bool",
         "Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget; where these "
-        'are auto, at those that the last ``fit`` chose: no rows are held out again. With ``n_hidden="auto"`` it '
+        "are auto, at those that the last ``fit`` chose: no rows are held out again, and an input that was left out "
+        '(``relevance_``) stays out. With ``n_hidden="auto"`` it '
         "starts from the members of the best number of states alone.",
         ["boolean"],
     ),

@@ -182,8 +182,10 @@ class SubsetSearch:
         return position[self.labels]
 
     def refit_estimator(self, support):
-        """Return the unfitted rule of the selected inputs; constraints still speak of all inputs."""
-        return restrict(clone(self.estimator), support)
+        """Return the unfitted rule of the selected inputs, all of which it uses; constraints still speak of all."""
+        model = restrict(clone(self.estimator), support)
+        model._keeps_inputs = True
+        return model
 
     def scout_paths(self, parts, context):
         """Return the :class:`FollowedPath` on parts of the rows, each from a start of its own, without recurrence.
