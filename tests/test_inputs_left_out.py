@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, marginal_screening
 from skimplicit.estimators import cross_fit_choice, cross_fitting, relevance_choice, training_rows
+from skimplicit.rows import LARGEST_MATRIX
 from skimplicit.training import StochasticGradient
 
 SMALL = dict(n_hidden=4, cv=2, max_iter=10, random_state=0)
@@ -80,6 +81,17 @@ def test_what_is_bent_is_not_lost_where_more_than_half_goes_at_once(seed):
     model = ImplicitRegressor(**SMALL).fit(*make_data(300, seed, p=150))  # the rule of all inputs has R2 .5
     assert np.all(model.relevance_[:ACTING] > 0) and np.count_nonzero(model.relevance_) <= 32
     assert model.score(new, target) > 0.95
+
+
+def test_of_more_inputs_than_a_matrix_is_made_of(short_ladder, monkeypatch):
+    random = np.random.RandomState(0)
+    X = random.standard_normal((100, LARGEST_MATRIX + 1))
+    y = 2 * X[:, 7] - X[:, 4000] + 0.1 * random.standard_normal(100)
+    given = {**SMALLER, "max_iter": 3}
+    model = ImplicitRegressor(**given).fit(csr_array(X), y)
+    assert np.all(model.relevance_[[7, 4000]] > 0) and np.count_nonzero(model.relevance_) <= 32
+    monkeypatch.setattr(relevance_choice, "_MOST_INPUTS", LARGEST_MATRIX)
+    assert ImplicitRegressor(**given).fit(csr_array(X), y).relevance_ is None
 
 
 def test_a_half_that_is_no_worse_is_gone_through(short_ladder, monkeypatch):

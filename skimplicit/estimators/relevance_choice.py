@@ -8,10 +8,11 @@ from joblib import Parallel, delayed
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
 from skimplicit.estimators.relevance import relevance_factors
-from skimplicit.rows import LARGEST_MATRIX
 
 __all__ = ["choose_relevance"]
 
+# Of more inputs than these a path takes minutes, and all are alike.
+_MOST_INPUTS = 20_000
 # Most rows that importances are taken over.
 _MOST_ROWS = 2000
 # Inputs from which on some are left out: first half of them, or so many, then half of those, down to the fewest.
@@ -54,7 +55,7 @@ def choose_relevance(estimator, choice, samples, n_jobs, bridge):
         very many inputs.
     """
     given = estimator.column_budget is not None or estimator.constraints is not None
-    if given or choice.interrupted or samples.n_inputs > LARGEST_MATRIX:
+    if given or choice.interrupted or samples.n_inputs > _MOST_INPUTS:
         return choice, None
     if samples.n_samples > _MOST_ROWS:
         samples = samples.rows(np.linspace(0, samples.n_samples - 1, _MOST_ROWS).astype(int))
