@@ -13,7 +13,7 @@ from skimplicit.estimators.folds import row_counts
 from skimplicit.estimators.relevance import with_relevance
 from skimplicit.marginal_screening import OneInputStates, standing_out
 from skimplicit.projections import ColumnBudget
-from skimplicit.rows import InputRange, unit_of
+from skimplicit.rows import InputRange, evenly_spaced, unit_of
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, falling_budgets, random_weights
 
@@ -309,7 +309,7 @@ class Member:
         """Return the inputs that stand out from noise on the member's own rows, at most so many, an ndarray of int."""
         targets = self.targets.weighted(row_counts(self.fold.train, self._X.shape[0]))
         rows = np.flatnonzero(targets.weights > 0)
-        rows = rows[np.linspace(0, rows.size - 1, min(rows.size, _MOST_ROWS_ALONE)).astype(int)]
+        rows = rows[evenly_spaced(rows.size, _MOST_ROWS_ALONE)]
         labels = np.arange(self._X.shape[1])
         states = OneInputStates(self._X, targets.rows(rows), rows, self.task.objective.samples.centre, labels)
         return standing_out(states, states.explain(states.Y), most)

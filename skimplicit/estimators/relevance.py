@@ -45,7 +45,7 @@ def relevance_factors(rules, samples, n_inputs=None, first=()):
     if n_inputs is not None:
         comes_first = np.isin(np.arange(left.size), first)
         order = np.lexsort((-importances, ~comes_first, ~left))
-        out = order[n_inputs : np.count_nonzero(~samples.constant)]
+        out = order[n_inputs : np.count_nonzero(left)]
         factors[out], left[out] = 0.0, False
         factors[comes_first] = np.maximum(factors[comes_first], _root_mean_square(factors[left]))
     factors /= _root_mean_square(factors[left])

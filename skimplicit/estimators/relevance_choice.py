@@ -8,6 +8,7 @@ from joblib import Parallel, delayed
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
 from skimplicit.estimators.relevance import relevance_factors
+from skimplicit.rows import evenly_spaced
 
 __all__ = ["choose_relevance"]
 
@@ -58,7 +59,7 @@ def choose_relevance(estimator, choice, samples, n_jobs, bridge):
     if given or choice.interrupted or samples.n_inputs > _MOST_INPUTS:
         return choice, None
     if samples.n_samples > _MOST_ROWS:
-        samples = samples.rows(np.linspace(0, samples.n_samples - 1, _MOST_ROWS).astype(int))
+        samples = samples.rows(evenly_spaced(samples.n_samples, _MOST_ROWS))
     choice, n_left = _with_fewer_inputs(estimator, choice, samples, n_jobs, bridge)
     if n_left is not None:
         return choice, relevance_factors(choice.rules, samples, n_left)

@@ -9,7 +9,7 @@ from skimplicit.rows.moments import Moments
 from skimplicit.rows.row_sources import SelectedColumns, reads_rows, release_rows
 from skimplicit.rows.samples import LARGEST_MATRIX, Samples
 from skimplicit.rows.stores import ArrayStore, block_size
-from skimplicit.rows.subsample import draw_rows
+from skimplicit.rows.subsample import draw_rows, evenly_spaced
 from skimplicit.rows.sums import Sums
 from skimplicit.rows.units import Units
 
@@ -26,6 +26,7 @@ __all__ = [
     "block_size",
     "blocks_of_chunk",
     "draw_rows",
+    "evenly_spaced",
     "group_sizes",
     "in_own_units",
     "is_lazy",

@@ -6,7 +6,7 @@ import numpy as np
 
 from skimplicit.rows.stores import stacked_rows
 
-__all__ = ["draw_rows"]
+__all__ = ["draw_rows", "evenly_spaced"]
 
 # Rows of a class that are drawn in any case, if there are as many.
 _LEAST_OF_A_CLASS = 50
@@ -111,3 +111,21 @@ def _random(seed, first, count):
     first = int(first)
     source.advance(first // 4)  # four numbers a step
     return np.random.Generator(source).random(first % 4 + count)[first % 4 :]
+
+
+def evenly_spaced(n_samples, most):
+    """Return the numbers of rows that are spread over all of them, the first and the last among them.
+
+    Parameters
+    ----------
+    n_samples : int
+        How many rows there are.
+    most : int
+        How many to take at most.
+
+    Returns
+    -------
+    ndarray of int
+        The numbers, increasing; all of them where they are no more.
+    """
+    return np.linspace(0, n_samples - 1, min(n_samples, most)).astype(int)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skimplicit.linalg import CholeskyFactor
+from skimplicit.rows import evenly_spaced
 
 __all__ = ["GaussNewton"]
 
@@ -34,9 +35,7 @@ class GaussNewton:
         self.objective = objective
         samples = objective.samples
         most = max(_MAX_ROWS // samples.n_outputs, 1)
-        self._index = np.arange(samples.n_samples)
-        if samples.n_samples > most:
-            self._index = np.unique(np.linspace(0, samples.n_samples - 1, most).astype(int))
+        self._index = evenly_spaced(samples.n_samples, most)
         self._part = objective.over(samples.rows(self._index))
         self._looked = None, None
         part = self._part.samples
