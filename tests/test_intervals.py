@@ -10,6 +10,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 
+import skimplicit.estimators.automatic as automatic
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.estimators.readout_covariance import ReadoutCovariance
@@ -63,22 +64,27 @@ def one_member(residuals, weights):
 @pytest.mark.parametrize("coverage", [0.2, 0.5, 0.8, 0.95])
 def test_bounds_of_one_member_are_the_conformal_quantile(coverage):
     residuals = np.random.default_rng(0).random(19)
-    bounds = one_member(residuals, np.ones(19)).interval(np.array([[2.0], [-1.0]]), coverage)
+    inputs = np.array([[2.0], [-1.0]])
+    bounds = one_member(residuals, np.ones(19)).interval(inputs, inputs, coverage)
     radius = np.sort(residuals)[int(np.ceil(np.round(20 * coverage, 9))) - 1]
     np.testing.assert_allclose(bounds[:, :, 0], [[2 - radius, 2 + radius], [-1 - radius, -1 + radius]])
 
 
+def upper_bound(residuals, weights, coverage):
+    return one_member(residuals, weights).interval(np.zeros((1, 1)), np.zeros((1, 1)), coverage)[0, 1, 0]
+
+
 def test_a_heavy_row_decides():
-    light, heavy = (one_member([1, 2, 3, 4], w).interval(np.zeros((1, 1)), 0.5) for w in ([1, 1, 1, 1], [1, 1, 1, 9]))
-    assert light[0, 1, 0] == 3.0 and heavy[0, 1, 0] == 4.0
+    light, heavy = (upper_bound([1, 2, 3, 4], w, 0.5) for w in ([1, 1, 1, 1], [1, 1, 1, 9]))
+    assert light == 3.0 and heavy == 4.0
 
 
 def test_weights_are_repetitions_up_to_one_row():
     residuals, counts = np.random.default_rng(1).random(40), np.random.default_rng(2).integers(1, 4, 40)
-    weighted = one_member(residuals, counts).interval(np.zeros((1, 1)), 0.7)
-    repeated = one_member(np.repeat(residuals, counts), np.ones(counts.sum())).interval(np.zeros((1, 1)), 0.7)
+    weighted = upper_bound(residuals, counts, 0.7)
+    repeated = upper_bound(np.repeat(residuals, counts), np.ones(counts.sum()), 0.7)
     near = np.sort(residuals)
-    place = np.searchsorted(near, [weighted[0, 1, 0], repeated[0, 1, 0]])
+    place = np.searchsorted(near, [weighted, repeated])
     assert abs(place[0] - place[1]) <= 2
 
 
@@ -122,7 +128,8 @@ def test_standard_errors_of_a_linear_rule_are_those_of_ridge():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_ladder")
-def test_no_matrix_of_very_many_inputs():
+def test_no_matrix_of_very_many_inputs(monkeypatch):
+    monkeypatch.setattr(automatic, "LARGEST_MATRIX", 400)
     rng = np.random.default_rng(0)
     wide = sparse.random_array((60, 4200), density=0.02, format="csr", rng=rng)
     y = wide[:, :10].sum(axis=1) + 0.1 * rng.normal(size=60)
@@ -134,11 +141,29 @@ def test_no_matrix_of_very_many_inputs():
     finally:
         tracemalloc.stop()
     assert peak < 8 * wide.shape[1] ** 2 / 4
-    with pytest.raises(ValueError, match="more than 4000"):
+    with pytest.raises(ValueError, match="more than 4000 x 4000"):
         model.predict(wide, return_std=True)
     assert model.predict_interval(wide).shape == (60, 2)
     few = clone(model).set_params(direct=False).fit(wide, y)
     assert np.all(few.predict(wide, return_std=True)[1] > 0)
+
+
+@pytest.mark.usefixtures("short_ladder")
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_standard_errors_of_many_inputs_of_which_few_are_left(monkeypatch, make):
+    monkeypatch.setattr(automatic, "LARGEST_MATRIX", 30)
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(80, 60))
+    y = np.abs(wide[:, 0]) + wide[:, 1] + 0.1 * rng.normal(size=80)
+    model = ImplicitRegressor(n_hidden=5, cv=2, random_state=0).fit(make(wide), y)
+    left = np.flatnonzero(model.relevance_)
+    assert left.size < 30
+    mean, std = model.predict(make(wide), return_std=True)
+    np.testing.assert_allclose(mean, model.predict(make(wide)))
+    others = wide.copy()
+    others[:, np.setdiff1d(np.arange(60), left)] = 0.0
+    np.testing.assert_allclose(model.predict(make(others), return_std=True)[1], std)
+    assert np.all(std > 0) and np.ptp(std) > 0
 
 
 @pytest.mark.slow
@@ -212,6 +237,19 @@ def test_inputs_are_held_once_for_all_members():
     assert len(pickle.dumps(classes)) / 8 < 3 * 5 * 3 * 80 + 4000  # which need none
 
 
-def test_hardly_any_coverage_still_has_a_lower_and_an_upper_bound():
-    bounds = fitted().predict_interval(X, coverage=0.01)
-    assert np.all(bounds[:, 0] <= bounds[:, 1])
+def test_bounds_of_two_members_that_disagree():
+    # Centres 1 below and above the prediction, residuals of 3: targets are foreseen 2 and 4 above it, and as far below.
+    rules = tuple(affine_rule([[slope]]) for slope in (0.0, 2.0))
+    residuals = HeldOutResiduals(rules, (None,) * 2, (np.full((50, 1), 3.0),) * 2, (np.ones(50),) * 2, np.zeros(1))
+    bounds = [residuals.interval(np.ones((1, 1)), np.ones((1, 1)), coverage)[0, :, 0] for coverage in (0.4, 0.9)]
+    # But none is nearer than the residuals themselves say.
+    np.testing.assert_allclose(bounds, [[-2.0, 4.0], [-3.0, 5.0]])
+
+
+@pytest.mark.parametrize("coverage", [0.05, 0.1, 0.3])
+def test_little_coverage_is_held_too_around_the_prediction(coverage):
+    fresh, targets = make_data(2000, 5)
+    low, high = fitted().predict_interval(fresh, coverage=coverage).T
+    prediction = fitted().predict(fresh)
+    assert np.all((low < prediction) & (prediction < high))
+    assert coverage / 2 < np.mean((low <= targets) & (targets <= high)) < 2 * coverage

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from skimplicit.estimators.distinct_rows import folds_of_distinct_rows, in_numbers_of_counted_rows, in_own_unit
 from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.estimators.members import fit_members
-from skimplicit.estimators.readout_covariance import ReadoutCovariance
+from skimplicit.estimators.readout_covariance import ReadoutCovariance, inputs_left
 from skimplicit.rows import LARGEST_MATRIX
 
 __all__ = [
@@ -157,9 +157,11 @@ def _residuals(choice, targets):
 def _covariances(fitted, U, chosen, rows):
     """Return the :class:`ReadoutCovariance` of the rules, of moments over U and of a variance by all rows, in a tuple.
 
-    None for classes, and where it would be a matrix of too many inputs.
+    None for classes, and where the axes of the inputs would be too large a matrix.
     """
-    if not fitted.choice.members[0].targets.scale or (chosen.direct and U.shape[1] > LARGEST_MATRIX):
+    n_left = inputs_left(fitted.relevance, U.shape[1]).size
+    too_many = chosen.direct and n_left * min(U.shape) > LARGEST_MATRIX**2
+    if not fitted.choice.members[0].targets.scale or too_many:
         return None
     choice = fitted.choice
     weights = choice.members[0].targets.row_weights

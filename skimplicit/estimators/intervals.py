@@ -62,35 +62,37 @@ class HeldOutResiduals:
         single = root_mean_square(np.concatenate(self.residuals), np.concatenate(self.weights))
         return single * np.sqrt(1.0 - self.share)
 
-    def interval(self, X, coverage):
-        """Return the bounds of prediction intervals, shape (k, 2, q), for inputs X of shape (k, p).
+    def interval(self, X, Y, coverage):
+        """Return the bounds of prediction intervals, (k, 2, q), about predictions Y, (k, q), for inputs X, (k, p).
 
         Row i of fold f proposes ``y_f(u) - r_i`` and ``y_f(u) + r_i``. The bounds are the quantiles of these proposals
         (CV+: Barber, Candes, Ramdas and Tibshirani, 2021). What is predicted is the mean of the members: its squared
         error is less than theirs by their variance s2 about it, and the centres y_f(u) scatter by s2. So the squared
         residuals are taken 2 s2 smaller: the proposals then have the variance of the mean's error, and are wide where
         members disagree.
+
+        Where little is to be held these quantiles come near one another and cross. So no bound is nearer to the
+        prediction than the quantile of the residuals is to zero.
         """
         shrinkage = np.sqrt(1.0 - np.minimum(2.0 * self.share, 1.0))
-        residuals = [of_fold * shrinkage for of_fold in self.residuals]
         predictions = [
             rule.predict(X if limits is None else limits.cut(X))
             for rule, limits in zip(self.rules, self.ranges, strict=True)
         ]
         weights = np.concatenate(self.weights)
-        bounds = np.empty((X.shape[0], 2, predictions[0].shape[1]))
+        bounds = np.empty((X.shape[0], 2, Y.shape[1]))
         size = max(_TABLE_SIZE // weights.size, 1)
         for first in range(0, X.shape[0], size):
             rows = slice(first, first + size)
-            for j in range(bounds.shape[2]):
-                pairs = list(zip((p[rows, j] for p in predictions), (r[:, j] for r in residuals), strict=True))
-                upper = np.concatenate([centre[:, None] + residual for centre, residual in pairs], axis=1)
-                lower = np.concatenate([residual - centre[:, None] for centre, residual in pairs], axis=1)
+            for j, factor in enumerate(shrinkage):
+                centres = np.array([of_fold[rows, j] for of_fold in predictions])
+                pairs = [(c[:, None], factor * r[:, j]) for c, r in zip(centres, self.residuals, strict=True)]
+                upper = np.concatenate([centre + residual for centre, residual in pairs], axis=1)
+                lower = np.concatenate([residual - centre for centre, residual in pairs], axis=1)
                 bounds[rows, 0, j] = -_upper_quantile(lower, weights, coverage)
                 bounds[rows, 1, j] = _upper_quantile(upper, weights, coverage)
-        # Where little is to be held the quantiles can cross; the mean of the members is between them in any case.
-        centre = np.mean(predictions, axis=0)
-        bounds[:, 0], bounds[:, 1] = np.minimum(bounds[:, 0], centre), np.maximum(bounds[:, 1], centre)
+        least = _upper_quantile(np.concatenate(self.residuals).T, weights, coverage) * shrinkage
+        bounds[:, 0], bounds[:, 1] = np.minimum(bounds[:, 0], Y - least), np.maximum(bounds[:, 1], Y + least)
         return bounds
 
 

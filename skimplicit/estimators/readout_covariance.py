@@ -9,10 +9,28 @@ from skimplicit.estimators.intervals import root_mean_square
 from skimplicit.linalg import CholeskyFactor, to_dense
 from skimplicit.rule import ImplicitRule
 
-__all__ = ["InputAxes", "ReadoutCovariance", "StatesBesideInputs"]
+__all__ = ["InputAxes", "ReadoutCovariance", "StatesBesideInputs", "inputs_left"]
 
 # Least ridge, as a share of the sum of all second moments.
 _LEAST_RIDGE = 1e-10
+
+
+def inputs_left(relevance, n_inputs):
+    """Return the inputs that are not left out.
+
+    Parameters
+    ----------
+    relevance : ndarray of shape (n_inputs,) or None
+        By what the inputs are multiplied; None for ones.
+    n_inputs : int
+        Their number.
+
+    Returns
+    -------
+    ndarray of int
+        Those with another factor than 0.
+    """
+    return np.flatnonzero(np.ones(n_inputs) if relevance is None else relevance)
 
 
 @dataclass(frozen=True)
@@ -21,14 +39,17 @@ class InputAxes:
 
     Parameters
     ----------
-    centre, scale : ndarray of shape (p,)
-        Means and scales; the scale of a constant input, which carries nothing, is infinite.
-    axes : ndarray of shape (p, r)
+    columns : ndarray of int of shape (k,)
+        The inputs that are not left out.
+    centre, scale : ndarray of shape (k,)
+        Their means and scales; the scale of a constant input, which carries nothing, is infinite.
+    axes : ndarray of shape (k, r)
         The axes, in which the inputs have second moments above rounding.
     sizes : ndarray of shape (r,)
         Roots of these moments.
     """
 
+    columns: np.ndarray
     centre: np.ndarray
     scale: np.ndarray
     axes: np.ndarray
@@ -39,8 +60,10 @@ class InputAxes:
         """Return the axes of inputs U (m, p) for weights (m,) that sum to 1, and the rows along them, (m, r).
 
         Inputs divided by their deviations are multiplied by ``relevance``, shape (p,), unless that is None; those
-        with 0 are in no axis.
+        with 0 are left out.
         """
+        columns = inputs_left(relevance, U.shape[1])
+        U = to_dense(U[:, columns])
         centre = weights @ U
         spread = U - centre
         deviation = root_mean_square(spread, weights)
@@ -48,24 +71,25 @@ class InputAxes:
         # A mean of many rows has more rounding than they have: both have to tell that an input varies.
         scale = np.where((deviation > rounding) & (np.ptp(U, axis=0) > rounding), deviation, np.inf)
         if relevance is not None:
-            scale = np.divide(scale, relevance, out=np.full(scale.size, np.inf), where=relevance > 0)
+            scale = scale / relevance[columns]
         rows = np.sqrt(weights)[:, None] * (spread / scale)
         m, p = rows.shape
         moments, vectors = np.linalg.eigh(rows @ rows.T if m < p else rows.T @ rows)
         kept = moments > max(m, p) * np.finfo(float).eps * moments[-1:]
         sizes, vectors = np.sqrt(moments[kept]), vectors[:, kept]
         if m < p:
-            return cls(centre, scale, rows.T @ vectors / sizes, sizes), vectors
-        return cls(centre, scale, vectors, sizes), rows @ vectors / sizes
+            return cls(columns, centre, scale, rows.T @ vectors / sizes, sizes), vectors
+        return cls(columns, centre, scale, vectors, sizes), rows @ vectors / sizes
 
     @classmethod
     def none(cls, n_rows):
         """Return no axes, for rules without a direct term, and as many rows along them."""
-        return cls(np.zeros(0), np.ones(0), np.zeros((0, 0)), np.zeros(0)), np.zeros((n_rows, 0))
+        none = np.zeros(0)
+        return cls(none.astype(int), none, none, np.zeros((0, 0)), none), np.zeros((n_rows, 0))
 
     def along(self, U):
         """Return inputs U (k, p) along the axes, shape (k, r)."""
-        return ((to_dense(U) - self.centre) / self.scale) @ self.axes if self.sizes.size else np.zeros((U.shape[0], 0))
+        return ((to_dense(U[:, self.columns]) - self.centre) / self.scale) @ self.axes
 
 
 @dataclass(frozen=True)
@@ -150,7 +174,7 @@ class ReadoutCovariance:
 
         ``relevance`` is what :meth:`InputAxes.of` takes.
         """
-        axes, along = InputAxes.of(to_dense(U), weights, relevance) if direct else InputAxes.none(U.shape[0])
+        axes, along = InputAxes.of(U, weights, relevance) if direct else InputAxes.none(U.shape[0])
         members = (StatesBesideInputs.of(rule, U, weights, axes, along, alpha, direct_ridge) for rule in rules)
         return cls(axes, tuple(members), 1.0 / float(np.sum(weights**2)))
 

@@ -115,7 +115,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
             delta method with the variance of the held-out residuals, and the spread of the members, of which one alone
             has none. Where those residuals are bias more than noise, as with more inputs than rows, it is far too
             large. Noise of the targets is not part of it; for that see :meth:`predict_interval`. A ValueError tells
-            where there is none: with a number for ``alpha``, and with more than 4,000 inputs and a direct term.
+            where there is none: with a number for ``alpha``, and where a direct term of k inputs that are not left out,
+            on m distinct rows, would need more than 4,000 x 4,000 numbers, ``k min(k, m)``.
 
         Returns
         -------
@@ -136,8 +137,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         self._check_held_out("return_std=True")
         if self._covariances is None:
             raise ValueError(
-                f"return_std=True needs a matrix of all inputs of the direct term, which is not made of more than "
-                f"{LARGEST_MATRIX}; use predict_interval, or fit with direct=False."
+                f"return_std=True would need more than {LARGEST_MATRIX} x {LARGEST_MATRIX} numbers for the inputs of "
+                "the direct term; use predict_interval, or fit with direct=False."
             )
         Y = self.rule_.predict(X)
         noise = self._residuals.deviation()
@@ -148,7 +149,9 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
         return (Y.ravel(), std.ravel()) if self._flat_target else (Y, std)
 
     def predict_interval(self, X: MatrixLike, coverage: float = 0.9) -> np.ndarray:
-        """Return intervals that hold a new target with about a given probability, by cross-validated residuals (CV+).
+        """Return intervals ``low(u) < predict(u) < high(u)`` that hold a new target with about a given probability.
+
+        By the residuals of held-out rows (CV+).
 
         Parameters
         ----------
@@ -177,7 +180,8 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
             raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}.")
         X = self._check_inputs(X, cut=False)
         self._check_held_out("predict_interval")
-        bounds = self._residuals.interval(X, coverage)
+        Y = self.rule_.predict(X if self._input_range is None else self._input_range.cut(X))
+        bounds = self._residuals.interval(X, Y, coverage)
         return bounds[:, :, 0] if self._flat_target else bounds
 
     def _check_held_out(self, what):
