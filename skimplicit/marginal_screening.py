@@ -111,7 +111,7 @@ class OneInputStates:
         samples = self._samples(slice(0, 1))
         self.weights = samples.weights
         self.Y = np.sqrt(self.weights)[:, None] * (samples.Y - self.weights @ samples.Y)
-        self._only_part = None
+        self._only_part, self._grams = None, {}
 
     def of_units(self, units):
         """Return the same for some units, an increasing ndarray of int, with labels from 0 on."""
@@ -154,9 +154,10 @@ class OneInputStates:
             return
         for first in range(0, n_columns, size):
             states = self._of(slice(first, first + size))
-            gram = np.einsum("aij,bij->jab", states, states)
-            gram[:, range(_N_STATES), range(_N_STATES)] += _RIDGE
-            part = self.labels[first : first + size], states, gram
+            if first not in self._grams:  # small, and slower to make than the states
+                self._grams[first] = np.einsum("aij,bij->jab", states, states)
+                self._grams[first][:, range(_N_STATES), range(_N_STATES)] += _RIDGE
+            part = self.labels[first : first + size], states, self._grams[first]
             if size >= n_columns:
                 self._only_part = part
             yield part

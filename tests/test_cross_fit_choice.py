@@ -7,7 +7,7 @@ from sklearn.model_selection import PredefinedSplit
 
 from skimplicit import ImplicitClassifier
 from skimplicit.estimators import cross_fit_choice
-from skimplicit.estimators.cross_fitting import Fold, FoldPath
+from skimplicit.estimators.fold_paths import Fold, FoldPath
 from skimplicit.estimators.held_out_losses import mean_loss, mean_losses
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.losses import CrossEntropyLoss, SquaredLoss

@@ -416,7 +416,7 @@ class TestChoice:
 def test_inputs_that_are_not_decomposed_have_the_same_minimum(monkeypatch, name, gram):
     problem = make_problem(0, 3, 9, gram, ridge=0.03, **SETS[name])
     expected = ProjectedSolver().solve(problem, problem.project(problem.R))
-    monkeypatch.setattr("skimplicit.linalg.gram._MOST_PAIRS", 5)
+    monkeypatch.setattr("skimplicit.linalg.gram.MOST_PAIRS", 5)
     assert not problem.G.inputs.decomposes
     monkeypatch.setattr(type(problem.G.inputs), "eigen", None)  # nobody asks for it
     found = ProjectedSolver().solve(problem, problem.project(problem.R))

@@ -7,7 +7,8 @@ import pytest
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators import cross_fitting
-from skimplicit.estimators.cross_fitting import STRIDE, Fold, Member, ridge_of
+from skimplicit.estimators.cross_fitting import STRIDE, Member, ridge_of
+from skimplicit.estimators.fold_paths import Fold
 from skimplicit.training import BlockCoordinateDescent
 
 pytestmark = pytest.mark.slow

@@ -300,7 +300,7 @@ class TestManyInputs:
             return ridge_readout(moments, alpha, True)
 
         exact = read_out()
-        monkeypatch.setattr("skimplicit.linalg.gram._MOST_PAIRS", 5)
+        monkeypatch.setattr("skimplicit.linalg.gram.MOST_PAIRS", 5)
         assert not samples.inputs.decomposes
         iterated = read_out()
         for name in ("C", "D", "c"):

@@ -127,18 +127,19 @@ class ImplicitEstimator(
         """Return the :class:`EncodedTargets` of data that have been validated."""
         return self._encode_targets(y, check_weights(sample_weight, X))
 
-    def _make_task(self, X, targets, groups=None, direct_ridge=1.0):
-        """Return the :class:`TrainingTask` of inputs and :class:`EncodedTargets`."""
+    def _make_task(self, X, targets, groups=None, direct_ridge=1.0, random_state=None):
+        """Return the :class:`TrainingTask` of inputs and :class:`EncodedTargets`; without another seed by one's own."""
         chosen = self._check_choices()
+        random_state = self.random_state if random_state is None else random_state
         held_out = seed = None
         if chosen.method.holds_out:
             fraction = chosen.method.validation_fraction
-            (U, Y, weights), held_out = validation_split(X, targets, fraction, self.random_state)
+            (U, Y, weights), held_out = validation_split(X, targets, fraction, random_state)
         else:
             U, Y, weights = merge_duplicates(X, targets.Y, targets.weights)
         samples = Samples(U, Y, weights, self.fit_intercept, targets.scale, groups)
         if chosen.method.takes_batches:
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         held_out = None if held_out is None else samples.like(*held_out)
         return replace(self._task_over(samples, direct_ridge), held_out=held_out, random_state=seed)
 
@@ -158,8 +159,9 @@ class ImplicitEstimator(
 
     def _make_sets(self, chosen, samples):
         """Return the :class:`RowSet` of ``[A B]`` and that of ``[C D]``, in the units of training, None for none."""
-        directions, signs, weights = self._directions(samples.n_inputs), (None, None), (None, None)
+        directions, signs, weights = self._directions(samples.given.constant.size), (None, None), (None, None)
         if directions is not None:
+            directions = samples.of_given(directions)
             if is_classifier(self) and samples.n_outputs > 1:
                 raise ValueError("monotonic_cst is for numbers and for two classes, got more classes.")
             signs = monotone_signs(directions, self.n_hidden, samples.n_outputs, chosen.direct)

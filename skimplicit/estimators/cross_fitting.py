@@ -5,19 +5,22 @@ and size of data.
 """
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 
+from skimplicit.estimators.fold_paths import FoldPath
 from skimplicit.estimators.folds import row_counts
 from skimplicit.estimators.relevance import with_relevance
+from skimplicit.estimators.thin_tasks import task_over, thinned
 from skimplicit.marginal_screening import OneInputStates, standing_out
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import InputRange, evenly_spaced, unit_of
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, falling_budgets, random_weights
 
-__all__ = ["HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "WORSE", "Fold", "FoldPath", "Member", "ridge_of"]
+__all__ = ["HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "WORSE", "Member", "ridge_of"]
 
 # Ridges are the rungs of one ladder, two to a factor of ten: the first one of a path, and the last ones either way. A
 # path takes every other one; the one in between is trained where it may be the best (friedman1, concrete, autompg,
@@ -33,8 +36,8 @@ _LEAST_RUNG = -2
 # members on sixteen sets each such step ended at least an eighth above the least loss, most of them far above.
 _WORSE_UNTRAINED = 1.15
 # Downwards it ends where a ten times smaller ridge takes less than this share of the loss away, if there are fewer
-# distinct rows than so many for each state: they leave no more to learn, every smaller one is as good, and its programs
-# take ten times as long. Of more rows the next one may be better again (phoneme: .3203, .3179, .3178, .3169).
+# distinct rows than inputs, or than so many for each state: they leave no more to learn, every smaller ridge is as
+# good, and its programs take ten times as long. Of more the next may be better again (phoneme: .3203, .3179, .3178).
 _LEAST_GAIN, _FEW_ROWS = 1e-3, 4
 # Relative decrease of J that ends a stage: it only has to lead the way.
 _STAGE_TOL = 1e-3
@@ -64,71 +67,6 @@ def ridge_of(rung):
     return 10.0 ** (rung / 2)
 
 
-@dataclass(frozen=True)
-class Fold:
-    """Who trains a member, who judges it, and where it starts.
-
-    Parameters
-    ----------
-    train, test : ndarray of int
-        Rows.
-    seed : int
-        Seed of the starting weights.
-    """
-
-    train: np.ndarray
-    test: np.ndarray
-    seed: int
-
-
-@dataclass(frozen=True)
-class FoldPath:
-    """A member along its ridges.
-
-    Parameters
-    ----------
-    rungs : tuple of int
-        The ridges, as rungs of the ladder.
-    points : tuple of Point
-        The rule at each, in the units of training.
-    predictions : tuple of ndarray of shape (m, q)
-        What each predicts for all rows.
-    n_iter : int
-        Iterations.
-    """
-
-    rungs: tuple
-    points: tuple
-    predictions: tuple
-    n_iter: int
-
-    def reversed(self):
-        """Return the same path with its ridges the other way round."""
-        return FoldPath(self.rungs[::-1], self.points[::-1], self.predictions[::-1], self.n_iter)
-
-    def at(self, rung):
-        """Return point and predictions at a rung, an int."""
-        k = self.rungs.index(rung)
-        return self.points[k], self.predictions[k]
-
-    def upto(self, rung):
-        """Return the part of the path up to a rung, an int, and the part after it."""
-        k = self.rungs.index(rung) + 1
-        return (
-            FoldPath(self.rungs[:k], self.points[:k], self.predictions[:k], self.n_iter),
-            FoldPath(self.rungs[k:], self.points[k:], self.predictions[k:], 0),
-        )
-
-    def joined(self, before):
-        """Return this path with another one in front of it."""
-        return FoldPath(
-            before.rungs + self.rungs,
-            before.points + self.points,
-            before.predictions + self.predictions,
-            before.n_iter + self.n_iter,
-        )
-
-
 class Member:
     """Trains one member of a cross-fit.
 
@@ -153,23 +91,31 @@ class Member:
         self.max_iter = estimator.max_iter
         #: Powers of two near the largest targets, (q,); ones for classes.
         self.unit = unit_of(targets.Y) if targets.scale else np.ones(targets.Y.shape[1])
-        counts = row_counts(fold.train, X.shape[0])
-        task = estimator._make_task(X, targets.weighted(counts), direct_ridge=WAY_DIRECT_RIDGE)
-        self.task = replace(task, final_tol=_READOUT_TOL)
-        repeats = targets.repeats
-        self.judged = targets.judged(
-            self.task.objective.samples.n_samples if repeats is None else repeats[fold.train].sum()
-        )
-        self.budget = estimator._make_budget(self.task.objective.samples)
         self.range = InputRange.of(X[fold.train]) if estimator.clip else None
-        inputs = X if self.range is None else self.range.cut(X)
-        samples = self.task.objective.samples
-        self._all_rows = samples.like(inputs, targets.Y, np.ones(X.shape[0]))
+        self._open(estimator, None, WAY_DIRECT_RIDGE)
+        samples, repeats = self.task.objective.samples, targets.repeats
+        self.judged = targets.judged(samples.n_samples if repeats is None else repeats[fold.train].sum())
+        self.budget = estimator._make_budget(samples)
         self.n_hidden = estimator.n_hidden
         weights = targets.weights
         self.fold_weight = fold.test.size if weights is None else float(weights[fold.test].sum())
         #: The FoldPath so far, and whether an interrupt has ended its way upwards; None before there is one.
         self.path, self.interrupted = None, False
+
+    def _open(self, estimator, factors, direct_ridge):
+        """Make the task, scaled inputs multiplied by factors (p,) or None, and all rows in its units."""
+        counts = row_counts(self.fold.train, self._X.shape[0])
+        # Made again it draws the same rows to stop by, whatever the state of a generator is by then.
+        seed = estimator.random_state if isinstance(estimator.random_state, Integral) else self.fold.seed
+        task = estimator._make_task(
+            self._X, self.targets.weighted(counts), direct_ridge=direct_ridge, random_state=seed
+        )
+        inputs = self._X if self.range is None else self.range.cut(self._X)
+        rows = task.objective.samples.like(inputs, self.targets.Y, np.ones(inputs.shape[0]))
+        if factors is not None:
+            task, rows = with_relevance(estimator, task, factors), rows.rescaled(factors)
+        thin = thinned(estimator, task.objective.samples)
+        self.task, self._all_rows = replace(task_over(estimator, task, thin), final_tol=_READOUT_TOL), thin(rows)
 
     def loss(self, predictions, rows=slice(None)):
         """Return the mean loss of predictions (k, q) of some rows, an ndarray of int of shape (k,), a float."""
@@ -227,7 +173,9 @@ class Member:
 
         Downwards, from a rung with the loss ``above``, where there are few rows until it hardly gets better.
         """
-        few_downwards = above is not None and self.task.objective.samples.n_samples < _FEW_ROWS * self.n_hidden
+        samples = self.task.objective.samples
+        weights = max(_FEW_ROWS * self.n_hidden, np.count_nonzero(~samples.given.constant))
+        few_downwards = above is not None and samples.n_samples < weights
         losses, predictions, untrained, test = [], [], None, self.fold.test
 
         def go_on(evaluation):
@@ -317,8 +265,7 @@ class Member:
     def rescaled(self, estimator, factors, direct_ridge):
         """Return this member, without a path, with scaled inputs multiplied by factors (p,), at a direct ridge."""
         other = copy(self)
-        other.task = with_relevance(estimator, self.task, factors, direct_ridge)
-        other._all_rows = self._all_rows.rescaled(factors)
+        other._open(estimator, factors, direct_ridge)
         other.path, other.interrupted = None, False
         return other
 

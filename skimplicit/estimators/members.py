@@ -8,10 +8,12 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit.estimators.cross_fit_choice import cross_fit
-from skimplicit.estimators.cross_fitting import Fold, Member
+from skimplicit.estimators.cross_fitting import Member
+from skimplicit.estimators.fold_paths import Fold
 from skimplicit.estimators.more_rows import train_on_more
 from skimplicit.estimators.relevance import mean_relevance, with_relevance
 from skimplicit.estimators.relevance_choice import choose_relevance
+from skimplicit.estimators.thin_tasks import thin_task
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 
@@ -75,7 +77,7 @@ class Averaged:
         )
 
 
-def averaged(task, results, choice=None, alpha=None, relevance=None):
+def averaged(task, results, choice=None, alpha=None):
     """Return the :class:`Averaged` of training results.
 
     Parameters
@@ -88,8 +90,6 @@ def averaged(task, results, choice=None, alpha=None, relevance=None):
         What came of cross-fitting.
     alpha : float or None
         The ridge that was chosen.
-    relevance : ndarray of shape (p,) or None
-        By what scaled inputs were multiplied.
 
     Returns
     -------
@@ -106,7 +106,6 @@ def averaged(task, results, choice=None, alpha=None, relevance=None):
         choice=choice,
         alpha=alpha,
         interrupted=any(result.interrupted for result in results),
-        relevance=relevance,
         scores=results[0].scores,
     )
 
@@ -163,9 +162,17 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
 
     later = later and [replace(each, task=as_chosen(each.task)) for each in later]
     task = later[-1].task if later else as_chosen(task)
+    # Rules, and who goes on from the task, know all inputs.
+    trained = task if later else thin_task(estimator, task)
+    fitted = _train_on(estimator, method, trained, later, choice, n_members, bridge, rows)
+    return replace(fitted, task=task, relevance=relevance)
+
+
+def _train_on(estimator, method, task, later, choice, n_members, bridge, rows):
+    """Return the :class:`Averaged` of members that are trained on, on all rows, from where cross-fitting ended."""
     n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
-        return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], relevance, choice.interrupted)
+        return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], choice.interrupted)
     budget = estimator._make_budget(task.objective.samples)
     n_iter = min(_MORE * method.path_iterations(n, task)[1], estimator.max_iter)
 
@@ -179,14 +186,14 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     members = [member.task.objective.rule(point) for member, point in pairs]
     starts = [task.objective.weights_of(rule) for rule in members]
     if choice.interrupted:
-        return _as_they_are(task, choice, starts, relevance, interrupted=True)
+        return _as_they_are(task, choice, starts, interrupted=True)
     try:
         parallel = Parallel(n_jobs=rows.jobs(estimator, len(members)), require="sharedmem")
         results = parallel(delayed(train_on)(rule) for rule in members)
     except KeyboardInterrupt:
         _warn_interrupted(choice.n_iter)
-        return _as_they_are(task, choice, starts, relevance, interrupted=True)
-    return averaged(task, results, choice, results[0].evaluation.alpha, relevance)
+        return _as_they_are(task, choice, starts, interrupted=True)
+    return averaged(task, results, choice, results[0].evaluation.alpha)
 
 
 def stages_and_task(estimator, X, targets, rows, n_members):
@@ -218,7 +225,7 @@ def stages_and_task(estimator, X, targets, rows, n_members):
     return later, later[-1].task
 
 
-def _as_they_are(task, choice, weights, relevance, interrupted):
+def _as_they_are(task, choice, weights, interrupted):
     """Return the :class:`Averaged` of members with states that stay as they are, and the best readout for all rows."""
     ends = [task.objective.evaluate(W, b, choice.alpha, tol=_FINAL_TOL) for W, b in weights]
     rules = tuple(task.objective.rule(end.point) for end in ends)
@@ -231,7 +238,6 @@ def _as_they_are(task, choice, weights, relevance, interrupted):
         choice,
         choice.alpha,
         interrupted,
-        relevance,
     )
 
 

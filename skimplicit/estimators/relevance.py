@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skimplicit.estimators.importance import input_importances
+from skimplicit.estimators.thin_tasks import task_over
 
 __all__ = ["mean_relevance", "relevance_factors", "with_relevance"]
 
@@ -99,6 +100,4 @@ def with_relevance(estimator, task, factors, direct_ridge=None):
         task = replace(task, objective=task.objective.with_direct_ridge(direct_ridge))
     if factors is None:
         return task
-    held_out = None if task.held_out is None else task.held_out.rescaled(factors)
-    rescaled = estimator._task_over(task.objective.samples.rescaled(factors), task.objective.direct_ridge)
-    return replace(rescaled, held_out=held_out, random_state=task.random_state, final_tol=task.final_tol)
+    return task_over(estimator, task, lambda samples: samples.rescaled(factors))

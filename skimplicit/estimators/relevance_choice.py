@@ -13,7 +13,7 @@ from skimplicit.rows import evenly_spaced
 __all__ = ["choose_relevance"]
 
 # Of more inputs than these a path takes minutes, and all are alike.
-_MOST_INPUTS = 20_000
+_MOST_INPUTS = 100_000
 # Most rows that importances are taken over.
 _MOST_ROWS = 2000
 # Inputs from which on some are left out: first half of them, or so many, then half of those, down to the fewest.

@@ -25,7 +25,7 @@ RULE_ATTRIBUTES = {
         "or more vary, of which half or more are then left out. Of members with different numbers of states the root "
         "of the mean of the squares. None where all are alike: where rows that members "
         "have not seen are not better predicted with it, with a number for alpha, under a budget or constraints, and "
-        "of more than 20,000 inputs.",
+        "of more than 100,000 inputs.",
     ),
     "alphas_": Attribute(
         "ndarray of shape (n_alphas,) or None",

@@ -2,7 +2,7 @@
 
 from skimplicit.linalg.block_triangular import StateBlock, block_triangular_order, strong_components
 from skimplicit.linalg.cholesky import CholeskyFactor
-from skimplicit.linalg.gram import Gram, InputMatrix, InputRows, positive_scales
+from skimplicit.linalg.gram import MOST_PAIRS, Gram, InputMatrix, InputRows, positive_scales
 from skimplicit.linalg.put_rows import put_rows
 from skimplicit.linalg.sparse_dense import multiply, row_scaled, to_dense, without_diagonal
 from skimplicit.linalg.stored_arrays import MatrixLike, checked_array, parts_of, read_only, same_values
@@ -12,6 +12,7 @@ __all__ = [
     "Gram",
     "InputMatrix",
     "InputRows",
+    "MOST_PAIRS",
     "MatrixLike",
     "StateBlock",
     "block_triangular_order",

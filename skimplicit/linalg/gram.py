@@ -10,14 +10,14 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-__all__ = ["Gram", "InputMatrix", "InputRows", "positive_scales"]
+__all__ = ["MOST_PAIRS", "Gram", "InputMatrix", "InputRows", "positive_scales"]
 
 # Up to this size a whole matrix costs less: its product, and all its eigenvalues beside Lanczos' for the largest.
 _DENSE_SIZE = 200
 # Relative error of Lanczos' largest eigenvalue, which is from below, and what makes a bound from above of it.
 _LANCZOS_TOL, _LANCZOS_MARGIN = 1e-4, 1.01
-# A decomposition with a side or a number of entries above these is not made for the readout's sake.
-_MOST_PAIRS, _MOST_ENTRIES = 3000, 1 << 25
+# A decomposition of inputs with a side or a number of entries above these is not made.
+MOST_PAIRS, _MOST_ENTRIES = 3000, 1 << 25
 
 
 class _Inputs:
@@ -27,7 +27,7 @@ class _Inputs:
     def decomposes(self):
         """Whether the eigenvectors are few enough to be worth their memory and time."""
         pairs = self.most_pairs
-        return pairs <= _MOST_PAIRS and pairs * self.size <= _MOST_ENTRIES
+        return pairs <= MOST_PAIRS and pairs * self.size <= _MOST_ENTRIES
 
     @cached_property
     def largest_eigenvalue(self):

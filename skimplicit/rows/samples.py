@@ -5,13 +5,18 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import issparse
 
-from skimplicit.linalg import InputMatrix, InputRows
+from skimplicit.linalg import MOST_PAIRS, InputMatrix, InputRows
 from skimplicit.rows.columns import canonical, columns_times, shares, sparse_variance
+from skimplicit.rows.coordinates import RowSpace, SparseRowSpace
 from skimplicit.rows.moments import MomentSums
 from skimplicit.rows.units import InUnits, Units
 
 __all__ = ["LARGEST_MATRIX", "Samples"]
 
+# Squared length of an axis of sparse rows, as a share of the largest, below which it is rounding.
+_LEAST_SQUARE = 1e-12
+# Numbers in a part of sparse rows that is made dense at a time.
+_PART_SIZE = 1 << 23
 #: Inputs beyond this number have no second moment as a matrix, however many rows there are.
 LARGEST_MATRIX = 4000
 
@@ -121,6 +126,42 @@ class Samples(InUnits):
         shift = None if self._shift is None else self._shift * factors
         U = columns_times(self._U, factors) if issparse(self._U) else self._U * factors
         return self._of(self.units.rescaled(factors), U, shift, self.Y, self.weights)
+
+    def of_varying(self):
+        """Return the same samples with the inputs that vary alone; these themselves where all do."""
+        varying = ~self.constant
+        if varying.all():
+            return self
+        shift = None if self._shift is None else self._shift[varying]
+        return self._of(self.units.of_varying(), self._U[:, varying], shift, self.Y, self.weights)
+
+    @property
+    def is_wide(self):
+        """Whether there are more inputs than rows, and axes of all rows are worth their time."""
+        return self.n_inputs > self.n_samples <= MOST_PAIRS
+
+    def row_space(self):
+        """Return the :class:`RowSpace` or :class:`SparseRowSpace` of all centred rows, at most as many axes as rows."""
+        if self._shift is None:
+            return RowSpace(np.linalg.qr(self.weighted_inputs().T)[0])
+        gram = np.hstack([self.inputs_times(rows) for rows in self._dense_parts()])
+        values, vectors = np.linalg.eigh(gram)
+        kept = values > _LEAST_SQUARE * values[-1]
+        return SparseRowSpace(self._U, self._shift, vectors[:, kept] / np.sqrt(values[kept]))
+
+    def in_row_space(self, space):
+        """Return the same samples in coordinates of a :class:`RowSpace` or :class:`SparseRowSpace`."""
+        U = np.vstack([space.of_given(rows) for rows in self._dense_parts()])
+        return self._of(self.units.in_row_space(space, U.shape[1]), U, None, self.Y, self.weights)
+
+    def _dense_parts(self):
+        """Iterate over the scaled, centred inputs as arrays of some rows each."""
+        if self._shift is None:
+            yield self._U
+            return
+        size = max(_PART_SIZE // self.n_inputs, 1)
+        for first in range(0, self.n_samples, size):
+            yield self._U[first : first + size].toarray() - self._shift
 
     def open_units(self):
         """Return these units without samples, ready for more of them: an input constant so far need not stay so."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Self
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +15,7 @@ from skimplicit.rows.columns import (
     sparse_variance,
     unit_exponents,
 )
+from skimplicit.rows.coordinates import InTurn, RowSpace, SomeInputs, SparseRowSpace
 
 __all__ = ["InUnits", "Units"]
 
@@ -47,6 +49,10 @@ class Units:
         Power of two near the largest weight.
     total_weight : float
         Sum of the weights in that unit.
+    given : Units or None
+        The units of all inputs as given, where these p are made of them; None where these are all.
+    coordinates : SomeInputs, RowSpace, SparseRowSpace, InTurn or None
+        How they are made of the scaled inputs as given.
     """
 
     centre: bool
@@ -59,6 +65,8 @@ class Units:
     Y_scale: np.ndarray
     weight_exponent: int
     total_weight: float
+    given: Self | None = None
+    coordinates: SomeInputs | RowSpace | SparseRowSpace | InTurn | None = None
 
     @classmethod
     def measure(cls, sweep, centre=True, scale_targets=True, groups=None):
@@ -131,6 +139,11 @@ class Units:
         """What an input is multiplied by, shape (p,): one over its scale, 0 if it is constant."""
         return np.where(self.constant, 0.0, 1.0 / self.U_scale)
 
+    @property
+    def scale(self):
+        """What a weight of a scaled input is, as a multiple of that of the input, shape (p,): 0 if it is constant."""
+        return np.where(self.constant, 0.0, self.U_scale)
+
     def opened(self):
         """Return the same units for more samples: an input constant so far need not stay so."""
         return replace(self, constant=np.zeros_like(self.constant), U_std=self.U_scale)
@@ -144,6 +157,19 @@ class Units:
         """Return the units that were :meth:`rescaled` by factors of shape (p,)."""
         scales = self.U_scale * np.where(factors > 0, factors, 1.0)
         return replace(self, U_scale=scales, constant=self.constant & (factors > 0))
+
+    def of_varying(self):
+        """Return the units of the inputs that vary alone."""
+        varying = ~self.constant
+        parts = {name: getattr(self, name)[varying] for name in ("constant", "exponent", "U_mean", "U_scale", "U_std")}
+        return replace(self, given=self, coordinates=SomeInputs(varying), **parts)
+
+    def in_row_space(self, space, size):
+        """Return the units of ``size`` coordinates of scaled, centred inputs in their row space."""
+        space = space if self.coordinates is None else InTurn(self.coordinates, space)
+        parts = dict(constant=np.zeros(size, dtype=bool), exponent=np.zeros(size, dtype=int), U_mean=np.zeros(size))
+        ones = np.ones(size)
+        return replace(self, given=self.given or self, coordinates=space, U_scale=ones, U_std=ones, **parts)
 
     def inputs(self, U):
         """Return scaled inputs, a new matrix, and for a sparse U what is still to be subtracted from each row.
@@ -220,14 +246,22 @@ class InUnits:
         return self.units.per_unit
 
     @property
-    def scale(self):
-        """What a weight of a scaled input is, as a multiple of that of the input, shape (p,): 0 if it is constant."""
-        return np.where(self.constant, 0.0, self.U_scale)
-
-    @property
     def constant(self):
         """Inputs that are the same in every row, shape (p,)."""
         return self.units.constant
+
+    @property
+    def given(self):
+        """The :class:`Units` of all inputs as given."""
+        return self.units.given or self.units
+
+    def of_given(self, weights):
+        """Return weights of the scaled inputs as given, shape (k, n_given), as those of these inputs, shape (k, p)."""
+        return weights if self.units.coordinates is None else self.units.coordinates.of_given(weights)
+
+    def as_given(self, weights):
+        """Return weights of these inputs, shape (k, p), as those of the scaled inputs as given, shape (k, n_given)."""
+        return weights if self.units.coordinates is None else self.units.coordinates.as_given(weights)
 
     def budget_weights(self, groups=None):
         """Return the weights that make a budget on B of the scaled inputs one on B of the inputs as given.

@@ -148,17 +148,16 @@ def random_weights(n_hidden, samples, constraints, random_state):
     b : ndarray of shape (n,)
         Intercept; zeros without intercepts.
     """
-    n_inputs = samples.n_inputs
     A = random_state.standard_normal((n_hidden, n_hidden)) / np.sqrt(n_hidden)
     if constraints.structure is not None:
         A = np.where(constraints.structure, A, 0.0)
     A = project_rows_l1(A, _START_A * constraints.kappa)
     # An input that is the same in all rows neither moves nor changes where the others start.
-    varying = ~samples.constant
+    varying = ~samples.given.constant
     n_varying = np.count_nonzero(varying)
-    B = np.zeros((n_hidden, n_inputs))
+    B = np.zeros((n_hidden, varying.size))
     B[:, varying] = random_state.standard_normal((n_hidden, n_varying)) * (_START_B / np.sqrt(max(n_varying, 1)))
-    W = np.hstack([A, B])
+    W = np.hstack([A, samples.of_given(B)])
     if constraints.row_set is not None:
         W = constraints.row_set.project(constraints.row_set.turned(W))
     b = _START_INTERCEPT * random_state.standard_normal(n_hidden)

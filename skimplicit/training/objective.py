@@ -278,12 +278,13 @@ class ImplicitObjective:
         """Return the :class:`~skimplicit.ImplicitRule` of a :class:`Point`, in the units of the data."""
         s, readout = self.samples, point.readout
         n = point.b.size
-        B = point.W[:, n:] * s.per_unit
+        mean, per_unit = s.given.U_mean, s.given.per_unit
+        B = s.as_given(point.W[:, n:]) * per_unit
         C = s.Y_scale[:, None] * readout.C
-        D = None if readout.D is None else s.Y_scale[:, None] * readout.D * s.per_unit
+        D = None if readout.D is None else s.Y_scale[:, None] * s.as_given(readout.D) * per_unit
         c = s.Y_mean + s.Y_scale * readout.c - C @ point.X_mean
-        c = c if D is None else c - D @ s.U_mean
-        return ImplicitRule(point.W[:, :n], B, C, D, point.b - B @ s.U_mean, c, activation=self.activation)
+        c = c if D is None else c - D @ mean
+        return ImplicitRule(point.W[:, :n], B, C, D, point.b - B @ mean, c, activation=self.activation)
 
     @property
     def null_loss(self):
@@ -295,15 +296,16 @@ class ImplicitObjective:
 
         Without intercepts, b is zero.
         """
-        W = np.hstack([rule.A, rule.B * self.samples.scale])
-        return W, rule.b + rule.B @ self.samples.U_mean if self.samples.centre else np.zeros_like(rule.b)
+        s = self.samples
+        W = np.hstack([rule.A, s.of_given(rule.B * s.given.scale)])
+        return W, rule.b + rule.B @ s.given.U_mean if s.centre else np.zeros_like(rule.b)
 
     def point_of(self, rule):
         """Return the :class:`Point` of a rule; the inverse of :meth:`rule`."""
         s = self.samples
         W, b = self.weights_of(rule)
-        D = rule.D * s.scale / s.Y_scale[:, None] if self.direct else None
-        c = (rule.c + (rule.D @ s.U_mean if self.direct else 0.0) - s.Y_mean) / s.Y_scale
+        D = s.of_given(rule.D * s.given.scale) / s.Y_scale[:, None] if self.direct else None
+        c = (rule.c + (rule.D @ s.given.U_mean if self.direct else 0.0) - s.Y_mean) / s.Y_scale
         return Point(W, b, Readout(rule.C / s.Y_scale[:, None], D, c), np.zeros_like(b))
 
     def _predictions(self, states, X_mean, readout):
