@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.base import clone
 
 from skimplicit import (
     ImplicitClassifier,
@@ -139,6 +140,10 @@ class TestGroups:
             ([["red"], "size"], "must list the columns of each group, got 'size'"),
             ([0, 0, 1], "one label for each of the 4 inputs"),
             ([[["red"]]], "groups has column"),
+            ([0, np.nan, 1, np.nan], "groups has no label for input 1, got nan"),
+            (["a", "b", None, "c"], "groups has no label for input 2, got None"),
+            (["a", "b", "c", np.nan], "groups has no label for input 3, got nan"),
+            (pd.Series([0, 1, pd.NA, 1], dtype="Int64"), "groups has no label for input 2, got <NA>"),
         ],
     )
     def test_mistakes_are_named(self, groups, message):
@@ -201,11 +206,53 @@ def test_a_column_that_holds_no_numbers_is_named_in_predictions_too():
         (DATES.to_numpy(), "y holds dates or times"),
         (pd.DataFrame({"first": X[:, 0], "second": DATES}), "Column 'second' of y holds dates or times"),
         (pd.Series(LABELS), "y holds what is no number: .*'a'"),
+        (list(LABELS), "y holds what is no number: .*'a'"),
+        (LABELS.astype(str), "y holds what is no number: .*'a'"),
+        ([[0.0, label] for label in LABELS], "Column [01] of y holds what is no number"),
     ],
 )
 def test_targets_that_are_no_numbers(y, message):
     with pytest.raises(ValueError, match=message):
         ImplicitRegressor().fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        implicit_path(X, y)
+    if len(np.shape(y)) == 1:  # numbers that are spelt out are numbers, as elsewhere
+        model = ImplicitRegressor(alpha=0.1, n_hidden=2, max_iter=2, random_state=0)
+        written = clone(model).fit(X, list(map(str, Y)))
+        np.testing.assert_array_equal(written.predict(X), model.fit(X, Y).predict(X))
+
+
+@pytest.mark.parametrize(
+    ("weights", "error"),
+    [(list(LABELS), ValueError), (LABELS.astype(str), ValueError), (pd.Series(LABELS), ValueError), ({}, TypeError)],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda w: ImplicitRegressor().fit(X, Y, sample_weight=w),
+        lambda w: ImplicitRegressorCV().fit(X, Y, sample_weight=w),
+        lambda w: ImplicitFeatureSelector().fit(X, Y, sample_weight=w),
+        lambda w: ImplicitRegressor(method="gradient", alpha=0.1).partial_fit(X, Y, sample_weight=w),
+        lambda w: ImplicitClassifier().fit(X, LABELS, sample_weight=w),
+        lambda w: implicit_path(X, Y, sample_weight=w),
+    ],
+)
+def test_weights_that_are_no_numbers(weights, error, call):
+    with pytest.raises(error, match="^sample_weight holds what is no number: "):
+        call(weights)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model: ImplicitFeatureSelector(model).fit(X, Y),
+        lambda model: implicit_path(X, Y, estimator=model),
+        lambda model: implicit_path(X, Y, n_hidden="auto"),
+    ],
+)
+def test_a_path_and_a_selection_need_a_number_of_states(call):
+    with pytest.raises(ValueError, match="n_hidden='auto' grows .* give the estimator a number for n_hidden"):
+        call(ImplicitRegressor(n_hidden="auto"))
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
+from skimplicit.estimators.validation import refuse_text
+
 __all__ = ["EncodedTargets", "check_weights"]
 
 # Whole weights up to here, all together, are numbers of rows; those of classes have left a rounding error in them.
@@ -115,12 +117,16 @@ def check_weights(sample_weight, X):
 
     Raises
     ------
-    ValueError
-        If a weight is negative, or all are zero.
+    TypeError or ValueError
+        If a weight is no number or negative, or all are zero.
     """
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    try:
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    except (TypeError, ValueError) as error:
+        refuse_text(sample_weight, "sample_weight", error)
+        raise
     if not weights.any():
         raise ValueError("sample_weight must not be zero for every sample.")
     return weights

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-__all__ = ["validate_named"]
+__all__ = ["is_missing", "refuse_text", "validate_named"]
 
 _NOTHING = "no_validation"
 
@@ -38,11 +38,19 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
     if classes:
         _refuse_missing(y)
     try:
-        return validate_data(estimator, X, y, **checks)
+        validated = validate_data(estimator, X, y, **checks)
+        return _with_numbers(validated) if checks.get("y_numeric") else validated
     except (TypeError, ValueError) as error:
         for name, values in parts:
-            _refuse_text(values, name, error)
+            refuse_text(values, name, error)
         raise
+
+
+def _with_numbers(validated):
+    """Return validated X and y, or y alone, with numbers for targets that are spelt out, which validation lets pass."""
+    *inputs, y = validated if isinstance(validated, tuple) else (validated,)
+    y = np.asarray(y, dtype=np.float64) if y.dtype.kind in "US" else y
+    return (*inputs, y) if inputs else y
 
 
 def _columns(values, name):
@@ -53,6 +61,8 @@ def _columns(values, name):
         yield from ((f"Column {j} of {name}", values[:, j]) for j in range(values.shape[1]))
     elif hasattr(values, "dtype") and len(values.shape) == 1:
         yield name, values
+    elif isinstance(values, (list, tuple, dict)) or (isinstance(values, str) and values is not _NOTHING):
+        yield from _columns(np.atleast_1d(np.asarray(values, dtype=object)), name)
 
 
 def _refuse_dates(values, name):
@@ -80,29 +90,55 @@ def _refuse_missing(labels):
     if labels is None or getattr(getattr(labels, "dtype", None), "kind", "O") not in "OUT":
         return  # Of numbers, and of no labels at all, validation says so itself.
     for row, label in enumerate(np.asarray(labels, dtype=object).ravel()):
-        if _is_missing(label):
+        if is_missing(label):
             raise ValueError(f"Input y contains NaN: the label of row {row} is missing.")
 
 
-def _refuse_text(values, name, error):
-    """Raise the same kind of error with the name of the column that holds what is no number."""
+def refuse_text(values, name, error):
+    """Raise the same kind of error with the name of the column that holds what is no number, if one does.
+
+    Parameters
+    ----------
+    values : array-like
+        The data.
+    name : str
+        What to call them.
+    error : TypeError or ValueError
+        What was raised without a name.
+
+    Raises
+    ------
+    TypeError or ValueError
+        With the name.
+    """
     kind = TypeError if isinstance(error, TypeError) else ValueError
     advice = " Encode categories, for instance by OneHotEncoder in a ColumnTransformer." if name == "X" else ""
     for label, column in _columns(values, name):
         entries = np.asarray(column).ravel()
         if entries.dtype.kind in "OUST" and not all(map(_is_number, entries)):
-            raise kind(f"{label} holds what is no number: {error}.{advice}") from error
+            raise kind(f"{label} holds what is no number: {str(error).rstrip('.')}.{advice}") from error
 
 
-def _is_missing(entry):
-    """Tell whether an entry is None, NaN, or what pandas has for them, which need not be installed."""
+def is_missing(entry):
+    """Tell whether an entry is None, NaN, or what pandas has for them, which need not be installed.
+
+    Parameters
+    ----------
+    entry : object
+        The entry.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
     if isinstance(entry, float):
         return bool(np.isnan(entry))
     return entry is None or type(entry).__name__ in ("NAType", "NaTType")
 
 
 def _is_number(entry):
-    if _is_missing(entry):
+    if is_missing(entry):
         return True  # Validation has its own message about it.
     try:
         float(entry)

@@ -17,7 +17,7 @@ from skimplicit.linalg import MatrixLike
 from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
 from skimplicit.selection.groups import check_groups
-from skimplicit.selection.target_kind import check_estimator
+from skimplicit.selection.target_kind import check_estimator, check_n_hidden
 from skimplicit.training import BlockCoordinateDescent, Stage
 from skimplicit.training.continuation import alpha_schedule, falling_budgets, random_weights
 
@@ -159,7 +159,8 @@ def implicit_path(
     **parameters
         Parameters to set on the estimator, for instance ``n_hidden=10`` or ``random_state=0``. Those of a single fit
         (``max_iter``, ``tol``, ``n_init``, ``n_members``, ``cv``, ``clip``, ``warm_start``, ``verbose``,
-        ``column_budget``) are refused: a path has a schedule of its own, and rules that predict as they are.
+        ``column_budget``) are refused: a path has a schedule of its own, and rules that predict as they are. So is
+        ``n_hidden="auto"``: all rules of a path have one number of states.
 
     Returns
     -------
@@ -182,6 +183,7 @@ def implicit_path(
         raise TypeError(f"alpha must be a number: a path goes through budgets at one ridge, got {alpha!r}.")
     model = clone(ImplicitRegressor() if estimator is None else check_estimator(estimator))
     model.set_params(**{"direct": False, **parameters, "alpha": alpha, "column_budget": 1.0})
+    check_n_hidden(model)
     model._validate_params()
     column_budgets = check_budgets(column_budgets)
     rows = open_given_rows(model, model._check_choices(), X, y, sample_weight)

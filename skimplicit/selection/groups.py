@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skimplicit.estimators.validation import is_missing
 from skimplicit.parameters import nearest
 
 __all__ = ["check_groups"]
@@ -30,7 +31,8 @@ def check_groups(groups, n_features, names=None):
     Raises
     ------
     ValueError
-        If there is not one label for each input, a group is empty, or a column does not exist or is in two groups.
+        If there is not one label for each input, or one is missing (None or NaN), a group is empty, or a column does
+        not exist or is in two groups.
     """
     if groups is None:
         return None
@@ -41,6 +43,10 @@ def check_groups(groups, n_features, names=None):
     labels = np.asarray(groups)
     if labels.shape != (n_features,):
         raise ValueError(f"groups must have one label for each of the {n_features} inputs, got shape {labels.shape}.")
+    # As they were given: beside text, NaN would be a label of its own, and beside numbers one of several inputs.
+    for j, label in enumerate(np.asarray(groups, dtype=object).tolist()):
+        if is_missing(label):
+            raise ValueError(f"groups has no label for input {j}, got {label!r}; an input that is alone has its own.")
     try:
         return np.unique(labels, return_inverse=True)[1].ravel()
     except TypeError as error:

@@ -139,8 +139,9 @@ class ImplicitFeatureSelector(
         "estimator": Parameter(
             None,
             "ImplicitRegressor, ImplicitClassifier or None",
-            "Rule to train, without a ``column_budget``; all its parameters are kept for the refit. "
-            "``constraints`` speak of B for all inputs, with zeros for those that are not selected. None "
+            "Rule to train, without a ``column_budget`` and with a number for ``n_hidden``; all its parameters are "
+            "kept for the refit. ``constraints`` speak of B for all inputs, with zeros for those that are not "
+            "selected. None "
             "for an ImplicitClassifier when y holds strings, booleans or at most 20 distinct integers, "
             "and an ``ImplicitRegressor()`` otherwise; since nobody can know before ``fit``, scikit-learn"
             " then takes the selector for a regressor and does not stratify the folds of its own "

@@ -12,7 +12,7 @@ from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.lazy_rows import distinct_targets
 from skimplicit.rows import is_lazy
 
-__all__ = ["check_estimator", "estimator_for", "holds_classes", "natural_type"]
+__all__ = ["check_estimator", "check_n_hidden", "estimator_for", "holds_classes", "natural_type"]
 
 # Integer targets with more distinct values than this are taken for numbers.
 _MOST_CLASSES = 20
@@ -40,7 +40,7 @@ def estimator_for(y, estimator, seed):
     TypeError
         If it is anything else.
     ValueError
-        If it has a column budget.
+        If it has a column budget, or no number of states.
     """
     if estimator is not None:
         model = clone(check_estimator(estimator))
@@ -49,6 +49,7 @@ def estimator_for(y, estimator, seed):
                 f"estimator has column_budget={model.column_budget!r}; it must be None: the budgets of the path "
                 "are column_budgets, and the rule of the selected inputs has none."
             )
+        check_n_hidden(model)
     else:
         model = ImplicitClassifier() if holds_classes(y) else ImplicitRegressor()
     if model.random_state is None:
@@ -83,6 +84,26 @@ def check_estimator(estimator):
             "over the parameter alpha of one of these."
         )
     return estimator
+
+
+def check_n_hidden(model):
+    """Refuse a number of states that a fit is to choose: rules that are compared have one.
+
+    Parameters
+    ----------
+    model : ImplicitRegressor or ImplicitClassifier
+        The estimator that a path goes by.
+
+    Raises
+    ------
+    ValueError
+        If ``n_hidden`` is ``"auto"``.
+    """
+    if model.n_hidden == "auto":
+        raise ValueError(
+            "n_hidden='auto' grows one rule after another until held-out rows gain no more; a path and a selection "
+            "compare rules of one size: give the estimator a number for n_hidden."
+        )
 
 
 def natural_type(y):
