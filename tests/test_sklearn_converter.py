@@ -429,3 +429,10 @@ def test_single_precision_frames_and_global_state():
     rule = from_sklearn(model, output="probability")
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
     assert_allclose(rule.predict(frame.to_numpy()), model.predict_proba(frame), atol=1e-4)
+
+
+@pytest.mark.parametrize("model", [Ridge(), PoissonRegressor(), make_pipeline(StandardScaler(), Ridge())], ids=str)
+def test_regressors_have_no_probabilities(model):
+    model.fit(X, np.abs(Y))
+    with pytest.raises(ValueError, match=f"output='probability' is for classifiers; this {type(model).__name__} "):
+        from_sklearn(model, output="probability")

@@ -26,7 +26,7 @@ def from_sklearn(model: Any, *, output: str = "decision") -> ImplicitRule:
     output : {"decision", "probability"}
         What a classifier returns. "decision": the values before the last sigmoid or softmax, what ``decision_function``
         gives if there is one. "probability": after it, as further states; one column, the probability of
-        ``classes_[1]``, when there are two classes. Regressors have one output only and ignore it.
+        ``classes_[1]``, when there are two classes. Of a regressor only "decision", what ``predict`` gives.
 
     Returns
     -------
@@ -83,7 +83,9 @@ def from_sklearn(model: Any, *, output: str = "decision") -> ImplicitRule:
         raise ValueError(f"output must be 'decision' or 'probability', got {output!r}.")
     rule, link = _convert(model)
     name, classifies = type_name(model), hasattr(model, "classes_")
-    if output == "probability" and classifies and link is None:
+    if output == "probability" and not classifies:
+        raise ValueError(f"output='probability' is for classifiers; this {name} predicts numbers: use 'decision'.")
+    if output == "probability" and link is None:
         raise ValueError(f"This {name} has no probabilities of its decision values alone.")
     linked = _linked(rule, link)
     if not classifies:
