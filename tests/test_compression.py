@@ -5,9 +5,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from skimplicit import ImplicitRule
+from skimplicit import ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool
-from skimplicit.distill import drift_bound, low_rank, prune
+from skimplicit.distill import ArchitectureReport, drift_bound, low_rank, prune
 from skimplicit.linalg import to_dense
 from skimplicit.networks import feedforward
 
@@ -281,3 +281,11 @@ class TestValidation:
         for compress in (prune, low_rank):
             with pytest.raises(ValueError, match="not certified below 1"):
                 compress(rule, box=([0.0], [1.0]), tolerance=1.0)
+
+
+@pytest.mark.parametrize("call", [prune, low_rank, ArchitectureReport.of])
+def test_an_estimator_is_told_where_its_rule_is(call):
+    with pytest.raises(
+        TypeError, match=r"^rule must be an ImplicitRule, got ImplicitRegressor; .* rule_, .* clipped_rule"
+    ):
+        call(ImplicitRegressor.from_rule(random_rule(0)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from skimplicit.estimators.from_rule import check_rule
 from skimplicit.linalg import block_triangular_order, strong_components
 
 __all__ = ["ArchitectureReport"]
@@ -64,7 +65,13 @@ class ArchitectureReport:
         -------
         ArchitectureReport
             The report.
+
+        Raises
+        ------
+        TypeError
+            If it is no rule.
         """
+        check_rule(rule)
         # Copies: what a rule keeps cannot be written to.
         A, B, C, D = (sparse.csr_array(M, copy=True) for M in (rule.A, rule.B, rule.C, rule.D))
         for M in (A, B, C, D):

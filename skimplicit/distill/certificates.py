@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from skimplicit.estimators.from_rule import check_rule
 from skimplicit.linalg import MatrixLike, row_scaled, to_dense
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import perron_certificate
@@ -93,7 +94,8 @@ class InputRegion:
 
     @classmethod
     def of(cls, rule, U, box):
-        """Check the inputs U, or the lower and upper ends of a box, and compute the states; one of both is None."""
+        """Check the rule and U, or the lower and upper ends of a box (one of both is None); compute the states."""
+        check_rule(rule)
         if (U is None) == (box is None):
             raise ValueError("Give either U or box: the inputs on which the change of the outputs is certified.")
         if U is not None:

@@ -100,6 +100,8 @@ def prune(
 
     Raises
     ------
+    TypeError
+        If ``rule`` is no ImplicitRule: of a fitted estimator give its ``rule_``, or its ``clipped_rule()``.
     ValueError
         If not exactly one of U and box, and one of threshold and tolerance, is given; or if the rule is not certified.
 
@@ -183,6 +185,8 @@ def low_rank(
 
     Raises
     ------
+    TypeError
+        If ``rule`` is no ImplicitRule: of a fitted estimator give its ``rule_``, or its ``clipped_rule()``.
     ValueError
         If not exactly one of U and box, and one of rank and tolerance, is given; or if the rule, or the rule of low
         rank, is not certified (which cannot happen when ``Gamma ||A||_inf < 1``).

@@ -123,7 +123,8 @@ def check_rule(rule):
     """
     if not isinstance(rule, ImplicitRule):
         raise TypeError(
-            f"rule must be an ImplicitRule, got {type(rule).__name__}; skimplicit.networks.from_sklearn and from_torch "
+            f"rule must be an ImplicitRule, got {type(rule).__name__}; a fitted estimator of skimplicit has one in "
+            "rule_, and with the cut of its inputs in clipped_rule(); skimplicit.networks.from_sklearn and from_torch "
             "make rules of networks."
         )
     return rule
