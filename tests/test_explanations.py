@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -261,3 +262,22 @@ def test_a_pipeline_is_told_what_to_give_in_its_place():
     assert explain(model[-1], model[:-1].transform(X)).contributions.shape == (30, 2)
     with pytest.raises(TypeError, match="got Ridge; skimplicit.networks.from_sklearn"):
         explain(Ridge().fit(X, X[:, 0]), X)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "softplus"])
+@pytest.mark.parametrize("seed", range(2))
+def test_rules_that_amplify_rounding_errors_are_explained_without_a_warning(activation, seed):
+    rng = np.random.default_rng(seed)
+    A = rng.normal(size=(10, 10))
+    A *= 0.999 / np.abs(A).sum(axis=1, keepdims=True)
+    rule = ImplicitRule(A, rng.normal(size=(10, 3)), rng.normal(size=(1, 10)), activation=activation)
+    U = rng.normal(size=(10, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_complete(explain(rule, U), rule.predict(U))
+
+
+def test_a_rule_that_does_not_converge_is_told_of():
+    rule = ImplicitRule(np.full((4, 4), 0.2499999), np.ones((4, 1)), np.ones((1, 4)))
+    with pytest.warns(ConvergenceWarning, match="need not sum to the difference of the predictions: 1 of 1 rows"):
+        explain(rule, [[1.0]])

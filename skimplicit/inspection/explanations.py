@@ -1,5 +1,6 @@
 """Contributions of the inputs to predictions, which sum to what a prediction differs from that at a reference."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,9 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array, validate_data
 
+from skimplicit.equilibrium import Status, describe
 from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
 from skimplicit.inspection.piecewise_paths import Pieces, mean_adjoint_of_pieces
 from skimplicit.linalg import MatrixLike, to_dense
@@ -65,8 +68,9 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
     -------
     Explanation
         With ``contributions`` of shape (m, p) where the estimator predicts one number for a row, else (m, p, q). They
-        sum to the difference of the predictions at u and r to 1e-9 of their size. An input without a path to an output,
-        and one that is as in the reference, has exactly zero; of a linear rule they are coefficients times differences.
+        sum to the difference of the predictions at u and r to 1e-9 of their size, or to what rounding leaves where the
+        rule amplifies rounding errors beyond that. An input without a path to an output, and one that is as in the
+        reference, has exactly zero; of a linear rule they are coefficients times differences.
 
     Raises
     ------
@@ -77,6 +81,11 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
     RuntimeError
         If the states have no direction at a kink, or the path to a row has more than 200 pieces for each state: the
         rule is not well posed there.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If states were not found as exactly as rounding allows; contributions then need not sum to the difference.
 
     See Also
     --------
@@ -135,8 +144,18 @@ def _is_flat(model, X):
     return np.ndim(predict(X)) == 1
 
 
+def _states(rule, U):
+    """Return the states to the tolerance, or as exact as rounding allows: more cannot be had, and is not missed."""
+    found = rule.solve(U, rtol=_RTOL)
+    codes = np.where(found.status_code == Status.PRECISION.place, Status.CONVERGED.place, found.status_code)
+    if codes.any():
+        message = f"Contributions need not sum to the difference of the predictions: {describe(codes)}"
+        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+    return found.states
+
+
 def _outputs(rule, U):
-    return to_dense(rule.states(U, rtol=_RTOL) @ rule.C.T) + to_dense(U @ rule.D.T) + rule.c
+    return to_dense(_states(rule, U) @ rule.C.T) + to_dense(U @ rule.D.T) + rule.c
 
 
 def _contributions(rule, base, U):
@@ -161,14 +180,14 @@ def _mean_adjoint(rule, states, start, way):
     part = ImplicitRule(A, np.eye(states.size), C, activation=rule.activation.restricted(states))
     pieces = Pieces.of(part.activation, states.size)
     if pieces is not None:
-        Z = part.states(start, rtol=_RTOL) @ A.T + start
+        Z = _states(part, start) @ A.T + start
         return mean_adjoint_of_pieces(
             A, C, pieces, np.broadcast_to(start, way.shape), way, np.broadcast_to(Z, way.shape)
         )
     step = max(1, _MOST_NUMBERS // (16 * states.size**2))
 
     def solve(drive):
-        return part.states(drive, rtol=_RTOL)
+        return _states(part, drive)
 
     return np.concatenate(
         [
