@@ -1,15 +1,20 @@
 """``simplify``: smaller rules that predict held-out rows as well; ``ArchitectureReport``: what a rule looks like."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_friedman1
-from sklearn.model_selection import train_test_split
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GroupKFold, KFold, train_test_split
 from test_monotonic_cst import quietly
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV, ImplicitRule
 from skimplicit.distill import ArchitectureReport, simplification, simplify
 from skimplicit.distill.simplification import _without_idle, _without_loops
+from skimplicit.distill.simplification_data import open_data
 from skimplicit.linalg import to_dense
 from skimplicit.networks import feedforward
 
@@ -20,6 +25,12 @@ def few_steps(monkeypatch):
     monkeypatch.setattr(simplification, "_ITER", 6)
     monkeypatch.setattr(simplification, "_LAST_ITER", 10)
     monkeypatch.setattr(simplification, "_LEAST_SHARE", 0.2)
+
+
+def quietly_simplified(model, X, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return simplify(model, X, y, tolerance=0.1, random_state=0)
 
 
 def random_layers(sizes, seed=0):
@@ -194,3 +205,114 @@ def test_other_estimators_and_values_are_refused():
             simplify(model, X, y, **{name: value})
     with pytest.raises(ValueError, match="does not heed monotonic_cst"):
         simplify(quietly(model.set_params(monotonic_cst=[1, 0]), X, y), X, y)
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Bad input is refused before the estimator is copied and fitted."""
+
+    def fail(estimator):
+        raise AssertionError("simplify has begun")
+
+    monkeypatch.setattr(simplification, "clone", fail)
+
+
+ROWS = np.random.default_rng(0).normal(size=(40, 3))
+FRAME = pd.DataFrame(ROWS, columns=list("abc"))
+NUMBERS, NAMES = ROWS[:, 0], np.array(["a", "b", "c"])[np.digitize(ROWS[:, 0], [-0.5, 0.5])]
+NO_STEP = {"n_hidden": 2, "max_iter": 1, "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ((FRAME[:-3], NUMBERS), {}, r"inconsistent numbers of samples: \[37, 40\]"),
+        ((FRAME, NUMBERS[:-3]), {}, r"inconsistent numbers of samples: \[40, 37\]"),
+        ((ROWS[:, :2], NUMBERS), {}, "X has 2 features, but ImplicitRegressor is expecting 3"),
+        ((FRAME[["b", "a", "c"]], NUMBERS), {}, "feature names should match"),
+        ((FRAME * np.nan, NUMBERS), {}, "Input X contains NaN"),
+        ((FRAME, NAMES), {}, "y holds what is no number"),
+        ((FRAME, ROWS), {}, "y must have as many targets as the estimator, 1, got 3"),
+        ((FRAME[:4], NUMBERS[:4]), {}, "test_size=0.25 of n_samples=4 holds out one row"),
+        ((FRAME, NUMBERS), {"test_size": 0.999}, "test_size=0.999 of n_samples=40 cannot be held out"),
+    ],
+)
+def test_bad_data_are_refused_before_any_work(no_work, data, options, message):
+    model = quietly(ImplicitRegressor(alpha=0.1, **NO_STEP), FRAME, NUMBERS)
+    with pytest.raises(ValueError, match=message), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of missing names
+        simplify(model, *data, **options)
+
+
+def test_bad_classes_are_refused_before_any_work(no_work):
+    model = quietly(ImplicitClassifier(alpha=0.1, **NO_STEP), FRAME, NAMES)
+    with pytest.raises(ValueError, match=r"classes of the estimator, \['a', 'b', 'c'\], got \['a', 'b', 'x'\]"):
+        simplify(model, FRAME, np.where(NAMES == "c", "x", NAMES))
+    with pytest.raises(ValueError, match="test_size=0.01 of n_samples=40 cannot be held out: .* classes"):
+        simplify(model, FRAME, NAMES, test_size=0.01)
+
+
+def test_the_only_row_of_a_class_is_one_to_train_on(few_steps, monkeypatch):
+    monkeypatch.setattr(simplification, "_LEAST_SHARE", 1.0)
+    for seed in range(5):
+        y = np.where(np.arange(40) == seed, "only", NAMES)
+        model = quietly(ImplicitClassifier(alpha=0.1, **NO_STEP), FRAME, y)
+        data = open_data(model, FRAME, y, 0.0, 0.5, np.random.RandomState(seed))
+        assert seed in data.train and sorted([*data.train, *data.test]) == list(range(40))
+        np.testing.assert_array_equal(np.unique(data.part[1]), model.classes_)
+        np.testing.assert_array_equal(data.held_out[0], ROWS[data.test])
+    result = quietly_simplified(model, FRAME, y)
+    assert list(result.estimator.classes_) == ["a", "b", "c", "only"]
+    assert list(result.estimator.feature_names_in_) == ["a", "b", "c"]
+
+
+class TestSplits:
+    """The fit without the held-out rows goes by the splits of the estimator without these rows."""
+
+    groups = np.arange(40) // 5
+
+    @staticmethod
+    def opened(model, seed=0):
+        return open_data(model, FRAME, NUMBERS, 0.0, 0.25, np.random.RandomState(seed))
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_listed(self, seed):
+        splits = list(GroupKFold(8).split(ROWS, NUMBERS, self.groups))
+        model = quietly(ImplicitRegressor(cv=splits, **NO_STEP), FRAME, NUMBERS)
+        data = self.opened(model, seed)
+        for (train, test), fold in zip(splits, data.folds, strict=True):
+            assert [data.train[part].tolist() for part in fold] == [
+                part[np.isin(part, data.train)].tolist() for part in (train, test)
+            ]
+
+    def test_listed_to_the_end(self, few_steps, monkeypatch):
+        monkeypatch.setattr(simplification, "_LEAST_SHARE", 1.0)
+        splits = list(GroupKFold(2).split(ROWS, NUMBERS, self.groups))
+        model = quietly(ImplicitRegressor(cv=splits, **NO_STEP), FRAME, NUMBERS)
+        result = quietly_simplified(model, FRAME, NUMBERS)
+        assert result.estimator.cv is model.cv and result.estimator.score(FRAME, NUMBERS) > 0.9
+
+    def test_those_without_a_row_left_go(self):
+        one_by_one = [(np.delete(np.arange(40), i), [i]) for i in range(40)]
+        model = quietly(ImplicitRegressor(**NO_STEP, cv=2), FRAME, NUMBERS).set_params(cv=one_by_one)
+        data = self.opened(model)
+        assert sorted(int(data.train[test[0]]) for _, test in data.folds) == sorted(data.train)
+        model.set_params(cv=[one_by_one[data.test[0]]])
+        with pytest.raises(ValueError, match="Of no split of cv"):
+            self.opened(model)
+
+    def test_of_a_splitter(self):
+        model = quietly(ImplicitRegressor(cv=KFold(3), **NO_STEP), FRAME, NUMBERS)
+        data = self.opened(model)
+        for fold, (train, test) in zip(data.folds, KFold(3).split(data.train), strict=True):
+            assert fold[0].tolist() == train.tolist() and fold[1].tolist() == test.tolist()
+
+    def test_that_need_groups_are_refused_before_any_work(self, no_work):
+        splits = list(GroupKFold(2).split(ROWS, NUMBERS, self.groups))
+        model = quietly(ImplicitRegressor(cv=splits, **NO_STEP), FRAME, NUMBERS).set_params(cv=GroupKFold(2))
+        with pytest.raises(ValueError, match=r"cv=GroupKFold\(.* 'groups' .* fit with a list of its splits"):
+            simplify(model, FRAME, NUMBERS)
+
+    def test_are_not_asked_for_at_a_given_ridge(self):
+        model = quietly(ImplicitRegressor(alpha=0.1, cv=GroupKFold(2), **NO_STEP), FRAME, NUMBERS)
+        assert self.opened(model).folds is model.cv

@@ -1,19 +1,15 @@
 """Smaller rules from a fitted estimator: what can go while rows that were held out are predicted as well."""
 
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone, is_classifier
-from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state
 
 from skimplicit.distill.architecture import ArchitectureReport
-from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
+from skimplicit.distill.simplification_data import open_data
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.relevance import with_relevance
 from skimplicit.linalg import MatrixLike
@@ -100,15 +96,16 @@ def simplify(
     Parameters
     ----------
     estimator : ImplicitRegressor or ImplicitClassifier
-        Fitted. The rule, ridges and units that it has without the held-out rows are where the way starts from.
-    X : array-like of shape (n_samples, n_features)
+        Fitted, to these data. The rule, ridges and units that it has without the held-out rows are where the way
+        starts from, by the splits of its ``cv`` without these rows.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     tolerance : float
         How much of the held-out score, R2 or accuracy, may be lost.
     test_size : float
-        Share of the rows to hold out, in (0, 1).
+        Share of the rows to hold out, in (0, 1), drawn one by one, within classes; the only row of a class is not.
     random_state : int, RandomState instance or None
         Source of the rows that are held out.
 
@@ -122,8 +119,9 @@ def simplify(
     TypeError
         If the estimator is of another type.
     ValueError
-        If an argument is not as above, or the estimator has parameters that the way would not heed: ``structure``,
-        ``constraints``, ``monotonic_cst``, ``lipschitz`` or ``column_budget``.
+        If an argument is not as above, before any work; or the estimator has parameters that the way would not heed:
+        ``structure``, ``constraints``, ``monotonic_cst``, ``lipschitz`` or ``column_budget``; or its ``cv`` is a
+        splitter that needs more than X and y, such as groups: give the list of its splits.
 
     Examples
     --------
@@ -135,19 +133,13 @@ def simplify(
     >>> str(simplify(model, X, X @ [1.0, -2.0], random_state=0).after)
     'a linear rule of 2 weights'
     """
-    _check(estimator, tolerance, test_size)
-    rows = np.arange(len(y))
-    source = check_random_state(random_state)
-    train, test = train_test_split(
-        rows, test_size=test_size, random_state=source, stratify=np.asarray(y) if is_classifier(estimator) else None
-    )
-    part, held_out = ((_safe_indexing(X, index), _safe_indexing(y, index)) for index in (train, test))
-    model = clone(estimator).set_params(verbose=0).fit(*part)
-    way = _Way(model, part, held_out, tolerance)
+    data = open_data(estimator, X, y, tolerance, test_size, check_random_state(random_state))
+    model = clone(estimator).set_params(verbose=0, cv=data.folds).fit(*data.part)
+    way = _Way(model, data.part, data.held_out, tolerance)
     start = way.trained(model.rule_, way.pattern(model.rule_), _ITER)
     way.begin(start)
     if way.try_rule("states", _without_states(start)):
-        return _finished(way, estimator, X, y)
+        return _finished(way, estimator, data)
     if start.n_hidden and np.any(start.A):
         between = way.pattern(start)
         between[:, : start.n_hidden] = False
@@ -159,26 +151,7 @@ def simplify(
         if not way.try_pattern(f"{share:.0%} of the weights", kept):
             share /= 2
     way.try_without_feedback()  # with fewer weights there is less of it
-    return _finished(way, estimator, X, y)
-
-
-def _check(estimator, tolerance, test_size):
-    if type(estimator) not in (ImplicitRegressor, ImplicitClassifier):
-        raise TypeError(
-            f"estimator must be an ImplicitRegressor or ImplicitClassifier, got {type(estimator).__name__}."
-        )
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError as error:
-        raise ValueError("estimator must be fitted.") from error
-    unheeded = ("structure", "constraints", "monotonic_cst", "lipschitz", "column_budget")
-    given = [name for name in unheeded if getattr(estimator, name) is not None]
-    if given:
-        raise ValueError(f"simplify does not heed {', '.join(given)}; fit an estimator without.")
-    if isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not 0 <= tolerance < np.inf:
-        raise ValueError(f"tolerance must be a finite number of at least 0, got {tolerance!r}.")
-    if isinstance(test_size, bool) or not isinstance(test_size, Real) or not 0 < test_size < 1:
-        raise ValueError(f"test_size must be a number in (0, 1), got {test_size!r}.")
+    return _finished(way, estimator, data)
 
 
 class _Way:
@@ -192,7 +165,7 @@ class _Way:
         self._use(part)
 
     def _use(self, data):
-        X, y = self.model._validate_data(*data, reset=False)
+        X, y = data
         self.inputs = X if self.model._input_range is None else self.model._input_range.cut(X)
         self.targets = self.model._encode_targets(y, None)
         task = self.model._make_task(self.inputs, self.targets, direct_ridge=self.direct_ridge)
@@ -287,10 +260,10 @@ class _Way:
         return accepted
 
 
-def _finished(way, estimator, X, y):
+def _finished(way, estimator, data):
     """Return the :class:`Simplification`: the pattern that was found, trained on all rows."""
     way.model = estimator
-    way._use((X, y))
+    way._use((data.X, data.y))
     rule = way.trained(way.rule, way.pattern(way.rule), _LAST_ITER)
     fitted = way.estimator(rule)
     return Simplification(
