@@ -15,8 +15,10 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorC
 from skimplicit.distill import ArchitectureReport, simplification, simplify
 from skimplicit.distill.simplification import _without_idle, _without_loops
 from skimplicit.distill.simplification_data import open_data
+from skimplicit.estimators import growing
 from skimplicit.linalg import to_dense
 from skimplicit.networks import feedforward
+from skimplicit.training import StochasticGradient
 
 
 @pytest.fixture
@@ -205,6 +207,36 @@ def test_other_estimators_and_values_are_refused():
             simplify(model, X, y, **{name: value})
     with pytest.raises(ValueError, match="does not heed monotonic_cst"):
         simplify(quietly(model.set_params(monotonic_cst=[1, 0]), X, y), X, y)
+
+
+@pytest.mark.slow_cases
+@pytest.mark.parametrize("method", ["gradient", "lifted", StochasticGradient(early_stopping=True)], ids=str)
+@pytest.mark.parametrize("classes", [False, True])
+def test_whatever_trained_the_estimator(few_steps, monkeypatch, method, classes):
+    monkeypatch.setattr(simplification, "_LEAST_SHARE", 0.3)
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    y = np.abs(X[:, 0]) + X[:, 1]
+    kind, y = (ImplicitClassifier, y > 1) if classes else (ImplicitRegressor, y)
+    model = quietly(kind(n_hidden=3, alpha=0.01, method=method, max_iter=10, random_state=0), X, y)
+    result = quietly_simplified(model, X, y)
+    assert result.score >= result.score_before - 0.1
+    assert result.after == ArchitectureReport.of(result.rule) and result.estimator.method == method
+    assert result.estimator.score(X, y) > 0.7
+
+
+@pytest.mark.slow
+def test_numbers_of_states_that_were_grown(few_steps, monkeypatch):
+    monkeypatch.setattr(simplification, "_LEAST_SHARE", 0.3)
+    monkeypatch.setattr(growing, "_SIZES", (2, 3))
+    monkeypatch.setattr(growing, "_TOLD_APART", np.inf)
+    monkeypatch.setattr(growing, "_WORTHWHILE", -np.inf)
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.abs(X[:, 0]) + X[:, 1]
+    model = quietly(ImplicitRegressor(n_hidden="auto", max_iter=10, cv=2, random_state=0), X, y)
+    assert {rule.n_hidden for rule in model.rules_} == {2, 3}
+    result = quietly_simplified(model, X, y)
+    assert 0 < result.after.n_weights < result.before.n_weights and result.before.n_states <= 10
+    assert result.score >= result.score_before - 0.1
 
 
 @pytest.fixture

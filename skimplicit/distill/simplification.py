@@ -22,6 +22,8 @@ __all__ = ["Simplification", "SimplificationStep", "simplify"]
 _FIRST_SHARE, _LEAST_SHARE = 0.4, 0.05
 # Iterations and relative decrease of J after each step, and at the end, on all rows.
 _ITER, _LAST_ITER, _TOL = 20, 40, 1e-4
+# What trains the rules of the way, whatever has trained the estimator: any start, any pattern.
+_METHOD = BlockCoordinateDescent(block="matching")
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def simplify(
     ----------
     estimator : ImplicitRegressor or ImplicitClassifier
         Fitted, to these data. The rule, ridges and units that it has without the held-out rows are where the way
-        starts from, by the splits of its ``cv`` without these rows.
+        starts from: those of a fit with its ``method`` and ``n_hidden``, by the splits of its ``cv`` without these
+        rows. The rules of the way are trained by block coordinate descent.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -160,6 +163,7 @@ class _Way:
     def __init__(self, model: ImplicitEstimator, part, held_out, tolerance):
         self.model, self.held_out, self.tolerance = model, held_out, tolerance
         self.alpha, self.direct_ridge, self.relevance = model.alpha_, model._direct_ridge, model.relevance_
+        self.trainer = clone(model).set_params(method=_METHOD, n_hidden=max(model.rule_.n_hidden, 1))
         self.rule: Any = None
         self.steps, self.best = [], -np.inf
         self._use(part)
@@ -168,8 +172,8 @@ class _Way:
         X, y = data
         self.inputs = X if self.model._input_range is None else self.model._input_range.cut(X)
         self.targets = self.model._encode_targets(y, None)
-        task = self.model._make_task(self.inputs, self.targets, direct_ridge=self.direct_ridge)
-        self.task = with_relevance(self.model, task, self.relevance)
+        task = self.trainer._make_task(self.inputs, self.targets, direct_ridge=self.direct_ridge)
+        self.task = with_relevance(self.trainer, task, self.relevance)
 
     def begin(self, rule):
         self.rule, self.score_before = rule, self.score(rule)
@@ -206,8 +210,7 @@ class _Way:
         constraints = replace(self.task.constraints, structure=pattern)
         task = replace(self.task, constraints=constraints)
         stage = Stage(self.alpha, None, n_iter, _TOL)
-        method = BlockCoordinateDescent(block="matching")
-        result = method.train(task, [stage], np.where(pattern, W, 0.0), b)
+        result = _METHOD.train(task, [stage], np.where(pattern, W, 0.0), b)
         return _without_idle(objective.rule(result.evaluation.point))
 
     def linear(self):
