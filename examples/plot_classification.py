@@ -31,18 +31,18 @@ plt.style.use(STYLE)
 # %%
 # Two moons, two hidden features, no direct term: only the bound on the feedback differs.
 
-X_train, y_train = make_moons(400, noise=0.15, random_state=0)
+X_train, y_train = make_moons(200, noise=0.15, random_state=0)
 X_test, y_test = make_moons(400, noise=0.15, random_state=1)
 
-figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), sharex=True, sharey=True, layout="constrained")
-for ax, kappa in zip(axes, (0.0, 0.5, 0.8, 0.95), strict=True):
-    model = ImplicitClassifier(n_hidden=2, kappa=kappa, alpha=1e-3, direct=False, n_init=24, tol=5e-4, random_state=0)
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), sharex=True, sharey=True, layout="constrained")
+for ax, kappa in zip(axes, (0.0, 0.8), strict=True):
+    model = ImplicitClassifier(n_hidden=2, kappa=kappa, alpha=1e-3, direct=False, n_init=24, tol=2e-3, random_state=0)
     with warnings.catch_warnings():
         # One of the 24 starts may not be at its end; the best one is kept.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X_train, y_train)
     bends_both_ways = model.score(X_train, y_train) > 0.95
-    assert bends_both_ways == (kappa >= 0.8)
+    assert bends_both_ways == (kappa > 0)
     DecisionBoundaryDisplay.from_estimator(
         model,
         X_train,

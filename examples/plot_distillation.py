@@ -54,7 +54,7 @@ print(f"zeros in [A B]: {sparse.sparsity:.1%}; relative drift of the states: {sp
 # for any A at all: self-loops imitate the states they belong to, and the states drift. Beside them the network itself
 # as a rule, the weights cut that matter least for its outputs, with nothing fitted again.
 
-penalties = np.geomspace(0.004, 0.3, 8)
+penalties = np.geomspace(0.004, 0.3, 5)
 curves = {
     "distilled, teacher's pattern": "teacher",
     "distilled, no self-loops": "no_self_loops",
@@ -65,7 +65,7 @@ for label, structure in curves.items():
     found = [distill(teacher, U_train, l1=l1, structure=structure) for l1 in penalties]
     points[label] = [(1 - result.sparsity, accuracy(result.rule)) for result in found]
 network = from_sklearn(teacher).rescaled(0.95)
-cuts = [prune(network, U_train, tolerance=tolerance) for tolerance in np.geomspace(0.3, 300, 8)]
+cuts = [prune(network, U_train, tolerance=tolerance) for tolerance in np.geomspace(0.3, 300, 5)]
 points["network, weights cut"] = [(1 - cut.sparsity, accuracy(cut.rule)) for cut in cuts]
 
 # %%

@@ -36,7 +36,7 @@ SETS = {
     "Friedman 1 (750 rows to train on)": (*make_friedman1(1000, noise=1.0, random_state=0), 0.01, 10.0),
 }
 METHODS = {"bcd": "C0", "gradient": "C1", "lifted": "C2"}
-ITERATIONS = (5, 10, 20, 40, 80)
+ITERATIONS = (5, 10, 20, 40)
 
 
 def fitted(model, X, y):

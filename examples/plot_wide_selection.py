@@ -36,7 +36,7 @@ X_train, X_test, y_train, y_test = X[:300], X[300:], y[:300], y[300:]
 # astray, then show what a selection is worth to a model that comes after it.
 selectors = {
     "lasso": SelectFromModel(LassoCV()),
-    "random forest": SelectFromModel(RandomForestRegressor(random_state=0)),
+    "random forest": SelectFromModel(RandomForestRegressor(50, random_state=0)),
     "implicit": ImplicitFeatureSelector(random_state=0),
 }
 found, scores = {}, {}
