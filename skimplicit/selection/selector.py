@@ -129,7 +129,7 @@ class ImplicitFeatureSelector(
     >>> from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
     >>> X, y = make_friedman1(300, n_features=8, random_state=0)
     >>> selector = ImplicitFeatureSelector(
-    ...     ImplicitRegressor(n_hidden=5, alpha=0.01), n_features_to_select=5, random_state=0
+    ...     ImplicitRegressor(n_hidden=5, alpha=0.01), n_features_to_select=5, cv=3, random_state=0
     ... )
     >>> selector.fit(X, y).get_support(indices=True)
     array([0, 1, 2, 3, 4])
