@@ -1,5 +1,6 @@
 """Settings that every test runs under, which tests `make quick` leaves out, and what makes a fit of a test small."""
 
+import gc
 import os
 from collections import defaultdict
 from functools import partial
@@ -18,6 +19,17 @@ settings.load_profile("skimplicit")
 _KEPT = 10
 # Packages whose examples choose ridges and inputs, many fits each.
 _SEARCHES = {"estimators", "selection"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Let garbage collection skip modules and tests, millions of objects that stay: it took seconds each time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marks
