@@ -160,7 +160,7 @@ def _covariances(fitted, U, chosen, rows):
     None for classes, and where the axes of the inputs would be too large a matrix.
     """
     n_left = inputs_left(fitted.relevance, U.shape[1]).size
-    too_many = chosen.direct and n_left * min(U.shape) > LARGEST_MATRIX**2
+    too_many = chosen.direct and n_left * min(n_left, U.shape[0]) > LARGEST_MATRIX**2
     if not fitted.choice.members[0].targets.scale or too_many:
         return None
     choice = fitted.choice
