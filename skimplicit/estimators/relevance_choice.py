@@ -53,10 +53,10 @@ def choose_relevance(estimator, choice, samples, n_jobs, bridge):
     relevance : ndarray of shape (p,) or None
         What :func:`relevance_factors` returns; 0 for an input that is left out. None where inputs stay alike:
         where held-out rows do not want it; under a budget or constraints, which say themselves what inputs may do; of
-        very many inputs.
+        selected inputs; of very many.
     """
-    given = estimator.column_budget is not None or estimator.constraints is not None
-    if given or choice.interrupted or samples.n_inputs > _MOST_INPUTS:
+    alike = estimator._keeps_inputs or estimator.column_budget is not None or estimator.constraints is not None
+    if alike or choice.interrupted or samples.n_inputs > _MOST_INPUTS:
         return choice, None
     if samples.n_samples > _MOST_ROWS:
         samples = samples.rows(evenly_spaced(samples.n_samples, _MOST_ROWS))
@@ -79,8 +79,7 @@ def _with_fewer_inputs(estimator, choice, samples, n_jobs, bridge):
     whole, n_left = choice.members, None
     n_varying = np.count_nonzero(~samples.constant)
     n_next = min(n_varying // 2, _MOST_LEFT)
-    many = n_varying >= _MANY_INPUTS and not estimator._keeps_inputs
-    if not many or samples.n_outputs * (estimator.n_hidden + n_next + 1) > _MOST_READOUT:
+    if n_varying < _MANY_INPUTS or samples.n_outputs * (estimator.n_hidden + n_next + 1) > _MOST_READOUT:
         return choice, None
     ranked, n_iter = choice, choice.n_iter
     try:
