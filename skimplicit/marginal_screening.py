@@ -21,8 +21,8 @@ _KINKS = (-0.7, 0.0, 0.7)
 _N_STATES = 1 + len(_KINKS)
 # Ridge of the regressions on these states, which are nearly dependent where an input has few distinct values.
 _RIDGE = 1e-3
-# Entries of a block of columns that are looked at together: memory stays a small multiple of the data.
-_BLOCK = 1 << 20
+# Entries of columns that are looked at together, and of states that are kept: memory is a small multiple of the data.
+_BLOCK, _MOST_KEPT = 1 << 20, 1 << 23
 
 
 def standing_out(states, explained, most=None):
@@ -111,7 +111,9 @@ class OneInputStates:
         samples = self._samples(slice(0, 1))
         self.weights = samples.weights
         self.Y = np.sqrt(self.weights)[:, None] * (samples.Y - self.weights @ samples.Y)
-        self._only_part, self._grams = None, {}
+        entries, p = self.X.nnz if sparse.issparse(self.X) else rows.size * self.X.shape[1], self.X.shape[1]
+        self._size = max(_BLOCK * p // max(entries, p), 1)
+        self._keeps, self._kept, self._grams = _N_STATES * entries <= _MOST_KEPT, {}, {}
 
     def of_units(self, units):
         """Return the same for some units, an increasing ndarray of int, with labels from 0 on."""
@@ -127,11 +129,7 @@ class OneInputStates:
     def _of(self, columns):
         """Return the states of some columns, shape (n_states, m, k)."""
         roots = np.sqrt(self.weights)[:, None]
-        U = self._samples(columns).weighted_inputs() / roots
-        states = np.empty((_N_STATES, *U.shape))
-        states[0] = U
-        for kink, bent in zip(_KINKS, states[1:], strict=True):
-            np.maximum(np.subtract(U, kink, out=bent), 0.0, out=bent)
+        states = _bent(self._samples(columns).weighted_inputs() / roots)
         states -= (self.weights @ states)[:, None]
         states *= roots
         return states
@@ -140,7 +138,7 @@ class OneInputStates:
         """Return how much of ``sum Y^2`` the best input of each unit explains, linearly and bent, (n_units, 2)."""
         of_units = np.zeros((int(self.labels.max()) + 1, 2))
         for labels, states, gram in self._parts():
-            cross = np.moveaxis(states.transpose(0, 2, 1) @ Y, 0, 1)
+            cross = states.times(Y)
             linear = np.sum(cross[:, 0] ** 2, axis=1) / gram[:, 0, 0]
             bent = np.sum(cross * np.linalg.solve(gram, cross), axis=(1, 2))
             np.maximum.at(of_units, labels, np.column_stack([linear, bent]))
@@ -148,19 +146,20 @@ class OneInputStates:
 
     def _parts(self):
         """Yield the labels of a block of columns, their states, and the products of each one's states."""
-        size, n_columns = max(_BLOCK // self.rows.size, 1), self.X.shape[1]
-        if self._only_part is not None:
-            yield self._only_part
-            return
-        for first in range(0, n_columns, size):
-            states = self._of(slice(first, first + size))
+        for first in range(0, self.X.shape[1], self._size):
+            columns = slice(first, first + self._size)
+            states = self._kept[first] if first in self._kept else self._states(columns)
+            if self._keeps:
+                self._kept[first] = states
             if first not in self._grams:  # small, and slower to make than the states
-                self._grams[first] = np.einsum("aij,bij->jab", states, states)
+                self._grams[first] = states.gram()
                 self._grams[first][:, range(_N_STATES), range(_N_STATES)] += _RIDGE
-            part = self.labels[first : first + size], states, self._grams[first]
-            if size >= n_columns:
-                self._only_part = part
-            yield part
+            yield self.labels[columns], states, self._grams[first]
+
+    def _states(self, columns):
+        if sparse.issparse(self.X):
+            return _SparseStates(self._samples(columns))
+        return _DenseStates(self._of(columns))
 
     def left_by(self, units):
         """Return what the states of some units together leave of the targets, shape (m, q)."""
@@ -188,6 +187,64 @@ class OneInputStates:
         chances = beta.sf(shares, 0.5 * q * n_states, 0.5 * q * (m - 1 - n_states))
         kind = int(chances[1] <= chances[0])
         return int(best[kind]), float(chances[kind])
+
+
+class _DenseStates:
+    """States of columns, an array of shape (n_states, m, k)."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def times(self, Y):
+        """Return their products with Y, shape (k, n_states, q)."""
+        return np.moveaxis(self.values.transpose(0, 2, 1) @ Y, 0, 1)
+
+    def gram(self):
+        """Return the products of each column's states with one another, shape (k, n_states, n_states)."""
+        return np.einsum("aij,bij->jab", self.values, self.values)
+
+
+class _SparseStates:
+    """The same of sparse columns: how far the states of their entries are from those of a zero.
+
+    With d for that and c for its weighted mean, states are ``sqrt(w_i) (d_ij - c_j)``.
+    """
+
+    def __init__(self, samples):
+        U, shift = samples.uncentred
+        U, self.roots = U.tocsc(), np.sqrt(samples.weights)
+        lengths = np.diff(U.indptr)
+        # A column without zeros may be far from them, and is looked at from its mean.
+        zeros = _bent(np.where(lengths < samples.n_samples, -shift, 0.0))
+        apart = _bent(U.data - np.repeat(shift, lengths)) - np.repeat(zeros, lengths, axis=1)
+        self.apart = [sparse.csc_array((d, U.indices, U.indptr), shape=U.shape) for d in apart]
+        self.means = np.array([samples.weights @ d for d in self.apart])
+
+    def times(self, Y):
+        """Return their products with Y, shape (k, n_states, q)."""
+        weighted = self.roots[:, None] * Y
+        products = np.array([d.T @ weighted for d in self.apart])
+        return np.moveaxis(products - self.means[:, :, None] * weighted.sum(axis=0), 0, 1)
+
+    def gram(self):
+        """Return the products of each column's states with one another, shape (k, n_states, n_states)."""
+        weights, like = self.roots**2, self.apart[0]
+        result = np.empty((like.shape[1], _N_STATES, _N_STATES))
+        for a in range(_N_STATES):
+            for b in range(a + 1):
+                products = self.apart[a].data * self.apart[b].data
+                sums = weights @ sparse.csc_array((products, like.indices, like.indptr), shape=like.shape)
+                result[:, a, b] = result[:, b, a] = sums - self.means[a] * self.means[b]
+        return result
+
+
+def _bent(inputs):
+    """Return the states of scaled inputs of any shape, those of each kind one after the other."""
+    states = np.empty((_N_STATES, *inputs.shape))
+    states[0] = inputs
+    for kink, bent in zip(_KINKS, states[1:], strict=True):
+        np.maximum(np.subtract(inputs, kink, out=bent), 0.0, out=bent)
+    return states
 
 
 def _rows_of(block, rows):

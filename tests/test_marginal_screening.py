@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from skimplicit import marginal_screening
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.marginal_screening import OneInputStates, standing_out
 
@@ -62,3 +63,23 @@ def test_a_constant_input_does_not_stand_out():
     X, y = make_data(1)
     X[:, 50] = 2.0
     assert {3, 10, 20, 30} <= set(found(X, y)) and 50 not in found(X, y)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("kept", [True, False])
+def test_sparse_inputs_have_the_products_of_dense_ones(centre, kept, monkeypatch):
+    if not kept:
+        monkeypatch.setattr(marginal_screening, "_MOST_KEPT", 0)
+        monkeypatch.setattr(marginal_screening, "_BLOCK", 400)
+    random = np.random.RandomState(0)
+    X = random.standard_normal((60, 30)) * (random.uniform(size=(60, 30)) < random.uniform(size=30))
+    X[:, 0], X[:, 1], X[:, 2] = 1e5 + random.standard_normal(60), 0.0, 3.0  # far from zero, and two that never vary
+    Y = np.column_stack([np.abs(X[:, 5]) + X[:, 6], random.standard_normal(60)])
+    targets = EncodedTargets(Y, random.uniform(0.1, 2.0, 60), True, {})
+    rows, labels = np.arange(2, 60), np.arange(30) // 2
+    dense, stored = (OneInputStates(U, targets.rows(rows), rows, centre, labels) for U in (X, csr_array(X)))
+    left = dense.left_by(np.array([2]))
+    for residual in (dense.Y, left, dense.Y):
+        assert stored.explain(residual) == pytest.approx(dense.explain(residual), rel=1e-6, abs=1e-12)
+    some = np.array([0, 2, 3, 7])
+    assert stored.of_units(some).explain(left) == pytest.approx(dense.explain(left)[some], rel=1e-6, abs=1e-12)

@@ -201,3 +201,20 @@ def test_rows_and_others_are_in_the_same_units(make, centre):
     np.testing.assert_allclose(other.UU, samples.UU, rtol=1e-10, atol=1e-12)
     units = samples.open_units()
     assert units.n_samples == 0 and units.like(make(U + [0, 1, 0, 0]), Y, weights).UU[1, 1] > 0
+
+
+@with_or_without
+def test_coordinates_of_sparse_rows_keep_their_products(centre):
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(20, 60)) * (rng.random((20, 60)) < 0.3)
+    U[:, 0] = 1e6 + rng.normal(size=20)  # without zeros, and far from them
+    others, Y = U[rng.permutation(20)[:7]] + (U[:7] != 0), np.zeros((7, 1))
+    made = Samples(sparse.csr_array(U), rng.normal(size=(20, 1)), centre=centre)
+    of_others = made.like(sparse.csr_array(others), Y, np.ones(7))
+    space = made.row_space()
+    Z, other = made.in_row_space(space), of_others.in_row_space(space)
+    identity = np.eye(Z.n_inputs)
+    np.testing.assert_allclose(space.of_given(space.as_given(identity)), identity, atol=1e-8)
+    A, B = (samples.weighted_inputs() / np.sqrt(samples.weights)[:, None] for samples in (made, of_others))
+    np.testing.assert_allclose(Z.inputs_times(identity) @ Z.inputs_times(identity).T, A @ A.T, atol=1e-7)
+    np.testing.assert_allclose(other.inputs_times(identity) @ Z.inputs_times(identity).T, B @ A.T, atol=1e-7)

@@ -5,6 +5,7 @@ from scipy import sparse
 
 __all__ = [
     "canonical",
+    "centred_products",
     "columns_times",
     "group_scales",
     "highest_and_lowest",
@@ -221,3 +222,25 @@ def sparse_variance(U, weights, mean):
     filled = np.bincount(columns, minlength=U.shape[1])
     share = np.bincount(columns, weights[rows], minlength=U.shape[1])
     return entries + np.where(filled == U.shape[0], 0.0, np.maximum(weights.sum() - share, 0.0)) * mean**2
+
+
+def centred_products(U, V, shift):
+    """Return ``(U - 1 shift')(V - 1 shift')'`` of sparse rows, without these differences.
+
+    Parameters
+    ----------
+    U, V : canonical CSR array of shape (k, p), of shape (m, p)
+        The rows.
+    shift : ndarray of shape (p,)
+        What is subtracted from each.
+
+    Returns
+    -------
+    ndarray of shape (k, m)
+        The products.
+    """
+    # A column without zeros may be far from them: there the large would be subtracted from the large.
+    full = np.all([np.bincount(M.indices, minlength=M.shape[1]) == M.shape[0] for M in (U, V)], axis=0)
+    first, rest = np.where(full, shift, 0.0), np.where(full, 0.0, shift)
+    U, V = (sparse.csr_array((M.data - first[M.indices], M.indices, M.indptr), shape=M.shape) for M in (U, V))
+    return (U @ V.T).toarray() - (U @ rest)[:, None] - V @ rest + rest @ rest

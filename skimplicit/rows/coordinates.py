@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from skimplicit.rows.columns import centred_products
+
 __all__ = ["InTurn", "RowSpace", "SomeInputs", "SparseRowSpace"]
 
 
@@ -75,6 +77,10 @@ class SparseRowSpace:
     def of_given(self, weights):
         """Return the part of weights of all scaled inputs, shape (k, n_given), along the axes, shape (k, p)."""
         return ((self.rows @ weights.T).T - (weights @ self.shift)[:, None]) @ self.mix
+
+    def of_rows(self, rows):
+        """Return the coordinates of scaled inputs before they are centred, CSR of shape (k, n_given), shape (k, p)."""
+        return centred_products(rows, self.rows, self.shift) @ self.mix
 
     def as_given(self, weights):
         """Return weights of the coordinates, shape (k, p), as weights of all scaled inputs, shape (k, n_given)."""

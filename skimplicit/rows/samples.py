@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skimplicit.linalg import MOST_PAIRS, InputMatrix, InputRows
-from skimplicit.rows.columns import canonical, columns_times, shares, sparse_variance
+from skimplicit.rows.columns import canonical, centred_products, columns_times, shares, sparse_variance
 from skimplicit.rows.coordinates import RowSpace, SparseRowSpace
 from skimplicit.rows.moments import MomentSums
 from skimplicit.rows.units import InUnits, Units
@@ -15,8 +15,6 @@ __all__ = ["LARGEST_MATRIX", "Samples"]
 
 # Squared length of an axis of sparse rows, as a share of the largest, below which it is rounding.
 _LEAST_SQUARE = 1e-12
-# Numbers in a part of sparse rows that is made dense at a time.
-_PART_SIZE = 1 << 23
 #: Inputs beyond this number have no second moment as a matrix, however many rows there are.
 LARGEST_MATRIX = 4000
 
@@ -144,24 +142,14 @@ class Samples(InUnits):
         """Return the :class:`RowSpace` or :class:`SparseRowSpace` of all centred rows, at most as many axes as rows."""
         if self._shift is None:
             return RowSpace(np.linalg.qr(self.weighted_inputs().T)[0])
-        gram = np.hstack([self.inputs_times(rows) for rows in self._dense_parts()])
-        values, vectors = np.linalg.eigh(gram)
+        values, vectors = np.linalg.eigh(centred_products(self._U, self._U, self._shift))
         kept = values > _LEAST_SQUARE * values[-1]
         return SparseRowSpace(self._U, self._shift, vectors[:, kept] / np.sqrt(values[kept]))
 
     def in_row_space(self, space):
         """Return the same samples in coordinates of a :class:`RowSpace` or :class:`SparseRowSpace`."""
-        U = np.vstack([space.of_given(rows) for rows in self._dense_parts()])
+        U = space.of_given(self._U) if self._shift is None else space.of_rows(self._U)
         return self._of(self.units.in_row_space(space, U.shape[1]), U, None, self.Y, self.weights)
-
-    def _dense_parts(self):
-        """Iterate over the scaled, centred inputs as arrays of some rows each."""
-        if self._shift is None:
-            yield self._U
-            return
-        size = max(_PART_SIZE // self.n_inputs, 1)
-        for first in range(0, self.n_samples, size):
-            yield self._U[first : first + size].toarray() - self._shift
 
     def open_units(self):
         """Return these units without samples, ready for more of them: an input constant so far need not stay so."""
@@ -206,6 +194,11 @@ class Samples(InUnits):
     def n_outputs(self):
         """Number of targets q."""
         return self.Y.shape[1]
+
+    @property
+    def uncentred(self):
+        """The scaled inputs (m, p) as they are stored, and where sparse ones are still to be centred, (p,) or None."""
+        return self._U, self._shift
 
     def inputs_times(self, B):
         """Return ``Uc B'``, shape (m, k), for B of shape (k, p) and Uc the scaled, centred inputs."""
