@@ -101,3 +101,14 @@ def test_rows_of_weight_zero_do_not_widen_the_range():
     model = ImplicitRegressor(n_hidden=3, alpha=0.1, max_iter=5, tol=1e-1, random_state=0)
     model.fit(X, X[:, 0], sample_weight=weights)
     np.testing.assert_allclose(model.predict(X[-1:]), model.predict([[X[:30, 0].max(), X[:30, 1].min()]]))
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_range_that_was_not_kept_is_not_that_of_the_last_rows(kept):
+    X = np.random.default_rng(4).normal(size=(60, 2))
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, method="gradient", clip=kept, random_state=0)
+    for clip, rows in zip([kept, False, True], np.split(X, [50, 55]), strict=True):
+        model.set_params(clip=clip).partial_fit(rows, rows[:, 0])
+    np.testing.assert_allclose(model.predict(X), model.rule_.predict(X).ravel(), rtol=1e-12)
+    cut = model.set_params(clip=True).fit(X, X[:, 0]).partial_fit(X[:2], X[:2, 0])
+    np.testing.assert_allclose(cut.predict(9 * X), cut.predict(np.clip(9 * X, X.min(axis=0), X.max(axis=0))))

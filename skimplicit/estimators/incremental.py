@@ -108,8 +108,9 @@ class IncrementalMixin:
         if self.verbose:
             print(f"[{type(self).__name__}] pass {number}: objective {value:.6g}")
         limits = InputRange.of(merged[0]) if self.clip else None
-        if limits is not None and not first and self._input_range is not None:
-            limits = limits.joined(self._input_range)
+        if limits is not None and not first:
+            # Without the range of the rows before, that of these few would cut almost anything.
+            limits = None if self._input_range is None else limits.joined(self._input_range)
         # Both are of a fit that holds rows out.
         self.validation_scores_ = self.best_validation_score_ = None
         self._store(

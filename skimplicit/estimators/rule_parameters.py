@@ -76,7 +76,7 @@ RULE_PARAMETERS = {
         True,
         "bool",
         "Whether every input is cut at the range of the training rows before a prediction, as trees do by nature; "
-        "False extrapolates.",
+        "False extrapolates. After ``partial_fit`` inputs are cut if it was True in all calls, and in the fit before.",
         ["boolean"],
     ),
     "structure": Parameter(
