@@ -266,3 +266,19 @@ def test_missing_labels(missing, kind, estimator):
     labels[3] = missing
     with pytest.raises(ValueError, match="Input y contains NaN: the label of row 3 is missing"):
         estimator().fit(X, kind(list(labels)))
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+@pytest.mark.parametrize("label", ["a", 1])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda classes: ImplicitClassifier(method="gradient").partial_fit(
+            X, np.resize(classes[:1], 30), classes=classes
+        ),
+        lambda classes: ImplicitClassifier.from_rule(RULE, classes),
+    ],
+)
+def test_missing_classes(missing, label, call):
+    with pytest.raises(ValueError, match="classes must be labels, got .*(None|nan|NA).* among them"):
+        call([label, missing])

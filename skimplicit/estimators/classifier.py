@@ -21,6 +21,7 @@ from skimplicit.estimators.parameter_types import ClassifierParameters
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.estimators.validation import as_labels
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Attribute, Names, Parameter
 from skimplicit.rows import is_lazy
@@ -151,7 +152,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         TypeError
             If it is not a rule, or ``n_hidden`` or ``activation`` are among the parameters.
         ValueError
-            If labels repeat, or their number does not fit the outputs.
+            If labels repeat or one is missing, or their number does not fit the outputs.
 
         Examples
         --------
@@ -194,7 +195,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
             raise ValueError("class_weight='balanced' needs all samples at once; give partial_fit a dict.")
         known = getattr(self, "classes_", None)
         if classes is not None:
-            classes = np.unique(classes)
+            classes = np.unique(as_labels(classes))
             if classes.size < 2:
                 raise ValueError(f"classes must have at least 2 labels, got {classes.tolist()}.")
             if known is not None and not np.array_equal(classes, known):

@@ -11,6 +11,7 @@ from skimplicit.composition import affine
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES
 from skimplicit.estimators.importance import input_importances
 from skimplicit.estimators.monotonic import in_place
+from skimplicit.estimators.validation import as_labels
 from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import perron_certificate, sensitivity
@@ -151,9 +152,9 @@ def rule_of_classes(rule, classes):
     Raises
     ------
     ValueError
-        If labels repeat, or their number does not fit the outputs.
+        If labels repeat or one is missing, or their number does not fit the outputs.
     """
-    classes, q = np.asarray(classes), rule.n_outputs
+    classes, q = as_labels(classes), rule.n_outputs
     if classes.ndim != 1 or classes.size != max(q, 2) or np.unique(classes).size != classes.size:
         raise ValueError(
             f"classes must be {max(q, 2)} different labels, for the {q} output{'s' * (q != 1)} of the rule, "

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-__all__ = ["is_missing", "refuse_text", "validate_named"]
+__all__ = ["as_labels", "is_missing", "refuse_text", "validate_named"]
 
 _NOTHING = "no_validation"
 
@@ -92,6 +92,30 @@ def _refuse_missing(labels):
     for row, label in enumerate(np.asarray(labels, dtype=object).ravel()):
         if is_missing(label):
             raise ValueError(f"Input y contains NaN: the label of row {row} is missing.")
+
+
+def as_labels(classes):
+    """Return labels that are given as all that there are.
+
+    Parameters
+    ----------
+    classes : array-like
+        The labels.
+
+    Returns
+    -------
+    ndarray
+        The same.
+
+    Raises
+    ------
+    ValueError
+        If one of them is missing.
+    """
+    for label in np.asarray(classes, dtype=object).ravel():  # beside text NaN would become text
+        if is_missing(label):
+            raise ValueError(f"classes must be labels, got {label} among them.")
+    return np.asarray(classes)
 
 
 def refuse_text(values, name, error):
