@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 
 from skimplicit import (
@@ -220,6 +221,21 @@ def test_targets_that_are_no_numbers(y, message):
         model = ImplicitRegressor(alpha=0.1, n_hidden=2, max_iter=2, random_state=0)
         written = clone(model).fit(X, list(map(str, Y)))
         np.testing.assert_array_equal(written.predict(X), model.fit(X, Y).predict(X))
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda y: ImplicitRegressor().fit(X, y),
+        lambda y: ImplicitRegressor(method="gradient").partial_fit(X, y),
+        lambda y: ImplicitFeatureSelector(ImplicitRegressor()).fit(X, y),
+        lambda y: implicit_path(X, y),
+    ],
+)
+def test_sparse_targets(columns, call):
+    with pytest.raises(TypeError, match="y is sparse, but targets have to be dense"):
+        call(sparse.csr_array(X[:, :columns]))
 
 
 @pytest.mark.parametrize(

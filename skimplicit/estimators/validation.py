@@ -1,6 +1,7 @@
 """scikit-learn's validation of data, and the name of the column or the row where it says only what was wrong."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 __all__ = ["as_labels", "is_missing", "refuse_text", "validate_named"]
@@ -29,6 +30,8 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
 
     Raises
     ------
+    TypeError
+        If targets are sparse.
     ValueError
         If the data are not valid: a column of dates or text, a missing label, or what ``validate_data`` refuses.
     """
@@ -37,6 +40,8 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
         _refuse_dates(values, name)
     if classes:
         _refuse_missing(y)
+    elif issparse(y):  # which scikit-learn lets pass where targets may have several columns
+        raise TypeError("y is sparse, but targets have to be dense; use y.toarray().")
     try:
         validated = validate_data(estimator, X, y, **checks)
         return _with_numbers(validated) if checks.get("y_numeric") else validated
