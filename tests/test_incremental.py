@@ -301,3 +301,13 @@ def test_a_batch_of_classes_without_weight_is_refused():
     with pytest.raises(ValueError, match="class_weight"):
         model.partial_fit(X[:10], y[:10], classes=[0, 1])
     assert not hasattr(model, "rule_")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_intercepts_are_there_from_the_first_call_on_or_never(first):
+    X, y = friedman(50)
+    model = regressor(fit_intercept=first).partial_fit(X, y).set_params(fit_intercept=not first)
+    with pytest.raises(ValueError, match=f"fit_intercept={first}, got {not first}"):
+        model.partial_fit(X, y)
+    around = ImplicitRegressor.from_rule(model.rule_, method="gradient", fit_intercept=False).partial_fit(X, y)
+    assert not around.rule_.b.any() and not around.rule_.c.any()

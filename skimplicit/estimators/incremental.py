@@ -187,7 +187,7 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     Raises
     ------
     ValueError
-        If targets or size do not fit the rule, or the pass diverged.
+        If targets, size or intercepts do not fit the rule, or the pass diverged.
     """
     chosen = estimator._check_choices()
     n, p, q = estimator.n_hidden, U.shape[1], Y.shape[1]
@@ -200,6 +200,10 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     if units is None:
         units = Samples(U, Y, weights, estimator.fit_intercept, scale_targets).open_units()
         units = units if estimator.relevance_ is None else units.rescaled(estimator.relevance_)
+    elif units.centre != estimator.fit_intercept:
+        raise ValueError(
+            f"partial_fit goes on from a rule with fit_intercept={units.centre}, got {estimator.fit_intercept}."
+        )
     made_for, optimiser, random_state = memory
     row_set, readout_set = estimator._make_sets(chosen, units)
     samples = units.like(U, Y, weights)

@@ -301,11 +301,12 @@ class ImplicitObjective:
         return W, rule.b + rule.B @ s.given.U_mean if s.centre else np.zeros_like(rule.b)
 
     def point_of(self, rule):
-        """Return the :class:`Point` of a rule; the inverse of :meth:`rule`."""
+        """Return the :class:`Point` of a rule; the inverse of :meth:`rule`. Without intercepts, b and c are zero."""
         s = self.samples
         W, b = self.weights_of(rule)
         D = s.of_given(rule.D * s.given.scale) / s.Y_scale[:, None] if self.direct else None
         c = (rule.c + (rule.D @ s.given.U_mean if self.direct else 0.0) - s.Y_mean) / s.Y_scale
+        c = c if s.centre else np.zeros_like(c)
         return Point(W, b, Readout(rule.C / s.Y_scale[:, None], D, c), np.zeros_like(b))
 
     def _predictions(self, states, X_mean, readout):
