@@ -311,3 +311,12 @@ def test_intercepts_are_there_from_the_first_call_on_or_never(first):
         model.partial_fit(X, y)
     around = ImplicitRegressor.from_rule(model.rule_, method="gradient", fit_intercept=False).partial_fit(X, y)
     assert not around.rule_.b.any() and not around.rule_.c.any()
+
+
+def test_no_more_members_go_on_than_are_wanted():
+    X, y = friedman(50)
+    two = regressor(n_members=2).partial_fit(X, y)
+    first = two.rules_[0].predict(X).ravel()
+    one = two.set_params(n_members=1, method=StochasticGradient(learning_rate_init=1e-12)).partial_fit(X, y)
+    assert len(one.rules_) == 1
+    np.testing.assert_allclose(one.predict(X), first, rtol=1e-6)

@@ -70,7 +70,8 @@ class IncrementalMixin:
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs and
         targets are centred and divided by the means and deviations of that first data. The readout moves with the
         batches like everything else, for the best one for these rows would forget those before. After ``fit`` an input
-        that it has left out (``relevance_``), or seen as constant, has no part.
+        that it has left out (``relevance_``), or seen as constant, has no part. The members that there are go on, at
+        most ``n_members`` of them: none begins later than the others.
 
         Parameters
         ----------

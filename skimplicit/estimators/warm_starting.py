@@ -34,7 +34,7 @@ def can_warm_start(estimator, n_inputs):
 
 
 def rules_so_far(estimator):
-    """Return the rules to go on from, a list of ImplicitRule: of several the first, where one rule is wanted.
+    """Return the rules to go on from, a list of ImplicitRule: of more than are wanted the first.
 
     Parameters
     ----------
@@ -47,7 +47,9 @@ def rules_so_far(estimator):
         The rules; none before there is a fit.
     """
     rules = list(getattr(estimator, "rules_", None) or [])
-    return rules[:1] if estimator.n_members == "auto" and wants_one_rule(estimator) else rules
+    if estimator.n_members != "auto":
+        return rules[: estimator.n_members]
+    return rules[:1] if wants_one_rule(estimator) else rules
 
 
 def carry_on(estimator):
