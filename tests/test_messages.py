@@ -223,8 +223,7 @@ def test_targets_that_are_no_numbers(y, message):
         np.testing.assert_array_equal(written.predict(X), model.fit(X, Y).predict(X))
 
 
-@pytest.mark.parametrize("columns", [1, 2])
-@pytest.mark.parametrize(
+TAKE_NUMBERS = pytest.mark.parametrize(
     "call",
     [
         lambda y: ImplicitRegressor().fit(X, y),
@@ -233,9 +232,23 @@ def test_targets_that_are_no_numbers(y, message):
         lambda y: implicit_path(X, y),
     ],
 )
+
+
+@TAKE_NUMBERS
+@pytest.mark.parametrize("columns", [1, 2])
 def test_sparse_targets(columns, call):
     with pytest.raises(TypeError, match="y is sparse, but targets have to be dense"):
         call(sparse.csr_array(X[:, :columns]))
+
+
+@TAKE_NUMBERS
+@pytest.mark.parametrize("missing", [None, "nan"])
+@pytest.mark.parametrize("kind", [list, np.array, lambda y: np.column_stack([y, y])])
+def test_missing_targets(missing, kind, call):
+    y = Y.astype(object)
+    y[3] = missing
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        call(kind(y))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import assert_all_finite, validate_data
 
 __all__ = ["as_labels", "is_missing", "refuse_text", "validate_named"]
 
@@ -52,9 +52,13 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
 
 
 def _with_numbers(validated):
-    """Return validated X and y, or y alone, with numbers for targets that are spelt out, which validation lets pass."""
+    """Return validated X and y, or y alone, with numbers for targets that are spelt out, which validation lets pass.
+
+    It also lets None pass among objects, which it has made NaN.
+    """
     *inputs, y = validated if isinstance(validated, tuple) else (validated,)
     y = np.asarray(y, dtype=np.float64) if y.dtype.kind in "US" else y
+    assert_all_finite(y, input_name="y")
     return (*inputs, y) if inputs else y
 
 
