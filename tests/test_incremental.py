@@ -57,8 +57,9 @@ def test_weight_is_repetition_and_order_does_not_matter():
         np.testing.assert_allclose(model.predict(X), expected, rtol=1e-7)
 
 
-def test_units_do_not_matter():
-    X, y = friedman(100)
+@pytest.mark.parametrize("m", [100, 500])  # one batch, and several
+def test_units_do_not_matter(m):
+    X, y = friedman(m)
     expected = regressor().fit(X, y).predict(X)
     scaled = regressor().fit(1000 * X + 5, 0.01 * y - 3).predict(1000 * X + 5)
     np.testing.assert_allclose(100 * (scaled + 3), expected, rtol=1e-5)

@@ -143,6 +143,17 @@ class TestMergeDuplicates:
         for a, b in zip(here, there, strict=True):
             np.testing.assert_array_equal(dense(a), dense(b))
 
+    @pytest.mark.parametrize("most", [0, 10**7])
+    def test_units(self, monkeypatch, make, most):
+        monkeypatch.setattr("skimplicit.rows.duplicates._DENSE_SIZE", most)
+        U, Y, weights, *_ = make_data(1)
+        U[:, 0] = np.round(U[:, 0])
+        scale = np.array([3.0, 1e-3, 7e5, 1e-160, 0.1])
+        here, there = merge_duplicates(make(U), Y, weights), merge_duplicates(make(U * scale), 0.7 * Y, weights)
+        np.testing.assert_array_equal(dense(there[0]), dense(here[0]) * scale)
+        if most:
+            np.testing.assert_array_equal(dense(here[0]), U[np.lexsort(np.hstack([U, Y]).T[::-1])])
+
     def test_weights_are_repetitions(self, make):
         U, Y, *_ = make_data(2)
         counts = np.random.default_rng(0).integers(0, 4, size=25)

@@ -3,43 +3,20 @@
 from contextlib import nullcontext
 
 import numpy as np
-from scipy import sparse
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from skimplicit.estimators.repeats import parts
 from skimplicit.quiet import without_warnings
 
-__all__ = ["canonical_order", "shuffled_folds"]
+__all__ = ["shuffled_folds"]
 
 # Folds of the default; ten are no better where rows are few (benchmarks/README.md, "Folds of few rows"). With many rows
 # two of the five are held out: they tell enough, and the others cost as much. So with many rows times outputs times
 # states, which is what an iteration costs.
 _N_FOLDS, _MANY_ROWS, _MUCH_WORK, _FEW_FOLDS = 5, 2500, 500_000, 2
-# Entries up to which a sparse matrix is made dense to order its rows.
-_DENSE_SIZE = 10**7
 
 
-def canonical_order(U, Y):
-    """Return an order of distinct rows of [U Y] that does not depend on how they are given, nor on their units.
-
-    Parameters
-    ----------
-    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
-        Distinct rows.
-
-    Returns
-    -------
-    ndarray of int of shape (m,)
-        The order: by the first input, then the second, and so on. That of a large sparse matrix is the given one.
-    """
-    if sparse.issparse(U):
-        if U.shape[0] * U.shape[1] > _DENSE_SIZE:
-            return np.arange(U.shape[0])
-        U = U.toarray()
-    return np.lexsort(np.hstack([U, Y]).T[::-1])
-
-
-def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
+def shuffled_folds(Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
     """Return folds of distinct rows, shuffled, and stratified where there are labels.
 
     A row that stands for several is divided into parts, one for each of these as far as there are folds, which are held
@@ -47,8 +24,8 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
 
     Parameters
     ----------
-    U, Y : ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q)
-        Distinct rows.
+    Y : ndarray of shape (m, q)
+        Targets of distinct rows, which are in an order that does not depend on how they are given, nor on their units.
     labels : ndarray of shape (m,) or None
         Classes.
     n_folds : int or None
@@ -71,7 +48,7 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     share : ndarray of shape (k,)
         Share of the row's weight that it has.
     """
-    m = U.shape[0]
+    m = Y.shape[0]
     much = n_folds is None and (m > _MANY_ROWS or n_hidden * Y.size > _MUCH_WORK)
     repeats, n_folds = np.ones(m, dtype=int) if repeats is None else repeats, n_folds or _N_FOLDS
     most = int(np.minimum(repeats, n_folds).sum())
@@ -79,8 +56,7 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     row, number, share = parts(repeats, n_folds)
     if most < 4:
         return [], row, share
-    order = canonical_order(U, Y)
-    held_out = order[~_only_ones(labels, repeats, n_folds)[order]]
+    held_out = np.flatnonzero(~_only_ones(labels, repeats, n_folds))
     counts = [held_out.size] if labels is None else np.unique(labels[held_out], return_counts=True)[1]
     kind = KFold if labels is None or max(counts) < n_folds else StratifiedKFold
     splitter = kind(n_folds, shuffle=True, random_state=random_state)
@@ -91,8 +67,7 @@ def shuffled_folds(U, Y, labels, n_folds, random_state, n_hidden=1, repeats=None
     for k, (_, test) in enumerate(splits):
         first[held_out[test]] = k
     fold = np.where(first[row] < 0, -1, (first[row] + number) % n_folds)
-    in_order = np.argsort(np.argsort(order)[row], kind="stable")
-    folds = [(in_order[fold[in_order] != k], in_order[fold[in_order] == k]) for k in range(n_folds)]
+    folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
     return folds[: _FEW_FOLDS if much else n_folds], row, share
 
 

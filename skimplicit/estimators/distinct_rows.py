@@ -77,7 +77,7 @@ def folds_of_distinct_rows(estimator, rows, targets, seed):
     U, Y, weights, place = merge_duplicates(rows.X, targets.Y, targets.weights, return_place=True)
     kept, m = np.flatnonzero(place >= 0), U.shape[0]
     repeats = natural_repeats(U, Y, place, rows.targets.times)
-    folds, row, share = shuffled_folds(U, Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden, repeats)
+    folds, row, share = shuffled_folds(Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden, repeats)
     given = np.bincount(place[kept], _score_weights(rows)[kept], minlength=m)
     targets = replace(targets, Y=Y[row], weights=weights[row] * share, repeats=repeats[row] * share)
     return folds, DistinctRows(U[row], targets, given[row] * share, row, place)
