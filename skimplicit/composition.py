@@ -25,7 +25,46 @@ from skimplicit.stacking import (
     stack,
 )
 
-__all__ = ["activate", "affine", "affine_rule", "average", "cascade", "concatenate", "feedback", "parallel"]
+__all__ = [
+    "activate",
+    "affine",
+    "affine_rule",
+    "average",
+    "cascade",
+    "check_rule",
+    "concatenate",
+    "feedback",
+    "parallel",
+]
+
+
+def check_rule(rule, name="rule"):
+    """Return a rule.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule.
+    name : str
+        What the argument is called.
+
+    Returns
+    -------
+    ImplicitRule
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is something else; the message says how to get a rule.
+    """
+    if not isinstance(rule, ImplicitRule):
+        raise TypeError(
+            f"{name} must be an ImplicitRule, got {type(rule).__name__}; a fitted estimator of skimplicit has one in "
+            "rule_, and with the cut of its inputs in clipped_rule(); skimplicit.networks.from_sklearn and from_torch "
+            "make rules of networks."
+        )
+    return rule
 
 
 def affine_rule(D: MatrixLike, c: ArrayLike | None = None) -> ImplicitRule:
@@ -67,6 +106,8 @@ def cascade(*rules: ImplicitRule) -> ImplicitRule:
     ------
     ValueError
         If a rule does not have as many inputs as the one before has outputs.
+    TypeError
+        If what is given is no rule.
 
     Examples
     --------
@@ -78,7 +119,7 @@ def cascade(*rules: ImplicitRule) -> ImplicitRule:
     """
     if not rules:
         raise ValueError("cascade needs at least one rule.")
-    return reduce(lambda first, second: ImplicitRule(**cascaded(first, second)), rules)
+    return reduce(lambda first, second: ImplicitRule(**cascaded(first, second)), map(check_rule, rules))
 
 
 def average(*rules: ImplicitRule) -> ImplicitRule:
@@ -98,6 +139,8 @@ def average(*rules: ImplicitRule) -> ImplicitRule:
     ------
     ValueError
         If the numbers of inputs or outputs do not fit.
+    TypeError
+        If what is given is no rule.
     """
     if len(rules) < 2:
         return parallel(*rules)
@@ -127,11 +170,13 @@ def parallel(*rules: ImplicitRule, weights: ArrayLike | None = None, shared_inpu
     ------
     ValueError
         If the numbers of inputs or outputs do not fit.
+    TypeError
+        If what is given is no rule.
     """
     weights = [1.0] * len(rules) if weights is None else list(weights)
     if not rules or len(weights) != len(rules):
         raise ValueError(f"parallel needs at least one rule and a weight for each, got {len(rules)}, {len(weights)}.")
-    return ImplicitRule(**added(rules, weights, shared_input))
+    return ImplicitRule(**added([check_rule(rule) for rule in rules], weights, shared_input))
 
 
 def concatenate(*rules: ImplicitRule, shared_input: bool = True) -> ImplicitRule:
@@ -153,9 +198,12 @@ def concatenate(*rules: ImplicitRule, shared_input: bool = True) -> ImplicitRule
     ------
     ValueError
         If the numbers of inputs do not fit.
+    TypeError
+        If what is given is no rule.
     """
     if not rules:
         raise ValueError("concatenate needs at least one rule.")
+    rules = [check_rule(rule) for rule in rules]
     B, D = input_blocks(rules, [rule.D for rule in rules], shared_input)
     stacked = stack(
         rules,
@@ -196,7 +244,13 @@ def affine(
     -------
     ImplicitRule
         Same states: ``B H``, ``G C``, ``G D H``, ``b + B h``, ``G (c + D h) + g``.
+
+    Raises
+    ------
+    TypeError
+        If ``rule`` is no rule.
     """
+    check_rule(rule)
     if H is not None or h is not None:
         H = sparse.eye_array(rule.n_inputs, format="csr") if H is None else H
         rule = cascade(affine_rule(H, h), rule)
@@ -220,8 +274,13 @@ def activate(rule: ImplicitRule, activation: Any) -> ImplicitRule:
     -------
     ImplicitRule
         States ``(phi(y), x)``.
+
+    Raises
+    ------
+    TypeError
+        If ``rule`` is no rule.
     """
-    identity = sparse.eye_array(rule.n_outputs, format="csr")
+    identity = sparse.eye_array(check_rule(rule).n_outputs, format="csr")
     none = sparse.csr_array(identity.shape)
     return cascade(rule, ImplicitRule(none, identity, identity, activation=get_activation(activation)))
 
@@ -247,7 +306,11 @@ def feedback(forward: ImplicitRule, backward: ImplicitRule) -> ImplicitRule:
     ValueError
         If the numbers of inputs and outputs do not fit, or ``I - D1 D2`` is singular: the direct terms alone then do
         not determine the loop.
+    TypeError
+        If what is given is no rule.
     """
+    check_rule(forward, "forward")
+    check_rule(backward, "backward")
     if forward.n_outputs != backward.n_inputs or forward.n_inputs != backward.n_outputs:
         raise ValueError(
             f"The return path must have {forward.n_outputs} inputs and {forward.n_inputs} outputs, "

@@ -5,8 +5,18 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skimplicit import ImplicitRule
-from skimplicit.networks import activate, affine, affine_rule, cascade, concatenate, feedback, parallel
+from skimplicit import ImplicitRegressor, ImplicitRule
+from skimplicit.networks import (
+    activate,
+    affine,
+    affine_rule,
+    cascade,
+    concatenate,
+    deep_equilibrium,
+    feedback,
+    parallel,
+    residual,
+)
 
 EXACT = {"rtol": 1e-8, "atol": 1e-8}
 SEEDS = range(2)
@@ -138,3 +148,24 @@ def test_refuses_what_does_not_fit():
             combine()
     for operator in ("__matmul__", "__add__"):
         assert getattr(narrow, operator)(3) is NotImplemented
+
+
+@pytest.mark.parametrize("compose", [cascade, parallel, concatenate, affine, residual, deep_equilibrium])
+def test_what_is_no_rule_is_named(compose):
+    rule = random_rule(2, 1, 1, seed=0)
+    given = [ImplicitRegressor.from_rule(rule)]
+    with pytest.raises(TypeError, match=r"must be an ImplicitRule, got ImplicitRegressor; .* rule_"):
+        compose(*given)
+    if compose in (cascade, parallel, concatenate):
+        with pytest.raises(TypeError, match=r"rule must be an ImplicitRule, got int"):
+            compose(rule, 1)
+
+
+def test_activate_and_feedback_name_what_is_no_rule():
+    rule = random_rule(2, 1, 1, seed=0)
+    with pytest.raises(TypeError, match="rule must be an ImplicitRule"):
+        activate("relu", "relu")
+    with pytest.raises(TypeError, match="forward must be an ImplicitRule"):
+        feedback(None, rule)
+    with pytest.raises(TypeError, match="backward must be an ImplicitRule"):
+        feedback(rule, None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from skimplicit.estimators.from_rule import check_rule
+from skimplicit.composition import check_rule
 from skimplicit.linalg import block_triangular_order, strong_components
 
 __all__ = ["ArchitectureReport"]

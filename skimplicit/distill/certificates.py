@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from skimplicit.estimators.from_rule import check_rule
+from skimplicit.composition import check_rule
 from skimplicit.linalg import MatrixLike, row_scaled, to_dense
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import perron_certificate

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.failed_fit import unchanged_on_failure
-from skimplicit.estimators.from_rule import FromRuleMixin, check_rule, rule_of_classes
+from skimplicit.estimators.from_rule import FromRuleMixin, rule_of_classes
 from skimplicit.estimators.incremental import takes_batches
 from skimplicit.estimators.lazy_columns import predict_lazily
 from skimplicit.estimators.parameter_types import ClassifierParameters
@@ -161,7 +161,7 @@ class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
         >>> ImplicitClassifier.from_rule(rule, ["low", "high"]).predict([[3.0], [-1.0]])
         array(['high', 'low'], dtype='<U4')
         """
-        rule, classes = rule_of_classes(check_rule(rule), classes)
+        rule, classes = rule_of_classes(rule, classes)
         return cls._around(rule, {"classes_": classes}, parameters)
 
     @available_if(takes_batches)

@@ -7,16 +7,15 @@ import numpy as np
 from scipy import sparse
 
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.composition import affine
+from skimplicit.composition import affine, check_rule
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES
 from skimplicit.estimators.importance import input_importances
 from skimplicit.estimators.monotonic import in_place
 from skimplicit.estimators.validation import as_labels
 from skimplicit.linalg import to_dense
-from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import perron_certificate, sensitivity
 
-__all__ = ["FromRuleMixin", "check_rule", "rule_of_classes", "to_start_from"]
+__all__ = ["FromRuleMixin", "rule_of_classes", "to_start_from"]
 
 # What only training can tell, beside what held-out rows tell.
 _OF_TRAINING = (
@@ -104,33 +103,6 @@ class FromRuleMixin:
         return rule
 
 
-def check_rule(rule):
-    """Return a rule.
-
-    Parameters
-    ----------
-    rule : ImplicitRule
-        The rule.
-
-    Returns
-    -------
-    ImplicitRule
-        The same.
-
-    Raises
-    ------
-    TypeError
-        If it is something else; the message says how to get a rule.
-    """
-    if not isinstance(rule, ImplicitRule):
-        raise TypeError(
-            f"rule must be an ImplicitRule, got {type(rule).__name__}; a fitted estimator of skimplicit has one in "
-            "rule_, and with the cut of its inputs in clipped_rule(); skimplicit.networks.from_sklearn and from_torch "
-            "make rules of networks."
-        )
-    return rule
-
-
 def rule_of_classes(rule, classes):
     """Return the rule with the logits of sorted classes, and these.
 
@@ -151,10 +123,12 @@ def rule_of_classes(rule, classes):
 
     Raises
     ------
+    TypeError
+        If it is not a rule.
     ValueError
         If labels repeat or one is missing, or their number does not fit the outputs.
     """
-    classes, q = as_labels(classes), rule.n_outputs
+    q, classes = check_rule(rule).n_outputs, as_labels(classes)
     if classes.ndim != 1 or classes.size != max(q, 2) or np.unique(classes).size != classes.size:
         raise ValueError(
             f"classes must be {max(q, 2)} different labels, for the {q} output{'s' * (q != 1)} of the rule, "

@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skimplicit.composition import check_rule
 from skimplicit.estimators.base import ImplicitEstimator
-from skimplicit.estimators.from_rule import FromRuleMixin, check_rule
+from skimplicit.estimators.from_rule import FromRuleMixin
 from skimplicit.estimators.intervals import root_mean_square
 from skimplicit.estimators.lazy_columns import predict_lazily
 from skimplicit.estimators.parameter_types import RegressorParameters

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.activations import join_activations
-from skimplicit.composition import activate, affine_rule, parallel
+from skimplicit.composition import activate, affine_rule, check_rule, parallel
 from skimplicit.linalg import MatrixLike
 from skimplicit.rule import ImplicitRule
 
@@ -119,7 +119,7 @@ def residual(rule: ImplicitRule, activation: Any = None) -> ImplicitRule:
     ValueError
         If the rule has not as many outputs as inputs.
     """
-    summed = parallel(rule, affine_rule(sparse.eye_array(rule.n_inputs, format="csr")))
+    summed = parallel(rule, affine_rule(sparse.eye_array(check_rule(rule).n_inputs, format="csr")))
     return summed if activation is None else activate(summed, activation)
 
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.activations import join_activations
-from skimplicit.composition import cascade
+from skimplicit.composition import cascade, check_rule
 from skimplicit.parameters import nearest
 from skimplicit.rule import ImplicitRule
 
@@ -193,6 +193,7 @@ def deep_equilibrium(cell: Any) -> ImplicitRule:
     >>> deep_equilibrium(cell).predict([[3.0]])
     array([[6.]])
     """
+    check_rule(cell, "cell")
     n, q, p = cell.n_hidden, cell.n_outputs, cell.n_inputs - cell.n_outputs
     if p < 0:
         raise ValueError(f"The cell must have at least as many inputs as outputs, got {cell.n_inputs} and {q}.")
