@@ -96,8 +96,29 @@ def test_convolution_and_pooling_refuse_what_does_not_fit():
         convolution(np.ones((1, 1, 4)), input_shape=(1, 3))
     with pytest.raises(ValueError, match="at most half"):
         max_pooling(2, input_shape=(1, 8), padding=2)
-    with pytest.raises(ValueError, match="one number, or one for each"):
+    with pytest.raises(ValueError, match="window must be an integer of at least 1, or one for each of 1 dimensions"):
         average_pooling((2, 2), input_shape=(1, 8))
+
+
+@pytest.mark.parametrize("input_shape", [8, (8,), (1, 0), (1, -8), (1, 8.0), (1, "a"), "18", None])
+def test_shapes_of_signals_are_named(input_shape):
+    for make in (max_pooling, average_pooling, lambda size, **shape: convolution(np.ones((1, 1, size)), **shape)):
+        with pytest.raises(ValueError, match=r"input_shape must be positive integers, \(channels, length\)"):
+            make(2, input_shape=input_shape)
+
+
+@pytest.mark.parametrize(("name", "values"), [("stride", [0, -1, 1.5, "a"]), ("padding", [-1, 0.5]), ("dilation", [0])])
+def test_numbers_of_windows_are_named(name, values):
+    for value in values:
+        with pytest.raises(ValueError, match=f"{name} must be an integer of at least"):
+            convolution(np.ones((1, 1, 2)), input_shape=(1, 8), **{name: value})
+
+
+@pytest.mark.parametrize("pool", [max_pooling, average_pooling])
+@pytest.mark.parametrize("window", [0, 2.5, "a"])
+def test_windows_that_hold_nothing_are_named(pool, window):
+    with pytest.raises(ValueError, match="window must be an integer of at least 1"):
+        pool(window, input_shape=(1, 8))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

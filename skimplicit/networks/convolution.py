@@ -4,6 +4,7 @@ A signal with k channels of length l is a row of k * l numbers, an image one of 
 ``reshape(m, -1)`` makes of an array (m, k, l) or (m, k, height, width). One function serves any number of dimensions.
 """
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def convolution(
     array([[-2., -3., -4.]])
     """
     kernel = np.asarray(kernel, dtype=float)
-    n_channels, *sides = input_shape
+    n_channels, sides = _channels_and_sides(input_shape)
     if kernel.ndim != 2 + len(sides):
         raise ValueError(
             f"kernel must have {2 + len(sides)} dimensions for input_shape={input_shape}, got {kernel.ndim}."
@@ -118,9 +119,14 @@ def average_pooling(
     -------
     ImplicitRule
         A rule without states.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
     """
-    n_channels, *sides = input_shape
-    window = _each(window, sides)
+    n_channels, sides = _channels_and_sides(input_shape)
+    window = _each("window", window, sides, least=1)
     position, inside = _windows(sides, window, window if stride is None else stride, padding, 1)
     counts = np.full(position.shape[0], position.shape[1]) if count_padding else inside.sum(axis=1)
     place = np.broadcast_to(np.arange(position.shape[0])[:, None], position.shape)[inside]
@@ -165,9 +171,9 @@ def max_pooling(
     -----
     Source: El Ghaoui et al. (2021), section 3.3.
     """
-    n_channels, *sides = input_shape
-    window = _each(window, sides)
-    if np.any(2 * np.array(_each(padding, sides)) > window):
+    n_channels, sides = _channels_and_sides(input_shape)
+    window = _each("window", window, sides, least=1)
+    if np.any(2 * np.array(_each("padding", padding, sides, least=0)) > window):
         raise ValueError(f"padding must be at most half of the window, got {padding} for {tuple(window)}.")
     position, inside = _windows(sides, window, window if stride is None else stride, padding, 1)
     # Where a window leaves the input, one of its inputs counts twice, which changes no maximum.
@@ -182,19 +188,33 @@ def max_pooling(
     return ImplicitRule(sparse.csr_array((n, n)), B, C, activation=BlockActivation([(max_pool(size), n)]))
 
 
-def _each(value, sides):
+def _channels_and_sides(input_shape):
+    """Return the number of channels and the sizes of the other dimensions, of which there is at least one."""
+    sizes = tuple(input_shape) if np.ndim(input_shape) == 1 else ()
+    if len(sizes) < 2 or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        raise ValueError(
+            "input_shape must be positive integers, (channels, length) or (channels, height, width), "
+            f"got {input_shape!r}."
+        )
+    return sizes[0], list(sizes[1:])
+
+
+def _each(name, value, sides, least):
     """Return one number for each dimension."""
     values = (value,) * len(sides) if np.ndim(value) == 0 else tuple(value)
-    if len(values) != len(sides):
-        raise ValueError(f"{value!r} must have one number, or one for each of {len(sides)} dimensions.")
+    if len(values) != len(sides) or not all(isinstance(number, Integral) and number >= least for number in values):
+        raise ValueError(
+            f"{name} must be an integer of at least {least}, or one for each of {len(sides)} dimensions, got {value!r}."
+        )
     return values
 
 
 def _windows(sides, window, stride, padding, dilation):
     """Return the flat index of each input of each window, (places, window), and whether it is inside the input."""
     position, inside = np.zeros((1, 1), dtype=int), np.ones((1, 1), dtype=bool)
-    options = (_each(option, sides) for option in (stride, padding, dilation))
-    for side, size, step, pad, spread in zip(sides, window, *options, strict=True):
+    strides, paddings = _each("stride", stride, sides, least=1), _each("padding", padding, sides, least=0)
+    dilations = _each("dilation", dilation, sides, least=1)
+    for side, size, step, pad, spread in zip(sides, window, strides, paddings, dilations, strict=True):
         n_places = (side + 2 * pad - spread * (size - 1) - 1) // step + 1
         if n_places < 1:
             raise ValueError(f"A window of {spread * (size - 1) + 1} does not fit a side of {side} padded by {pad}.")
