@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPRegressor
 
 from skimplicit.networks import from_torch
 from skimplicit.wellposedness import Condition
@@ -110,6 +111,18 @@ def test_input_shape_of_a_linear_network():
         from_torch(nn.BatchNorm1d(3))
     with pytest.raises(ValueError, match="gets inputs of shape"):
         from_torch(nn.Linear(3, 2), input_shape=(4,))
+    for shape in ("3", (3.0,), (-3,), 3.0, [[3]]):
+        with pytest.raises(ValueError, match="input_shape must be positive integers"):
+            from_torch(nn.Linear(3, 2), input_shape=shape)
+    with pytest.raises(TypeError, match=r"module must be a torch.nn.Module, got .*MLPRegressor"):
+        from_torch(MLPRegressor())
+
+
+def test_a_number_is_the_shape_of_vectors():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    net = torch.nn.Linear(3, 2)
+    assert from_torch(net, input_shape=3) == from_torch(net, input_shape=(3,)) == from_torch(net)
 
 
 def test_refuses_by_name():

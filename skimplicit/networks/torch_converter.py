@@ -1,6 +1,7 @@
 """From torch networks to rules with the same outputs. Needs the optional extra ``skimplicit[torch]``."""
 
 import copy
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ def from_torch(module: Any, *, input_shape: int | tuple[int, ...] | None = None)
         AvgPool1d, AvgPool2d, ReLU, ReLU6, LeakyReLU and PReLU of any slopes, Hardtanh, Tanh, Sigmoid, ELU (alpha 1),
         Softplus (beta 1, threshold 20 or more), SiLU, exact GELU, Softmax over a whole sample, Identity, Flatten, and
         Dropout in its variants.
-    input_shape : tuple of int or None
-        Shape of one sample, channels first; None for vectors, as many as the first Linear layer takes.
+    input_shape : int, tuple of int or None
+        Shape of one sample, channels first, or the number of inputs; None for as many as the first Linear layer takes.
 
     Returns
     -------
@@ -41,8 +42,9 @@ def from_torch(module: Any, *, input_shape: int | tuple[int, ...] | None = None)
     ImportError
         If torch is not installed.
     TypeError
-        If a layer is of another type, be it a subclass of one of these (a Sequential with a ``forward`` of its own, a
-        parametrised layer), or has an option that cannot be converted; the message names it.
+        If ``module`` is none of torch, or a layer is of another type, be it a subclass of one of these (a Sequential
+        with a ``forward`` of its own, a parametrised layer), or has an option that cannot be converted; the message
+        names it.
     ValueError
         If shapes do not fit, ``input_shape`` is needed, a layer has hooks or a ``forward`` set on it, or the rule
         differs from the network on sample points.
@@ -61,13 +63,15 @@ def from_torch(module: Any, *, input_shape: int | tuple[int, ...] | None = None)
         import torch
     except ImportError as error:
         raise ImportError("from_torch needs torch: pip install skimplicit[torch].") from error
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module, got {type_name(module)}.")
     layers = list(_flattened(module))
     if input_shape is None:
         first = next((layer for layer in layers if not _keeps_size(layer)), None)
         if in_list(_LAYERS, first) is not _linear:
             raise ValueError("input_shape is needed unless the network starts with a Linear layer.")
         input_shape = (first.in_features,)
-    given = shape = tuple(input_shape)
+    given = shape = _checked_shape(input_shape)
     rules = [affine_rule(sparse.eye_array(int(np.prod(shape)), format="csr"))]
     for layer in layers:
         rule, shape = _convert(layer, shape)
@@ -82,6 +86,14 @@ def from_torch(module: Any, *, input_shape: int | tuple[int, ...] | None = None)
 
     compare(rule, evaluate, type_name(module), names_in(_LAYERS, ACTIVATIONS))
     return rule
+
+
+def _checked_shape(input_shape):
+    """Return the shape of one sample as a tuple."""
+    shape = tuple(input_shape) if np.ndim(input_shape) == 1 else (input_shape,)
+    if not all(isinstance(size, Integral) and size >= 1 for size in shape):
+        raise ValueError(f"input_shape must be positive integers, got {input_shape!r}.")
+    return shape
 
 
 def _flattened(module):
