@@ -18,7 +18,7 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, hardtanh, leaky_relu, softmax
 from skimplicit.composition import average
 from skimplicit.inspection import ContributionsDisplay, explain
-from skimplicit.networks import from_sklearn
+from skimplicit.networks import feedforward, from_sklearn
 from skimplicit.projections import project_rows_l1
 
 KINDS = {
@@ -281,3 +281,22 @@ def test_a_rule_that_does_not_converge_is_told_of():
     rule = ImplicitRule(np.full((4, 4), 0.2499999), np.ones((4, 1)), np.ones((1, 4)))
     with pytest.warns(ConvergenceWarning, match="need not sum to the difference of the predictions: 1 of 1 rows"):
         explain(rule, [[1.0]])
+
+
+def test_rows_of_a_feedforward_rule_need_no_general_systems_in_any_order_of_states(monkeypatch):
+    rng = np.random.default_rng(0)
+    rule = feedforward([rng.normal(size=shape) for shape in ((6, 3), (5, 6), (2, 5))])
+    order = rng.permutation(rule.n_hidden)
+    A, B, C = rule.A.toarray()[np.ix_(order, order)], rule.B.toarray()[order], rule.C.toarray()[:, order]
+    shuffled = ImplicitRule(A, B, C, b=rng.normal(size=rule.n_hidden))
+    X, solve, solved = rng.normal(size=(5, 3)), np.linalg.solve, []
+
+    def counted(*args):
+        solved.append(args)
+        return solve(*args)
+
+    monkeypatch.setattr(np.linalg, "solve", counted)
+    explain(shuffled, X[:1])
+    of_one_row = len(solved)
+    assert_complete(explain(shuffled, X), shuffled.predict(X))
+    assert len(solved) == 2 * of_one_row

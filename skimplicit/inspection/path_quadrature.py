@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from skimplicit.inspection.piecewise_paths import pull_back
-
 __all__ = ["mean_adjoint_by_quadrature"]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -42,7 +40,7 @@ def mean_adjoint_by_quadrature(states, A, C, activation, start, way):
         X = states(flat)
         slopes = np.asarray(activation.derivative(X @ A.T + flat, X), dtype=float).reshape(drive.shape)
         X = X.reshape(drive.shape)
-        by_drive = np.einsum("k,rkij,r->rij", _WEIGHTS, pull_back(A, np.eye(A.shape[0]), slopes), width)
+        by_drive = np.einsum("k,rkij,r->rij", _WEIGHTS, _pull_back(A, np.eye(A.shape[0]), slopes), width)
         missing = np.einsum("rij,rj->ri", by_drive, way[rows]) - (X[:, -1] - X[:, 0])
         size = np.abs(X).max(axis=(1, 2), initial=0.0)
         return C @ by_drive, np.abs(missing).max(axis=1, initial=0.0) > _STATE_TOL * size
@@ -68,3 +66,10 @@ def mean_adjoint_by_quadrature(states, A, C, activation, start, way):
         if rows.size == 0:
             break
     return total
+
+
+def _pull_back(A, C, slopes):
+    """Return ``C (I - S A)^-1 S``, the derivative of ``C x`` by the drives, (..., q, n), for slopes S, (..., n)."""
+    system = np.eye(A.shape[0]) - A.T * slopes[..., None, :]
+    right = np.broadcast_to(C.T, (*slopes.shape[:-1], *C.T.shape))
+    return np.swapaxes(np.linalg.solve(system, right), -1, -2) * slopes[..., None, :]

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
-__all__ = ["Pieces", "mean_adjoint_of_pieces", "pull_back"]
+from skimplicit.linalg import block_triangular_order
+
+__all__ = ["Pieces", "mean_adjoint_of_pieces"]
 
 # Two kinks closer than this, as a share of the path, are passed at once.
 _SAME = 1e-13
@@ -72,30 +75,18 @@ def mean_adjoint_of_pieces(A, C, pieces, start, way, Z):
     RuntimeError
         If a path has more than 200 pieces for each state.
     """
-    return np.stack([_walk(A, C, pieces, *row) for row in zip(start, way, Z, strict=True)])
+    steps = block_triangular_order(A)
+    order = np.concatenate([step.states for step in steps])
+    # In this order the systems of a feedforward rule are triangular: n^2 operations solve them, in place of n^3.
+    triangular = not any(step.implicit for step in steps)
+    A, pieces = A[np.ix_(order, order)], Pieces(pieces.edges[order], pieces.slopes[order], pieces.offsets[order])
+    rows = zip(start[:, order], way[:, order], Z[:, order], strict=True)
+    means = np.empty((start.shape[0], *C.shape))
+    means[..., order] = [_walk(A, C[:, order], pieces, triangular, *row) for row in rows]
+    return means
 
 
-def pull_back(A, C, slopes):
-    """Return ``C (I - S A)^-1 S``, the derivative of the outputs by the pre-activations, for rows of slopes S.
-
-    Parameters
-    ----------
-    A, C : ndarray of shape (n, n), (q, n)
-        Weights of the states and of the outputs.
-    slopes : ndarray of shape (..., n)
-        phi' of the states.
-
-    Returns
-    -------
-    ndarray of shape (..., q, n)
-        The derivatives.
-    """
-    system = np.eye(A.shape[0]) - A.T * slopes[..., None, :]
-    right = np.broadcast_to(C.T, (*slopes.shape[:-1], *C.T.shape))
-    return np.swapaxes(np.linalg.solve(system, right), -1, -2) * slopes[..., None, :]
-
-
-def _walk(A, C, pieces, start, way, z):
+def _walk(A, C, pieces, triangular, start, way, z):
     """Return what :func:`mean_adjoint_of_pieces` does, of one row."""
     states, t = np.arange(start.size), 0.0
     total = np.zeros(C.shape)
@@ -107,17 +98,17 @@ def _walk(A, C, pieces, start, way, z):
     lower = pieces.edges[states, piece]
     edge = np.where((edge < 0) & (np.abs(z - lower) <= tolerance), piece, edge)
     for _ in range(_MOST_PIECES * (start.size + 1)):
-        piece, moved = _sides(A, pieces, way, piece, edge)
+        piece, moved, system = _sides(A, pieces, triangular, way, piece, edge)
         slopes, offsets = pieces.slopes[states, piece], pieces.offsets[states, piece]
         drive = start + t * way
-        x = np.linalg.solve(np.eye(states.size) - slopes[:, None] * A, slopes * drive + offsets)
+        x = _solve(system, slopes * drive + offsets, triangular)
         z = A @ x + drive
         goal = np.where(moved > 0, piece + 1, piece)
         with np.errstate(divide="ignore", invalid="ignore"):
             left = np.where(moved != 0, (pieces.edges[states, goal] - z) / moved, np.inf)
         left = np.maximum(left, 0.0)
         length = min(float(left.min(initial=np.inf)), 1.0 - t)
-        total += length * pull_back(A, C, slopes)
+        total += length * _solve(system, C.T, triangular, transposed=True).T * slopes
         t += length
         if t >= 1.0:
             return total
@@ -125,8 +116,8 @@ def _walk(A, C, pieces, start, way, z):
     raise RuntimeError(f"The path to a row has more than {_MOST_PIECES} pieces for each state.")
 
 
-def _sides(A, pieces, way, piece, edge):
-    """Return the piece that each state enters and dz/dt there.
+def _sides(A, pieces, triangular, way, piece, edge):
+    """Return the piece that each state enters, and dz/dt and ``I - S A`` there.
 
     Of the states at an edge, the first whose velocity leads out of its piece changes sides: Murty's rule, which ends
     for a well-posed rule, whose ``I - S A`` have determinants of one sign.
@@ -134,14 +125,24 @@ def _sides(A, pieces, way, piece, edge):
     states = np.arange(piece.size)
     for _ in range(_MOST_PIECES * (piece.size + 1)):
         slopes = pieces.slopes[states, piece]
-        moved = A @ np.linalg.solve(np.eye(piece.size) - slopes[:, None] * A, slopes * way) + way
+        system = np.eye(piece.size) - slopes[:, None] * A
+        moved = A @ _solve(system, slopes * way, triangular) + way
         wanted = np.where(edge < 0, piece, np.where(moved > 0, edge, np.where(moved < 0, edge - 1, piece)))
         wrong = np.flatnonzero(wanted != piece)
         if wrong.size == 0:
-            return piece, moved
+            return piece, moved, system
         piece = piece.copy()
         piece[wrong[0]] = wanted[wrong[0]]
     raise RuntimeError("No direction of the states was found at a kink: the rule is not well posed.")
+
+
+def _solve(system, right, triangular, transposed=False):
+    """Solve with ``I - S A`` or its transpose."""
+    if triangular:
+        return solve_triangular(
+            system, right, trans=int(transposed), lower=True, unit_diagonal=True, check_finite=False
+        )
+    return np.linalg.solve(system.T if transposed else system, right)
 
 
 def _between(kinks):
