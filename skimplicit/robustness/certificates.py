@@ -1,5 +1,6 @@
 """Certificates of labels: which rows no allowed change can move to another class, and how far that holds."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def certified_radius(
     Raises
     ------
     ValueError
-        As :func:`certify`; if ``start`` or ``rtol`` is not positive.
+        As :func:`certify`; if ``start`` or ``rtol`` is no positive number.
 
     See Also
     --------
@@ -137,10 +138,10 @@ def certified_radius(
     array([0.25, 0.  ])
     """
     for name, value in (("start", start), ("rtol", rtol)):
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be positive, got {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+            raise ValueError(f"{name} must be a positive number, got {value!r}.")
     labelled = _Labelled(classifier, X, y, n_changed, method, classes)
-    scale = checked_radius(1.0 if scale is None else scale, labelled.opened.rule.n_inputs)
+    scale = checked_radius(1.0 if scale is None else scale, labelled.opened.rule.n_inputs, "scale")
     low, high = np.zeros(labelled.m), np.full(labelled.m, float(start))
 
     def test(rows):

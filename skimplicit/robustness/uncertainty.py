@@ -162,7 +162,7 @@ def _among_largest(values, k):
     return mask
 
 
-def checked_radius(radius, n_inputs):
+def checked_radius(radius, n_inputs, name="radius"):
     """Return the radius of each input, (p,).
 
     Parameters
@@ -171,6 +171,8 @@ def checked_radius(radius, n_inputs):
         One for all inputs, or one for each.
     n_inputs : int
         p.
+    name : str
+        What the argument is called.
 
     Returns
     -------
@@ -188,11 +190,11 @@ def checked_radius(radius, n_inputs):
             raise TypeError("It is a string.")
         values = values.astype(float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"radius must be a number or one for each input, got {radius!r}.") from error
+        raise ValueError(f"{name} must be a number or one for each input, got {radius!r}.") from error
     if values.shape not in ((), (n_inputs,)):
-        raise ValueError(f"radius must be a number or have shape ({n_inputs},), got shape {values.shape}.")
+        raise ValueError(f"{name} must be a number or have shape ({n_inputs},), got shape {values.shape}.")
     if not np.all(np.isfinite(values) & (values >= 0)):
-        raise ValueError("radius must be finite and at least 0.")
+        raise ValueError(f"{name} must be finite and at least 0.")
     return np.broadcast_to(values, n_inputs)
 
 
