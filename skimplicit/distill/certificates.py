@@ -101,9 +101,7 @@ class InputRegion:
         if U is not None:
             U = rule._check_inputs(U)
             return cls(rule, U, rule.states(U))
-        lower, upper = (np.asarray(end, dtype=float) for end in box)
-        if lower.shape != (rule.n_inputs,) or upper.shape != lower.shape or not np.all(np.isfinite(upper - lower)):
-            raise ValueError(f"box must be two finite arrays of shape ({rule.n_inputs},), its lower and upper ends.")
+        lower, upper = _ends(box, rule.n_inputs)
         if np.any(lower > upper):
             raise ValueError("The lower end of box must not exceed the upper end.")
         centre, radius = (lower + upper)[None] / 2, (upper - lower)[None] / 2
@@ -146,6 +144,17 @@ class InputRegion:
             residual += self.state_radius @ abs(E_A).T + self.input_radius @ abs(E_B).T
         change = drift_bound(smaller.A, smaller.activation, residual) @ abs(smaller.C).T
         return np.max(to_dense(change), axis=0, initial=0.0)
+
+
+def _ends(box, n_inputs):
+    """Return the lower and the upper ends of a box, (2, p)."""
+    try:
+        ends = np.asarray(box, dtype=float)
+    except (TypeError, ValueError):  # parts of different sizes, or no numbers
+        ends = np.empty(0)
+    if ends.shape != (2, n_inputs) or not np.all(np.isfinite(ends[1] - ends[0])):
+        raise ValueError(f"box must be two finite arrays of shape ({n_inputs},), its lower and upper ends.")
+    return ends
 
 
 def _largest(centre, radius):
