@@ -11,6 +11,7 @@ maximum of long columns instead of many short rows (20 states: a sixth of the ti
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -56,10 +57,11 @@ class Stopping:
     def __post_init__(self):
         """Name what cannot be."""
         for name in ("rtol", "atol"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be a finite number of at least 0, got {getattr(self, name)!r}.")
-        if not self.max_iter >= 1:
-            raise ValueError(f"max_iter must be at least 1, got {self.max_iter!r}.")
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 <= value < np.inf:
+                raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}.")
+        if not isinstance(self.max_iter, Integral) or self.max_iter < 1:
+            raise ValueError(f"max_iter must be an integer of at least 1, got {self.max_iter!r}.")
 
     def tightened(self, factor):
         """Return the same with both tolerances divided by a finite factor; nothing changes for an infinite one."""
