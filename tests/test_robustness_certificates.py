@@ -5,8 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skimplicit import ImplicitRule
-from skimplicit.robustness import attack, certified_radius, certify, is_monotone, monotone_directions
+from skimplicit import ImplicitClassifier, ImplicitRule
+from skimplicit.robustness import (
+    attack,
+    certified_radius,
+    certify,
+    is_monotone,
+    monotone_directions,
+    output_bounds,
+)
 
 LABELS = np.array(["a", "b", "c"])
 
@@ -136,3 +143,23 @@ def test_without_a_path_both_directions_hold():
 def test_bad_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call(random_rule(0))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_a_frame_in_another_order_are_refused(library):
+    frames = pytest.importorskip(library)
+    X = np.random.default_rng(0).normal(size=(5, 3))
+    frame = frames.DataFrame(dict(zip("abc", X.T, strict=True)))
+    model = ImplicitClassifier.from_rule(random_rule(0), LABELS)
+    model.feature_names_in_ = np.array(frame.columns, dtype=object)
+    y = model.predict(frame)
+    assert np.array_equal(certify(model, frame, y, 0.1), certify(model.rule_, X, y, 0.1, classes=LABELS))
+    shuffled = frame[["b", "a", "c"]]
+    for refused in (
+        lambda: output_bounds(model, shuffled, 0.1),
+        lambda: certify(model, shuffled, y, 0.1),
+        lambda: certified_radius(model, shuffled, y),
+        lambda: attack(model, shuffled, y, 0.1),
+    ):
+        with pytest.raises(ValueError, match="feature names should match"):
+            refused()

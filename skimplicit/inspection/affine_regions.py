@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
 from skimplicit.inspection.piecewise_paths import Pieces
 from skimplicit.linalg import MatrixLike, to_dense
-from skimplicit.robustness.models import open_model
-from skimplicit.rule import ImplicitRule
+from skimplicit.robustness.models import check_columns, open_model
 
 __all__ = ["AffineForms", "affine_forms"]
 
@@ -80,8 +79,7 @@ def affine_forms(model: Any, X: MatrixLike) -> AffineForms:
             f"affine_forms needs a piecewise linear phi, coordinate by coordinate, not {rule.activation!r}."
         )
     U = to_dense(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
-    if not isinstance(model, ImplicitRule):
-        validate_data(model, X, reset=False, skip_check_array=True)  # the names of the columns
+    check_columns(model, X)
     if U.shape[1] != rule.n_inputs:
         raise ValueError(f"X has {U.shape[1]} columns, but the rule has {rule.n_inputs} inputs.")
     A, B, C, D = map(to_dense, (rule.A, rule.B, rule.C, rule.D))

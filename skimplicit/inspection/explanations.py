@@ -10,13 +10,13 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
 from skimplicit.equilibrium import Status, describe
 from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
 from skimplicit.inspection.piecewise_paths import Pieces, mean_adjoint_of_pieces
 from skimplicit.linalg import MatrixLike, to_dense
-from skimplicit.robustness.models import open_model
+from skimplicit.robustness.models import check_columns, open_model
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import sensitivity
 
@@ -114,8 +114,7 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
             f"explain needs phi coordinate by coordinate, but {rule.activation!r} acts on groups of states."
         )
     given, X = X, to_dense(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
-    if not isinstance(model, ImplicitRule):
-        validate_data(model, given, reset=False, skip_check_array=True)  # the names of the columns
+    check_columns(model, given)
     if X.shape[1] != rule.n_inputs:
         raise ValueError(f"X has {X.shape[1]} columns, but the rule has {rule.n_inputs} inputs.")
     start = _checked_reference(model, reference, rule.n_inputs)

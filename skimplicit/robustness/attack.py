@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from skimplicit.equilibrium import adjoint
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds
-from skimplicit.robustness.models import OpenedModel, open_model
+from skimplicit.robustness.models import OpenedModel, check_columns, open_model
 from skimplicit.robustness.propagation import Propagation
 from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, checked_radius
 
@@ -76,7 +76,7 @@ def attack(
     Raises
     ------
     ValueError
-        If an argument is not as above.
+        If an argument is not as above, or the columns of a data frame are not those that the estimator was fitted on.
     TypeError
         If the model has no rule.
 
@@ -105,7 +105,8 @@ def attack(
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
     n_changed, radius = checked_n_changed(n_changed), checked_radius(radius, rule.n_inputs)
-    X = to_dense(rule._check_inputs(X)).astype(float)
+    given, X = X, to_dense(rule._check_inputs(X)).astype(float)
+    check_columns(model, given)
     loss = _SquaredError.of(rule, y, X.shape[0]) if opened.classes is None else _Margin.of(opened, y, X.shape[0])
     if relaxation and opened.classes is None:
         raise ValueError("relaxation=True needs labels: a classifier, or a rule with classes.")

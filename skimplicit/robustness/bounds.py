@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.parameters import nearest
 from skimplicit.robustness.linear_program import LinearRelaxation
-from skimplicit.robustness.models import open_model
+from skimplicit.robustness.models import check_columns, open_model
 from skimplicit.robustness.propagation import SOLVER_ERROR, Propagation, StateBox
 from skimplicit.robustness.relaxations import is_piecewise_linear
 from skimplicit.robustness.semidefinite import SemidefiniteRelaxation
@@ -68,8 +68,8 @@ def output_bounds(
     Raises
     ------
     ValueError
-        If an argument is not as above, no test certifies how far the states of the rule can move, or the method does
-        not support the activation.
+        If an argument is not as above, the columns of a data frame are not those that the estimator was fitted on, no
+        test certifies how far the states of the rule can move, or the method does not support the activation.
     TypeError
         If the model has no rule.
 
@@ -104,7 +104,8 @@ def output_bounds(
     if norm != "inf":
         raise ValueError(f"norm must be 'inf', got {norm!r}.")
     n_changed = checked_n_changed(n_changed)
-    U = opened.rule._check_inputs(U)
+    given, U = U, opened.rule._check_inputs(U)
+    check_columns(model, given)
     radius = checked_radius(radius, opened.rule.n_inputs)
     propagation, readout = Propagation(opened.rule), Readout.of(opened.rule)
     lower, upper = np.empty((2, U.shape[0], opened.rule.n_outputs))

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from skimplicit.linalg import MatrixLike
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds, checked_method, row_blocks
-from skimplicit.robustness.models import open_model
+from skimplicit.robustness.models import check_columns, open_model
 from skimplicit.robustness.propagation import Propagation
 from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, checked_radius
 
@@ -60,7 +60,8 @@ def certify(
     Raises
     ------
     ValueError
-        If an argument is not as above or nothing is certified about the rule.
+        If an argument is not as above, the columns of a data frame are not those that the estimator was fitted on, or
+        nothing is certified about the rule.
     TypeError
         If the model is not a classifier.
 
@@ -176,6 +177,7 @@ class _Labelled:
         rule = self.opened.rule
         self.method, self.n_changed = checked_method(method, rule), checked_n_changed(n_changed)
         self.X = rule._check_inputs(X)
+        check_columns(classifier, X)
         self.m = self.X.shape[0]
         self.codes = self.opened.label_codes(y, self.m)
         # A row that has another label already needs no bound.
