@@ -13,7 +13,7 @@ from sklearn.neural_network import MLPRegressor
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule, implicit_path
 from skimplicit.activations import BlockActivation, max_pool
-from skimplicit.inspection import ColumnNormsDisplay, ColumnPathDisplay, RulePatternDisplay
+from skimplicit.inspection import ColumnNormsDisplay, ColumnPathDisplay, RobustnessDisplay, RulePatternDisplay
 from skimplicit.linalg import to_dense
 from skimplicit.networks import from_sklearn
 
@@ -297,3 +297,15 @@ def test_large_sparse_rule_shows_the_largest_weight_of_a_cell():
 def test_pattern_rejects_percentile(regressor, percentile):
     with pytest.raises(ValueError, match="percentile"):
         RulePatternDisplay.from_estimator(regressor, percentile=percentile)
+
+
+def test_robustness_display_asks_for_a_classifier():
+    rule = ImplicitRule([[0.5]], [[1.0]], [[2.0]], c=[-4.0])
+    X, y, radii = [[1.2], [0.5]], [1, 0], [0.1, 0.3]
+    regressor = ImplicitRegressor.from_rule(rule)
+    with pytest.raises(TypeError, match="need a classifier, got ImplicitRegressor"):
+        RobustnessDisplay.from_estimator(regressor, X, y, radii)
+    with pytest.raises(TypeError, match="Expected an ImplicitRule or a fitted estimator"):
+        RobustnessDisplay.from_estimator(LinearRegression(), X, y, radii)
+    with_classes = RobustnessDisplay.from_estimator(regressor, X, y, radii, classes=[0, 1])
+    assert np.array_equal(with_classes.certified, RobustnessDisplay.from_estimator(rule, X, y, radii).certified)

@@ -4,6 +4,7 @@ import numpy as np
 
 from skimplicit.inspection._figure import Display
 from skimplicit.robustness import attack, certify
+from skimplicit.robustness.models import open_model
 
 __all__ = ["RobustnessDisplay"]
 
@@ -89,14 +90,16 @@ class RobustnessDisplay(Display):
         -------
         RobustnessDisplay
             The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator is no classifier, and no classes are given.
         """
         radii, scale = np.asarray(radii, dtype=float), np.asarray(scale, dtype=float)
-        found = getattr(estimator, "classes_", None) if classes is None else classes
-        if found is None:
-            found = np.arange(max(estimator.n_outputs, 2))
+        options = {"classes": open_model(estimator, classes, labelled=True).classes}
         certified, attacked = np.empty((2, radii.size))
         for place, radius in enumerate(radii):
-            options = {"classes": found}
             certified[place] = certify(estimator, X, y, radius * scale, method=method, **options).mean()
             success = attack(estimator, X, y, radius * scale, random_state=random_state, **options)[1]
             attacked[place] = np.mean(~success)
