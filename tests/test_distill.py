@@ -506,6 +506,17 @@ class TestValidation:
         with pytest.raises(ValueError, match=message):
             from_states(U, Z, Y, **options)
 
+    @pytest.mark.parametrize("library", ["pandas", "polars"])
+    def test_columns_in_another_order_than_the_teacher_was_fitted_on(self, library):
+        frames = pytest.importorskip(library)
+        U = frames.DataFrame(dict(zip("abc", np.random.default_rng(0).normal(size=(3, 20)), strict=True)))
+        network = MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs", max_iter=5, random_state=0)
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+            teacher = make_pipeline(StandardScaler(), network).fit(U, U["a"])
+        assert teacher_states(teacher, U).Z.shape == (20, 3)
+        with pytest.raises(ValueError, match="feature names should match"):
+            distill(teacher, U[["b", "a", "c"]])
+
     def test_structure_of_distill(self):
         with pytest.raises(ValueError, match="structure must be 'teacher'"):
             distill(random_teacher(0), np.zeros((5, 4)), structure="student")

@@ -14,6 +14,7 @@ from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.networks import from_sklearn
 from skimplicit.networks.exact_types import in_list
 from skimplicit.networks.torch_converter import ACTIVATIONS, activation_of
+from skimplicit.robustness.models import check_columns
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["TeacherStates", "distill", "teacher_states"]
@@ -166,7 +167,7 @@ def teacher_states(teacher: Any, U: MatrixLike, *, input_shape: int | tuple[int,
     TypeError
         If the teacher, or a part of it, is of a kind that is not supported; the message names it.
     ValueError
-        If it has no hidden units, or U does not fit it.
+        If it has no hidden units, or U does not fit it, a data frame by the names of its columns.
     """
     torch = sys.modules.get("torch")  # who has a torch network has imported torch
     if torch is not None and isinstance(teacher, torch.nn.Module):
@@ -176,7 +177,8 @@ def teacher_states(teacher: Any, U: MatrixLike, *, input_shape: int | tuple[int,
     rule = teacher if isinstance(teacher, ImplicitRule) else from_sklearn(teacher)
     if rule.n_hidden == 0:
         raise ValueError(f"The teacher, a {type(teacher).__name__}, has no hidden units.")
-    U = check_array(U, accept_sparse="csr", dtype=np.float64, input_name="U")
+    given, U = U, check_array(U, accept_sparse="csr", dtype=np.float64, input_name="U")
+    check_columns(teacher, given)
     X = rule.states(U)
     Z = X @ rule.A.T + to_dense(U @ rule.B.T) + rule.b
     direct = bool(np.any(to_dense(rule.D)))
