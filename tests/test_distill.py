@@ -356,6 +356,15 @@ class TestTeachers:
         assert_array_equal(result.rule.predict(U)[:, 0] > 0, model.predict(U))
         assert not result.rule.A.any()  # one hidden layer needs no A
 
+    def test_input_shape_of_torch_is_a_number_or_a_tuple(self):
+        torch = pytest.importorskip("torch")
+        torch.manual_seed(0)
+        net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+        U = np.random.default_rng(0).normal(size=(5, 4))
+        assert_array_equal(teacher_states(net, U, input_shape=4).Z, teacher_states(net, U).Z)
+        with pytest.raises(ValueError, match="input_shape must be positive integers"):
+            teacher_states(net, U, input_shape="4")
+
     def test_rule_itself(self):
         teacher = random_teacher(3)
         U = np.random.default_rng(0).normal(size=(50, 4))

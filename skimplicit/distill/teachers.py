@@ -13,7 +13,7 @@ from skimplicit.distill.state_matching import Distillation, from_states
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.networks import from_sklearn
 from skimplicit.networks.exact_types import in_list
-from skimplicit.networks.torch_converter import ACTIVATIONS, activation_of
+from skimplicit.networks.torch_converter import ACTIVATIONS, activation_of, checked_shape
 from skimplicit.robustness.models import check_columns
 from skimplicit.rule import ImplicitRule
 
@@ -73,7 +73,7 @@ def distill(
         network whose activations are modules; or a rule.
     U : array-like or CSR matrix of shape (m, p)
         Inputs; no outputs are needed but the teacher's.
-    input_shape : tuple of int or None
+    input_shape : int, tuple of int or None
         Shape in which a torch network wants each row of U; None for vectors.
     kappa : float
         Bound on the infinity norm of A, in [0, 1); divided by the largest slope of phi where that is above 1.
@@ -154,7 +154,7 @@ def teacher_states(teacher: Any, U: MatrixLike, *, input_shape: int | tuple[int,
         As in :func:`distill`.
     U : array-like or CSR matrix of shape (m, p)
         Inputs.
-    input_shape : tuple of int or None
+    input_shape : int, tuple of int or None
         Shape in which a torch network wants each row of U; None for vectors.
 
     Returns
@@ -188,12 +188,13 @@ def teacher_states(teacher: Any, U: MatrixLike, *, input_shape: int | tuple[int,
 def _torch_states(module, U, input_shape, torch):
     """Run a torch network on U and record what goes into its activation modules."""
     U = check_array(U, dtype=np.float64, input_name="U")
+    shape = U.shape[1:] if input_shape is None else checked_shape(input_shape)
     calls = _Calls()
     modes = [(part, part.training) for part in module.modules()]
     hooks = calls.hooks(module)
     try:
         parameter = next(module.parameters())
-        inputs = torch.as_tensor(U.reshape(U.shape[0], *(input_shape or U.shape[1:])))
+        inputs = torch.as_tensor(U.reshape(U.shape[0], *shape))
         with torch.no_grad():
             Y = module.eval()(inputs.to(parameter.device, parameter.dtype))
     finally:

@@ -15,7 +15,7 @@ from skimplicit.networks.exact_types import in_list, names_in, type_name
 from skimplicit.networks.feedforward import batch_norm
 from skimplicit.rule import ImplicitRule
 
-__all__ = ["ACTIVATIONS", "activation_of", "from_torch"]
+__all__ = ["ACTIVATIONS", "activation_of", "checked_shape", "from_torch"]
 
 
 def from_torch(module: Any, *, input_shape: int | tuple[int, ...] | None = None) -> ImplicitRule:
@@ -71,7 +71,7 @@ def from_torch(module: Any, *, input_shape: int | tuple[int, ...] | None = None)
         if in_list(_LAYERS, first) is not _linear:
             raise ValueError("input_shape is needed unless the network starts with a Linear layer.")
         input_shape = (first.in_features,)
-    given = shape = _checked_shape(input_shape)
+    given = shape = checked_shape(input_shape)
     rules = [affine_rule(sparse.eye_array(int(np.prod(shape)), format="csr"))]
     for layer in layers:
         rule, shape = _convert(layer, shape)
@@ -88,8 +88,24 @@ def from_torch(module: Any, *, input_shape: int | tuple[int, ...] | None = None)
     return rule
 
 
-def _checked_shape(input_shape):
-    """Return the shape of one sample as a tuple."""
+def checked_shape(input_shape):
+    """Return the shape of one sample as a tuple.
+
+    Parameters
+    ----------
+    input_shape : int or tuple of int
+        The shape, or the number of inputs.
+
+    Returns
+    -------
+    tuple of int
+        The shape.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
     shape = tuple(input_shape) if np.ndim(input_shape) == 1 else (input_shape,)
     if not all(isinstance(size, Integral) and size >= 1 for size in shape):
         raise ValueError(f"input_shape must be positive integers, got {input_shape!r}.")
