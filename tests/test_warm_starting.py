@@ -1,6 +1,7 @@
 """What a warm start, or a pass, goes on with, and what it does not go on from."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import make_friedman1
@@ -119,3 +120,17 @@ def test_a_rule_from_elsewhere_is_a_start():
     model = ImplicitRegressor.from_rule(rule, alpha=0.01, warm_start=True)
     assert can_warm_start(model, 6)
     assert model.fit(X, y).rule_.n_hidden == 4
+
+
+@pytest.mark.usefixtures("few_states", "short_ladder")
+@pytest.mark.parametrize("n_hidden", [3, "auto"])
+def test_columns_are_those_of_the_last_fit(n_hidden):
+    X, y = make_data(30)
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    model = ImplicitRegressor(**{**SMALL, "n_hidden": n_hidden}, warm_start=True).fit(frame, y)
+    before = model.rule_
+    with pytest.raises(ValueError, match="column 1 of X is 'c', and was 'b'"):
+        model.fit(frame[list("acbdef")], y)
+    assert model.rule_ is before and list(model.feature_names_in_) == list("abcdef")
+    model.fit(frame, y).fit(X, y)  # an array has no names that could be others
+    assert model.fit(frame[list("ab")], y).n_features_in_ == 2  # of another size nothing goes on

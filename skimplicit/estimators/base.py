@@ -202,12 +202,12 @@ class ImplicitEstimator(
         return budget_of(self, samples)
 
     def _fit(self, X, y, sample_weight, params):
-        chosen = self._check_choices()
+        chosen, names = self._check_choices(), getattr(self, "feature_names_in_", None)
         rows = open_given_rows(self, chosen, X, y, sample_weight)
         targets, limits = rows.targets, rows.limits
         bridge = self._open_bridge(targets, rows.given, None, limits, self.verbose)
         fitted, held_out, distinct = None, dict.fromkeys(HELD_OUT_ATTRIBUTES), None
-        warm = can_warm_start(self, rows.X.shape[1])
+        warm = can_warm_start(self, rows.X.shape[1], names)
         if not warm:
             self.alpha_ = self._direct_ridge = self.relevance_ = None
         if self.column_budget != "auto" or not warm:

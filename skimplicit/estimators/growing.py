@@ -26,8 +26,8 @@ _WORTHWHILE = 0.01
 # Standard errors of the difference of two held-out losses, row by row, from which on they are told apart; measured in
 # ``benchmarks/README.md``, "The number of states".
 _TOLD_APART = 1.5
-# What a warm start goes on from beside rules: what was chosen for them.
-_CARRIED_ON = ("alpha_", "column_budget_", "_direct_ridge", "relevance_")
+# What a warm start goes on from beside rules: what was chosen for them, and the columns that they belong to.
+_CARRIED_ON = ("alpha_", "column_budget_", "_direct_ridge", "relevance_", "feature_names_in_")
 
 
 @dataclass(frozen=True)

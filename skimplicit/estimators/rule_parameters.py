@@ -173,7 +173,7 @@ RULE_PARAMETERS = {
         "Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget; where these "
         "are auto, at those that the last ``fit`` chose: no rows are held out again, and an input that was left out "
         '(``relevance_``) stays out. With ``n_hidden="auto"`` it '
-        "starts from the members of the best number of states alone.",
+        "starts from the members of the best number of states alone. Columns must have the names that they had.",
         ["boolean"],
     ),
     "random_state": Parameter(
