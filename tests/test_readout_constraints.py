@@ -113,6 +113,12 @@ def test_other_answers_are_refused(answer):
         fit(lambda A, B, C, D: answer)
 
 
+@pytest.mark.parametrize("constraints", [lambda C, D: [], lambda B, A: [], lambda A, B, D, C: [], lambda X, Y, A: []])
+def test_a_parameter_with_the_name_of_another_matrix_is_named(constraints):
+    with pytest.raises(TypeError, match="in this order, but [ABCD] has another place in <lambda>"):
+        takes_readout(constraints)
+
+
 @pytest.mark.parametrize("constraints", [lambda: [], lambda A: [], lambda A, B, C: [], lambda A, B, C, D, E: []])
 def test_a_function_of_another_number_of_parameters_is_named(constraints):
     with pytest.raises(TypeError, match=r"constraints must be a function of \(A, B\) or \(A, B, C, D\)"):

@@ -23,12 +23,19 @@ def takes_readout(constraints):
     Raises
     ------
     TypeError
-        If it can be called with neither two nor four arguments.
+        If it can be called with neither two nor four arguments, or calls one by the name of another matrix.
     """
     known = getattr(constraints, "takes_readout", None)
     if known is not None:
         return known
     signature = inspect.signature(constraints)
+    # A function of (C, D) would get A and B.
+    elsewhere = [name for k, name in enumerate(signature.parameters) if name in [*"ABCD"] and name != "ABCD"[k : k + 1]]
+    if elsewhere:
+        raise TypeError(
+            f"constraints are given A, B, or A, B, C, D, in this order, but {elsewhere[0]} has another place in "
+            f"{getattr(constraints, '__name__', constraints)}{signature}."
+        )
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     four = sum(p.kind in kinds and p.default is p.empty for p in signature.parameters.values()) == 4
     try:
