@@ -12,8 +12,8 @@ __all__ = ["bounded_sensitivity", "input_importances"]
 
 # Tolerance of states and derivatives.
 _TOL = 1e-9
-# Most numbers in the derivatives of some rows' outputs by all inputs.
-_MOST_NUMBERS = 2**20
+# Most numbers in the derivatives of some rows' outputs by states, and then by some inputs: they stay in the cache.
+_MOST_NUMBERS = 2**18
 
 
 def input_importances(rules, samples, reachable):
@@ -40,16 +40,21 @@ def input_importances(rules, samples, reachable):
     direct = sum(to_dense(rule.D) * per_target[:, None] * samples.U_std for rule in rules) / len(rules)
     slopes = [_slopes(rule, samples) for rule in rules]
     q, p = direct.shape
-    step = max(1, _MOST_NUMBERS // (q * max(p, *(rule.n_hidden for rule in rules), 1)))
+    n_rows = max(1, _MOST_NUMBERS // (q * max(1, *(rule.n_hidden for rule in rules))))
     total = np.zeros((q, p))
-    for first in range(0, samples.n_samples, step):
-        rows = slice(first, first + step)
-        # Members may contradict one another: the derivative of their mean is not the mean of absolute values.
-        derivatives = sum(
-            output_adjoints(rule.A, own[rows], C, rtol=_TOL) @ B
-            for rule, own, C, B in zip(rules, slopes, readouts, fed, strict=True)
-        )
-        total += np.einsum("m,mqp->qp", samples.weights[rows], np.abs(derivatives + direct))
+    for first in range(0, samples.n_samples, n_rows):
+        rows = slice(first, first + n_rows)
+        adjoints = [
+            output_adjoints(rule.A, own[rows], C, rtol=_TOL)
+            for rule, own, C in zip(rules, slopes, readouts, strict=True)
+        ]
+        weights = samples.weights[rows]
+        n_columns = max(1, _MOST_NUMBERS // (q * weights.size))
+        for start in range(0, p, n_columns):
+            columns = slice(start, start + n_columns)
+            # Members may contradict one another: the derivative of their mean is not the mean of absolute values.
+            derivatives = sum(S @ B[:, columns] for S, B in zip(adjoints, fed, strict=True)) + direct[:, columns]
+            total[:, columns] += np.tensordot(weights, np.abs(derivatives, out=derivatives), axes=1)
     return np.where(reachable, total, 0.0).mean(axis=0)
 
 
