@@ -113,6 +113,24 @@ def test_early_stopping(make):
     assert np.array_equal(clone(model).fit(X, y).validation_scores_, model.validation_scores_)
 
 
+@pytest.mark.parametrize("seed", [4, 16])
+def test_a_rule_is_kept_though_no_epoch_lowered_the_objective(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(20, 6)), rng.integers(0, 2, 20)
+    method = StochasticGradient(early_stopping=True)
+    model = ImplicitClassifier(n_hidden=2, alpha=0.0, max_iter=3, method=method, random_state=seed).fit(X, y)
+    assert model.objective_history_.size == 1 and np.isfinite(model.decision_function(X)).all()
+
+
+def test_the_record_is_what_was_accepted_whatever_rule_is_kept():
+    rng = np.random.default_rng(16)
+    X = rng.normal(size=(40, 4))
+    y = np.abs(X[:, 0]) + rng.normal(size=40)
+    method = StochasticGradient(early_stopping=True, learning_rate_init=0.2)
+    model = regressor(method, n_hidden=2, alpha=1e-3, max_iter=8, random_state=16).fit(X, y)
+    assert np.all(np.diff(model.objective_history_) < 0)
+
+
 def test_classes_with_one_sample_are_trained_on():
     X, y = load_iris(return_X_y=True)
     X, y = X[:101], y[:101]  # one sample of the third class

@@ -64,7 +64,7 @@ RULE_ATTRIBUTES = {
         "ndarray",
         "True objective after each accepted iteration, member by member: to 1e-3 on the way, and to 1e-6 in the last "
         "value of each, also if nothing was accepted, so that the last of all is that of ``rule_``, of several members "
-        "that of ``rules_[-1]`` as trained (unless ``early_stopping`` goes back to an earlier rule; to 1e-5 with more "
+        "that of ``rules_[-1]`` as trained (unless ``early_stopping`` keeps another rule; to 1e-5 with more "
         "than 40,000 rows, over which the last stage of each member is, those before over some of them; after each "
         "``partial_fit`` the mean over the members, to 1e-3). It never rises within a stage of a fit.",
     ),

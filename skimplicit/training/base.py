@@ -119,7 +119,7 @@ class TrainingResult:
         way there. States in blocks are not kept.
     objectives : ndarray of shape (n_iter,)
         The objective after each accepted iteration, for states and readout as accurate as the iteration needed them;
-        the last value, unless the final point is an earlier one, to full accuracy.
+        the last value, unless the final point is another one, to full accuracy.
     stages : ndarray of int of shape (n_iter,)
         Stage of each value; within a stage the objective never rises.
     n_iter : int

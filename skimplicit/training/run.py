@@ -41,7 +41,8 @@ class TrainingRun(ABC):
         self.objectives, self.stages, self.scores = [], [], []
         self.n_iter = 0
         self.stopped = self.interrupted = False
-        self.latest = None
+        # What an interrupt keeps, and what was recorded last: where rows are held out these may be two points.
+        self.latest = self.recorded = None
 
     @abstractmethod
     def run(self, position, stage, W, b, start):
@@ -94,7 +95,7 @@ class TrainingRun(ABC):
             if self.stopped or self.interrupted:
                 break
         final = self._finish(pending, evaluation)
-        last = None if pending or self.latest is None else self.latest.point
+        last = None if pending or self.recorded is None else self.recorded.point
         if last is not None and np.array_equal(last.W, W) and np.array_equal(last.b, b):
             # What was recorded last is the final point, now seen to full accuracy.
             self.objectives[-1] = min(self.objectives[-1], final.objective)
@@ -184,7 +185,7 @@ class TrainingRun(ABC):
         """
         self.objectives.append(evaluation.objective)
         self.stages.append(position)
-        self.latest = evaluation
+        self.latest = self.recorded = evaluation
         if self.callback is not None:
             self.stopped = bool(self.callback(Iteration(len(self.objectives), position, evaluation)))
 
