@@ -85,6 +85,19 @@ def test_the_bound_is_in_the_units_of_the_data(unit):
     assert_bounded(quietly(ImplicitRegressor(n_hidden=4, alpha=0.01, lipschitz=1.0), U, outputs), 1.0)
 
 
+def test_units_shared_by_all_inputs_do_not_matter():
+    X, y = load_iris(return_X_y=True)
+    X, y = np.column_stack([X[::5], np.ones(30)]), y[::5]  # the unit of a constant column is none of theirs
+    one, other = (
+        quietly(
+            ImplicitClassifier(n_hidden=3, alpha=1e-3, max_iter=1, random_state=0, lipschitz=1.0 / unit), X * unit, y
+        )
+        for unit in (1.0, 57.0)
+    )
+    np.testing.assert_allclose(other.decision_function(57.0 * X), one.decision_function(X), atol=1e-6)
+    np.testing.assert_allclose(57.0 * other.column_norms_, one.column_norms_, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_a_wide_bound_costs_little_and_is_met_by_a_good_fit():
     U, y = make_data(120)

@@ -15,7 +15,7 @@ def lipschitz_balls(bound, kappa, slope, samples, n_hidden, direct):
     ``sum_k |A_ik| / kappa`` of row i, rows of B with ``g sum_j |B_ij| <= beta (1 - t)`` let no state move by more than
     beta when no input moves by more than 1, and ``beta sum_i |C_oi| + sum_j |D_oj| <= bound`` is what is wanted. Which
     beta it is does not matter for a positively homogeneous phi but for the ridge; it is ``sqrt(bound / n)``, in units
-    of the targets, at which the ridge on B and C is least.
+    of the targets and of the input of the largest deviation, at which the ridge on B and C is least.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def lipschitz_balls(bound, kappa, slope, samples, n_hidden, direct):
     """
     bound = bound * (1 - _MARGIN)
     per_unit = 1.0 / samples.U_scale
-    beta = np.sqrt(bound / n_hidden / samples.Y_scale.max())
+    largest = np.max(samples.U_scale, initial=0.0, where=~samples.constant) or 1.0  # 1.0 where no input varies
+    beta = np.sqrt(bound / n_hidden / samples.Y_scale.max() / largest)
     # Without feedback A is zero whatever its weights are.
     of_A = np.full((n_hidden, n_hidden), (1 + _MARGIN) / kappa if kappa > 0 else 1.0)
     of_B = np.tile(max(slope, np.finfo(float).tiny) / beta * per_unit, (n_hidden, 1))
