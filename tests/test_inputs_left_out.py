@@ -301,7 +301,7 @@ def test_a_selector_uses_what_it_has_selected(short_ladder, shortest_paths):
         ImplicitRegressor(**SMALLER), n_features_to_select=20, column_budgets=1, cv=2, random_state=0
     ).fit(X, y)
     assert np.any(alone.relevance_ == 0)
-    assert selector.estimator_.relevance_ is None
+    assert selector.estimator_.relevance_ is None or np.all(selector.estimator_.relevance_ > 0)
     assert np.all(selector.estimator_.column_norms_ > 0)
 
 

@@ -66,7 +66,7 @@ class ImplicitEstimator(
 
     # Inputs are cut only where a fit has seen their range.
     _input_range = None
-    # All inputs stay, and alike: set by who has selected them.
+    # No input is left out: set by who has selected them.
     _keeps_inputs = False
     # What ``validate_named`` is told of y.
     _target_checks = {"multi_output": True, "y_numeric": True}

@@ -53,10 +53,10 @@ def choose_relevance(estimator, choice, samples, n_jobs, bridge):
     relevance : ndarray of shape (p,) or None
         What :func:`relevance_factors` returns; 0 for an input that is left out. None where inputs stay alike:
         where held-out rows do not want it; under a budget or constraints, which say themselves what inputs may do; of
-        selected inputs; of very many.
+        very many inputs.
     """
-    alike = estimator._keeps_inputs or estimator.column_budget is not None or estimator.constraints is not None
-    if alike or choice.interrupted or samples.n_inputs > _MOST_INPUTS:
+    given = estimator.column_budget is not None or estimator.constraints is not None
+    if given or choice.interrupted or samples.n_inputs > _MOST_INPUTS:
         return choice, None
     if samples.n_samples > _MOST_ROWS:
         samples = samples.rows(evenly_spaced(samples.n_samples, _MOST_ROWS))
@@ -79,7 +79,8 @@ def _with_fewer_inputs(estimator, choice, samples, n_jobs, bridge):
     whole, n_left = choice.members, None
     n_varying = np.count_nonzero(~samples.constant)
     n_next = min(n_varying // 2, _MOST_LEFT)
-    if n_varying < _MANY_INPUTS or samples.n_outputs * (estimator.n_hidden + n_next + 1) > _MOST_READOUT:
+    many = n_varying >= _MANY_INPUTS and not estimator._keeps_inputs
+    if not many or samples.n_outputs * (estimator.n_hidden + n_next + 1) > _MOST_READOUT:
         return choice, None
     ranked, n_iter = choice, choice.n_iter
     try:

@@ -104,8 +104,7 @@ class ImplicitFeatureSelector(
         With ``fdr``: inputs with ``W_j >= threshold_`` are selected, the least t > 0 with
         ``(1 + #{W_j <= -t}) / #{W_j >= t} <= fdr``; infinity where there is none.
     estimator_ : estimator
-        The rule refitted without a budget on the selected inputs (if none is, on a column of zeros: a constant). All
-        of these pay the same ridge: ``relevance_`` is None.
+        The rule refitted without a budget on the selected inputs (if none is, on a column of zeros: a constant).
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features,)
