@@ -19,6 +19,7 @@ FLOORS = {
     "_version": 1,
     "versions": 2,
     "activations": 1,
+    "feature_names": 1,
     "linalg": 1,
     "losses": 1,
     "parameters": 1,

@@ -10,11 +10,11 @@ from sklearn.utils.validation import check_array
 
 from skimplicit.activations import BaseActivation, join_activations
 from skimplicit.distill.state_matching import Distillation, from_states
+from skimplicit.feature_names import check_columns
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.networks import from_sklearn
 from skimplicit.networks.exact_types import in_list
 from skimplicit.networks.torch_converter import ACTIVATIONS, activation_of, checked_shape
-from skimplicit.robustness.models import check_columns
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["TeacherStates", "distill", "teacher_states"]

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skimplicit.feature_names import check_columns
 from skimplicit.inspection.piecewise_paths import Pieces
 from skimplicit.linalg import MatrixLike, to_dense
-from skimplicit.robustness.models import check_columns, open_model
+from skimplicit.robustness.models import open_model
 
 __all__ = ["AffineForms", "affine_forms"]
 

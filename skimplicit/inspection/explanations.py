@@ -13,10 +13,11 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 
 from skimplicit.equilibrium import Status, describe
+from skimplicit.feature_names import check_columns
 from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
 from skimplicit.inspection.piecewise_paths import Pieces, mean_adjoint_of_pieces
 from skimplicit.linalg import MatrixLike, to_dense
-from skimplicit.robustness.models import check_columns, open_model
+from skimplicit.robustness.models import open_model
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import sensitivity
 

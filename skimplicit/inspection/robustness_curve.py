@@ -97,11 +97,11 @@ class RobustnessDisplay(Display):
             If the estimator is no classifier, and no classes are given.
         """
         radii, scale = np.asarray(radii, dtype=float), np.asarray(scale, dtype=float)
-        options = {"classes": open_model(estimator, classes, labelled=True).classes}
+        classes = open_model(estimator, classes, labelled=True).classes
         certified, attacked = np.empty((2, radii.size))
         for place, radius in enumerate(radii):
-            certified[place] = certify(estimator, X, y, radius * scale, method=method, **options).mean()
-            success = attack(estimator, X, y, radius * scale, random_state=random_state, **options)[1]
+            certified[place] = certify(estimator, X, y, radius * scale, method=method, classes=classes).mean()
+            success = attack(estimator, X, y, radius * scale, random_state=random_state, classes=classes)[1]
             attacked[place] = np.mean(~success)
         return cls(radii, certified, attacked, name=name).plot(ax=ax)
 

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from skimplicit.equilibrium import adjoint
+from skimplicit.feature_names import check_columns
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds
-from skimplicit.robustness.models import OpenedModel, check_columns, open_model
+from skimplicit.robustness.models import OpenedModel, open_model
 from skimplicit.robustness.propagation import Propagation
 from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, checked_radius
 

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skimplicit.feature_names import check_columns
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.parameters import nearest
 from skimplicit.robustness.linear_program import LinearRelaxation
-from skimplicit.robustness.models import check_columns, open_model
+from skimplicit.robustness.models import open_model
 from skimplicit.robustness.propagation import SOLVER_ERROR, Propagation, StateBox
 from skimplicit.robustness.relaxations import is_piecewise_linear
 from skimplicit.robustness.semidefinite import SemidefiniteRelaxation

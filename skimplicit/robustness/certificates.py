@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skimplicit.feature_names import check_columns
 from skimplicit.linalg import MatrixLike
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds, checked_method, row_blocks
-from skimplicit.robustness.models import check_columns, open_model
+from skimplicit.robustness.models import open_model
 from skimplicit.robustness.propagation import Propagation
 from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, checked_radius
 

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.linalg import to_dense
 from skimplicit.rule import ImplicitRule
 
-__all__ = ["OpenedModel", "check_columns", "open_model"]
+__all__ = ["OpenedModel", "open_model"]
 
 
 @dataclass(frozen=True)
@@ -126,25 +125,6 @@ def open_model(model, classes=None, *, labelled=False):
     if classes.shape != (n_classes,) or np.unique(classes).size != n_classes:
         raise ValueError(f"classes must be {n_classes} different labels to fit the outputs, got {classes.tolist()}.")
     return OpenedModel(rule, limits, classes)
-
-
-def check_columns(model, X):
-    """Refuse a data frame with other columns than those, in their order, that an estimator was fitted on.
-
-    Parameters
-    ----------
-    model : ImplicitRule or estimator
-        A rule knows no names.
-    X : array-like, sparse matrix or data frame of shape (m, p)
-        Inputs as they were given.
-
-    Raises
-    ------
-    ValueError
-        If the names are others, or in another order.
-    """
-    if isinstance(model, BaseEstimator):
-        validate_data(model, X, reset=False, skip_check_array=True)
 
 
 def _with_limits(model, rule):
