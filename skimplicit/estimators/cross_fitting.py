@@ -104,6 +104,7 @@ class Member:
 
     def _open(self, estimator, factors, direct_ridge):
         """Make the task, scaled inputs multiplied by factors (p,) or None, and all rows in its units."""
+        self.relevance = factors
         counts = row_counts(self.fold.train, self._X.shape[0])
         # Made again it draws the same rows to stop by, whatever the state of a generator is by then.
         seed = estimator.random_state if isinstance(estimator.random_state, Integral) else self.fold.seed

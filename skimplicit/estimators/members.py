@@ -156,23 +156,40 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     choice, relevance = choose_relevance(estimator, choice, rows.judged(task.objective.samples), jobs_on_few, bridge)
     if choice.interrupted:
         _warn_interrupted(choice.n_iter)
+    as_cross_fitted = not later and _differ_for_good(choice, relevance, task.objective.samples, n_members)
+    if as_cross_fitted:
+        relevance = mean_relevance([member.relevance for member in choice.members])
 
     def as_chosen(task):
         return with_relevance(estimator, task, relevance, choice.direct_ridge)
 
     later = later and [replace(each, task=as_chosen(each.task)) for each in later]
     task = later[-1].task if later else as_chosen(task)
-    # Rules, and who goes on from the task, know all inputs.
-    trained = task if later else thin_task(estimator, task)
-    fitted = _train_on(estimator, method, trained, later, choice, n_members, bridge, rows)
+    if as_cross_fitted:
+        ends = zip(choice.members, choice.points, strict=True)
+        fitted = _as_they_are(task, choice, [(member.task, point.W, point.b) for member, point in ends])
+    else:
+        # Rules, and who goes on from the task, know all inputs.
+        trained = task if later else thin_task(estimator, task)
+        fitted = _train_on(estimator, method, trained, later, choice, n_members, bridge, rows)
     return replace(fitted, task=task, relevance=relevance)
+
+
+def _differ_for_good(choice, relevance, samples, n_members):
+    """Tell whether members with ridges of their own stay as cross-fitting left them: of more inputs than rows.
+
+    Each goes through nearly all of its own targets. One relevance for all rows would make all of them the same such
+    rule, and the mean would be no better than one (measured in ``benchmarks/README.md``, "Inputs left out").
+    """
+    have_ridges = relevance is not None and relevance.all() and not choice.linear
+    return have_ridges and len(choice.members) == n_members > 1 and samples.of_varying().is_wide
 
 
 def _train_on(estimator, method, task, later, choice, n_members, bridge, rows):
     """Return the :class:`Averaged` of members that are trained on, on all rows, from where cross-fitting ended."""
     n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
-        return _as_they_are(task, choice, [(np.zeros((n, n + p)), np.zeros(n))], choice.interrupted)
+        return _as_they_are(task, choice, [(task, np.zeros((n, n + p)), np.zeros(n))], choice.interrupted)
     budget = estimator._make_budget(task.objective.samples)
     n_iter = min(_MORE * method.path_iterations(n, task)[1], estimator.max_iter)
 
@@ -184,7 +201,7 @@ def _train_on(estimator, method, task, later, choice, n_members, bridge, rows):
 
     pairs = list(zip(choice.members, choice.points, strict=True))[:n_members]
     members = [member.task.objective.rule(point) for member, point in pairs]
-    starts = [task.objective.weights_of(rule) for rule in members]
+    starts = [(task, *task.objective.weights_of(rule)) for rule in members]
     if choice.interrupted:
         return _as_they_are(task, choice, starts, interrupted=True)
     try:
@@ -225,10 +242,13 @@ def stages_and_task(estimator, X, targets, rows, n_members):
     return later, later[-1].task
 
 
-def _as_they_are(task, choice, weights, interrupted):
-    """Return the :class:`Averaged` of members with states that stay as they are, and the best readout for all rows."""
-    ends = [task.objective.evaluate(W, b, choice.alpha, tol=_FINAL_TOL) for W, b in weights]
-    rules = tuple(task.objective.rule(end.point) for end in ends)
+def _as_they_are(task, choice, members, interrupted=False):
+    """Return the :class:`Averaged` of members with states that stay as they are, and the best readout for some rows.
+
+    Each member is a tuple of the task with its rows, W and b.
+    """
+    ends = [own.objective.evaluate(W, b, choice.alpha, tol=_FINAL_TOL) for own, W, b in members]
+    rules = tuple(own.objective.rule(end.point) for (own, *_), end in zip(members, ends, strict=True))
     return Averaged(
         rules,
         task,

@@ -33,7 +33,7 @@ class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, Implici
     where the ridge (not the budget) is measured with every input and target divided by its standard deviation (its
     root mean square, without intercepts), so that ``alpha`` means the same in any unit and predictions do not depend on
     the units. With ``alpha="auto"``, columns j of B and D have the ridge ``alpha_ / relevance_[j]**2`` in the end,
-    where ``relevance_`` is not None.
+    where ``relevance_`` is not None (of more inputs than rows, a ridge of this kind for each member).
 
     {parameters}
 

@@ -22,8 +22,9 @@ RULE_ATTRIBUTES = {
         "By what the inputs, divided by their deviations, were multiplied in the last training of the members, with a "
         "root mean square of 1 over those that vary and are not left out: the ridge on the weights of input j is "
         "``alpha_ / relevance_[j]**2``. An input with 0 is left out: its weights are zero. That can be where 17 inputs "
-        "or more vary, of which half or more are then left out. Of members with different numbers of states the root "
-        "of the mean of the squares. None where all are alike: where rows that members "
+        "or more vary, of which half or more are then left out. Of members with different numbers of states, and where "
+        "more inputs than rows have ridges, for which members stay as cross-fitting left them, each with its own, the "
+        "root of the mean of the squares. None where all are alike: where rows that members "
         "have not seen are not better predicted with it, with a number for alpha, under a budget or constraints, and "
         "of more than 100,000 inputs.",
     ),
