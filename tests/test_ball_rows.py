@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from skimplicit.projections import project_rows_l1
-from skimplicit.subproblems.matching.ball_rows import minimise_in_balls
+from skimplicit.subproblems.ball_rows import minimise_in_balls
 
 every_seed = pytest.mark.parametrize("seed", range(3))
 KINDS = ["well", "ill", "rank one", "equal columns", "zero state"]

@@ -44,6 +44,8 @@ SETS = {
     "signs, tight, mask": {"signs": True, "kappa": 0.05, "mask": True},
     "signs, budget": {"signs": True, "budget": 0.3},
     "balls": {"balls": 0.3},
+    "small balls, mask": {"balls": 0.05, "mask": True},
+    "balls, inputs masked": {"balls": 0.3, "mask": True, "input_mask": True},
     "small balls, signs, mask": {"balls": 0.05, "signs": True, "mask": True},
     "balls, l1": {"balls": 0.3, "l1": 0.05},
 }

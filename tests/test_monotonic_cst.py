@@ -246,15 +246,16 @@ class TestReadouts:
     """The readout inside a set is the minimiser there: no direction into the set goes down."""
 
     @pytest.mark.parametrize("radius", [np.inf, 2.0, 0.1])
+    @pytest.mark.parametrize("signed", [True, False])
     @pytest.mark.parametrize("alpha", [0.0, 0.01])
-    def test_squared_loss(self, alpha, radius):
+    def test_squared_loss(self, alpha, radius, signed):
         rng = np.random.default_rng(0)
         U, X = rng.normal(size=(50, 3)), np.abs(rng.normal(size=(50, 4)))
         Y = X @ rng.normal(size=(4, 2)) + U @ rng.normal(size=(3, 2))
         samples = Samples(U, Y)
         moments = samples.moments(X)
-        weights = None if np.isinf(radius) else rng.uniform(0.5, 2.0, size=(2, 7))
-        row_set = RowSet(rng.integers(-1, 2, size=(2, 7)), weights, radius)
+        weights = None if np.isinf(radius) and signed else rng.uniform(0.5, 2.0, size=(2, 7))
+        row_set = RowSet(rng.integers(-1, 2, size=(2, 7)) if signed else None, weights, radius)
         readout = constrained_ridge_readout(moments, alpha, True, 2.0, None, row_set)
         V = np.hstack([readout.C, readout.D])
         assert row_set.contains(V * (1 - 1e-12))
@@ -264,13 +265,13 @@ class TestReadouts:
             assert np.sum(slope * (other - V)) >= -1e-8
 
     @pytest.mark.parametrize("q", [1, 3])
-    @pytest.mark.parametrize("radius", [np.inf, 1.0])
-    def test_classes(self, q, radius):
+    @pytest.mark.parametrize(("radius", "signed"), [(np.inf, True), (1.0, True), (1.0, False), (0.1, False)])
+    def test_classes(self, q, radius, signed):
         rng = np.random.default_rng(1)
         samples, states = _classes(rng, q)
         moments = samples.moments(states)
         weights = None if np.isinf(radius) else rng.uniform(0.5, 2.0, size=(q, 7))
-        row_set = RowSet(rng.integers(-1, 2, size=(q, 7)), weights, radius)
+        row_set = RowSet(rng.integers(-1, 2, size=(q, 7)) if signed else None, weights, radius)
         readout, loss = constrained_logistic_readout(samples, states, moments, 0.01, True, None, 1e-13, 1.0, row_set)
         V = np.hstack([readout.C, readout.D])
         assert row_set.contains(V * (1 - 1e-12))

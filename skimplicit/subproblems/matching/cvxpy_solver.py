@@ -183,10 +183,8 @@ class CvxpySolver:
 
         A solver's 1e-8 is far from rounding, and training a rule with kinks amplifies what differs between two solvers.
         """
-        if not matching.splits_off_inputs:
-            return W
-        rows = RowPrograms(matching)
-        return rows.complete(rows.polish(W[:, : matching.n_hidden]))
+        rowwise = matching.splits_off_inputs or matching.has_whole_balls
+        return RowPrograms(matching).polish(W) if rowwise else W
 
 
 def status_of(problem, solver, options):

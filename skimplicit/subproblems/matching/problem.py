@@ -11,6 +11,9 @@ from skimplicit.subproblems.row_sets import RowSet, project_weights
 
 __all__ = ["MatchingProblem"]
 
+# Most numbers of the Hessians of all rows, each of the size of a whole row.
+_MOST_NUMBERS = 1 << 22
+
 
 @dataclass(frozen=True)
 class MatchingProblem:
@@ -145,6 +148,19 @@ class MatchingProblem:
         """Whether B is free, without a bound, a penalty, signs or a pattern, so that it can be eliminated."""
         free = self.row_set is None and not self.masks_inputs
         return free and self.l1 is None and self.column_budget is None
+
+    @property
+    def has_whole_balls(self):
+        """Whether each row of W is in a ball as a whole, nothing else but zeros holds it, and N x N is not too much."""
+        balls = self.row_set is not None and self.row_set.weights is not None and self.row_set.signs is None
+        small = self.R.size * self.R.shape[1] <= _MOST_NUMBERS
+        return balls and small and self.l1 is None and self.column_budget is None and self.constraints is None
+
+    def allowed(self):
+        """Return which entries of W may be non-zero, shape (n, N); None where all may."""
+        allowed = self.masked(np.ones(self.R.shape)) != 0
+        allowed[:, : self.n_recurrent] &= np.reshape(self.kappa, (-1, 1)) > 0
+        return None if allowed.all() else allowed
 
     @property
     def n_in_balls(self):

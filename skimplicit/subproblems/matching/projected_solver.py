@@ -67,12 +67,11 @@ class ProjectedSolver:
             return np.hstack([np.zeros_like(A), self.solve(matching.inputs_alone(), B)])
         if matching.column_budget is not None:
             return self._solve_jointly(matching, start)
-        if matching.splits_off_inputs:
-            if not matching.G.inputs.decomposes:
-                # Eigenvectors of very many inputs would be larger than all else: a budget that does not bind, instead.
-                return self._solve_jointly(replace(matching, column_budget=ColumnBudget(np.inf)), start)
-            rows = RowPrograms(matching)
-            return rows.complete(rows.minimise(start[:, : matching.n_recurrent], self.tol, self.max_iter))
+        if matching.splits_off_inputs and not matching.G.inputs.decomposes:
+            # Eigenvectors of very many inputs would be larger than all else: a budget that does not bind, instead.
+            return self._solve_jointly(replace(matching, column_budget=ColumnBudget(np.inf)), start)
+        if matching.splits_off_inputs or matching.has_whole_balls:
+            return RowPrograms(matching).minimise(start, self.tol, self.max_iter)
         return self._solve_lasso_rows(matching, start)
 
     def _solve_lasso_rows(self, matching, start):

@@ -7,6 +7,7 @@ lowered by such programs that lie above it near the last point, with a line sear
 import numpy as np
 
 from skimplicit.losses import cross_entropy, prior_logits
+from skimplicit.subproblems.ball_rows import minimise_in_balls, minimise_within_balls
 from skimplicit.subproblems.faces import FaceProgram, minimise_on_faces
 from skimplicit.subproblems.fista import fista
 from skimplicit.subproblems.quadratic_forms import MatrixForm
@@ -168,6 +169,8 @@ class _Classes:
 
 def _minimise(hessians, T, row_set, start):
     """Minimise ``sum_k 1/2 v_k' H_k v_k - t_k v_k`` inside the set."""
+    if not row_set.is_custom and row_set.signs is None:
+        return row_set.project(_in_balls(hessians, T, row_set, start))
     if not row_set.is_custom:
         each = [_one_output(H, T, row_set, start, k) for k, H in enumerate(hessians)]
         return row_set.project(np.array(each).reshape(T.shape))
@@ -190,6 +193,19 @@ def _one_output(H, T, row_set, start, k):
     near = _by_projected_gradient(H, 0.0, T[k : k + 1], one, start[k : k + 1])[0]
     exact = minimise_on_faces(program, near)
     return near if exact is None else exact
+
+
+def _in_balls(hessians, T, row_set, start):
+    """Minimise ``sum_k 1/2 v_k' H_k v_k - t_k v_k`` in balls without signs, all rows at once."""
+    H = np.array([_definite(H) for H in hessians])
+    root = np.sqrt(np.einsum("kii->ki", H))
+    weights, radii = row_set.weights / root, np.full(len(H), row_set.radius)
+
+    def solve(*rows):
+        return minimise_in_balls(*rows, _TOL, _MAX_ITER)
+
+    H = H / root[:, :, None] / root[:, None, :]
+    return minimise_within_balls(H, T / root, weights, radii, start * root, solve) / root
 
 
 def _by_projected_gradient(gram, ridge, T, row_set, start):

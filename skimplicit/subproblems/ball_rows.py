@@ -1,4 +1,4 @@
-"""Small quadratic programs in l1 balls, many at once: the rows of A once B has been eliminated.
+"""Small quadratic programs in l1 balls, many at once: rows of weights, such as those of A once B has been eliminated.
 
 Once it is known which entries are zero, one linear system for each row gives its exact minimiser. What is known comes
 from the start, from a few steps of accelerated projected gradient, or from the path of lasso solutions, in this order;
@@ -13,7 +13,7 @@ from skimplicit.projections import project_rows_l1
 from skimplicit.quiet import without_warnings
 from skimplicit.subproblems.fista import fista
 
-__all__ = ["finish_in_balls", "minimise_in_balls"]
+__all__ = ["finish_in_balls", "minimise_in_balls", "minimise_within_balls", "safe_inverse"]
 
 # Iterations of projected gradient before an attempt to finish exactly.
 _ROUND = 12
@@ -25,6 +25,64 @@ _GUESSES, _STEP_AT = 12, 4
 _LATER_GUESSES = 2
 # Relative slack in the optimality conditions that an exact minimiser must meet.
 _SLACK = 1e-9
+
+
+def minimise_within_balls(H, r, weights, radii, start, solve_bound_rows):
+    """Minimise ``1/2 x' H_i x - r_i x`` subject to ``sum_j w_ij |x_j| <= radius_i``, active or not.
+
+    Parameters
+    ----------
+    H, r, weights, radii : ndarray
+        As for :func:`minimise_in_balls`, for k rows; a radius may be 0.
+    start : ndarray of shape (k, n)
+        Rows to start from.
+    solve_bound_rows : callable
+        Minimises over the rows whose free minimiser is outside the ball: of their H, r, weights, radii and starts,
+        inside their balls, it makes those.
+
+    Returns
+    -------
+    ndarray of shape (k, n)
+        The minimisers.
+    """
+    X = _solve_each(H, r)
+    X[radii == 0] = 0.0
+    bound = np.flatnonzero((weights * np.abs(X)).sum(axis=1) > radii)
+    if bound.size:
+        inside = project_rows_l1(start[bound], radii[bound], weights[bound])
+        X[bound] = solve_bound_rows(H[bound], r[bound], weights[bound], radii[bound], inside)
+    return X
+
+
+def _solve_each(H, r):
+    """Return the minimisers of ``1/2 a' H_i a - r_i a``, the smallest ones where H_i is singular."""
+    try:
+        factor = np.linalg.cholesky(H)
+        pivots = np.einsum("ijj->ij", factor)
+        if pivots.min(initial=np.inf) > np.sqrt(H.shape[-1] * np.finfo(float).eps):  # the diagonal of H is 1
+            return np.linalg.solve(H, r[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(H)
+    moved = np.matmul(vectors.transpose(0, 2, 1), r[:, :, None]) * safe_inverse(values)[:, :, None]
+    return np.matmul(vectors, moved)[:, :, 0]
+
+
+def safe_inverse(values):
+    """Return 1 / values, and 0 where a value is zero to rounding beside the largest (the minimum-norm choice).
+
+    Parameters
+    ----------
+    values : ndarray of shape (..., n)
+        Values, at least 0; the last axis is compared.
+
+    Returns
+    -------
+    ndarray of shape (..., n)
+        Their inverses.
+    """
+    cutoff = values.max(axis=-1, keepdims=True, initial=0.0) * values.shape[-1] * np.finfo(float).eps
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > cutoff)
 
 
 def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
