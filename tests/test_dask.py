@@ -135,6 +135,28 @@ def test_data_frames(scheduler, m):
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize("kind", ["regressor", "classifier", "selector"])
+def test_score_of_rows_whose_number_is_not_known(scheduler, kind):
+    X, y, weights = data(m=200)
+    y = np.array(["a", "b"])[(y > 1).astype(int)] if kind == "classifier" else y
+    frame = pd.DataFrame(X, columns=list("abcd")).assign(y=y, w=weights)
+    model = {
+        "regressor": MODELS["regressor"][0],
+        "classifier": MODELS["classifier"][0],
+        "selector": ImplicitFeatureSelector(MODELS["regressor"][0], column_budgets=2, cv=2, random_state=0),
+    }[kind]
+    model = clone(model).fit(frame[list("abcd")], frame.y)
+    lazy = dd.from_pandas(frame, npartitions=2)
+    lazy = lazy[lazy.a < 6]
+    frame = frame[frame.a < 6]
+    inputs, targets = frame[list("abcd")], frame.y
+    for own, ours in ((None, None), (lazy.w, frame.w), (frame.w, frame.w)):
+        expected = model.score(inputs, targets, sample_weight=ours)
+        assert model.score(lazy[list("abcd")], lazy.y, sample_weight=own) == pytest.approx(expected, rel=1e-9)
+        assert model.score(inputs, lazy.y, sample_weight=own) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
 def test_sparse_chunks(scheduler):
     X, y, _ = data()
     X[np.random.default_rng(1).random(X.shape) < 0.7] = 0.0

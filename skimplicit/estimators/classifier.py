@@ -16,7 +16,7 @@ from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import FromRuleMixin, rule_of_classes
 from skimplicit.estimators.incremental import takes_batches
-from skimplicit.estimators.lazy_columns import predict_lazily
+from skimplicit.estimators.lazy_columns import ScoreMixin, predict_lazily
 from skimplicit.estimators.parameter_types import ClassifierParameters
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
@@ -31,7 +31,7 @@ from skimplicit.training import CrossEntropyObjective
 __all__ = ["ImplicitClassifier"]
 
 
-class ImplicitClassifier(ClassifierMixin, FromRuleMixin, ImplicitEstimator):
+class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEstimator):
     """Classification by an implicit rule: ``p = softmax(C x + D u + c)`` where ``x = phi(A x + B u + b)``.
 
     Trained, by default by block coordinate descent, on ::

@@ -1,14 +1,20 @@
-"""Dask collections: their columns, and lazy predictions."""
+"""Dask collections: their columns, lazy predictions, and scores."""
 
 from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
+from sklearn.base import is_classifier
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-__all__ = ["check_lazy_columns", "check_lazy_output", "delayed", "lazy_columns", "predict_lazily"]
+from skimplicit.linalg import MatrixLike
+from skimplicit.rows import is_lazy
+
+__all__ = ["ScoreMixin", "check_lazy_columns", "check_lazy_output", "delayed", "lazy_columns", "predict_lazily"]
 
 
 def check_lazy_columns(estimator, X, reset=False):
@@ -134,3 +140,32 @@ class _OfChunk:
             return np.empty((0, *self.shape), self.dtype)
         X = sparse.csr_array(X) if sparse.issparse(X) else X
         return getattr(self.estimator, self.name)(X)
+
+
+class ScoreMixin:
+    """The score of scikit-learn's mixins, which come after this one, also where data are Dask collections.
+
+    Those of scikit-learn compare lengths, which a lazy result does not know where the data are frames.
+    """
+
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return R2 of the predictions, in the mean over outputs; of a classifier the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
+            Inputs.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like or Dask collection of shape (n_samples,) or None
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            The score. Of Dask collections only predictions, targets and weights come into this process.
+        """
+        given = self.predict(X), y, sample_weight  # type: ignore[attr-defined]  # that of the estimator
+        # One after the other: Dask takes arrays and frames together only with a warning.
+        predicted, y, sample_weight = (array.compute() if is_lazy(array) else array for array in given)
+        return float((accuracy_score if is_classifier(self) else r2_score)(y, predicted, sample_weight=sample_weight))

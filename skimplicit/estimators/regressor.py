@@ -11,7 +11,7 @@ from skimplicit.composition import check_rule
 from skimplicit.estimators.base import ImplicitEstimator
 from skimplicit.estimators.from_rule import FromRuleMixin
 from skimplicit.estimators.intervals import root_mean_square
-from skimplicit.estimators.lazy_columns import predict_lazily
+from skimplicit.estimators.lazy_columns import ScoreMixin, predict_lazily
 from skimplicit.estimators.parameter_types import RegressorParameters
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.linalg import MatrixLike
@@ -22,7 +22,7 @@ from skimplicit.training import SquaredObjective
 __all__ = ["ImplicitRegressor"]
 
 
-class ImplicitRegressor(RegressorMixin, MultiOutputMixin, FromRuleMixin, ImplicitEstimator):
+class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMixin, ImplicitEstimator):
     """Regression by an implicit rule: ``y = C x + D u + c`` where ``x = phi(A x + B u + b)``.
 
     Trained, by default by block coordinate descent, on ::
