@@ -206,6 +206,87 @@ def test_columns_that_there_cannot_be_are_named(model, y, weights, message, m):
         model.fit(X, da.ones((m, *y), dtype=int, chunks=150), sample_weight=weights)
 
 
+@pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda y: pd.Series(np.round(y)).astype("Int64"),
+        lambda y: pd.Series(pd.Categorical(np.round(y).astype(int))),
+        lambda y: pd.Series(y > 1).astype("boolean"),
+    ],
+    ids=["numbers that may be missing", "categories", "booleans that may be missing"],
+)
+def test_kinds_of_pandas_are_taken_as_in_memory(scheduler, kind):
+    X, y, _ = data()
+    X = pd.DataFrame(X, columns=list("abcd")).assign(a=kind(X[:, 0]))
+    codes = kind(np.clip(y, 0, 2))
+    lazy = [dd.from_pandas(each, npartitions=2) for each in (X, codes)]
+    for model in (MODELS["regressor"][0], MODELS["classifier"][0]):
+        here, there = clone(model).fit(X, codes), clone(model).fit(*lazy)
+        np.testing.assert_allclose(there.rule_.B, here.rule_.B, rtol=1e-6, atol=1e-9)
+        assert getattr(there, "classes_", np.empty(0)).dtype == getattr(here, "classes_", np.empty(0)).dtype
+        assert there.score(*lazy) == pytest.approx(here.score(X, codes))
+
+
+def _with_text(y):
+    return da.from_array(np.where(np.arange(y.size) == 577, "x", y.astype(str)), chunks=150)
+
+
+def _with_hole(y):
+    return da.from_array(np.where(np.arange(y.size) == 577, None, (y > 1).astype(int).astype(str)), chunks=150)
+
+
+@pytest.mark.parametrize("m", [300, M])  # in this process, and in blocks
+@pytest.mark.parametrize(
+    ("model", "change", "error", "message"),
+    [
+        ("regressor", lambda X, y: (X, y.astype("M8[s]")), ValueError, "y holds dates or times"),
+        ("regressor", lambda X, y: (X.astype("M8[s]"), y), ValueError, "X holds dates or times"),
+        ("regressor", lambda X, y: (X, y[:, None, None]), ValueError, "y must have one or two dim"),
+        ("regressor", lambda X, y: (X, dask.delayed(y)), TypeError, "y must be a Dask array or data frame"),
+        ("regressor", lambda X, y: (dask.delayed(X), y), TypeError, "X must be a Dask array or data frame"),
+        ("regressor", lambda X, y: (X, 1.0), ValueError, "y must have a row for each sample"),
+        ("classifier", lambda X, y: (X, y[:, None, None] > 1), ValueError, "y must have one or two dimensions"),
+    ],
+)
+def test_what_memory_refuses_is_refused(model, change, error, message, m):
+    X, y, _ = data(m=m)
+    with pytest.raises(error, match=message):
+        MODELS[model][0].fit(*change(da.from_array(X, chunks=(150, 4)), da.from_array(y, chunks=150)))
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "message"),
+    [
+        (MODELS["regressor"][0], _with_text, "y holds what is no number"),
+        (MODELS["classifier"][0], _with_hole, "the label of row 577 is missing"),
+        (ImplicitFeatureSelector(), _with_hole, "the label of row 577 is missing"),
+    ],
+    ids=["text", "hole", "hole of a selector"],
+)
+def test_a_row_in_a_chunk_is_named(model, change, message):
+    X, y, _ = data()
+    with pytest.raises(ValueError, match=message):
+        clone(model).fit(da.from_array(X, chunks=(150, 4)), change(y))
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_one_weight_for_all_rows(scheduler):
+    X, y, _ = data()
+    lazy = da.from_array(X, chunks=(150, 4)), da.from_array(y, chunks=150)
+    model = MODELS["regressor"][0]
+    expected = model.fit(X, y, 2.0).predict(X)
+    np.testing.assert_allclose(model.fit(*lazy, 2.0).predict(X), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(M,), (M, 4, 1)])
+def test_predictions_of_what_is_no_table_are_refused(shape):
+    X, y, _ = data(m=60)
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, tol=1e-1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="X must have 2 dimensions"):
+        model.predict(da.ones(shape, chunks=150))
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"), [({"method": "gradient"}, "method='gradient'"), ({"cv": [([0, 1], [2])]}, "cv=")]
 )

@@ -14,7 +14,15 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features, ch
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import is_lazy
 
-__all__ = ["ScoreMixin", "check_lazy_columns", "check_lazy_output", "delayed", "lazy_columns", "predict_lazily"]
+__all__ = [
+    "ScoreMixin",
+    "check_lazy_columns",
+    "check_lazy_output",
+    "delayed",
+    "lazy_columns",
+    "lazy_meta",
+    "predict_lazily",
+]
 
 
 def check_lazy_columns(estimator, X, reset=False):
@@ -28,10 +36,44 @@ def check_lazy_columns(estimator, X, reset=False):
         The columns.
     reset : bool
         Whether to set them.
+
+    Raises
+    ------
+    TypeError or ValueError
+        If there are no columns, or others.
     """
+    if lazy_meta(X, "X").ndim != 2:
+        raise ValueError(f"X must have 2 dimensions, got {X.ndim}.")
     columns = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
     _check_feature_names(estimator, columns, reset=reset)
     _check_n_features(estimator, columns, reset=reset)
+
+
+def lazy_meta(array, name):
+    """Return what an array or a data frame would be like without rows; of one in memory itself.
+
+    Parameters
+    ----------
+    array : array-like or Dask collection
+        The array.
+    name : str
+        What to call it.
+
+    Returns
+    -------
+    array-like
+        Kinds of columns and dimensions.
+
+    Raises
+    ------
+    TypeError
+        If it is another collection of Dask's.
+    """
+    if not is_lazy(array):
+        return array
+    if not hasattr(array, "_meta"):
+        raise TypeError(f"{name} must be a Dask array or data frame, got a Dask {type(array).__name__}.")
+    return array._meta
 
 
 def check_lazy_output(estimator):

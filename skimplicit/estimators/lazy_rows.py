@@ -1,14 +1,15 @@
 """Dask collections: their rows as blocks to train on."""
 
 from dataclasses import dataclass, replace
+from numbers import Number
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_array
 
-from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed
+from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed, lazy_meta
 from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, fixed_folds, open_rows
-from skimplicit.quiet import without_warnings
+from skimplicit.estimators.validation import is_missing, refuse_dates, refuse_missing, refuse_text
 from skimplicit.rows import block_size, blocks_of_chunk, is_lazy, open_store
 
 __all__ = ["distinct_targets", "open_given_rows"]
@@ -39,13 +40,8 @@ def _open_lazy_rows(estimator, chosen, X, y, sample_weight, cv):
     Sizes of chunks that are not known are computed. A ValueError tells of data that are not valid, and of a method or
     folds that cannot do with rows in blocks.
     """
-    arrays = {"X": X, "y": y, "sample_weight": sample_weight}
-    arrays = {name: _as_array(array, name) for name, array in arrays.items() if array is not None}
+    arrays = _as_arrays({"X": X, "y": y, "sample_weight": sample_weight}, is_classifier(estimator))
     m = arrays["X"].shape[0]
-    for name, array in arrays.items():
-        if array.shape[0] != m:
-            raise ValueError(f"X and {name} must have as many rows, got {m} and {array.shape[0]}.")
-    _check_dimensions(arrays, classes=is_classifier(estimator))
     if m <= MANY_ROWS:
         return open_rows(
             estimator, chosen, *(array.compute() if is_lazy(array) else array for array in (X, y, sample_weight)), cv
@@ -80,27 +76,54 @@ def _open_lazy_rows(estimator, chosen, X, y, sample_weight, cv):
     return replace(few_rows(estimator, store, targets, (X, y, sample_weight), m), place=None)
 
 
+def _as_arrays(given, classes):
+    """Return Dask arrays with known chunks and as many rows each, by name; ``classes`` are no numbers."""
+    metas = {name: lazy_meta(array, name) for name, array in given.items()}
+    if metas["X"].ndim != 2:
+        raise ValueError(f"X must have 2 dimensions, got {metas['X'].ndim}.")
+    for name in ("X",) if classes else ("X", "y"):
+        refuse_dates(metas[name], name)
+    arrays = {"X": _as_array(given["X"], "X"), "y": _as_array(given["y"], "y")}
+    m, weights = arrays["X"].shape[0], given["sample_weight"]
+    if weights is not None:
+        weights = np.full(m, weights) if isinstance(weights, Number) else weights
+        arrays["sample_weight"] = _as_array(weights, "sample_weight")
+    for name, array in arrays.items():
+        if array.shape[0] != m:
+            raise ValueError(f"X and {name} must have as many rows, got {m} and {array.shape[0]}.")
+    _check_dimensions(arrays, classes)
+    return arrays
+
+
 def _as_array(array, name):
     """Return a Dask array with known chunks, of a Dask collection or of an array."""
     import dask.array as da
 
     if not is_lazy(array):
-        array = np.asarray(array)
-        return da.from_array(array, chunks=(array.shape[0], *array.shape[1:]))
-    if hasattr(array, "to_dask_array"):
-        # Labels that are strings become objects, as they do in memory.
-        with without_warnings(message="Dask currently has limited support"):
-            array = array.to_dask_array(lengths=True)
-    elif np.isnan(array.shape[0]):
+        array = _plain(array, name)
+        return da.from_array(array, chunks=array.shape)
+    if hasattr(array, "columns") or hasattr(array, "to_frame"):
+        # By the kinds that the parts have: Dask would take numbers that can be missing, or are categories, for objects.
+        array = array.map_partitions(_plain, name, meta=_plain(array._meta, name))
+    if np.isnan(array.shape[0]):
         array = array.compute_chunk_sizes()
-    if name == "X" and array.ndim != 2:
-        raise ValueError(f"X must have 2 dimensions, got {array.ndim}.")
+    return array
+
+
+def _plain(array, name):
+    """Return an ndarray, of the type that validation in memory makes of it."""
+    checks = dict(dtype=None, ensure_2d=False, allow_nd=True, ensure_all_finite=False, ensure_min_samples=0)
+    array = check_array(array, **checks, ensure_min_features=0, input_name=name)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have a row for each sample, got {array}.")
     return array
 
 
 def _check_dimensions(arrays, classes):
     """Refuse weights, and labels of classes, of several columns; y of any number of them may be numbers."""
     weights, y = arrays.get("sample_weight"), arrays["y"]
+    if y.ndim > 2:
+        raise ValueError(f"y must have one or two dimensions, got an array of shape {y.shape}.")
     if weights is not None and weights.ndim > 1:
         raise ValueError(f"sample_weight must have one dimension, got an array of shape {weights.shape}.")
     if classes and y.ndim > 1 and y.shape[1] > 1:
@@ -108,11 +131,14 @@ def _check_dimensions(arrays, classes):
 
 
 def _aligned(arrays):
-    """Return lists of the delayed chunks of all arrays, cut at the same rows, where blocks in memory are cut too."""
+    """Return lists of the delayed chunks of all arrays, cut at the same rows, where blocks in memory are cut too.
+
+    "first" are the numbers of their first rows.
+    """
     X = arrays["X"]
     size = block_size(X.shape[1])
     size *= max(round(max(X.chunks[0]) / size), 1)
-    return {
+    return {"first": range(0, X.shape[0], size)} | {
         name: array.rechunk({0: size, **({1: -1} if array.ndim > 1 else {})}).to_delayed().ravel().tolist()
         for name, array in arrays.items()
     }
@@ -142,7 +168,10 @@ def distinct_targets(y, most):
 
 
 def _distinct(y, most):
-    return np.unique(np.asarray(y).ravel())[:most]
+    y = np.asarray(y).ravel()
+    if y.dtype == object:  # what is missing cannot be sorted among labels; the fit names it
+        y = y[[not is_missing(label) for label in y]]
+    return np.unique(y)[:most]
 
 
 def _encode_lazily(estimator, chunks):
@@ -153,24 +182,26 @@ def _encode_lazily(estimator, chunks):
     import dask
 
     weights = chunks.get("sample_weight", [None] * len(chunks["y"]))
+    classes = is_classifier(estimator)
     kinds = dask.compute(
-        *(delayed(_kinds)(*own, is_classifier(estimator)) for own in zip(chunks["y"], weights, strict=True))
+        *(delayed(_kinds)(*own, classes) for own in zip(chunks["y"], weights, chunks["first"], strict=True))
     )
     values = np.concatenate([some for some, _ in kinds])
     total = np.concatenate([weight for _, weight in kinds])
     if not total.any():
         raise ValueError("sample_weight must not be zero for every sample.")
-    if not is_classifier(estimator):
+    if not classes:
         return estimator._encode_targets(values[:2], None)
     classes, codes = np.unique(values, return_inverse=True)
     return estimator._encode_targets(classes, np.bincount(codes, total))
 
 
-def _kinds(y, weights, classes):
+def _kinds(y, weights, first, classes):
     """Return the classes of a chunk and the weight of each; of numbers some of them, and the weight of all."""
     weights = _check_weights(weights, len(y))
     if not classes:
-        return np.asarray(y)[:2], np.array([weights.sum()])
+        return _check_numbers(y[:2], "y", ensure_2d=False), np.array([weights.sum()])
+    refuse_missing(y, first)
     labels, codes = np.unique(np.asarray(y).ravel() if np.ndim(y) == 2 and y.shape[1] == 1 else y, return_inverse=True)
     return labels, np.bincount(codes.ravel(), weights, minlength=labels.size)
 
@@ -178,11 +209,19 @@ def _kinds(y, weights, classes):
 def _check_weights(weights, size):
     if weights is None:
         return np.ones(size)
-    checks = dict(ensure_2d=False, dtype=np.float64, ensure_min_samples=0, input_name="sample_weight")
-    weights = check_array(weights, **checks).ravel()
+    weights = _check_numbers(weights, "sample_weight", ensure_2d=False).ravel()
     if np.any(weights < 0):
         raise ValueError("Negative values in data passed to `sample_weight`.")
     return weights
+
+
+def _check_numbers(array, name, **checks):
+    """Return a chunk as numbers; the column that holds something else is named."""
+    try:
+        return check_array(array, dtype=np.float64, ensure_min_samples=0, input_name=name, **checks)
+    except (TypeError, ValueError) as error:
+        refuse_text(array, name, error)
+        raise
 
 
 @dataclass(frozen=True)
@@ -193,11 +232,10 @@ class _Chunk:
     class_weights: np.ndarray | None
 
     def __call__(self, X, y, weights):
-        sizes = dict(ensure_min_samples=0)
-        X = check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X", **sizes)
+        X = _check_numbers(X, "X", accept_sparse="csr")
         weights = None if weights is None else _check_weights(weights, X.shape[0])
         if self.classes is None:
-            y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", **sizes)
+            y = _check_numbers(y, "y", ensure_2d=False)
             return blocks_of_chunk(X, y[:, None] if y.ndim == 1 else y, weights)
         codes = np.searchsorted(self.classes, np.asarray(y).ravel())
         if self.class_weights is not None:

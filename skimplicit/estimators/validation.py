@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import assert_all_finite, validate_data
 
-__all__ = ["as_labels", "is_missing", "refuse_text", "validate_named"]
+__all__ = ["as_labels", "is_missing", "refuse_dates", "refuse_missing", "refuse_text", "validate_named"]
 
 _NOTHING = "no_validation"
 
@@ -37,9 +37,9 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
     """
     parts = [("X", X)] if classes else [("X", X), ("y", y)]
     for name, values in parts:
-        _refuse_dates(values, name)
+        refuse_dates(values, name)
     if classes:
-        _refuse_missing(y)
+        refuse_missing(y)
     elif issparse(y):  # which scikit-learn lets pass where targets may have several columns
         raise TypeError("y is sparse, but targets have to be dense; use y.toarray().")
     try:
@@ -74,8 +74,21 @@ def _columns(values, name):
         yield from _columns(np.atleast_1d(np.asarray(values, dtype=object)), name)
 
 
-def _refuse_dates(values, name):
-    """Raise if a column holds dates or times: as numbers they would be nanoseconds, of some calendar's first day."""
+def refuse_dates(values, name):
+    """Raise if a column holds dates or times: as numbers they would be nanoseconds, of some calendar's first day.
+
+    Parameters
+    ----------
+    values : array-like or Dask collection
+        The data.
+    name : str
+        What to call them.
+
+    Raises
+    ------
+    ValueError
+        With the name of the column.
+    """
     kinds = values.dtypes if _is_frame(values) else [getattr(values, "dtype", None)]
     if not any(map(_is_time, kinds)):
         return
@@ -94,11 +107,24 @@ def _is_time(dtype):
     return temporal() if callable(temporal) else getattr(dtype, "kind", "") in ("M", "m")
 
 
-def _refuse_missing(labels):
-    """Raise if a label is missing, which would be a class of its own or an error about something else."""
+def refuse_missing(labels, first=0):
+    """Raise if a label is missing, which would be a class of its own or an error about something else.
+
+    Parameters
+    ----------
+    labels : array-like
+        Labels of consecutive rows.
+    first : int
+        The number of the first of them.
+
+    Raises
+    ------
+    ValueError
+        With the number of the row.
+    """
     if labels is None or getattr(getattr(labels, "dtype", None), "kind", "O") not in "OUT":
         return  # Of numbers, and of no labels at all, validation says so itself.
-    for row, label in enumerate(np.asarray(labels, dtype=object).ravel()):
+    for row, label in enumerate(np.asarray(labels, dtype=object).ravel(), first):
         if is_missing(label):
             raise ValueError(f"Input y contains NaN: the label of row {row} is missing.")
 
