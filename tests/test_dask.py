@@ -18,6 +18,7 @@ from skimplicit import (
     ImplicitRegressorCV,
 )
 from skimplicit.estimators import training_rows
+from skimplicit.robustness import output_bounds
 from skimplicit.rows.dask_store import ClusterStore, active_client
 
 dask = pytest.importorskip("dask")
@@ -277,6 +278,33 @@ def test_one_weight_for_all_rows(scheduler):
     model = MODELS["regressor"][0]
     expected = model.fit(X, y, 2.0).predict(X)
     np.testing.assert_allclose(model.fit(*lazy, 2.0).predict(X), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_names_of_columns_where_rows_come_into_memory():
+    X, y, _ = data(m=60)
+    frame, target = pd.DataFrame(X, columns=list("abcd")), pd.Series(y)
+    lazy, targets = dd.from_pandas(frame, npartitions=2), dd.from_pandas(target, npartitions=2)
+    here, there = (ImplicitRegressor(n_hidden=2, alpha=0.1, method="gradient", random_state=0) for _ in range(2))
+    here.partial_fit(frame, target)
+    there.partial_fit(lazy, targets)
+    assert list(there.feature_names_in_) == list("abcd")
+    assert np.array_equal(there.rule_.B, here.rule_.B)
+    other = lazy[list("dcba")]
+    with pytest.raises(ValueError, match="feature names"):
+        there.partial_fit(other, targets)
+    with pytest.raises(ValueError, match="feature names"):
+        output_bounds(there, other, 0.1)
+    cross_fitted = ImplicitRegressor(n_hidden=1, max_iter=1, tol=1.0, cv=2, random_state=0).fit(frame, target)
+    with pytest.raises(ValueError, match="feature names"):
+        cross_fitted.predict_interval(other)
+    assert np.array_equal(cross_fitted.predict_interval(lazy), cross_fitted.predict_interval(frame))
+
+
+def test_a_series_of_targets_beside_inputs_in_memory():
+    X, y, _ = data(m=60)
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, tol=1e-1, random_state=0)
+    expected = model.fit(X, y).predict(X)
+    assert np.array_equal(model.fit(X, dd.from_pandas(pd.Series(y), npartitions=2)).predict(X), expected)
 
 
 @pytest.mark.parametrize("shape", [(M,), (M, 4, 1)])

@@ -4,6 +4,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import assert_all_finite, validate_data
 
+from skimplicit.rows import is_lazy
+
 __all__ = ["as_labels", "is_missing", "refuse_dates", "refuse_missing", "refuse_text", "validate_named"]
 
 _NOTHING = "no_validation"
@@ -16,8 +18,8 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
     ----------
     estimator : estimator
         What keeps the number of columns and their names.
-    X, y : array-like
-        The data.
+    X, y : array-like or Dask collection
+        The data. A Dask collection is brought into memory: scikit-learn does not see the names of its columns.
     classes : bool
         Whether y are labels, of whatever kind.
     **checks : dict
@@ -35,6 +37,7 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
     ValueError
         If the data are not valid: a column of dates or text, a missing label, or what ``validate_data`` refuses.
     """
+    X, y = (values.compute() if is_lazy(values) else values for values in (X, y))
     parts = [("X", X)] if classes else [("X", X), ("y", y)]
     for name, values in parts:
         refuse_dates(values, name)
