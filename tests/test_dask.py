@@ -343,7 +343,9 @@ def test_sizes_of_chunks_that_are_not_known(scheduler):
     kept, model = X[:, 0] > 5, MODELS["regressor"][0]
     expected = model.fit(X[kept], y[kept], weights[kept]).predict(X)
     lazy = [da.from_array(a, chunks=(550, *a.shape[1:])) for a in (X, y, weights)]
-    model.fit(*(a[lazy[0][:, 0] > 5] for a in lazy))
+    given = [a[lazy[0][:, 0] > 5] for a in lazy]
+    model.fit(*given)
+    assert all(np.isnan(a.shape[0]) for a in given)  # the user's arrays are as they were
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-6)
     lazily = model.predict(lazy[0][lazy[0][:, 0] > 5])
     np.testing.assert_allclose(lazily.compute(), model.predict(X[kept]), rtol=1e-9)

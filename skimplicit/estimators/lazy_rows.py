@@ -105,9 +105,8 @@ def _as_array(array, name):
     if hasattr(array, "columns") or hasattr(array, "to_frame"):
         # By the kinds that the parts have: Dask would take numbers that can be missing, or are categories, for objects.
         array = array.map_partitions(_plain, name, meta=_plain(array._meta, name))
-    if np.isnan(array.shape[0]):
-        array = array.compute_chunk_sizes()
-    return array
+    # Of a copy, for Dask writes the sizes into the array at hand, which is the user's.
+    return array.copy().compute_chunk_sizes() if np.isnan(array.shape[0]) else array
 
 
 def _plain(array, name):
