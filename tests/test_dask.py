@@ -408,6 +408,17 @@ def test_folds_and_members_on_the_backend_of_joblib(client, model):
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+def test_fits_that_are_tasks_of_the_workers_themselves(client):
+    """As folds on the backend "dask" of joblib: fits in every thread leave room for their passes."""
+    X, y, _ = data()
+    lazy = da.from_array(X, chunks=(250, 4)), da.from_array(y, chunks=250)
+    expected = clone(MODELS["regressor"][0]).fit(X, y).predict(X)
+    fits = [client.submit(lambda: clone(MODELS["regressor"][0]).fit(*lazy).predict(X), pure=False) for _ in range(3)]
+    for fit in fits:
+        np.testing.assert_allclose(fit.result(timeout=60), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
 def test_worker_that_dies():
     """The blocks and states of a killed worker are made again."""
     X, y, _ = data()

@@ -66,6 +66,7 @@ def open_store(chunks, n_bytes, n_jobs):
     """
     client = active_client()
     if client is not None:
+        _leave_threads_of_worker()
         return ClusterStore(client, client.compute(chunks))
     import dask
 
@@ -75,6 +76,20 @@ def open_store(chunks, n_bytes, n_jobs):
     sizes = dask.compute(*(dask.delayed(len)(chunk) for chunk in chunks))
     filled = [chunk for chunk, size in zip(chunks, sizes, strict=True) if size]
     return LoadedStore([partial(_computed, chunk) for chunk in filled], n_jobs)
+
+
+def _leave_threads_of_worker():
+    """Let a worker start another task in place of this one, if a fit is a task itself.
+
+    As a fold of a cross-validation is, on the cluster. It waits for tasks of its own, for which no thread would be left
+    where every one has a fit to wait for: they would wait for ever.
+    """
+    from distributed import secede
+
+    try:
+        secede()
+    except (ValueError, KeyError, AttributeError):
+        return  # It is no task, has left before, or has no thread of the worker's.
 
 
 def _same(block):
