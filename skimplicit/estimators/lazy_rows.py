@@ -157,9 +157,15 @@ def distinct_targets(y, most):
     -------
     ndarray
         Distinct values, that many of each chunk; some rows where there are several columns.
+
+    Raises
+    ------
+    TypeError
+        If it is another collection than an array or a data frame.
     """
     import dask
 
+    lazy_meta(y, "y")
     array = _as_array(y, "y")
     if array.ndim > 1 and array.shape[1] > 1:
         return array[:1].compute()
