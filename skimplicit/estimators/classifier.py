@@ -110,7 +110,7 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         "heldout_prediction_": Attribute(
             "ndarray of shape (n_samples, n_classes), or None",
             "Probabilities of the classes for each row, by members that have not seen it; NaN where there are none. "
-            "None with a number for alpha.",
+            "None with a number for alpha, and for a Dask collection of more than 40,000 rows.",
         ),
         "objective_history_": replace(
             RULE_ATTRIBUTES["objective_history_"],
