@@ -18,6 +18,7 @@ from skimplicit import (
     ImplicitRegressorCV,
 )
 from skimplicit.estimators import training_rows
+from skimplicit.inspection import explain
 from skimplicit.robustness import output_bounds
 from skimplicit.rows.dask_store import ClusterStore, active_client
 
@@ -307,6 +308,14 @@ def test_a_series_of_targets_beside_inputs_in_memory():
     model = ImplicitRegressor(n_hidden=2, alpha=0.1, tol=1e-1, random_state=0)
     expected = model.fit(X, y).predict(X)
     assert np.array_equal(model.fit(X, dd.from_pandas(pd.Series(y), npartitions=2)).predict(X), expected)
+
+
+def test_explanations_of_data_frames():
+    X, y, _ = data(m=60)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, tol=1e-1, random_state=0).fit(frame, y)
+    lazy = dd.from_pandas(frame, npartitions=2)
+    assert np.array_equal(explain(model, lazy).contributions, explain(model, frame).contributions)
 
 
 @pytest.mark.parametrize("shape", [(M,), (M, 4, 1)])

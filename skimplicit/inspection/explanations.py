@@ -18,6 +18,7 @@ from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
 from skimplicit.inspection.piecewise_paths import Pieces, mean_adjoint_of_pieces
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.robustness.models import open_model
+from skimplicit.rows import is_lazy
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import sensitivity
 
@@ -114,6 +115,7 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
         raise TypeError(
             f"explain needs phi coordinate by coordinate, but {rule.activation!r} acts on groups of states."
         )
+    X = X.compute() if is_lazy(X) else X  # its first row is asked for below, by position, with its names
     given, X = X, to_dense(check_array(X, accept_sparse="csr", dtype=np.float64, input_name="X"))
     check_columns(model, given)
     if X.shape[1] != rule.n_inputs:
