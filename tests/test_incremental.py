@@ -113,6 +113,38 @@ def test_early_stopping(make):
     assert np.array_equal(clone(model).fit(X, y).validation_scores_, model.validation_scores_)
 
 
+class InterruptAfter:
+    """A Ctrl-C at the end of an iteration."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def setup(self, estimator, context):
+        self.ends = 0
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        self.ends += 1
+        if self.ends == self.count:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_keeps_what_did_best_on_held_out_rows():
+    X, y = friedman(80)
+    method = StochasticGradient(early_stopping=True, validation_fraction=0.25, n_iter_no_change=300)
+    model = regressor(method, alpha=1e-4, n_hidden=20, max_iter=300).set_callbacks(InterruptAfter(80))
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.fit(X, y)
+    assert model.validation_scores_.argmax() < model.n_iter_ - 20  # long past it
+    best = clone(model).set_params(max_iter=model.validation_scores_.argmax() + 1).set_callbacks()
+    np.testing.assert_allclose(model.predict(X), best.fit(X, y).predict(X))
+
+
 @pytest.mark.parametrize("seed", [4, 16])
 def test_a_rule_is_kept_though_no_epoch_lowered_the_objective(seed):
     rng = np.random.default_rng(seed)

@@ -173,7 +173,7 @@ class TrainingRun(ABC):
             row_set=c.row_set,
         )
 
-    def record(self, position, evaluation):
+    def record(self, position, evaluation, keep=True):
         """Write down an accepted iteration and tell the callback.
 
         Parameters
@@ -182,10 +182,14 @@ class TrainingRun(ABC):
             Position of the stage in the schedule.
         evaluation : Evaluation
             The accepted point.
+        keep : bool
+            Whether it is what an interrupt keeps from now on.
         """
         self.objectives.append(evaluation.objective)
         self.stages.append(position)
-        self.latest = self.recorded = evaluation
+        self.recorded = evaluation
+        if keep:
+            self.latest = evaluation
         if self.callback is not None:
             self.stopped = bool(self.callback(Iteration(len(self.objectives), position, evaluation)))
 

@@ -155,7 +155,8 @@ class GradientRun(TrainingRun):
                 decrease = (best.objective - new.objective) / abs(best.objective)
                 tol = min(tol, max(_TOL_SHARE * decrease, _TIGHT))
                 best, stale = new, 0
-                self.record(position, best)
+                # Where samples are held out, they say below what an interrupt keeps; before they have, it is the first.
+                self.record(position, best, keep=self.held_out is None or self.latest is None)
             else:
                 stale += 1
             if self.held_out is None:
