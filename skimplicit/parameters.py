@@ -5,11 +5,13 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
 
-__all__ = ["Attribute", "Names", "Parameter", "Parametrised", "nearest"]
+__all__ = ["Attribute", "Names", "Parameter", "Parametrised", "checked_number", "nearest"]
 
 # Stand for the sections in the docstring of a class.
 _PARAMETERS, _ATTRIBUTES = "    {parameters}\n", "    {attributes}\n"
@@ -86,6 +88,47 @@ def nearest(value, names):
         get_close_matches(value, [name for name in names if isinstance(name, str)], 1) if isinstance(value, str) else []
     )
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def checked_number(value, name, *, least=-np.inf, integer=False):
+    """Return a number as it was given, or say which argument is none.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    name : str
+        What the argument is called.
+    least : float
+        The least that it may be.
+    integer : bool
+        Whether it must be an integer.
+
+    Returns
+    -------
+    int or float
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is no number, or no integer where it must be one.
+    ValueError
+        If it is too small, or not finite.
+
+    Examples
+    --------
+    >>> from skimplicit.parameters import checked_number
+    >>> checked_number(3, "n_steps", least=1, integer=True)
+    3
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral if integer else Real):
+        raise TypeError(f"{name} must be {'an integer' if integer else 'a number'}, got {value!r}.")
+    if not np.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value!r}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}.")
+    return value
 
 
 class Names(StrOptions):

@@ -220,3 +220,24 @@ def test_a_row_does_not_depend_on_the_others():
     U = np.random.default_rng(1).normal(size=(5000, 3))
     together = rule.predict(U)
     assert_allclose(np.vstack([rule.predict(U[i : i + 1]) for i in range(0, 5000, 499)]), together[::499], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: batch_norm([0.0], [-1.0]), ValueError, "variance must be at least 0"),
+        (lambda: batch_norm([0.0], [0.0], epsilon=0), ValueError, "variance must be .* positive with epsilon=0"),
+        (lambda: batch_norm([0.0], [1.0, 1.0]), ValueError, r"variance must have shape \(1,\), got \(2,\)"),
+        (lambda: batch_norm([0.0], [1.0], [1.0, 2.0]), ValueError, r"scale must have shape \(1,\)"),
+        (lambda: batch_norm([0.0], [1.0], shift="a"), ValueError, "shift must be an array of finite numbers"),
+        (lambda: batch_norm([0.0], [1.0], epsilon="a"), TypeError, "epsilon must be a number"),
+        (lambda: batch_norm([0.0], [1.0], epsilon=-2), ValueError, "epsilon must be at least 0"),
+        (lambda: batch_norm([0.0], [1.0], repeat=1.5), TypeError, "repeat must be an integer, got 1.5"),
+        (lambda: batch_norm([0.0], [1.0], repeat=0), ValueError, "repeat must be at least 1"),
+        (lambda: feedforward([[["a"]]]), ValueError, r"weights\[0\] must be an array of finite numbers"),
+        (lambda: feedforward([[[1.0]]], [["a"]]), ValueError, r"biases\[0\] must be an array of finite numbers"),
+    ],
+)
+def test_weights_and_numbers_are_named(call, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        call()

@@ -100,6 +100,38 @@ def test_convolution_and_pooling_refuse_what_does_not_fit():
         average_pooling((2, 2), input_shape=(1, 8))
 
 
+ONE, ZERO = [[1.0]], [0.0]
+ODE = {"step": 0.1, "n_steps": 2}
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: recurrent(ONE, ONE, ONE, n_steps="a"), TypeError, "n_steps must be an integer, got 'a'"),
+        (lambda: recurrent(ONE, ONE, ONE, n_steps=2.5), TypeError, "n_steps must be an integer, got 2.5"),
+        (lambda: recurrent([["a"]], ONE, ONE, n_steps=2), ValueError, "W_state must be an array of finite numbers"),
+        (lambda: recurrent([[1.0, 2.0]], ONE, ONE, n_steps=2), ValueError, r"W_state must have shape \(1, 1\)"),
+        (lambda: recurrent(ONE, [[1.0], [2.0]], ONE, n_steps=2), ValueError, r"W_input must have shape \(1, any\)"),
+        (lambda: recurrent(ONE, ONE, [[1.0, 2.0]], n_steps=2), ValueError, r"W_output must have shape \(any, 1\)"),
+        (lambda: recurrent(ONE, ONE, ONE, [1, 2], n_steps=2), ValueError, r"b must have shape \(1,\), got \(2,\)"),
+        (lambda: recurrent(ONE, ONE, ONE, n_steps=2, start=[1, 2]), ValueError, r"start must have shape \(1,\)"),
+        (lambda: neural_ode(ONE, ZERO, ONE, ZERO, step="a", n_steps=2), TypeError, "step must be a number, got 'a'"),
+        (lambda: neural_ode(ONE, ZERO, ONE, ZERO, step=np.nan, n_steps=2), ValueError, "step must be finite"),
+        (lambda: neural_ode(ONE, ZERO, ONE, ZERO, step=0.1, n_steps=2.5), TypeError, "n_steps must be an integer"),
+        (lambda: neural_ode([[1.0, 2.0]], ZERO, ONE, ZERO, **ODE), ValueError, r"W2 must have shape \(2, 1\)"),
+        (lambda: neural_ode(ONE, [0.0, 1.0], ONE, ZERO, **ODE), ValueError, r"b1 must have shape \(1,\)"),
+        (lambda: neural_ode(ONE, ZERO, ONE, [0.0, 1.0], **ODE), ValueError, r"b2 must have shape \(1,\)"),
+        (lambda: convolution([[["a"]]], input_shape=(1, 4)), ValueError, "kernel must be an array of finite numbers"),
+        (lambda: convolution([[[1.0]]], [1, 2], input_shape=(1, 4)), ValueError, r"bias must have shape \(1,\)"),
+        (lambda: convolution([[[1.0]]], input_shape=(1, 4), n_groups="a"), TypeError, "n_groups must be an integer"),
+        (lambda: convolution([[[1.0]]], input_shape=(1, 4), n_groups=0), ValueError, "n_groups must be at least 1"),
+    ],
+)
+def test_weights_and_numbers_are_named(call, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        call()
+
+
 @pytest.mark.parametrize("input_shape", [8, (8,), (1, 0), (1, -8), (1, 8.0), (1, "a"), "18", None])
 def test_shapes_of_signals_are_named(input_shape):
     for make in (max_pooling, average_pooling, lambda size, **shape: convolution(np.ones((1, 1, size)), **shape)):

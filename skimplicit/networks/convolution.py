@@ -13,6 +13,8 @@ from scipy import sparse
 
 from skimplicit.activations import BlockActivation, max_pool
 from skimplicit.composition import activate, affine_rule
+from skimplicit.networks.arrays import shaped_array
+from skimplicit.parameters import checked_number
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["average_pooling", "convolution", "max_pooling"]
@@ -53,6 +55,8 @@ def convolution(
 
     Raises
     ------
+    TypeError
+        If ``n_groups`` is no integer.
     ValueError
         If the shapes do not fit.
 
@@ -67,12 +71,13 @@ def convolution(
     >>> rule.predict([[1.0, 3.0, 6.0, 10.0]])
     array([[-2., -3., -4.]])
     """
-    kernel = np.asarray(kernel, dtype=float)
     n_channels, sides = _channels_and_sides(input_shape)
-    if kernel.ndim != 2 + len(sides):
+    checked_number(n_groups, "n_groups", least=1, integer=True)
+    if np.ndim(kernel) != 2 + len(sides):
         raise ValueError(
-            f"kernel must have {2 + len(sides)} dimensions for input_shape={input_shape}, got {kernel.ndim}."
+            f"kernel must have {2 + len(sides)} dimensions for input_shape={input_shape}, got {np.ndim(kernel)}."
         )
+    kernel = shaped_array(kernel, "kernel", (None,) * (2 + len(sides)))
     n_outputs = kernel.shape[0]
     if kernel.shape[1] * n_groups != n_channels or n_outputs % n_groups:
         raise ValueError(f"kernel of shape {kernel.shape} does not fit {n_channels} channels in {n_groups} group(s).")
@@ -88,7 +93,7 @@ def convolution(
     D = sparse.csr_array(
         (values[kept], (rows[kept], columns[kept])), shape=(n_outputs * n_places, n_channels * n_pixels)
     )
-    rule = affine_rule(D, None if bias is None else np.repeat(np.asarray(bias, dtype=float), n_places))
+    rule = affine_rule(D, np.repeat(shaped_array(bias, "bias", (n_outputs,)), n_places))
     return rule if activation is None else activate(rule, activation)
 
 

@@ -10,6 +10,8 @@ from scipy import sparse
 from skimplicit.activations import join_activations
 from skimplicit.composition import activate, affine_rule, check_rule, parallel
 from skimplicit.linalg import MatrixLike
+from skimplicit.networks.arrays import shaped_array
+from skimplicit.parameters import checked_number
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["batch_norm", "feedforward", "residual"]
@@ -53,7 +55,10 @@ def feedforward(
     array([[3.],
            [2.]])
     """
-    weights = [sparse.csr_array(W if sparse.issparse(W) else np.atleast_2d(np.asarray(W, float))) for W in weights]
+    weights = [
+        sparse.csr_array(W if sparse.issparse(W) else shaped_array(W, f"weights[{layer}]", (None, None)))
+        for layer, W in enumerate(weights)
+    ]
     if not weights:
         raise ValueError("weights must have at least one matrix.")
     for layer, (W, following) in enumerate(zip(weights, weights[1:], strict=False)):
@@ -62,10 +67,10 @@ def feedforward(
     biases = [None] * len(weights) if biases is None else list(biases)
     if len(biases) != len(weights):
         raise ValueError(f"biases must be as many as weights, got {len(biases)} and {len(weights)}.")
-    biases = [np.zeros(W.shape[0]) if b is None else np.asarray(b, float) for W, b in zip(weights, biases, strict=True)]
-    for layer, (W, b) in enumerate(zip(weights, biases, strict=True)):
-        if b.shape != (W.shape[0],):
-            raise ValueError(f"biases[{layer}] must have shape ({W.shape[0]},), got {b.shape}.")
+    biases = [
+        shaped_array(b, f"biases[{layer}]", (W.shape[0],))
+        for layer, (W, b) in enumerate(zip(weights, biases, strict=True))
+    ]
     *hidden, last = weights
     activations = _one_for_each(activations, len(hidden))
     sizes = [W.shape[0] for W in hidden]
@@ -149,10 +154,21 @@ def batch_norm(
     -------
     ImplicitRule
         A rule without states, D diagonal.
+
+    Raises
+    ------
+    TypeError
+        If ``epsilon`` is no number or ``repeat`` no integer.
+    ValueError
+        If the shapes do not fit, or a variance with epsilon is not positive.
     """
-    mean, variance = np.asarray(mean, dtype=float), np.asarray(variance, dtype=float)
-    scale = np.ones_like(mean) if scale is None else np.asarray(scale, dtype=float)
-    shift = np.zeros_like(mean) if shift is None else np.asarray(shift, dtype=float)
+    checked_number(epsilon, "epsilon", least=0.0)
+    checked_number(repeat, "repeat", least=1, integer=True)
+    mean = shaped_array(mean, "mean", (None,))
+    variance = shaped_array(variance, "variance", mean.shape)
+    scale, shift = shaped_array(scale, "scale", mean.shape, default=1.0), shaped_array(shift, "shift", mean.shape)
+    if np.any(variance < 0) or np.any(variance + epsilon == 0):
+        raise ValueError(f"variance must be at least 0, and positive with epsilon={epsilon!r}.")
     gain = scale / np.sqrt(variance + epsilon)
     offset = shift - gain * mean
     return affine_rule(sparse.diags_array(np.repeat(gain, repeat), format="csr"), np.repeat(offset, repeat))

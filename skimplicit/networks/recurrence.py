@@ -8,7 +8,8 @@ from scipy import sparse
 
 from skimplicit.activations import join_activations
 from skimplicit.composition import cascade, check_rule
-from skimplicit.parameters import nearest
+from skimplicit.networks.arrays import shaped_array
+from skimplicit.parameters import checked_number, nearest
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["deep_equilibrium", "neural_ode", "recurrent"]
@@ -65,24 +66,25 @@ def recurrent(
 
     Raises
     ------
+    TypeError
+        If ``n_steps`` is no integer.
     ValueError
-        If ``n_steps`` is below 1 or ``outputs`` is unknown.
+        If ``n_steps`` is below 1, ``outputs`` is unknown, or the shapes do not fit.
 
     Notes
     -----
     Source: El Ghaoui et al. (2021), section 3.6.
     """
-    if n_steps < 1:
-        raise ValueError(f"n_steps must be at least 1, got {n_steps!r}.")
+    checked_number(n_steps, "n_steps", least=1, integer=True)
     if outputs not in ("last", "all"):
         raise ValueError(f"outputs must be 'last' or 'all', got {outputs!r}.")
-    W_state, W_input, W_output = (np.atleast_2d(np.asarray(W, float)) for W in (W_state, W_input, W_output))
-    k, q = W_state.shape[0], W_output.shape[0]
-    b = np.zeros(k) if b is None else np.asarray(b, dtype=float)
-    c = np.zeros(q) if c is None else np.asarray(c, dtype=float)
+    k = shaped_array(W_state, "W_state", (None, None)).shape[0]
+    W_state, W_input = shaped_array(W_state, "W_state", (k, k)), shaped_array(W_input, "W_input", (k, None))
+    W_output = shaped_array(W_output, "W_output", (None, k))
+    q = W_output.shape[0]
+    b, c, start = shaped_array(b, "b", (k,)), shaped_array(c, "c", (q,)), shaped_array(start, "start", (k,))
     intercepts = np.tile(b, (n_steps, 1))
-    if start is not None:
-        intercepts[-1] += W_state @ np.asarray(start, dtype=float)  # h_1 is the last block
+    intercepts[-1] += W_state @ start  # h_1 is the last block
     backward_in_time = sparse.csr_array(np.eye(n_steps)[::-1])
     C = sparse.kron(backward_in_time, sparse.csr_array(W_output), format="csr")
     return ImplicitRule(
@@ -135,8 +137,10 @@ def neural_ode(
 
     Raises
     ------
+    TypeError
+        If ``n_steps`` is no integer or ``step`` no number.
     ValueError
-        If the scheme is unknown or ``n_steps`` is below 1.
+        If the scheme is unknown, ``n_steps`` is below 1, or the shapes do not fit.
 
     Notes
     -----
@@ -145,11 +149,13 @@ def neural_ode(
     """
     if scheme not in _TABLEAUS:
         raise ValueError(f"scheme must be one of {sorted(_TABLEAUS)}, got {scheme!r}.{nearest(scheme, _TABLEAUS)}")
-    if n_steps < 1:
-        raise ValueError(f"n_steps must be at least 1, got {n_steps!r}.")
-    W1, b1, W2, b2 = (np.asarray(array, dtype=float) for array in (W1, b1, W2, b2))
+    checked_number(n_steps, "n_steps", least=1, integer=True)
+    checked_number(step, "step")
+    W1 = shaped_array(W1, "W1", (None, None))
+    k, d = W1.shape
+    W2, b1, b2 = shaped_array(W2, "W2", (d, k)), shaped_array(b1, "b1", (k,)), shaped_array(b2, "b2", (d,))
     stages, weights = (np.asarray(array, dtype=float)[::-1] for array in _TABLEAUS[scheme])  # downstream first
-    stages, n_stages, d = stages[:, ::-1], weights.size, W2.shape[0]
+    stages, n_stages = stages[:, ::-1], weights.size
     hidden = step * np.kron(stages, W1 @ W2)
     A = np.block(
         [
