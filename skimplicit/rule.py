@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array
 from skimplicit.activations import BaseActivation, get_activation
 from skimplicit.equilibrium import METHODS, FixedPoint, Stopping, Substitution, describe, prepare_method
 from skimplicit.linalg import MatrixLike, checked_array, parts_of, read_only, row_scaled, same_values
-from skimplicit.parameters import nearest
+from skimplicit.parameters import checked_number, nearest
 from skimplicit.stacking import added, cascaded
 from skimplicit.wellposedness import WellPosedness, inf_norm, perron_certificate, well_posedness
 
@@ -266,6 +266,8 @@ class ImplicitRule:
 
         Raises
         ------
+        TypeError
+            If kappa is no number.
         ValueError
             If phi is not positively homogeneous, or the Perron-Frobenius value of ``|A|`` is not below kappa.
 
@@ -278,6 +280,7 @@ class ImplicitRule:
             raise ValueError(
                 f"Only a positively homogeneous activation allows rescaling, not {self.activation.name!r}."
             )
+        kappa = checked_number(kappa, "kappa")
         v = perron_certificate(self.A, 1.0 / kappa, self.activation.groups) if kappa > 0 else None
         if v is None:
             raise ValueError(f"kappa={kappa} must exceed the Perron-Frobenius value of |A|.")

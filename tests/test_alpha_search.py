@@ -137,9 +137,9 @@ def test_groups_without_routing_are_refused(kind, data):
         chooser(kind).fit(X, y, groups=np.zeros(len(y)))
 
 
-@pytest.mark.parametrize("alphas", [[], [-1.0], [np.nan], [[0.1]], [np.inf]])
+@pytest.mark.parametrize("alphas", [[], [-1.0], [np.nan], [[0.1]], [np.inf], ["a"], ["0.1"], 0.1, [[1], [1, 2]]])
 def test_bad_alphas_are_named(kind, data, alphas):
-    with pytest.raises(ValueError, match="alphas must be a number or a list"):
+    with pytest.raises(ValueError, match="^(alphas|The 'alphas' parameter.*) must "):
         chooser(kind, alphas=alphas).fit(*data)
 
 

@@ -210,6 +210,8 @@ def test_more_inputs_than_samples():
         ({"column_budgets": [1.0, -1.0]}, "column_budgets"),
         ({"column_budgets": [1.0, np.nan]}, "column_budgets"),
         ({"column_budgets": [[1.0]]}, "column_budgets"),
+        ({"column_budgets": ["a"]}, "column_budgets"),
+        ({"column_budgets": ["1.0"]}, "column_budgets"),
         ({"alpha": 0.0}, "alpha"),
         ({"alpha": -1.0}, "alpha"),
         ({"groups": [0, 1]}, "groups"),

@@ -105,6 +105,12 @@ def test_missing_classes_in_class_weight(iris):
         small(class_weight={0: 1.0, 7: 3.0}).fit(X, y)
 
 
+@pytest.mark.parametrize("weight", ["x", "1.0", None])
+def test_a_weight_of_a_class_that_is_no_number_is_named(iris, weight):
+    with pytest.raises(TypeError, match=f"^class_weight must be numbers, got {weight!r} for 1"):
+        small(class_weight={1: weight}).fit(*iris)
+
+
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: 2.0, 2: 1.0}, {2: 3.0}])
 def test_a_class_whose_samples_weigh_nothing_does_not_count(iris, class_weight):
     X, y = iris

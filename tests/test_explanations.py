@@ -184,6 +184,9 @@ def test_bad_input_is_named():
         explain(rule, np.ones((2, 4)), reference=np.ones(3))
     with pytest.raises(ValueError, match="reference contains NaN"):
         explain(rule, np.ones((2, 4)), reference=[np.nan, 0, 0, 0])
+    for reference in ("mean", ["0", "0", "0", "0"], [[0], [0, 0]]):
+        with pytest.raises(ValueError, match="^reference must be an array of finite numbers"):
+            explain(rule, np.ones((2, 4)), reference=reference)
     with pytest.raises(TypeError, match="ImplicitRule"):
         explain(object(), np.ones((2, 4)))
     with pytest.raises(ValueError, match="kinks must be finite and increasing"):

@@ -370,7 +370,19 @@ class TestRescaling:
         with pytest.raises(ValueError, match=f"homogeneous activation allows rescaling, not '{activation}'"):
             ImplicitRule(**arrays(), activation=activation).rescaled(0.95)
 
-    @pytest.mark.parametrize("kappa", [0.5, 0.49, 0.0, -1.0, np.nan])
+    @pytest.mark.parametrize(
+        ("kappa", "error"), [("0.9", TypeError), (None, TypeError), (True, TypeError), (np.nan, ValueError)]
+    )
+    def test_a_bound_that_is_no_number_is_named(self, kappa, error):
+        with pytest.raises(error, match="^kappa must be "):
+            ImplicitRule([[0.5]], [[1.0]], [[1.0]]).rescaled(kappa)
+
+    @pytest.mark.parametrize("array", [[["0.5"]], np.array([[b"0.5"]]), "a", [[1.0], [1.0, 2.0]]])
+    def test_text_is_no_array(self, array):
+        with pytest.raises(ValueError, match="^A must be an array of finite numbers"):
+            ImplicitRule(array, [[1.0]], [[1.0]])
+
+    @pytest.mark.parametrize("kappa", [0.5, 0.49, 0.0, -1.0])
     def test_norm_below_the_perron_frobenius_value_is_refused(self, kappa):
         rule = ImplicitRule([[0.5]], [[1.0]], [[1.0]])
         assert rule.rescaled(0.51).inf_norm < 0.51

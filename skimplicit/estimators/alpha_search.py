@@ -19,7 +19,7 @@ from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, run_side_by_side, take_over
 from skimplicit.estimators.targets import check_weights
-from skimplicit.linalg import MatrixLike
+from skimplicit.linalg import MatrixLike, checked_array
 from skimplicit.parameters import Attribute, Parameter
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
@@ -231,7 +231,7 @@ def _check_alphas(alphas):
     """Return increasing ridges."""
     if isinstance(alphas, Integral) and not isinstance(alphas, bool):
         return np.geomspace(_SMALLEST_ALPHA, _LARGEST_ALPHA, alphas)
-    values = np.asarray(alphas, dtype=float)
-    if values.ndim != 1 or values.size == 0 or not np.all(np.isfinite(values) & (values >= 0)):
+    values = checked_array(alphas, "alphas", 1)
+    if values.size == 0 or not np.all(values >= 0):
         raise ValueError(f"alphas must be a number or a list of non-negative finite ridges, got {alphas!r}.")
     return np.sort(values)

@@ -39,7 +39,7 @@ class Choices:
 
 
 def check_numbers(estimator):
-    """Check what intervals let pass: that no number is a truth value, infinite or not a number.
+    """Check what intervals let pass: truth values, infinity and what is not a number, also as weights of classes.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def check_numbers(estimator):
     Raises
     ------
     TypeError
-        If one is a truth value.
+        If one is a truth value, or the weight of a class is no number.
     ValueError
         If one is not finite.
     """
@@ -59,3 +59,7 @@ def check_numbers(estimator):
             raise TypeError(f"{name} must be a number, got {value!r}.")
         if isinstance(value, Real) and not np.isfinite(value):
             raise ValueError(f"{name} must be finite, got {value!r}.")
+    weights = getattr(estimator, "class_weight", None)
+    for label, weight in weights.items() if isinstance(weights, dict) else ():
+        if not isinstance(weight, Real):
+            raise TypeError(f"class_weight must be numbers, got {weight!r} for {label!r}.")

@@ -16,7 +16,7 @@ from skimplicit.equilibrium import Status, describe
 from skimplicit.feature_names import check_columns
 from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
 from skimplicit.inspection.piecewise_paths import Pieces, mean_adjoint_of_pieces
-from skimplicit.linalg import MatrixLike, to_dense
+from skimplicit.linalg import MatrixLike, checked_array, to_dense
 from skimplicit.robustness.models import open_model
 from skimplicit.rows import is_lazy
 from skimplicit.rule import ImplicitRule
@@ -133,7 +133,7 @@ def _checked_reference(model, reference, n_inputs):
     if reference is None:
         units = getattr(model, "_units", None)
         return np.zeros(n_inputs) if units is None else np.array(units.U_mean)
-    reference = check_array(reference, dtype=np.float64, ensure_2d=False, input_name="reference")
+    reference = to_dense(checked_array(reference, "reference"))
     reference = reference[0] if reference.shape == (1, n_inputs) else reference
     if reference.shape != (n_inputs,):
         raise ValueError(f"reference must have shape ({n_inputs},), got {reference.shape}.")

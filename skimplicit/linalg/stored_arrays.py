@@ -13,7 +13,7 @@ __all__ = ["MatrixLike", "checked_array", "parts_of", "read_only", "same_values"
 MatrixLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix
 
 
-def checked_array(value, name, ndim):
+def checked_array(value, name, ndim=None):
     """Return a finite float64 copy, in C order or CSR format.
 
     Parameters
@@ -22,8 +22,8 @@ def checked_array(value, name, ndim):
         Numbers.
     name : str
         What they are called, for messages.
-    ndim : int
-        Number of dimensions.
+    ndim : int or None
+        Number of dimensions; None for any.
 
     Returns
     -------
@@ -40,12 +40,14 @@ def checked_array(value, name, ndim):
         if type(value) is np.ndarray and value.dtype == np.float64 and np.isfinite(value).all():
             array = value.copy()  # training makes rules by the thousand, and to look for frames costs most of a check
         else:
+            if not sparse.issparse(value) and np.asarray(value).dtype.kind in "SU":
+                raise TypeError("It holds text.")  # that of a number would be taken for one
             array = check_array(
                 value, dtype=np.float64, order="C", copy=True, accept_sparse="csr", input_name=name, **options
             )
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of finite numbers. {error}") from error
-    if array.ndim != ndim:
+    if ndim not in (None, array.ndim):
         raise ValueError(f"{name} must have {ndim} dimension(s), got {array.ndim}.")
     if not sparse.issparse(array):
         return array

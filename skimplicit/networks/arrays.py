@@ -36,8 +36,10 @@ def shaped_array(value: Any, name: str, shape: Sequence[int | None], default: fl
     """
     if value is None and None not in shape:
         return np.full(shape, default)
-    at_least = np.atleast_1d if len(shape) == 1 else np.atleast_2d
-    array = to_dense(checked_array(at_least(value) if np.ndim(value) < len(shape) else value, name, len(shape)))
-    if any(wanted not in (None, size) for wanted, size in zip(shape, array.shape, strict=True)):
+    array = to_dense(checked_array(value, name))
+    array = array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
+    if array.ndim != len(shape) or any(
+        wanted not in (None, size) for wanted, size in zip(shape, array.shape, strict=True)
+    ):
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}.".replace("None", "any"))
     return array

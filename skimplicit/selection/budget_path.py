@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from skimplicit.estimators import ImplicitRegressor
 from skimplicit.estimators.lazy_rows import open_given_rows
 from skimplicit.estimators.methods import get_method
-from skimplicit.linalg import MatrixLike
+from skimplicit.linalg import MatrixLike, checked_array
 from skimplicit.projections import ColumnBudget
 from skimplicit.rule import ImplicitRule
 from skimplicit.selection.groups import check_groups
@@ -339,8 +339,8 @@ def check_budgets(column_budgets):
         if column_budgets < 1:
             raise ValueError(f"column_budgets as a number must be at least 1, got {column_budgets!r}.")
         return int(column_budgets)
-    budgets = np.asarray(column_budgets, dtype=float)
-    if budgets.ndim != 1 or budgets.size == 0 or not np.all(np.isfinite(budgets) & (budgets > 0)):
+    budgets = checked_array(column_budgets, "column_budgets", 1)
+    if budgets.size == 0 or not np.all(budgets > 0):
         raise ValueError(
             f"column_budgets must be a number or a list of positive finite budgets, got {column_budgets!r}."
         )
