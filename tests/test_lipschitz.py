@@ -99,6 +99,21 @@ def test_units_shared_by_all_inputs_do_not_matter():
 
 
 @pytest.mark.slow
+def test_units_do_not_matter_to_a_stream_with_a_constant_input():
+    U, y = make_data(120)
+    U = np.column_stack([U, np.ones(120)])
+    streams = [
+        ImplicitRegressor(n_hidden=4, alpha=0.01, lipschitz=3.0 / unit, method="gradient", random_state=0)
+        for unit in (1.0, 1e-9)
+    ]
+    for _ in range(20):
+        for stream, unit in zip(streams, (1.0, 1e-9), strict=True):
+            stream.partial_fit(U * unit, y)
+    one, other = streams
+    assert other.score(1e-9 * U, y) > one.score(U, y) - 0.03
+
+
+@pytest.mark.slow
 def test_a_wide_bound_costs_little_and_is_met_by_a_good_fit():
     U, y = make_data(120)
     # Means of members: minima of single rules differ by more than a wide bound costs.

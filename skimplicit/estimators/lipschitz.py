@@ -41,8 +41,7 @@ def lipschitz_balls(bound, kappa, slope, samples, n_hidden, direct):
     """
     bound = bound * (1 - _MARGIN)
     per_unit = 1.0 / samples.U_scale
-    largest = np.max(samples.U_scale, initial=0.0, where=~samples.constant) or 1.0  # 1.0 where no input varies
-    beta = np.sqrt(bound / n_hidden / samples.Y_scale.max() / largest)
+    beta = np.sqrt(bound / n_hidden / samples.Y_scale.max() / samples.largest_scale)
     # Without feedback A is zero whatever its weights are.
     of_A = np.full((n_hidden, n_hidden), (1 + _MARGIN) / kappa if kappa > 0 else 1.0)
     of_B = np.tile(max(slope, np.finfo(float).tiny) / beta * per_unit, (n_hidden, 1))

@@ -53,6 +53,8 @@ class Units:
         The units of all inputs as given, where these p are made of them; None where these are all.
     coordinates : SomeInputs, RowSpace, SparseRowSpace, InTurn or None
         How they are made of the scaled inputs as given.
+    unmeasured : ndarray of bool of shape (p,) or None
+        Inputs whose scale is no deviation, for they were constant where it was measured; None for the constant ones.
     """
 
     centre: bool
@@ -67,6 +69,7 @@ class Units:
     total_weight: float
     given: Self | None = None
     coordinates: SomeInputs | RowSpace | SparseRowSpace | InTurn | None = None
+    unmeasured: np.ndarray | None = None
 
     @classmethod
     def measure(cls, sweep, centre=True, scale_targets=True, groups=None):
@@ -146,7 +149,13 @@ class Units:
 
     def opened(self):
         """Return the same units for more samples: an input constant so far need not stay so."""
-        return replace(self, constant=np.zeros_like(self.constant), U_std=self.U_scale)
+        return replace(self, constant=np.zeros_like(self.constant), U_std=self.U_scale, unmeasured=self.constant)
+
+    @property
+    def largest_scale(self):
+        """Largest deviation of an input; 1 where none varies."""
+        measured = ~(self.constant if self.unmeasured is None else self.unmeasured)
+        return np.max(self.U_scale, initial=0.0, where=measured) or 1.0
 
     def rescaled(self, factors):
         """Return units in which scaled inputs are multiplied by factors (p,); one times 0 counts as constant."""
@@ -224,6 +233,11 @@ class InUnits:
     def U_scale(self):
         """What inputs are divided by, shape (p,)."""
         return self.units.U_scale
+
+    @property
+    def largest_scale(self):
+        """Largest deviation of an input; 1 where none varies."""
+        return self.units.largest_scale
 
     @property
     def U_std(self):
