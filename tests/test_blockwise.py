@@ -91,6 +91,15 @@ def test_pickles_and_compares():
     assert phi != BlockActivation([("relu", 3), (max_pool(4), 4), (softmax(2), 2)])
 
 
+def test_a_part_of_many_is_found_without_the_others(monkeypatch):
+    phi, asked = BlockActivation([("relu", 1), ("tanh", 1)] * 50), []
+    monkeypatch.setattr(
+        "skimplicit.activations.blockwise.get_activation", lambda part: asked.append(part) or get_activation(part)
+    )
+    assert phi.restricted(np.array([7])) == get_activation("tanh")
+    assert len(asked) < 5
+
+
 @pytest.mark.parametrize("blocks", [[("relu", -1)], [(max_pool(2), 3)], [(BlockActivation([("relu", 2)]), 3)]])
 def test_refuses_sizes_that_do_not_fit(blocks):
     with pytest.raises(ValueError, match="cannot act on"):

@@ -33,7 +33,7 @@ from skimplicit.activations import (
 )
 from skimplicit.composition import activate, affine_rule, average, cascade
 from skimplicit.export import register_onnx_converters, to_onnx
-from skimplicit.networks import from_sklearn, recurrent
+from skimplicit.networks import feedforward, from_sklearn, recurrent
 from skimplicit.wellposedness import Condition
 
 onnx = pytest.importorskip("onnx")
@@ -136,6 +136,13 @@ class TestRules:
         check_rule(rule, rng.normal(size=(10, rule.n_inputs)))
 
     @pytest.mark.slow
+    def test_weights_of_zeros_are_not_written(self):
+        rng = np.random.default_rng(0)
+        rule = feedforward([rng.normal(size=(4, 4)) for _ in range(4)])
+        operators = [node.op_type for node in to_onnx(rule).graph.node]
+        assert operators.count("MatMul") == 4  # one for each layer: no inputs to later ones, no direct term
+        check_rule(rule, rng.normal(size=(5, 4)))
+
     def test_monotone_and_matrix_measure(self, U):
         S = np.random.default_rng(0).normal(size=(8, 8))
         B, C = np.ones((8, 4)) + S[:, :4], S[:2]

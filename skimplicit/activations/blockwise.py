@@ -219,7 +219,8 @@ class BlockActivation(BaseActivation):
         """
         ends = np.cumsum([size for _, size in self.blocks])
         counts = np.diff(np.searchsorted(coordinates, np.concatenate([[0], ends])))
-        return join_activations(list(zip((part for part, _ in self.blocks), counts.tolist(), strict=True)))
+        some = np.flatnonzero(counts)  # a network of many layers has many parts, and asks for one of them at a time
+        return join_activations([(self.blocks[k][0], int(counts[k])) for k in some])
 
     def __repr__(self):
         """Show the first parts with their sizes."""

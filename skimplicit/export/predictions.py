@@ -193,9 +193,11 @@ def write_readout(graph, rule, U, stopping):
         The states they are read from.
     """
     states: WrittenStates = write_states(graph, rule, U, stopping)
-    Y = graph.affine(U, to_dense(rule.D), rule.c)
-    if states.name is not None:
-        Y = graph.node("Add", Y, graph.affine(states.name, to_dense(rule.C[:, states.order])))
+    if states.name is None:
+        return graph.affine(U, to_dense(rule.D), rule.c), states
+    Y = graph.affine(states.name, to_dense(rule.C[:, states.order]), rule.c)
+    if rule.D.nonzero()[0].size:
+        Y = graph.node("Add", Y, graph.affine(U, to_dense(rule.D)))
     return Y, states
 
 

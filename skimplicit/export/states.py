@@ -61,21 +61,26 @@ def write_states(graph, rule, U, stopping):
     order = block_triangular_order(rule.A, rule.activation.groups)
     growth = Substitution(rule).amplification
     sharp, places, names, error = stopping.tightened(growth), [], [], 0.0
+    block_of = np.full(rule.n_hidden, -1)  # of each state that is written already
     for block in order:
         rows, phi = block.states, rule.activation.restricted(block.states)
-        Z = graph.affine(U, to_dense(rule.B[rows]), rule.b[rows])
         A = rule.A[rows]
-        sources = [k for k, place in enumerate(places) if A[:, place].nonzero()[0].size]
-        if sources:
+        sources = np.setdiff1d(block_of[A.nonzero()[1]], [-1])
+        if not sources.size:
+            Z = graph.affine(U, to_dense(rule.B[rows]), rule.b[rows])
+        else:
             known = [names[k] for k in sources]
             weights = to_dense(A[:, np.concatenate([places[k] for k in sources])])
             X = known[0] if len(known) == 1 else graph.node("Concat", *known, axis=1)
-            Z = graph.node("Add", Z, graph.affine(X, weights))
+            Z = graph.affine(X, weights, rule.b[rows])
+            if rule.B[rows].nonzero()[0].size:  # matrices are dense in ONNX: one of zeros costs as much as any
+                Z = graph.node("Add", Z, graph.affine(U, to_dense(rule.B[rows])))
         if block.implicit:
             name, own = _write_loop(graph, _certified_sweep(to_dense(A[:, rows]), phi), Z, rows.size, sharp)
             error = max(error, own * growth)
         else:
             name = write_activation(graph, phi, Z, rows.size)
+        block_of[rows] = len(places)
         places.append(rows)
         names.append(name)
     together = names[0] if len(names) == 1 else graph.node("Concat", *names, axis=1) if names else None
