@@ -33,7 +33,7 @@ from skimplicit.activations import (
 )
 from skimplicit.composition import activate, affine_rule, average, cascade
 from skimplicit.export import register_onnx_converters, to_onnx
-from skimplicit.networks import feedforward, from_sklearn, recurrent
+from skimplicit.networks import convolution, feedforward, from_sklearn, max_pooling, recurrent
 from skimplicit.wellposedness import Condition
 
 onnx = pytest.importorskip("onnx")
@@ -142,6 +142,15 @@ class TestRules:
         operators = [node.op_type for node in to_onnx(rule).graph.node]
         assert operators.count("MatMul") == 4  # one for each layer: no inputs to later ones, no direct term
         check_rule(rule, rng.normal(size=(5, 4)))
+
+    def test_selections_are_no_matrices(self):
+        rng = np.random.default_rng(0)
+        shape = {"input_shape": (2, 6, 6)}
+        images = convolution(rng.normal(size=(2, 2, 3, 3)), padding=1, activation="relu", **shape)
+        rule = cascade(images, max_pooling(2, **shape))
+        operators = [node.op_type for node in to_onnx(rule).graph.node]
+        assert operators.count("MatMul") == 1  # of the kernel; windows, and one state of each, are gathered
+        check_rule(rule, rng.normal(size=(5, 72)))
 
     def test_monotone_and_matrix_measure(self, U):
         S = np.random.default_rng(0).normal(size=(8, 8))

@@ -4,6 +4,8 @@ from itertools import count
 
 import numpy as np
 
+from skimplicit.linalg import to_dense
+
 __all__ = ["Graph", "import_onnx"]
 
 # Protocol buffers, of which an ONNX file is one, hold less than two gigabytes.
@@ -91,8 +93,13 @@ class Graph:
         return self.node("Slice", value, *bounds)
 
     def affine(self, value, weights, offset=None):
-        """Add ``value W' + offset`` for weights W of shape (k, n)."""
-        product = self.node("MatMul", value, self.constant(np.ascontiguousarray(weights.T)))
+        """Add ``value W' + offset`` for weights W of shape (k, n), dense or sparse."""
+        rows, columns = weights.nonzero()
+        if rows.size and np.array_equal(rows, np.arange(weights.shape[0])) and np.all(weights[rows, columns] == 1):
+            # Of pooling and of outputs that are states: as a dense matrix these can take a thousand times as much.
+            product = self.node("Gather", value, self.constant(columns.astype(np.int64)), axis=1)
+        else:
+            product = self.node("MatMul", value, self.constant(np.ascontiguousarray(to_dense(weights).T)))
         return product if offset is None else self.node("Add", product, self.constant(offset))
 
     def largest(self, value, keepdims=True):

@@ -194,10 +194,10 @@ def write_readout(graph, rule, U, stopping):
     """
     states: WrittenStates = write_states(graph, rule, U, stopping)
     if states.name is None:
-        return graph.affine(U, to_dense(rule.D), rule.c), states
-    Y = graph.affine(states.name, to_dense(rule.C[:, states.order]), rule.c)
+        return graph.affine(U, rule.D, rule.c), states
+    Y = graph.affine(states.name, rule.C[:, states.order], rule.c)
     if rule.D.nonzero()[0].size:
-        Y = graph.node("Add", Y, graph.affine(U, to_dense(rule.D)))
+        Y = graph.node("Add", Y, graph.affine(U, rule.D))
     return Y, states
 
 

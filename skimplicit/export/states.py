@@ -67,14 +67,14 @@ def write_states(graph, rule, U, stopping):
         A = rule.A[rows]
         sources = np.setdiff1d(block_of[A.nonzero()[1]], [-1])
         if not sources.size:
-            Z = graph.affine(U, to_dense(rule.B[rows]), rule.b[rows])
+            Z = graph.affine(U, rule.B[rows], rule.b[rows])
         else:
             known = [names[k] for k in sources]
-            weights = to_dense(A[:, np.concatenate([places[k] for k in sources])])
+            weights = A[:, np.concatenate([places[k] for k in sources])]
             X = known[0] if len(known) == 1 else graph.node("Concat", *known, axis=1)
             Z = graph.affine(X, weights, rule.b[rows])
             if rule.B[rows].nonzero()[0].size:  # matrices are dense in ONNX: one of zeros costs as much as any
-                Z = graph.node("Add", Z, graph.affine(U, to_dense(rule.B[rows])))
+                Z = graph.node("Add", Z, graph.affine(U, rule.B[rows]))
         if block.implicit:
             name, own = _write_loop(graph, _certified_sweep(to_dense(A[:, rows]), phi), Z, rows.size, sharp)
             error = max(error, own * growth)
