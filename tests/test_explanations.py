@@ -15,9 +15,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
-from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, hardtanh, leaky_relu, softmax
+from skimplicit.activations import (
+    ACTIVATIONS,
+    Activation,
+    BlockActivation,
+    get_activation,
+    hardtanh,
+    leaky_relu,
+    softmax,
+)
 from skimplicit.composition import average
 from skimplicit.inspection import ContributionsDisplay, explain
+from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
 from skimplicit.networks import feedforward, from_sklearn
 from skimplicit.projections import project_rows_l1
 
@@ -174,6 +183,21 @@ def test_models_that_were_not_trained_here():
     assert_complete(expected, network.predict(X[:6]))
     assert_array_equal(expected.reference, np.zeros(10))
     assert_allclose(explain(stored, X[:6]).contributions[..., 0], expected.contributions, atol=1e-9)
+
+
+@pytest.mark.parametrize("start", [0.3, 1.0, 3.0])
+def test_states_about_zero_are_not_refined_below_rounding(start):
+    elu, rows = get_activation("elu"), []
+
+    def states(drive):
+        rows.append(len(drive))
+        assert sum(rows) < 10_000  # twice as many intervals in each pass, 42 times
+        return elu(drive)
+
+    way = -0.6187 - 1.3 * start
+    mean = mean_adjoint_by_quadrature(states, np.zeros((1, 1)), np.ones((1, 1)), elu, *np.array([[[start]], [[way]]]))
+    moved = elu(np.array([start + way])) - elu(np.array([start]))
+    assert_allclose(mean[0, 0] * way, moved, rtol=1e-12)
 
 
 def test_bad_input_is_named():

@@ -10,6 +10,8 @@ _NODES, _WEIGHTS = np.concatenate([[0], (_NODES + 1) / 2, [1]]), np.concatenate(
 # Error allowed in the mean over the whole path, as a share of its largest entry; in the states over an interval, as a
 # share of the largest; halvings, at a kink of phi.
 _TOL, _STATE_TOL, _MOST_HALVINGS = 1e-12, 2e-12, 42
+# What rounding leaves in a drive, as a share of what it is summed of, some times.
+_ROUNDING = 16 * np.finfo(float).eps
 
 
 def mean_adjoint_by_quadrature(states, A, C, activation, start, way):
@@ -42,8 +44,12 @@ def mean_adjoint_by_quadrature(states, A, C, activation, start, way):
         X = X.reshape(drive.shape)
         by_drive = np.einsum("k,rkij,r->rij", _WEIGHTS, _pull_back(A, np.eye(A.shape[0]), slopes), width)
         missing = np.einsum("rij,rj->ri", by_drive, way[rows]) - (X[:, -1] - X[:, 0])
-        size = np.abs(X).max(axis=(1, 2), initial=0.0)
-        return C @ by_drive, np.abs(missing).max(axis=1, initial=0.0) > _STATE_TOL * size
+        size = np.abs(X).max(axis=1)
+        # Where states are about zero they know no better than to the rounding of their drives, however short the way.
+        drives = np.abs(start[rows]) + np.abs(way[rows]) + size @ np.abs(A).T
+        rounding = _ROUNDING * np.einsum("rij,rj->ri", np.abs(by_drive), drives) / width[:, None]
+        allowed = _STATE_TOL * size.max(axis=1, initial=0.0) + rounding.max(axis=1, initial=0.0)
+        return C @ by_drive, np.abs(missing).max(axis=1, initial=0.0) > allowed
 
     m = start.shape[0]
     total = np.zeros((m, *C.shape))
