@@ -185,19 +185,24 @@ def test_models_that_were_not_trained_here():
     assert_allclose(explain(stored, X[:6]).contributions[..., 0], expected.contributions, atol=1e-9)
 
 
-@pytest.mark.parametrize("start", [0.3, 1.0, 3.0])
-def test_states_about_zero_are_not_refined_below_rounding(start):
-    elu, rows = get_activation("elu"), []
+@pytest.mark.parametrize(
+    ("name", "start", "way"),
+    [
+        *[("elu", 0.3, -1.1), ("elu", 1.0, -1.9), ("elu", 3.0, -3.1), ("gelu", 4e5, -4.001e5)],  # to zero and beyond
+        *[("sigmoid", 50.0, -20.0), ("sigmoid", 50.0, -9970.0), ("tanh", 20.0, -5.0)],  # saturated
+    ],
+)
+def test_intervals_are_not_halved_for_what_rounding_leaves(name, start, way):
+    phi, rows = get_activation(name), []
 
     def states(drive):
         rows.append(len(drive))
         assert sum(rows) < 10_000  # twice as many intervals in each pass, 42 times
-        return elu(drive)
+        return phi(drive)
 
-    way = -0.6187 - 1.3 * start
-    mean = mean_adjoint_by_quadrature(states, np.zeros((1, 1)), np.ones((1, 1)), elu, *np.array([[[start]], [[way]]]))
-    moved = elu(np.array([start + way])) - elu(np.array([start]))
-    assert_allclose(mean[0, 0] * way, moved, rtol=1e-12)
+    mean = mean_adjoint_by_quadrature(states, np.zeros((1, 1)), np.ones((1, 1)), phi, *np.array([[[start]], [[way]]]))
+    moved = phi(np.array([start + way])) - phi(np.array([start]))
+    assert_allclose(mean[0, 0] * way, moved, rtol=1e-12, atol=1e-12)
 
 
 def test_bad_input_is_named():

@@ -10,7 +10,7 @@ _NODES, _WEIGHTS = np.concatenate([[0], (_NODES + 1) / 2, [1]]), np.concatenate(
 # Error allowed in the mean over the whole path, as a share of its largest entry; in the states over an interval, as a
 # share of the largest; halvings, at a kink of phi.
 _TOL, _STATE_TOL, _MOST_HALVINGS = 1e-12, 2e-12, 42
-# What rounding leaves in a drive, as a share of what it is summed of, some times.
+# What rounding leaves in a drive or a slope, as a share of what it is summed of, some times.
 _ROUNDING = 16 * np.finfo(float).eps
 
 
@@ -48,11 +48,13 @@ def mean_adjoint_by_quadrature(states, A, C, activation, start, way):
         # Where states are about zero they know no better than to the rounding of their drives, however short the way.
         drives = np.abs(start[rows]) + np.abs(way[rows]) + size @ np.abs(A).T
         rounding = _ROUNDING * np.einsum("rij,rj->ri", np.abs(by_drive), drives) / width[:, None]
-        allowed = _STATE_TOL * size.max(axis=1, initial=0.0) + rounding.max(axis=1, initial=0.0)
+        size = size.max(axis=1, initial=0.0)
+        np.maximum.at(largest, rows, size)  # beside this, states of 1e-310, of which few digits are left, are nothing
+        allowed = _STATE_TOL * size + rounding.max(axis=1, initial=0.0) + np.finfo(float).eps * largest[rows]
         return C @ by_drive, np.abs(missing).max(axis=1, initial=0.0) > allowed
 
     m = start.shape[0]
-    total = np.zeros((m, *C.shape))
+    total, largest = np.zeros((m, *C.shape)), np.zeros(m)
     rows, low, width = np.arange(m), np.zeros(m), np.ones(m)
     whole, _ = integral(rows, low, width)
     scale = np.abs(whole).max(axis=(1, 2), initial=0.0)
@@ -62,8 +64,10 @@ def mean_adjoint_by_quadrature(states, A, C, activation, start, way):
         right, right_misses = integral(rows, low + half, half)
         error = np.abs(left + right - whole).max(axis=(1, 2), initial=0.0)
         scale = np.maximum(scale, np.bincount(rows, error, minlength=m))
-        # Rounding alone may keep short intervals from agreeing to their share.
-        agree = error <= _TOL * scale[rows] * np.maximum(width, 0.01)
+        # Rounding alone may keep short intervals from agreeing to their share, as it does where slopes are what is left
+        # of saturated states, x (1 - x).
+        rounding = _ROUNDING * np.abs(C).max(initial=0.0) * largest[rows] * width
+        agree = error <= _TOL * scale[rows] * np.maximum(width, 0.01) + rounding
         done = (agree & ~left_misses & ~right_misses) | (halving == _MOST_HALVINGS)
         np.add.at(total, rows[done], (left + right)[done])
         again = ~done
