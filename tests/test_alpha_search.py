@@ -290,6 +290,8 @@ class TestFolds:
             ([([], [0, 1, 2])], "Fold 0 of cv has no training sample"),
             ([([0, 1, 2], [90])], "not rows of the 90 samples"),
             ([([0.0, 1.5], [3.0])], "not rows of the 90 samples"),
+            ([(0, 1)], "cv yields .* not rows of the 90 samples"),
+            ([1], "cv as a list must have pairs .* got 1"),
         ],
     )
     def test_bad_splits_are_named(self, kind, data, cv, message):

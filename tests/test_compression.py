@@ -81,6 +81,10 @@ class TestDriftBound:
     def test_refused(self):
         with pytest.raises(ValueError, match="not certified below 1"):
             drift_bound(np.array([[1.0]]), get_activation("relu"), np.ones((1, 1)))
+        for A, residual in ((np.zeros((2, 2)), np.ones((1, 3))), (np.zeros((2, 3)), [[1.0, 1.0]]), (np.eye(2), [1, 1])):
+            with pytest.raises(ValueError, match="^A and residual must have shapes"):
+                drift_bound(A, "relu", residual)
+        assert_allclose(drift_bound([[0.0, 0.5], [0.0, 0.5]], "relu", [[0.1, -0.2]]), [[0.3, 0.4]])
         with pytest.raises(ValueError, match="each state alone"):
             drift_bound(np.zeros((2, 2)), BlockActivation([(max_pool(2), 2)]), np.ones((1, 2)))
 

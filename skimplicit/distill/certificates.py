@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from skimplicit.activations import get_activation
 from skimplicit.composition import check_rule
-from skimplicit.linalg import MatrixLike, row_scaled, to_dense
+from skimplicit.linalg import MatrixLike, checked_array, row_scaled, to_dense
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import perron_certificate
 
@@ -25,11 +26,11 @@ def drift_bound(A: MatrixLike, activation: Any, residual: ArrayLike) -> np.ndarr
 
     Parameters
     ----------
-    A : ndarray or sparse array of shape (n, n)
+    A : array-like or sparse array of shape (n, n)
         Weights of the state.
-    activation : BaseActivation
+    activation : str or BaseActivation
         phi; each state has its own (no max pooling or softmax).
-    residual : ndarray of shape (m, n)
+    residual : array-like of shape (m, n)
         The rows r, or bounds on their absolute values.
 
     Returns
@@ -40,7 +41,8 @@ def drift_bound(A: MatrixLike, activation: Any, residual: ArrayLike) -> np.ndarr
     Raises
     ------
     ValueError
-        If the Perron-Frobenius value of ``Gamma |A|`` is not certified below 1, or phi takes states together.
+        If the Perron-Frobenius value of ``Gamma |A|`` is not certified below 1, phi takes states together, or shapes
+        do not fit.
 
     Notes
     -----
@@ -56,17 +58,22 @@ def drift_bound(A: MatrixLike, activation: Any, residual: ArrayLike) -> np.ndarr
     >>> drift_bound(np.array([[0.0, 0.5], [0.0, 0.5]]), get_activation("relu"), np.array([[0.1, -0.2]]))
     array([[0.3, 0.4]])
     """
+    activation = get_activation(activation)
+    M, rows = checked_array(A, "A", 2), np.asarray(residual, dtype=float)
+    n = M.shape[0]
+    if M.shape[1] != n or rows.ndim != 2 or rows.shape[1] != n:
+        raise ValueError(f"A and residual must have shapes (n, n) and (m, n), got {M.shape} and {rows.shape}.")
     gamma = activation.lipschitz
     if activation.groups is not None:
         raise ValueError("A bound on each state needs an activation that acts on each state alone.")
-    if perron_certificate(A, gamma) is None:
+    if perron_certificate(M, gamma) is None:
         raise ValueError("No bound: the Perron-Frobenius value of Gamma |A| is not certified below 1.")
-    M = row_scaled(abs(A), gamma)
-    right = np.abs(residual).T * np.broadcast_to(gamma, A.shape[0])[:, None]
+    M = row_scaled(abs(M), gamma)
+    right = np.abs(rows).T * np.broadcast_to(gamma, n)[:, None]
     if sparse.issparse(M):
-        bound = splu(sparse.csc_array(sparse.eye_array(A.shape[0]) - M)).solve(right)
+        bound = splu(sparse.csc_array(sparse.eye_array(n) - M)).solve(right)
     else:
-        bound = np.linalg.solve(np.eye(A.shape[0]) - M, right)
+        bound = np.linalg.solve(np.eye(n) - M, right)
     return np.maximum(bound, 0.0).T
 
 

@@ -61,7 +61,7 @@ class FoldsMixin:
             in_parts = _make_splitter(cv, y[counted], classifier, seed).split(counted, y[counted])
             folds = [tuple(counted[part] for part in fold) for fold in in_parts]
         else:
-            in_parts = check_cv(cv).split(X, y, **routed)
+            in_parts = check_cv(cv if hasattr(cv, "split") else _pairs(cv)).split(X, y, **routed)
             folds = [tuple(_row_numbers(part, X.shape[0]) for part in fold) for fold in in_parts]
         if not folds:
             raise ValueError(
@@ -88,12 +88,25 @@ def _make_splitter(n_folds, y, classifier, seed):
     return kind(n_folds, shuffle=True, random_state=seed)
 
 
+def _pairs(splits):
+    """Return a list of splits that are pairs."""
+    splits = list(splits)
+    for fold in splits:
+        if not hasattr(fold, "__len__") or len(fold) != 2:
+            raise ValueError(f"cv as a list must have pairs (training rows, held-out rows), got {fold!r}.")
+    return splits
+
+
 def _row_numbers(rows, n_samples):
     """Return the numbers of rows that a splitter may give as a mask."""
     rows = np.asarray(rows)
     if rows.dtype == bool and rows.shape == (n_samples,):
         return np.flatnonzero(rows)
-    if rows.size and (rows.dtype.kind not in "iu" or rows.min() < -n_samples or rows.max() >= n_samples):
+    if (
+        rows.ndim != 1
+        or rows.size
+        and (rows.dtype.kind not in "iu" or rows.min() < -n_samples or rows.max() >= n_samples)
+    ):
         raise ValueError(f"cv yields {rows!r}, which are not rows of the {n_samples} samples.")
     return rows.astype(np.intp) % n_samples
 
