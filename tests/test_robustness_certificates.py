@@ -65,6 +65,15 @@ def test_radius_without_a_path_is_infinite():
     assert np.array_equal(certified_radius(rule, [[0.0], [0.0]], [1, 0]), [np.inf, 0.0])
 
 
+@pytest.mark.parametrize("unit", [1e-100, 1e-13, 1e13, 1e100])
+def test_a_radius_is_found_in_any_unit(unit):
+    rule = ImplicitRule(A=[[0.5]], B=[[1.0 / unit]], C=[[2.0]], c=[-4.0])  # 1 where 4 relu(u) > 4
+    radius = certified_radius(rule, [[1.25 * unit], [0.0], [-unit]], [1, 1, 0], rtol=1e-6)
+    np.testing.assert_allclose(radius / unit, [0.25, 0.0, 2.0], rtol=1e-5)
+    np.testing.assert_allclose(certified_radius(rule, [[1.25 * unit]], [1], start=1e300), 0.25 * unit, rtol=2e-3)
+    np.testing.assert_allclose(certified_radius(rule, [[1.25 * unit]], [1], scale=1e-3 * unit), 250, rtol=2e-3)
+
+
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("n_changed", [None, 2])
 def test_attack_stays_inside_and_repeats(n_changed):

@@ -15,8 +15,8 @@ from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, check
 
 __all__ = ["certified_radius", "certify"]
 
-# Doublings of the radius before a row counts as certified at any radius that matters.
-_MOST_DOUBLINGS = 40
+# Radii are looked for between these powers of two: beyond, products with weights need not be numbers any more.
+_EXPONENT = 700
 
 
 def certify(
@@ -120,7 +120,7 @@ def certified_radius(
     -------
     ndarray of shape (m,)
         A radius at which the row was certified; 0 where its label is not y or nothing is certified. Rows still
-        certified at ``start`` times 2^40 (nothing leads to another label) get infinity.
+        certified where inputs move by 1e210 (nothing leads to another label) get infinity.
 
     Raises
     ------
@@ -144,30 +144,38 @@ def certified_radius(
             raise ValueError(f"{name} must be a positive number, got {value!r}.")
     labelled = _Labelled(classifier, X, y, n_changed, method, classes)
     scale = checked_radius(1.0 if scale is None else scale, labelled.opened.rule.n_inputs, "scale")
-    low, high = np.zeros(labelled.m), np.full(labelled.m, float(start))
-
-    def test(rows):
-        held = labelled.certified(high[rows, None] * scale, rows)
-        return rows[held], rows[~held]
-
     correct = labelled.certified(np.zeros((1, scale.size)), np.arange(labelled.m))  # by more than rounding
-    growing = np.flatnonzero(correct)
-    for _ in range(_MOST_DOUBLINGS):
-        growing, _ = test(growing)
-        low[growing] = high[growing]
-        high[growing] *= 2
-    low[growing] = np.inf
-    active = np.flatnonzero(correct & np.isfinite(low))
-    ends = high.copy()
+    low, high = _powers_of_two(labelled, np.flatnonzero(correct), float(start), scale)
+    active = np.flatnonzero((low > 0) & np.isfinite(high))
     while active.size:
-        high[active] = (low[active] + ends[active]) / 2
-        held, left = test(active)
-        low[held] = high[held]
-        ends[left] = high[left]
-        # A row that is certified nowhere near ``start`` ends at 0 when its radius has lost all meaning.
-        open_ = (ends - low > rtol * ends) & (ends > start * 2.0**-_MOST_DOUBLINGS)
-        active = active[open_[active]]
-    return low
+        middle = (low[active] + high[active]) / 2
+        held = labelled.certified(middle[:, None] * scale, active)
+        low[active[held]], high[active[~held]] = middle[held], middle[~held]
+        active = active[high[active] - low[active] > rtol * high[active]]
+    return np.where(np.isinf(high), np.inf, low)
+
+
+def _powers_of_two(labelled, rows, start, scale):
+    """Return two neighbours among the numbers ``start 2^k`` for each row, (m,): the first is certified, the other not.
+
+    Those of other rows than the given ones are 0. The first is 0 where none is certified, the second infinite where all
+    are. Steps grow, so that radii in any unit are found in some tests.
+    """
+    lowest = -_EXPONENT - np.frexp(start)[1]
+    highest = _EXPONENT - np.frexp(start * (scale.max(initial=0.0) or 1.0))[1]
+    held, failed = np.full(labelled.m, lowest - 1), np.full(labelled.m, highest + 1)
+    failed[np.setdiff1d(np.arange(labelled.m), rows)] = lowest
+    tried, step = np.full(labelled.m, np.clip(0, lowest, highest)), 1
+    while rows.size:
+        with np.errstate(over="ignore", invalid="ignore"):  # bounds that are no numbers certify nothing
+            certified = labelled.certified(np.ldexp(start, tried[rows])[:, None] * scale, rows)
+        held[rows[certified]], failed[rows[~certified]] = tried[rows[certified]], tried[rows[~certified]]
+        rows = rows[failed[rows] - held[rows] > 1]
+        between = np.where(held < lowest, np.maximum(failed - step, lowest), np.minimum(held + step, highest))
+        tried = np.where((held >= lowest) & (failed <= highest), (held + failed) // 2, between)
+        step *= 2
+    low, high = np.ldexp(start, np.maximum(held, lowest)), np.ldexp(start, np.minimum(failed, highest))
+    return np.where(held < lowest, 0.0, low), np.where(failed > highest, np.inf, high)
 
 
 class _Labelled:
