@@ -1,7 +1,7 @@
 """The rows of a matching program with a penalty, a pattern or a row set on all of ``[A B]``: a lasso each, in a ball.
 
-Accelerated proximal gradient, over all rows at once, finds which entries are not zero; one small linear system for each
-row, of the size of its support, then gives its exact minimiser.
+One small linear system for each row, of the size of its support, gives its exact minimiser. Which entries are not zero
+is tried as it was at the start, and then found by accelerated proximal gradient, over all rows at once.
 """
 
 import numpy as np
@@ -9,15 +9,19 @@ from scipy.linalg import LinAlgError
 
 from skimplicit.linalg import CholeskyFactor
 from skimplicit.projections import project_rows_l1
+from skimplicit.subproblems.faces import FaceProgram, minimise_on_faces
 from skimplicit.subproblems.fista import fista
+from skimplicit.subproblems.quadratic_forms import MatrixForm
 
 __all__ = ["minimise_lasso_rows", "soft_threshold"]
 
-# Iterations of proximal gradient before the first attempt to finish exactly; each attempt doubles them.
+# Iterations of proximal gradient before the second attempt to finish exactly; each attempt after that doubles them.
 _FIRST_ROUND = 64
 # Most guesses of the support at each attempt: a proximal gradient step from the last solution gives the next, as long
 # as fewer entries are wrong each time.
 _GUESSES = 10
+# Longest rows whose whole matrix is made; of longer ones, and with a penalty, that of the entries that are not zero.
+_LONGEST = 1500
 # Relative slack in the optimality conditions that an exact minimiser must meet.
 _SLACK = 1e-9
 
@@ -73,19 +77,19 @@ def minimise_lasso_rows(matching, metric, step, start, tol, max_iter):
     allowed = matching.masked(np.ones_like(start)) != 0
     allowed[:, : matching.n_hidden] &= matching.kappa > 0
     W, rows = start.copy(), np.arange(matching.n_hidden)
-    done, size = 0, _FIRST_ROUND
+    done, size = 0, 0
     while rows.size and done < max_iter:
         program = _Rows(matching, rows, metric[rows], step, allowed[rows])
         before = W[rows] * program.metric
-        X = fista(program.gradient, program.prox, step, before, tol, min(size, max_iter - done))
+        X = fista(program.gradient, program.prox, step, before, tol, min(size, max_iter - done)) if size else before
         open_ = np.zeros(rows.size, dtype=bool)
         for k in range(rows.size):
             exact = program.finish(k, X[k])
             open_[k] = exact is None
             W[rows[k]] = X[k] / program.metric[k] if exact is None else exact
         moved = np.abs(X - before).max(axis=1) > tol * np.abs(X).max(axis=1)
-        rows = rows[open_ & moved]
-        done, size = done + size, 2 * size
+        rows = rows[open_ & (moved | (size == 0))]
+        done, size = done + size, 2 * size or _FIRST_ROUND
     return W
 
 
@@ -97,7 +101,8 @@ class _Rows:
         self.h, self.R = matching.curvature[rows, None], matching.R[rows]
         self.l1 = np.zeros_like(metric) if matching.l1 is None else matching.l1[rows]
         self.level = step * self.l1 / metric
-        weights, self.radius, signs = matching.balls()
+        weights, radius, signs = matching.balls()
+        self.radius = np.broadcast_to(np.asarray(radius, dtype=float), len(signs))[rows]
         self.weights, self.signs = weights[rows], signs[rows]
 
     def gradient(self, X):
@@ -109,11 +114,32 @@ class _Rows:
         X = np.where(self.allowed[rows], soft_threshold(V, self.level[rows]), 0.0)
         X = np.where(self.signs[rows] * X < 0, 0.0, X)
         k = self.matching.n_in_balls
-        X[:, :k] = project_rows_l1(X[:, :k], self.radius, self.weights[rows, :k] / self.metric[rows, :k])
+        X[:, :k] = project_rows_l1(X[:, :k], self.radius[rows], self.weights[rows, :k] / self.metric[rows, :k])
         return X
 
     def finish(self, k, x):
         """Return the exact minimiser of row k, from a guess x of its support and signs in the metric, or None."""
+        by_faces = self.matching.l1 is None and x.size <= _LONGEST
+        return self._on_face(k, x) if by_faces else self._on_support(k, x)
+
+    def _on_face(self, k, x):
+        """Exchange active sets, from the face that x is in."""
+        on, inside = np.flatnonzero(self.allowed[k]), self.allowed[k, : self.matching.n_in_balls].sum()
+        hessian = self.h[k, 0] * self.matching.G.principal(on)
+        hessian[np.diag_indices(on.size)] += self.matching.ridge
+        ball, weights = np.arange(on.size) >= inside, self.weights[k, on]
+        weights[ball] = 1.0  # of entries in no ball: one without an end
+        radii = np.array([self.radius[k], np.inf])
+        program = FaceProgram(MatrixForm(hessian), -self.R[k, on], ball.astype(int), radii, weights, self.signs[k, on])
+        exact = minimise_on_faces(program, x[on] / self.metric[k, on])
+        if exact is None:
+            return None
+        w = np.zeros(x.size)
+        w[on] = exact
+        return w
+
+    def _on_support(self, k, x):
+        """Solve on the support, as long as a proximal gradient step from the solution leaves less of it wrong."""
         matching, h, r, l1 = self.matching, self.h[k, 0], self.R[k], self.l1[k]
         weights, signs = self.weights[k], self.signs[k]
         smallest, fewest = _SLACK * np.abs(r).max(initial=0.0), np.inf
@@ -129,7 +155,7 @@ class _Rows:
                 return None
             targets = np.column_stack([r[support] - l1[support] * sign, normal])
             free, response = factor.solve(targets).T
-            theta = max(normal @ free - self.radius, 0.0) / (normal @ response) if normal.any() else 0.0
+            theta = max(normal @ free - self.radius[k], 0.0) / (normal @ response) if normal.any() else 0.0
             w = np.zeros_like(x)
             w[support] = free - theta * response
             slope = h * (w[None] @ matching.G)[0] + matching.ridge * w - r
