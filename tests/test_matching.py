@@ -13,6 +13,7 @@ import pytest
 from skimplicit.linalg import Gram
 from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver, RowSet, make_solver
+from skimplicit.subproblems.matching import cvxpy_solver
 from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver, SubproblemError
 from skimplicit.subproblems.matching.lasso_rows import soft_threshold
 
@@ -424,3 +425,16 @@ def test_inputs_that_are_not_decomposed_have_the_same_minimum(monkeypatch, name,
     found = ProjectedSolver().solve(problem, problem.project(problem.R))
     assert problem.is_feasible(found)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("most", "second"), [(10**6, [cp.OSQP]), (0, [cp.CLARABEL])])
+def test_what_has_taken_many_iterations_is_not_tried_first_again(monkeypatch, most, second):
+    tried, status_of = [], cvxpy_solver.status_of
+    monkeypatch.setattr(cvxpy_solver, "_MANY_ITERATIONS", most)
+    monkeypatch.setattr(cvxpy_solver, "status_of", lambda *given: (tried.append(given[1]), status_of(*given))[1])
+    solver, problem = CvxpySolver(), make_problem(0, 3, 2, ridge=0.03, **SETS["tight"])
+    for expected in ([cp.OSQP], second):
+        W = solver.solve(problem, problem.R)
+        assert tried == expected
+        np.testing.assert_allclose(W, ProjectedSolver().solve(problem, problem.project(problem.R)), atol=1e-8)
+        tried.clear()

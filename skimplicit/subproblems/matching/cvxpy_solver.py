@@ -16,6 +16,8 @@ SOLVERS = (
     (cp.CLARABEL, {}),
     (cp.CLARABEL, {"static_regularization_constant": 1e-7}),
 )
+# Iterations of OSQP from which on Clarabel goes first in the programs that follow: those of one training are alike.
+_MANY_ITERATIONS = 500
 # Largest weight of a column in a budget of one; what is held only to the solver's accuracy is projected afterwards.
 _LARGEST_COLUMN_WEIGHT = 1e8
 # Most alternations between the custom constraints and the bounds: a solver's solution is next to both.
@@ -92,6 +94,11 @@ class CvxpyProgram:
             # Columns in units so small that none of the budget could be seen in them: numbers that a solver can take.
             self._weights.value = np.minimum(weights / unit, _LARGEST_COLUMN_WEIGHT)
 
+    @property
+    def n_iter(self):
+        """Iterations of the last solver."""
+        return self.problem.solver_stats.num_iters
+
     def held(self, matching, W):
         """Return a point near W of shape (n, N) that meets the custom constraints to rounding, the bounds exactly.
 
@@ -119,7 +126,7 @@ class CvxpyProgram:
 
 
 class CvxpySolver:
-    """Solve matching problems with CVXPY; OSQP first, Clarabel where OSQP fails.
+    """Solve matching problems with CVXPY; OSQP first, Clarabel where OSQP fails or has needed many iterations.
 
     The program is compiled once and kept while the constraints stay the same.
     """
@@ -127,6 +134,7 @@ class CvxpySolver:
     def __init__(self):
         self._program = None
         self._signature = None
+        self._solvers = SOLVERS
 
     def solve(self, matching, start):
         """Return the minimiser.
@@ -165,8 +173,10 @@ class CvxpySolver:
         else:
             self._program.set(matching)
         statuses = []
-        for solver, options in SOLVERS:
+        for solver, options in self._solvers:
             status = status_of(self._program.problem, solver, options)
+            if solver == cp.OSQP and (status != cp.OPTIMAL or self._program.n_iter > _MANY_ITERATIONS):
+                self._solvers = (*SOLVERS[1:], SOLVERS[0])
             if status == cp.OPTIMAL:
                 W = _inside(matching, self._program.W.value)
                 return self._polished(matching, W) if matching.constraints is None else self._program.held(matching, W)
