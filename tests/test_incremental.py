@@ -272,6 +272,43 @@ def test_inputs_constant_in_the_first_call_count_later():
     assert model.column_norms_[0] > 0 and model.feature_importances_[0] > 0
 
 
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csr_array])
+def test_units_of_an_input_that_varies_later_do_not_matter(shift, as_given):
+    X, y = friedman(200)
+    X[:40, 1] = shift
+
+    def trained(unit):
+        model = regressor()
+        for rows in np.split(np.arange(200), 5) * 4:
+            model.partial_fit(as_given(X[rows] * unit), y[rows])
+        return model
+
+    plain = trained(1.0)
+    assert plain.score(X, y) > 0.5 and np.all(plain.feature_importances_ > 0)
+    for unit in (1e9, 1e-9, 1e200):
+        np.testing.assert_allclose(trained(unit).predict(X * unit), plain.predict(X), rtol=1e-6)
+
+
+def test_an_input_has_no_part_until_it_varies():
+    X, y = friedman(120)
+    X[:40, 1], X[40:80, 1], X[80:, 1] = 3.0, 3.0, 5.0
+    model = regressor().partial_fit(X[:40], y[:40]).partial_fit(X[40:80], y[40:80])
+    assert not model.rule_.B[:, 1].any() and not model.rule_.D[:, 1].any() and model.feature_importances_[1] == 0
+    model.partial_fit(X[80:], y[80:])  # constant again, but another number
+    assert model.rule_.B[:, 1].any() and model._units.units.U_scale[1] == 2.0
+
+
+def test_a_rule_keeps_its_weights_of_an_input_that_is_constant_at_first():
+    X, y = friedman(80)
+    rule = regressor(n_members=1).fit(X, y).rule_
+    X[:40, 1] = 0.5
+    model = regressor().from_rule(rule).set_params(method="gradient", alpha=0.03, n_hidden=6)
+    model.partial_fit(X[:40], y[:40])
+    np.testing.assert_allclose(model.rule_.B[:, 1], rule.B[:, 1], atol=0.1)
+    assert model.rule_.B[:, 1].any()
+
+
 def test_partial_fit_that_fails_leaves_the_estimator():
     X, y = friedman(100)
     model = regressor(StochasticGradient(optimiser="sgd")).partial_fit(X, y)

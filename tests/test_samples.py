@@ -210,8 +210,27 @@ def test_rows_and_others_are_in_the_same_units(make, centre):
     other = samples.like(make(U), Y, weights)
     np.testing.assert_allclose(other.inputs_times(B), samples.inputs_times(B), rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(other.UU, samples.UU, rtol=1e-10, atol=1e-12)
-    units = samples.open_units()
+    units = samples.open_units(wait=False)
     assert units.n_samples == 0 and units.like(make(U + [0, 1, 0, 0]), Y, weights).UU[1, 1] > 0
+
+
+@with_or_without
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+def test_units_of_what_varies_first_are_those_of_then(centre, make):
+    rng = np.random.default_rng(1)
+    U, Y, weights = rng.normal(size=(30, 4)), rng.normal(size=(30, 1)), rng.uniform(0.5, 2.0, size=30)
+    first, later = U.copy(), U.copy()
+    first[:, 1:3] = later[:, 2] = 0.0
+    units = Samples(make(first), Y, weights, centre=centre).open_units(wait=True)
+    same = units.units_with(make(first), Y, weights)
+    np.testing.assert_array_equal(same.constant, [False, True, True, False])
+    then = same.units_with(make(later * 7), Y, weights)
+    np.testing.assert_array_equal(then.constant, [False, False, True, False])
+    of_then = Samples(make(later * 7), Y, weights, centre=centre)
+    for name in ("U_mean", "U_scale", "U_std"):
+        now, before, new = (getattr(each, name) for each in (then, units, of_then))
+        np.testing.assert_allclose(now[1], new[1])
+        np.testing.assert_array_equal(now[[0, 2, 3]], before[[0, 2, 3]])
 
 
 @with_or_without

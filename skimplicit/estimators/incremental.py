@@ -68,10 +68,11 @@ class IncrementalMixin:
         """Take one pass of batches over the data, from the rule so far.
 
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs and
-        targets are centred and divided by the means and deviations of that first data. The readout moves with the
-        batches like everything else, for the best one for these rows would forget those before. After ``fit`` an input
-        that it has left out (``relevance_``), or seen as constant, has no part. The members that there are go on, at
-        most ``n_members`` of them: none begins later than the others.
+        targets are centred and divided by the means and deviations of that first data. An input that is constant there
+        has no part until a call in which it varies, which fixes its unit. The readout moves with the batches like
+        everything else, for the best one for these rows would forget those before. After ``fit`` an input that it has
+        left out (``relevance_``), or seen as constant, never has a part. The members that there are go on, at most
+        ``n_members`` of them: none begins later than the others.
 
         Parameters
         ----------
@@ -197,14 +198,7 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
             f"partial_fit goes on from a rule with n_hidden={rule.n_hidden} and {rule.n_outputs} outputs, got "
             f"n_hidden={n} and y with {q} outputs."
         )
-    units = getattr(estimator, "_units", None)  # a rule that was not trained here has none yet
-    if units is None:
-        units = Samples(U, Y, weights, estimator.fit_intercept, scale_targets).open_units()
-        units = units if estimator.relevance_ is None else units.rescaled(estimator.relevance_)
-    elif units.centre != estimator.fit_intercept:
-        raise ValueError(
-            f"partial_fit goes on from a rule with fit_intercept={units.centre}, got {estimator.fit_intercept}."
-        )
+    units = _units_of(estimator, rule, U, Y, weights, scale_targets)
     made_for, optimiser, random_state = memory
     row_set, readout_set = estimator._make_sets(chosen, units)
     samples = units.like(U, Y, weights)
@@ -233,6 +227,20 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     ridge = 0.5 * stage.alpha * (np.sum(point.W**2) + point.readout.squared_norm(direct_ridge))
     value = objective.loss_at(point, _PASS_TOL) + float(ridge)
     return _Pass(objective.samples, objective.rule(point), value, (wanted, optimiser, random_state))
+
+
+def _units_of(estimator, rule, U, Y, weights, scale_targets):
+    """Return the units of a pass: those so far, with what these samples tell of inputs that have not varied before."""
+    units = getattr(estimator, "_units", None)  # a rule that was not trained here has none yet
+    if units is None:
+        samples = Samples(U, Y, weights, estimator.fit_intercept, scale_targets)
+        units = samples.open_units(wait=rule is None)  # a rule that is given has weights of all inputs
+        units = units if estimator.relevance_ is None else units.rescaled(estimator.relevance_)
+    elif units.centre != estimator.fit_intercept:
+        raise ValueError(
+            f"partial_fit goes on from a rule with fit_intercept={units.centre}, got {estimator.fit_intercept}."
+        )
+    return units.units_with(U, Y, weights)
 
 
 def _random_point(n_hidden, objective, constraints, random_state):

@@ -84,8 +84,8 @@ RULE_ATTRIBUTES = {
         "Mean over the training rows, weighted, and over outputs i of ``|dy_i/du_j| sd(input j) / sd(target i)``, the "
         "derivative of ``rule_`` through its equilibrium; for classes of the logits, which are not divided. Exactly "
         "zero when no path leads from the input to an output, or, with ``fit_intercept``, the input is constant. "
-        "After ``partial_fit``, over the rows of the last call, with the deviations of the first, one where these were "
-        "zero, for an input may vary later; with more than 40,000 rows, over the few looked at first.",
+        "After ``partial_fit``, over the rows of the last call, with the deviations of the first in which it varies; "
+        "with more than 40,000 rows, over the few looked at first.",
     ),
     "sensitivity_": Attribute(
         "ndarray of shape (n_outputs, n_features)",

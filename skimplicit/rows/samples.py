@@ -151,10 +151,20 @@ class Samples(InUnits):
         U = space.of_given(self._U) if self._shift is None else space.of_rows(self._U)
         return self._of(self.units.in_row_space(space, U.shape[1]), U, None, self.Y, self.weights)
 
-    def open_units(self):
-        """Return these units without samples, ready for more of them: an input constant so far need not stay so."""
+    def open_units(self, wait):
+        """Return these units without samples, ready for more of them: an input constant so far need not stay so.
+
+        ``wait`` is that of :meth:`Units.opened`.
+        """
         none = np.empty((0, self.n_inputs))
-        return self._of(self.units.opened(), none, None, self.Y[:0], self.weights[:0])
+        return self._of(self.units.opened(wait), none, None, self.Y[:0], self.weights[:0])
+
+    def units_with(self, U, Y, weights):
+        """Return these units, without samples, and those of inputs that first vary in other samples of :meth:`like`."""
+        units, none = self.units, np.empty((0, self.n_inputs))
+        if units.waiting is not None and units.waiting.any():
+            units = units.with_varying(Samples(U, Y, weights, self.centre, scale_targets=False).units)
+        return self._of(units, none, None, self.Y[:0], self.weights[:0])
 
     def units_before(self, factors):
         """Return the units that were :meth:`rescaled` by factors of shape (p,), without samples."""

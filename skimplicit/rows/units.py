@@ -8,10 +8,12 @@ import numpy as np
 from scipy import sparse
 
 from skimplicit.rows.columns import (
+    are_plain,
     columns_times,
     group_scales,
     highest_and_lowest,
     largest_entries,
+    over_powers,
     sparse_variance,
     unit_exponents,
 )
@@ -25,8 +27,6 @@ _MOST_DECADES = 301
 _CONSTANT_SCALE = 1e-9
 # A spread of less than this share of a column's size is that of rounding, and the column constant.
 _ROUNDING = 16 * np.finfo(float).eps
-# Between these powers of two no input over- or underflows on the way to its scaled value.
-_PLAIN_EXPONENT = 500
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Units:
         The units of all inputs as given, where these p are made of them; None where these are all.
     coordinates : SomeInputs, RowSpace, SparseRowSpace, InTurn or None
         How they are made of the scaled inputs as given.
-    unmeasured : ndarray of bool of shape (p,) or None
-        Inputs whose scale is no deviation, for they were constant where it was measured; None for the constant ones.
+    waiting : ndarray of bool of shape (p,) or None
+        Constant inputs that samples to come may show not to be; None for none.
     """
 
     centre: bool
@@ -69,7 +69,7 @@ class Units:
     total_weight: float
     given: Self | None = None
     coordinates: SomeInputs | RowSpace | SparseRowSpace | InTurn | None = None
-    unmeasured: np.ndarray | None = None
+    waiting: np.ndarray | None = None
 
     @classmethod
     def measure(cls, sweep, centre=True, scale_targets=True, groups=None):
@@ -147,15 +147,31 @@ class Units:
         """What a weight of a scaled input is, as a multiple of that of the input, shape (p,): 0 if it is constant."""
         return np.where(self.constant, 0.0, self.U_scale)
 
-    def opened(self):
-        """Return the same units for more samples: an input constant so far need not stay so."""
-        return replace(self, constant=np.zeros_like(self.constant), U_std=self.U_scale, unmeasured=self.constant)
+    def opened(self, wait):
+        """Return the same units for more samples: an input constant so far need not stay so.
+
+        Those of such an input ``wait`` until it varies; if not, its scale stays one, and it has weights from now on.
+        """
+        if wait:
+            return replace(self, waiting=self.constant)
+        return replace(self, constant=np.zeros_like(self.constant), U_std=self.U_scale)
+
+    def with_varying(self, new):
+        """Return these units with those of the waiting inputs that vary in samples whose own units are ``new``.
+
+        An input that is constant there too, but another number, keeps its mean and is divided by the difference.
+        """
+        away = np.where(new.constant, np.abs(new.U_mean - self.U_mean), new.U_std)
+        found = self.waiting & (away > _ROUNDING * np.abs(self.U_mean))
+        means = np.where(new.constant, self.U_mean, new.U_mean)
+        pairs = dict(U_mean=means, exponent=np.maximum(self.exponent, new.exponent), U_scale=away, U_std=away)
+        parts = {name: np.where(found, values, getattr(self, name)) for name, values in pairs.items()}
+        return replace(self, constant=self.constant & ~found, waiting=self.waiting & ~found, **parts)
 
     @property
     def largest_scale(self):
         """Largest deviation of an input; 1 where none varies."""
-        measured = ~(self.constant if self.unmeasured is None else self.unmeasured)
-        return np.max(self.U_scale, initial=0.0, where=measured) or 1.0
+        return np.max(self.U_scale, initial=0.0, where=~self.constant) or 1.0
 
     def rescaled(self, factors):
         """Return units in which scaled inputs are multiplied by factors (p,); one times 0 counts as constant."""
@@ -196,11 +212,11 @@ class Units:
             The scaled means; None if they have been subtracted.
         """
         mean, factor = self.U_mean, self.per_unit
-        if not _is_plain(self.exponent):
+        if not are_plain(self.exponent):
             # Powers of two are exact, so that this is the same number, wherever the one below is a number at all.
             mean = np.ldexp(mean, -self.exponent)
             factor = np.where(self.constant, 0.0, np.ldexp(1.0, self.exponent) / self.U_scale)
-            U = _in_units(U, self.exponent)
+            U = over_powers(U, self.exponent)
         if sparse.issparse(U):
             return columns_times(U, factor), mean * factor
         U = U - mean
@@ -297,18 +313,6 @@ class InUnits:
         return weights
 
 
-def _in_units(U, exponent):
-    """Return columns divided by powers of two."""
-    if sparse.issparse(U):
-        return sparse.csr_array((np.ldexp(U.data, -exponent[U.indices]), U.indices, U.indptr), shape=U.shape)
-    # A product is several times as fast, but where the factor would be no number.
-    return U * np.ldexp(1.0, -exponent) if _is_plain(exponent) else np.ldexp(U, -exponent)
-
-
-def _is_plain(exponent):
-    return np.abs(exponent).max(initial=0) <= _PLAIN_EXPONENT
-
-
 def _largest(U, Y, weights):
     """Return the largest entries of all columns, and the highest and lowest ones (k, 2), the latter with a minus."""
     counts = weights > 0
@@ -332,7 +336,7 @@ def _added(some, others):
 def _sums(U, Y, weights, exponents):
     """Return the sums of inputs, their squares, weights and targets, all in units of powers of two."""
     weights = np.ldexp(weights, -exponents[2])
-    U, Y = _in_units(U, exponents[0]), np.ldexp(Y, -exponents[1])
+    U, Y = over_powers(U, exponents[0]), np.ldexp(Y, -exponents[1])
     squares = np.asarray(weights @ (U.multiply(U) if sparse.issparse(U) else U**2)).ravel()
     return np.asarray(weights @ U).ravel(), squares, np.array([weights.sum()]), weights @ Y
 
@@ -340,6 +344,6 @@ def _sums(U, Y, weights, exponents):
 def _squares(U, Y, weights, exponents, U_centre, Y_centre):
     """Return the sums of the squares of inputs and targets about what they are centred at."""
     weights = np.ldexp(weights, -exponents[2])
-    U, Y = _in_units(U, exponents[0]), np.ldexp(Y, -exponents[1])
+    U, Y = over_powers(U, exponents[0]), np.ldexp(Y, -exponents[1])
     squares = sparse_variance(U, weights, U_centre) if sparse.issparse(U) else weights @ (U - U_centre) ** 2
     return squares, weights @ (Y - Y_centre) ** 2
