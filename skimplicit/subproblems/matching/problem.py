@@ -11,8 +11,8 @@ from skimplicit.subproblems.row_sets import RowSet, project_weights
 
 __all__ = ["MatchingProblem"]
 
-# Most numbers of the Hessians of all rows, each of the size of a whole row.
-_MOST_NUMBERS = 1 << 22
+# Longest rows whose balls are minimised all at once; of longer ones each has less to do alone.
+_LONGEST = 256
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,10 @@ class MatchingProblem:
 
     @property
     def has_whole_balls(self):
-        """Whether each row of W is in a ball as a whole, nothing else but zeros holds it, and N x N is not too much."""
+        """Whether each row of W is in a ball as a whole, nothing else but zeros holds it, and none is long."""
         balls = self.row_set is not None and self.row_set.weights is not None and self.row_set.signs is None
-        small = self.R.size * self.R.shape[1] <= _MOST_NUMBERS
-        return balls and small and self.l1 is None and self.column_budget is None and self.constraints is None
+        short = self.R.shape[1] <= _LONGEST
+        return balls and short and self.l1 is None and self.column_budget is None and self.constraints is None
 
     def allowed(self):
         """Return which entries of W may be non-zero, shape (n, N); None where all may."""
