@@ -111,6 +111,9 @@ class TestGroups:
             [["red", "green", "blue"]],
             [["size"], ["red", "green", "blue"]],
             (np.array([0, 1, 2]),),
+            {"colour": range(3)},
+            [frame.columns[:3], frame.columns[3:]],
+            [pl.Series(["red", "green", "blue"])],
         ],
     )
     def test_same_groups(self, groups):
@@ -142,6 +145,9 @@ class TestGroups:
             ([0, 0, 1], "one label for each of the 4 inputs"),
             ([[["red"]]], "groups has column"),
             ([0, np.nan, 1, np.nan], "groups has no label for input 1, got nan"),
+            ({"a": {"red", "size"}}, "must list the columns of each group, got {"),
+            ({"a": np.str_("red")}, "must list the columns of each group, got np.str_"),
+            (["a", "1", 1, "b"], "groups must have labels that can be sorted, not text beside others"),
             (["a", "b", None, "c"], "groups has no label for input 2, got None"),
             (["a", "b", "c", np.nan], "groups has no label for input 3, got nan"),
             (pd.Series([0, 1, pd.NA, 1], dtype="Int64"), "groups has no label for input 2, got <NA>"),

@@ -1,5 +1,6 @@
 """Groups of inputs that are selected together, as users give them."""
 
+from collections.abc import Sequence
 from numbers import Integral
 
 import numpy as np
@@ -31,22 +32,26 @@ def check_groups(groups, n_features, names=None):
     Raises
     ------
     ValueError
-        If there is not one label for each input, or one is missing (None or NaN), a group is empty, or a column does
-        not exist or is in two groups.
+        If there is not one label for each input, or one is missing (None or NaN), or text beside others, a group is
+        empty, or a column does not exist or is in two groups.
     """
     if groups is None:
         return None
     if isinstance(groups, dict):
         return _numbered(groups, n_features, names)
-    if isinstance(groups, (list, tuple)) and any(isinstance(group, (list, tuple, np.ndarray)) for group in groups):
+    if isinstance(groups, (list, tuple)) and any(map(_is_list, groups)):
         return _numbered({f"number {k}": group for k, group in enumerate(groups)}, n_features, names)
     labels = np.asarray(groups)
     if labels.shape != (n_features,):
         raise ValueError(f"groups must have one label for each of the {n_features} inputs, got shape {labels.shape}.")
     # As they were given: beside text, NaN would be a label of its own, and beside numbers one of several inputs.
-    for j, label in enumerate(np.asarray(groups, dtype=object).tolist()):
+    given = np.asarray(groups, dtype=object).tolist()
+    for j, label in enumerate(given):
         if is_missing(label):
             raise ValueError(f"groups has no label for input {j}, got {label!r}; an input that is alone has its own.")
+    # Beside text a number would become text, and 1 and "1" one label.
+    if labels.dtype.kind == "U" and not all(isinstance(label, str) for label in given):
+        raise ValueError(f"groups must have labels that can be sorted, not text beside others, got {groups!r}.")
     try:
         return np.unique(labels, return_inverse=True)[1].ravel()
     except TypeError as error:
@@ -58,7 +63,7 @@ def _numbered(columns_of, n_features, names):
     # A column that is alone has a number of its own, those of a group have that of its first one.
     first, owner = np.arange(n_features), {}
     for group, columns in columns_of.items():
-        if not isinstance(columns, (list, tuple, np.ndarray)):
+        if not _is_list(columns):
             raise ValueError(f"groups must list the columns of each group, got {columns!r} for group {group!r}.")
         if len(columns) == 0:
             raise ValueError(f"groups has no columns for group {group!r}.")
@@ -68,6 +73,12 @@ def _numbered(columns_of, n_features, names):
                 raise ValueError(f"groups has column {column!r} in two groups, {owner[position]!r} and {group!r}.")
         first[positions] = min(positions)
     return np.unique(first, return_inverse=True)[1].ravel()
+
+
+def _is_list(columns):
+    """Tell whether something is a list of columns: the columns of a data frame, an Index, are one too."""
+    in_order = isinstance(columns, Sequence) or hasattr(columns, "__array__")
+    return in_order and not isinstance(columns, (str, bytes, np.generic))
 
 
 def _position(column, n_features, names):
