@@ -183,7 +183,9 @@ def test_a_new_parameter_is_written_in_one_place():
     assert np.isfinite(model.fit(rng.normal(size=(20, 2)), rng.normal(size=20)).alpha_)
 
 
-@pytest.mark.parametrize("name", ["n_hidden", "n_members", "max_iter", "alpha", "kappa", "tol", "column_budget"])
+@pytest.mark.parametrize(
+    "name", ["n_hidden", "n_members", "n_init", "max_iter", "alpha", "kappa", "tol", "column_budget"]
+)
 @pytest.mark.parametrize("cls", [ImplicitRegressor, ImplicitClassifier])
 def test_a_truth_value_is_no_number(cls, name):
     X, y = np.random.default_rng(0).standard_normal((12, 2)), np.arange(12) % 2

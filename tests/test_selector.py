@@ -388,6 +388,7 @@ def test_a_failed_fit_leaves_the_selector_as_it_was(data):
     ("parameters", "error", "message"),
     [
         ({"n_features_to_select": 0}, ValueError, "n_features_to_select"),
+        ({"n_features_to_select": True}, TypeError, "n_features_to_select must be a number, got True"),
         ({"n_features_to_select": 1.5}, ValueError, "n_features_to_select"),
         ({"n_features_to_select": N_INPUTS + 1}, ValueError, "n_features_to_select"),
         ({"column_budgets": 0}, ValueError, "column_budgets"),

@@ -10,7 +10,7 @@ from skimplicit.training import TrainingMethod
 
 __all__ = ["Choices", "check_numbers"]
 
-_NUMBERS = ("n_hidden", "n_members", "max_iter", "alpha", "tol", "kappa", "column_budget", "lipschitz")
+_NUMBERS = ("n_hidden", "n_members", "n_init", "max_iter", "alpha", "tol", "kappa", "column_budget", "lipschitz")
 
 
 @dataclass(frozen=True)

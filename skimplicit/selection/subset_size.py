@@ -93,6 +93,8 @@ def given_size(wanted, n_units, rule):
 
     Raises
     ------
+    TypeError
+        If it is a truth value.
     ValueError
         If it is more than there are, or the rule goes by no number.
     """
@@ -100,6 +102,8 @@ def given_size(wanted, n_units, rule):
         return n_units
     if rule == "all_relevant":
         raise ValueError("rule='all_relevant' finds the number of inputs: leave n_features_to_select=None.")
+    if isinstance(wanted, bool):  # an Integral, which the interval of the parameter lets pass
+        raise TypeError(f"n_features_to_select must be a number, got {wanted!r}; None lets held-out scores choose it.")
     if not isinstance(wanted, Integral):
         return max(1, round(wanted * n_units))
     if wanted > n_units:
