@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
@@ -15,7 +16,7 @@ from test_simplify import random_layers
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule
 from skimplicit.activations import BlockActivation, max_pool
 from skimplicit.distill import ArchitectureReport
-from skimplicit.inspection import RuleGraphDisplay
+from skimplicit.inspection import RuleGraphDisplay, SensitivityDisplay
 from skimplicit.inspection._figure import COLOURS
 from skimplicit.linalg import to_dense
 
@@ -161,6 +162,22 @@ def test_selector_shows_its_rule():
     assert display.rule is selector.estimator_.rule_
     with pytest.raises(NotFittedError):
         RuleGraphDisplay.from_estimator(ImplicitFeatureSelector())
+
+
+@pytest.mark.parametrize("cls", [RuleGraphDisplay, SensitivityDisplay])
+def test_inputs_of_a_selected_rule_have_the_names_that_the_selector_gives_them(cls):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
+    estimator = ImplicitRegressor(n_hidden=2, alpha=0.03, max_iter=3, tol=1e-2, random_state=0)
+    selector = ImplicitFeatureSelector(estimator, n_features_to_select=2, column_budgets=2, cv=2, random_state=0)
+    quietly(selector, X, X["d"] - X["c"])
+    assert list(cls.from_estimator(selector).feature_names) == ["c", "d"]
+    quietly(selector, X.to_numpy(), X["d"] - X["c"])
+    assert list(cls.from_estimator(selector).feature_names) == ["x2", "x3"]
+    assert list(cls.from_estimator(selector, feature_names=["u", "v"]).feature_names) == ["u", "v"]
+    selector.support_ = np.zeros(4, dtype=bool)  # as fdr may: the rule is one of a column of zeros, which has no name
+    selector.estimator_ = ImplicitRegressor.from_rule(ImplicitRule([[0.5]], [[0.0]], [[1.0]]))
+    cls.from_estimator(selector)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ __all__ = [
     "checked_per",
     "rule_of",
     "seen_names",
+    "selected_names",
     "without_selector",
 ]
 
@@ -133,6 +134,18 @@ def checked_per(per, n_inputs):
 
 def seen_names(estimator):
     return getattr(estimator, "feature_names_in_", None)
+
+
+def selected_names(estimator):
+    """Return the names of the inputs of ``rule_of(without_selector(estimator))``, or None.
+
+    The rule of a selector sees arrays, of which input 0 can be any column: it is called as the selector calls it.
+    """
+    if not isinstance(estimator, ImplicitFeatureSelector):
+        return seen_names(estimator)
+    check_is_fitted(estimator)
+    # Of none the rule is a constant, of a column that is none of the inputs.
+    return estimator.get_feature_names_out() if estimator.support_.any() else None
 
 
 def checked_names(names, n_features):

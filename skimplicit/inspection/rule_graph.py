@@ -15,7 +15,7 @@ from skimplicit.inspection._figure import (
     checked_output_names,
     checked_per,
     rule_of,
-    seen_names,
+    selected_names,
     without_selector,
 )
 from skimplicit.inspection.graph_layout import GraphLayout
@@ -117,7 +117,8 @@ class RuleGraphDisplay(Display):
         Parameters
         ----------
         estimator : estimator of this package or ImplicitRule
-            Of a classifier the outputs are logits; of a fitted ImplicitFeatureSelector, the refitted rule.
+            Of a classifier the outputs are logits; of a fitted ImplicitFeatureSelector, the refitted rule, whose inputs
+            are the selected ones.
         per : array-like of shape (p,) or None
             How far each input typically moves; None for 1.
         feature_names, output_names : sequence of str or None
@@ -136,9 +137,9 @@ class RuleGraphDisplay(Display):
         RuleGraphDisplay
             The display, drawn.
         """
+        names = selected_names(estimator) if feature_names is None else feature_names
         estimator = without_selector(estimator)
         rule = rule_of(estimator)
-        names = seen_names(estimator) if feature_names is None else feature_names
         outputs = checked_output_names(output_names, estimator, rule.n_outputs)
         display = cls(rule, per=per, feature_names=names, output_names=outputs, state_names=state_names)
         return display.plot(max_edges=max_edges, percentile=percentile, ax=ax)

@@ -11,7 +11,8 @@ from skimplicit.inspection._figure import (
     checked_output_names,
     checked_per,
     rule_of,
-    seen_names,
+    selected_names,
+    without_selector,
 )
 from skimplicit.robustness import monotone_directions
 from skimplicit.wellposedness import sensitivity
@@ -69,7 +70,8 @@ class SensitivityDisplay(Display):
         Parameters
         ----------
         estimator : estimator of this package or ImplicitRule
-            What to show; of a classifier the logits.
+            What to show; of a classifier the logits, of a fitted ImplicitFeatureSelector the refitted rule, whose
+            inputs are the selected ones.
         per : array-like of shape (p,) or None
             How far each input typically moves, such as its standard deviation: what is shown is S times that. None for
             1.
@@ -83,6 +85,8 @@ class SensitivityDisplay(Display):
         SensitivityDisplay
             The display, drawn.
         """
+        names = selected_names(estimator) if feature_names is None else feature_names
+        estimator = without_selector(estimator)
         rule = rule_of(estimator)
         p, q = rule.n_inputs, rule.n_outputs
         S = sensitivity(rule)
@@ -91,9 +95,8 @@ class SensitivityDisplay(Display):
         proofs = np.array([[monotone_directions(rule, j, output=k) for j in range(p)] for k in range(q)])
         proofs = proofs.reshape(q, p, 2)
         directions = proofs[..., 0].astype(int) - proofs[..., 1]
-        names = checked_names(seen_names(estimator) if feature_names is None else feature_names, p)
         output_names = checked_output_names(output_names, estimator, q)
-        return cls(S, directions, feature_names=names, output_names=output_names).plot(ax=ax)
+        return cls(S, directions, feature_names=checked_names(names, p), output_names=output_names).plot(ax=ax)
 
     def plot(self, ax=None):
         """Draw the heat map.
