@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn.neural_network import MLPRegressor
@@ -148,7 +149,15 @@ def test_norms_of_regressor_rule_and_selector(regressor, selector):
     np.testing.assert_array_equal(display.column_norms, regressor.column_norms_)
     display = ColumnNormsDisplay.from_estimator(selector)
     best = int(np.flatnonzero(selector.column_budgets_ == selector.best_budget_)[0])
-    np.testing.assert_array_equal(display.column_norms, np.abs(selector.path_.rules[best].B).max(axis=0))
+    np.testing.assert_array_equal(display.column_norms, selector.column_norms_[best])
+
+
+def test_norms_of_a_selector_do_not_depend_on_units(data, selector):
+    X, y = data
+    millimetres = clone(selector).fit(X * [1e3, 1.0, 1.0, 1.0, 1e-3, 1.0], y)
+    own, other = (ColumnNormsDisplay.from_estimator(each).column_norms for each in (selector, millimetres))
+    np.testing.assert_allclose(other, own, rtol=1e-6, atol=1e-9)
+    assert set(other.argsort()[-2:]) == {1, 4}
 
 
 @pytest.mark.parametrize("shared", [False, True])

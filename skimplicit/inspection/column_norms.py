@@ -64,9 +64,10 @@ class ColumnNormsDisplay(Display):
         Parameters
         ----------
         estimator : estimator of this package or ImplicitRule
-            Of a fitted ImplicitFeatureSelector, the norms at its ``best_budget_``.
+            Of a fitted ImplicitFeatureSelector, its ``column_norms_`` at its ``best_budget_``, for inputs of deviation
+            one.
         true_norms : array-like of shape (p,) or None
-            Column norms of the rule that made the data.
+            Column norms of the rule that made the data; of a selector, for inputs of deviation one too.
         feature_names : sequence of str or None
             Names of the inputs; None for those seen in ``fit``.
         ax : matplotlib Axes, sequence of two, or None
@@ -79,10 +80,10 @@ class ColumnNormsDisplay(Display):
         """
         if isinstance(estimator, ImplicitFeatureSelector):
             check_is_fitted(estimator)
-            rule = estimator.path_.rules[np.argmin(np.abs(estimator.column_budgets_ - estimator.best_budget_))]
+            # For inputs of deviation one, as they compete: of B as it is, that of the smallest numbers is the largest.
+            norms = estimator.column_norms_[np.argmin(np.abs(estimator.column_budgets_ - estimator.best_budget_))]
         else:
-            rule = rule_of(estimator)
-        norms = np.abs(to_dense(rule.B)).max(axis=0, initial=0.0)
+            norms = np.abs(to_dense(rule_of(estimator).B)).max(axis=0, initial=0.0)
         names = seen_names(estimator) if feature_names is None else feature_names
         return cls(norms, true_norms=true_norms, feature_names=names).plot(ax=ax)
 
