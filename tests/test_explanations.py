@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import FrozenInstanceError
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_selection import RFE
 from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
+from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule
 from skimplicit.activations import (
     ACTIVATIONS,
     Activation,
@@ -294,6 +296,20 @@ def test_a_pipeline_is_told_what_to_give_in_its_place():
     assert explain(model[-1], model[:-1].transform(X)).contributions.shape == (30, 2)
     with pytest.raises(TypeError, match="got Ridge; skimplicit.networks.from_sklearn"):
         explain(Ridge().fit(X, X[:, 0]), X)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped after max_iter")
+@pytest.mark.parametrize(
+    "selector", [partial(ImplicitFeatureSelector, column_budgets=2, cv=2, random_state=0), RFE], ids=["own", "RFE"]
+)
+def test_a_selector_is_told_what_to_give_in_its_place(selector):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    rule = ImplicitRegressor(alpha=0.1, n_hidden=2, max_iter=3, tol=1e-2, random_state=0)
+    model = selector(rule, n_features_to_select=2).fit(X, X[:, 0] - X[:, 2])
+    with pytest.raises(TypeError, match=r"; give its refitted rule, model.estimator_, .*model.transform\(X\)"):
+        explain(model, X)
+    found = explain(model.estimator_, model.transform(X))
+    assert_allclose(found.reference_value + found.contributions.sum(axis=1), model.predict(X), atol=1e-9)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "softplus"])

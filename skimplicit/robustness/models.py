@@ -109,6 +109,8 @@ def open_model(model, classes=None, *, labelled=False):
         if not isinstance(rule, ImplicitRule):
             if isinstance(model, Pipeline) and hasattr(model[-1], "rule_"):
                 advice = "give its last step, model[-1], and inputs as this sees them, model[:-1].transform(X)"
+            elif hasattr(model, "support_") and hasattr(getattr(model, "estimator_", None), "rule_"):  # of a selection
+                advice = "give its refitted rule, model.estimator_, and inputs as this sees them, model.transform(X)"
             else:
                 advice = "skimplicit.networks.from_sklearn and from_torch make rules of networks and of pipelines"
             raise TypeError(
