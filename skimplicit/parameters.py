@@ -9,9 +9,12 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 
-__all__ = ["Attribute", "Names", "Parameter", "Parametrised", "checked_number", "nearest"]
+__all__ = ["N_JOBS", "Attribute", "Names", "Parameter", "Parametrised", "checked_number", "nearest"]
+
+# What ``n_jobs`` may be: joblib says that 0 has no meaning, but only when there is something to run.
+N_JOBS = [None, Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right")]
 
 # Stand for the sections in the docstring of a class.
 _PARAMETERS, _ATTRIBUTES = "    {parameters}\n", "    {attributes}\n"

@@ -194,3 +194,16 @@ def test_a_truth_value_is_no_number(cls, name):
         with pytest.raises((TypeError, ValueError), match=name):
             model.fit(X, y)
         assert not hasattr(model, "rule_")
+
+
+@pytest.mark.parametrize("cls", [ImplicitRegressor, ImplicitClassifier, ImplicitRegressorCV, ImplicitFeatureSelector])
+def test_no_jobs_at_all_are_refused_before_any_work(cls):
+    X, y = np.random.default_rng(0).standard_normal((12, 2)), np.arange(12) % 2
+    parameters = [{"n_jobs": 0}]
+    if cls is ImplicitFeatureSelector:  # whose estimator runs jobs in the refit alone, after all else
+        parameters.append({"estimator": ImplicitRegressor(n_jobs=0, random_state=0), "n_jobs": 1})
+    for each in parameters:
+        model = cls(random_state=0, **each)
+        with pytest.raises(ValueError, match=r"The 'n_jobs' parameter of .* Got 0 instead"):
+            model.fit(X, y)
+        assert not hasattr(model, "n_features_in_")

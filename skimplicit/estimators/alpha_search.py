@@ -20,7 +20,7 @@ from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, run_side_by_side, take_over
 from skimplicit.estimators.targets import check_weights
 from skimplicit.linalg import MatrixLike, checked_array
-from skimplicit.parameters import Attribute, Parameter
+from skimplicit.parameters import N_JOBS, Attribute, Parameter
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, random_weights
 
@@ -72,7 +72,7 @@ class RidgePathMixin(FoldsMixin):
             [Interval(Integral, 1, None, closed="left"), "array-like"],
         ),
         "cv": CV,
-        "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", [None, Integral]),
+        "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", N_JOBS),
         "n_members": _worded(
             "n_members",
             "Number of rules from different starts, fitted to all data at the chosen alpha, whose mean is the rule; "

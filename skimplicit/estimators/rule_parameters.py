@@ -6,7 +6,7 @@ from sklearn.utils._param_validation import Interval
 
 from skimplicit.activations import ACTIVATIONS, Activation
 from skimplicit.estimators.methods import METHODS
-from skimplicit.parameters import Names, Parameter
+from skimplicit.parameters import N_JOBS, Names, Parameter
 from skimplicit.training import TrainingMethod
 
 __all__ = ["RULE_PARAMETERS"]
@@ -198,6 +198,6 @@ RULE_PARAMETERS = {
         "int or None",
         "Members that are trained side by side, in threads; with more than 40,000 rows also blocks of rows. On a Dask "
         "cluster all members are, for its workers do most of the work. The result does not depend on it.",
-        [None, Integral],
+        N_JOBS,
     ),
 }

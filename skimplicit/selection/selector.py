@@ -21,7 +21,7 @@ from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV
 from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
-from skimplicit.parameters import Names, Parameter, Parametrised
+from skimplicit.parameters import N_JOBS, Names, Parameter, Parametrised
 from skimplicit.rows import is_lazy
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
@@ -208,7 +208,7 @@ class ImplicitFeatureSelector(
             "with few data (rows times inputs times outputs up to 15,000), and with fewer (10,000) three times, and up "
             "to six where inputs are in doubt: not all folds select them.",
         ),
-        "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", [None, Integral]),
+        "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", N_JOBS),
         "random_state": Parameter(
             None,
             "int, RandomState instance or None",
