@@ -153,7 +153,7 @@ def implicit_path(
         Inputs that share one place in the budget and live and die together (one-hot columns): a label for each input,
         or the names or positions of the columns of each group; see :class:`ImplicitFeatureSelector`.
     estimator : ImplicitRegressor, ImplicitClassifier or None
-        Gives all other parameters of the rule and of training; None for ``ImplicitRegressor()``.
+        Gives all other parameters of the rule and of training, its ``alpha`` none; None for ``ImplicitRegressor()``.
     sample_weight : array-like of shape (n_samples,) or None
         Weights of the samples.
     **parameters
