@@ -13,7 +13,7 @@ import pytest
 from skimplicit.linalg import Gram
 from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver, RowSet, make_solver
-from skimplicit.subproblems.matching import cvxpy_solver
+from skimplicit.subproblems.matching import cvxpy_solver, lasso_rows
 from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver, SubproblemError
 from skimplicit.subproblems.matching.lasso_rows import soft_threshold
 
@@ -43,6 +43,7 @@ SETS = {
     "signs": {"signs": True},
     "signs, zero": {"signs": True, "kappa": 0.0},
     "signs, tight, mask": {"signs": True, "kappa": 0.05, "mask": True},
+    "signs, radii": {"signs": True, "radii": True},
     "signs, budget": {"signs": True, "budget": 0.3},
     "balls": {"balls": 0.3},
     "small balls, mask": {"balls": 0.05, "mask": True},
@@ -291,6 +292,13 @@ class TestSolvers:
         without = replace(problem, l1=None)
         first, second = (ProjectedSolver().solve(each, W) for each in (tiny, without))
         assert without.value(first) == pytest.approx(without.value(second), rel=1e-9)
+
+    @pytest.mark.parametrize("kappa", [0.0, 0.05, 0.9])
+    def test_rows_of_signs_are_found_by_their_faces(self, kappa, monkeypatch):
+        monkeypatch.setattr(lasso_rows, "fista", None)
+        problem = make_problem(25, 4, 5, signs=True, kappa=kappa)
+        W = ProjectedSolver().solve(problem, np.zeros_like(problem.R))
+        assert problem.value(W) == pytest.approx(problem.value(CvxpySolver().solve(problem, W)), rel=1e-6)
 
     def test_penalised_rows_do_not_depend_on_each_other(self):
         problem = make_problem(24, 6, 5, "ill", l1=0.05, kappa=0.3)

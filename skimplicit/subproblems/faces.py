@@ -119,7 +119,8 @@ def minimise_on_faces(program, start):
         held = np.where(np.isnan(face), signs, face)
         flipped = (face != 0) & (held * point < 0)
         pull = np.where(signs == 0, np.abs(slope), -slope * signs)
-        entering = (face == 0) & (pull > (multiplier * binding)[rows] * program.weights + scale[rows])
+        price = np.where(radii > 0, multiplier * binding, np.inf)[rows]
+        entering = (face == 0) & (pull > price * program.weights + scale[rows])
         wrong = flipped | entering
         if not (newly.any() or released.any() or wrong.any()):
             return point
@@ -141,8 +142,11 @@ def minimise_on_faces(program, start):
 
 
 def _first_face(program, start):
-    """Return the face that the start is in, free but for signs in rows that are not at their bound, and which are."""
+    """Return the face that the start is in, free but for signs in rows that are not at their bound, and which are.
+
+    Where the radius is 0 all entries stay 0: a row without any that moves has no multiplier to solve for.
+    """
     rows, radii = program.rows, program.radii
-    binding = np.isfinite(radii) & (program.sizes(start) >= radii * (1 - 1e-9))
-    free = np.where((program.signs != 0) & (start == 0), 0.0, np.nan)
+    binding = np.isfinite(radii) & (radii > 0) & (program.sizes(start) >= radii * (1 - 1e-9))
+    free = np.where((radii[rows] == 0) | ((program.signs != 0) & (start == 0)), 0.0, np.nan)
     return np.where(binding[rows], np.sign(start), free), binding

@@ -27,7 +27,8 @@ class RowPrograms:
         h, G, R = matching.curvature, matching.G, matching.R
         k, structure = matching.n_recurrent, matching.structure
         if matching.has_whole_balls:
-            k, structure = R.shape[1], matching.allowed()
+            k, allowed = R.shape[1], matching.allowed()
+            structure = None if allowed.all() else allowed
             values, self._vectors, cross = np.zeros(0), np.zeros((0, 0)), np.zeros((k, 0))
         else:
             values, self._vectors = G.inputs.eigen

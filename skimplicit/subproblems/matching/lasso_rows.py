@@ -74,8 +74,7 @@ def minimise_lasso_rows(matching, metric, step, start, tol, max_iter):
     linear. Balls of a row set take the place of that bound.
     Tsai, Gao and El Ghaoui (2025), algorithm 1, search theta by bisection over lasso programs instead.
     """
-    allowed = matching.masked(np.ones_like(start)) != 0
-    allowed[:, : matching.n_hidden] &= matching.kappa > 0
+    allowed = matching.allowed()
     W, rows = start.copy(), np.arange(matching.n_hidden)
     done, size = 0, 0
     while rows.size and done < max_iter:

@@ -157,10 +157,10 @@ class MatchingProblem:
         return balls and short and self.l1 is None and self.column_budget is None and self.constraints is None
 
     def allowed(self):
-        """Return which entries of W may be non-zero, shape (n, N); None where all may."""
+        """Return which entries of W may be non-zero, an ndarray of bool of shape (n, N)."""
         allowed = self.masked(np.ones(self.R.shape)) != 0
         allowed[:, : self.n_recurrent] &= np.reshape(self.kappa, (-1, 1)) > 0
-        return None if allowed.all() else allowed
+        return allowed
 
     @property
     def n_in_balls(self):
