@@ -13,6 +13,8 @@ __all__ = ["ColumnBudget", "project_rows_l1"]
 
 # Steps of Newton's method that are smaller than this, relative to where they start, are rounding.
 _LEAST_STEP = 4 * np.finfo(float).eps
+# An entry of a larger weight, relative to that of the entry that is the last to vanish, is zero in any ball.
+_LARGEST_WEIGHT = 2.0**500
 
 
 def project_rows_l1(A, radius, weights=None):
@@ -57,7 +59,8 @@ def project_rows_l1(A, radius, weights=None):
         return P
     magnitude, w, radius = magnitude[outside], w[outside], radius[outside]
     theta = np.maximum(_soft_threshold_levels(magnitude, w, radius), 0.0)  # of a row on the bound, rounding is all
-    shrunk = np.maximum(magnitude - theta[:, None] * w, 0.0)
+    with np.errstate(over="ignore"):
+        shrunk = np.maximum(magnitude - theta[:, None] * w, 0.0)
     over = ~_is_inside(w * shrunk, radius)
     total = (w * shrunk).sum(axis=1)[over]
     shrunk[over] *= (radius[over] * (1 - 4 * A.shape[1] * np.finfo(float).eps) / total)[:, None]
@@ -79,12 +82,16 @@ def _soft_threshold_levels(magnitude, w, radius):
     ratio = magnitude / w
     order = np.argsort(-ratio, axis=1)
     rows = np.arange(magnitude.shape[0])
-    ratio = ratio[rows[:, None], order]
-    square = w[rows[:, None], order] ** 2
+    ratio, w = ratio[rows[:, None], order], w[rows[:, None], order]
+    # In a power of two near the weight of the entry that is the last to vanish, so that squares are numbers.
+    exponent = np.frexp(w[:, :1])[1]
+    with np.errstate(over="ignore"):
+        ratio, w = np.ldexp(ratio, exponent), np.minimum(np.ldexp(w, -exponent), _LARGEST_WEIGHT)
+    square, radius = w**2, np.ldexp(radius, -exponent[:, 0])
     excess = np.cumsum(ratio * square, axis=1) - radius[:, None]
     mass = np.cumsum(square, axis=1)
     last = np.maximum((ratio * mass > excess).sum(axis=1) - 1, 0)
-    return excess[rows, last] / mass[rows, last]
+    return np.ldexp(excess[rows, last] / mass[rows, last], -exponent[:, 0])
 
 
 @dataclass(frozen=True)

@@ -82,3 +82,13 @@ def test_few_iterations_give_a_feasible_descent():
     X = minimise_in_balls(H, r, weights, radius, start, 1e-12, 1)
     assert np.all((weights * np.abs(X)).sum(axis=1) <= radius * (1 + 1e-9))
     assert np.all(values(H, r, X) <= values(H, r, start) + 1e-12)
+
+
+@every_seed
+@pytest.mark.parametrize("kind", ["ill", "rank one", "equal columns"])
+def test_weights_whose_squares_are_no_numbers(seed, kind):
+    H, r, weights, radius, start = make_rows(seed, kind)
+    weights[:, :2] = 1e-160
+    X = minimise_in_balls(H, r, weights, radius, start, 1e-12, 500)
+    assert np.all((weights * np.abs(X)).sum(axis=1) <= radius * (1 + 1e-9))
+    assert np.isfinite(X).all()

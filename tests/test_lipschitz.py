@@ -98,6 +98,17 @@ def test_units_shared_by_all_inputs_do_not_matter():
     np.testing.assert_allclose(57.0 * other.column_norms_, one.column_norms_, atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [ImplicitClassifier, ImplicitRegressor])
+@pytest.mark.parametrize("units", [(1.0, 1e-200), (1e-150, 1e-150), (1e150, 1e-150)])
+def test_inputs_in_units_whose_squares_are_no_numbers(units, make):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
+    for L in (1e-6, 1.0, 1e6):
+        model = quietly(make(n_hidden=2, alpha=0.1, max_iter=5, random_state=0, lipschitz=L), X * units, y)
+        assert_bounded(model, L)
+        assert np.isfinite(model.score(X * units, y))
+
+
 @pytest.mark.slow
 def test_units_do_not_matter_to_a_stream_with_a_constant_input():
     U, y = make_data(120)

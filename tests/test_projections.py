@@ -363,3 +363,15 @@ def test_rows_with_a_radius_each_are_those_projected_alone(seed, weighted):
     np.testing.assert_array_equal(project_rows_l1(A, radii, weights), rows)
     with pytest.raises(ValueError, match="radius"):
         project_rows_l1(A, -radii)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
+def test_weights_in_units_whose_squares_are_no_numbers(unit):
+    rng = np.random.default_rng(0)
+    A, weights = rng.normal(size=(6, 4)), rng.uniform(0.5, 2.0, (6, 4))
+    expected = project_rows_l1(A, 0.7, weights)
+    np.testing.assert_allclose(project_rows_l1(A, 0.7 * unit, weights * unit), expected, rtol=1e-12, atol=1e-15)
+    # An entry that nothing can be paid for is zero, and nothing to the others.
+    A, weights = np.column_stack([A, np.ones(6)]), np.column_stack([weights, np.full(6, 1e300)])
+    expected = np.column_stack([expected, np.zeros(6)])
+    np.testing.assert_allclose(project_rows_l1(A, 0.7, weights), expected, rtol=1e-12, atol=1e-15)

@@ -148,8 +148,12 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
 
 def _follow_path(H, r, weights, radius, x):
     """Find the minimiser of one row on the path of lasso solutions, write it to x, and tell whether it is verified."""
+    with np.errstate(over="ignore"):
+        linear, hessian = r / weights, H / weights / weights[:, None]
+    if not (np.isfinite(linear).all() and np.isfinite(hessian).all()):  # weights without squares
+        return False
     with without_warnings(ConvergenceWarning):  # the conditions are verified here
-        path = lars_path_gram(r / weights, H / weights / weights[:, None], n_samples=1, method="lasso")[2]
+        path = lars_path_gram(linear, hessian, n_samples=1, method="lasso")[2]
     norms = np.abs(path).sum(axis=0)
     after = int(np.argmax(norms >= radius))
     if not norms[after] >= radius > norms[after - 1]:

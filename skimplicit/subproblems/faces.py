@@ -61,8 +61,9 @@ class FaceProgram:
         normal = np.where(own, (self.weights[free] * face[free])[:, None], 0.0)
         multiplier = np.zeros(binding.size)
         try:
-            products, combined = self.form.solved(free, np.column_stack([normal, self.linear[free]]))
-            multiplier[active] = np.linalg.solve(products[:-1, :-1], -self.radii[active] - products[:-1, -1])
+            with np.errstate(over="ignore", invalid="ignore"):  # of weights without squares the point is not finite
+                products, combined = self.form.solved(free, np.column_stack([normal, self.linear[free]]))
+                multiplier[active] = np.linalg.solve(products[:-1, :-1], -self.radii[active] - products[:-1, -1])
         except (LinAlgError, np.linalg.LinAlgError):
             return None, multiplier
         point = np.zeros(self.linear.size)
