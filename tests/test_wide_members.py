@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import TimeSeriesSplit
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.composition import average
@@ -87,6 +88,20 @@ def test_of_fewer_inputs_than_rows_they_are_trained_on(trained_on):
     X[:, 8:] = 1.0
     ImplicitRegressor(**SMALL).fit(X[:12], y[:12])  # inputs that do not vary do not count
     assert len(trained_on) == 2
+
+
+FIRST, THEN, LAST = np.split(np.arange(15), 3)
+SPLITS = {
+    "a series": TimeSeriesSplit(3),
+    "always held out": [(np.r_[FIRST, THEN], LAST), (np.r_[FIRST, THEN], LAST)],
+    "in no fold": [(FIRST, THEN), (THEN, FIRST)],
+}
+
+
+@pytest.mark.parametrize("cv", SPLITS.values(), ids=SPLITS.keys())
+def test_rows_that_folds_leave_out_are_trained_on(trained_on, cv):
+    model = ImplicitRegressor(**{**SMALL, "cv": cv}).fit(*make_data())
+    assert len(trained_on) == 1 and model.relevance_.all()
 
 
 def test_a_linear_rule_has_all_rows(trained_on, monkeypatch):

@@ -182,7 +182,19 @@ def _differ_for_good(choice, relevance, samples, n_members):
     rule, and the mean would be no better than one (measured in ``benchmarks/README.md``, "Inputs left out").
     """
     have_ridges = relevance is not None and relevance.all() and not choice.linear
-    return have_ridges and len(choice.members) == n_members > 1 and samples.of_varying().is_wide
+    are_all = len(choice.members) == n_members > 1 and _see_all_others(choice.members)
+    return have_ridges and are_all and samples.of_varying().is_wide
+
+
+def _see_all_others(members):
+    """Tell whether members see all rows but those they hold out, and together all: of a series none sees the end."""
+    folds, n_rows = [member.fold for member in members], members[0].targets.Y.shape[0]
+
+    def n_in(*parts):
+        return np.unique(np.concatenate(parts)).size
+
+    whole = all(n_in(fold.train, fold.test) == n_rows for fold in folds)
+    return whole and n_in(*(fold.train for fold in folds)) == n_rows
 
 
 def _train_on(estimator, method, task, later, choice, n_members, bridge, rows):
