@@ -92,3 +92,24 @@ def test_weights_whose_squares_are_no_numbers(seed, kind):
     X = minimise_in_balls(H, r, weights, radius, start, 1e-12, 500)
     assert np.all((weights * np.abs(X)).sum(axis=1) <= radius * (1 + 1e-9))
     assert np.isfinite(X).all()
+
+
+@every_seed
+@pytest.mark.parametrize("unit", [1e-100, 1e-8, 1.0, 1e8, 1e100])
+def test_nearly_dependent_columns_are_exact_in_any_unit(seed, unit):
+    # Gradient steps alone would need tens of thousands.
+    H, r, weights, radius, start = make_rows(seed, "ill", n=12)
+    X = minimise_in_balls(H, r * unit, weights / unit, radius, start * unit, 1e-12, 24) / unit
+    gradient = np.matmul(H, X[:, :, None])[:, :, 0] - r
+    gap = np.sum(gradient * X, axis=1) + radius * np.max(np.abs(gradient) / weights, axis=1)
+    assert np.all(gap <= 1e-8 * radius * np.max(np.abs(r) / weights, axis=1))
+
+
+@pytest.mark.parametrize("seed", [9, 22, 37])
+def test_weights_many_decades_apart_do_not_end_training(seed):
+    rng = np.random.default_rng(seed)
+    H, r, weights, _, _ = make_rows(seed, "well", n=8)
+    weights = weights * 10.0 ** rng.uniform(-20, 20, size=weights.shape)
+    radius = 0.5 * np.sum(weights * np.abs(np.linalg.solve(H, r[:, :, None])[:, :, 0]), axis=1)
+    X = minimise_in_balls(H, r, weights, radius, np.zeros_like(r), 1e-10, 24)
+    assert np.all((weights * np.abs(X)).sum(axis=1) <= radius * (1 + 1e-9))

@@ -23,6 +23,9 @@ _ROUND = 12
 _GUESSES, _STEP_AT = 12, 4
 # Where the path has not led to the minimiser either, H is all but singular and guesses are wasted.
 _LATER_GUESSES = 2
+# Power of two of the largest weight in the search of a path, and of one over the largest slope: its thresholds, 1e-7
+# for columns that are nearly dependent, are absolute.
+_PATH_EXPONENT = -64
 # Relative slack in the optimality conditions that an exact minimiser must meet.
 _SLACK = 1e-9
 
@@ -148,18 +151,25 @@ def minimise_in_balls(H, r, weights, radius, start, tol, max_iter):
 
 def _follow_path(H, r, weights, radius, x):
     """Find the minimiser of one row on the path of lasso solutions, write it to x, and tell whether it is verified."""
+    # By powers of two: the search takes columns for dependent, and slopes for zero, below sizes that are not relative.
+    exponent = _PATH_EXPONENT - int(np.frexp(weights.max())[1])
+    scaled = np.ldexp(weights, exponent)
     with np.errstate(over="ignore"):
-        linear, hessian = r / weights, H / weights / weights[:, None]
+        linear, hessian = r / scaled, H / scaled / scaled[:, None]
     if not (np.isfinite(linear).all() and np.isfinite(hessian).all()):  # weights without squares
         return False
-    with without_warnings(ConvergenceWarning):  # the conditions are verified here
-        path = lars_path_gram(linear, hessian, n_samples=1, method="lasso")[2]
-    norms = np.abs(path).sum(axis=0)
-    after = int(np.argmax(norms >= radius))
-    if not norms[after] >= radius > norms[after - 1]:
+    unit = int(np.frexp(np.abs(linear).max())[1]) + _PATH_EXPONENT
+    try:
+        with without_warnings(ConvergenceWarning):  # the conditions are verified here
+            path = lars_path_gram(np.ldexp(linear, -unit), hessian, n_samples=1, method="lasso")[2]
+    except Exception:  # of LAPACK, without a name: where weights are many decades apart it may solve for no column
         return False
-    share = (radius - norms[after - 1]) / (norms[after] - norms[after - 1])
-    crossing = (path[:, after - 1] + share * (path[:, after] - path[:, after - 1])) / weights
+    norms, within = np.abs(path).sum(axis=0), np.ldexp(radius, exponent - unit)
+    after = int(np.argmax(norms >= within))
+    if not norms[after] >= within > norms[after - 1]:
+        return False
+    share = (within - norms[after - 1]) / (norms[after] - norms[after - 1])
+    crossing = np.ldexp(path[:, after - 1] + share * (path[:, after] - path[:, after - 1]), unit) / scaled
     exact, optimal = finish_in_balls(H[None], r[None], weights[None], np.array([radius]), crossing[None])
     if optimal[0]:
         x[:] = exact[0]
