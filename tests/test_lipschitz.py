@@ -109,6 +109,14 @@ def test_inputs_in_units_whose_squares_are_no_numbers(units, make):
         assert np.isfinite(model.score(X * units, y))
 
 
+def test_directions_of_inputs_in_units_whose_squares_are_no_numbers():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = ImplicitRegressor(
+        n_hidden=2, alpha=0.1, max_iter=5, random_state=0, lipschitz=1e6, monotonic_cst=[1, -1, 0]
+    )
+    assert_bounded(quietly(model, X * [1e200, 1e-100, 1.0], 1e100 * (X[:, 0] > 0)), 1e6)
+
+
 @pytest.mark.slow
 def test_units_do_not_matter_to_a_stream_with_a_constant_input():
     U, y = make_data(120)

@@ -120,8 +120,9 @@ def minimise_on_faces(program, start):
         held = np.where(np.isnan(face), signs, face)
         flipped = (face != 0) & (held * point < 0)
         pull = np.where(signs == 0, np.abs(slope), -slope * signs)
-        price = np.where(radii > 0, multiplier * binding, np.inf)[rows]
-        entering = (face == 0) & (pull > price * program.weights + scale[rows])
+        with np.errstate(over="ignore"):  # an entry whose price is no number does not enter
+            price = np.where(radii > 0, multiplier * binding, np.inf)[rows] * program.weights
+        entering = (face == 0) & (pull > price + scale[rows])
         wrong = flipped | entering
         if not (newly.any() or released.any() or wrong.any()):
             return point
