@@ -75,7 +75,8 @@ RULE_ATTRIBUTES = {
     "validation_scores_": Attribute(
         "ndarray or None",
         "Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch "
-        "of the last stage of the schedule; None without ``early_stopping``.",
+        "of the last stage of the schedule; None without ``early_stopping``, and where no last training is: where "
+        "``is_linear_``, and where members stay as cross-fitting left them.",
     ),
     "best_validation_score_": Attribute("float or None", "The largest of them."),
     "column_norms_": Attribute("ndarray of shape (n_features,)", "``max_i |B_ij|`` of each input."),
