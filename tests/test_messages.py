@@ -146,7 +146,7 @@ class TestGroups:
             ([[["red"]]], "groups has column"),
             ([0, np.nan, 1, np.nan], "groups has no label for input 1, got nan"),
             ({"a": {"red", "size"}}, "must list the columns of each group, got {"),
-            ({"a": np.str_("red")}, "must list the columns of each group, got np.str_"),
+            ({"a": np.str_("red")}, "must list the columns of each group, got .*'red'"),
             (["a", "1", 1, "b"], "groups must have labels that can be sorted, not text beside others"),
             (["a", "b", None, "c"], "groups has no label for input 2, got None"),
             (["a", "b", "c", np.nan], "groups has no label for input 3, got nan"),
