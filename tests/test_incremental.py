@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_friedman1
 from sklearn.exceptions import ConvergenceWarning
+from test_course import After
 
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
 from skimplicit.estimators import from_rule
@@ -113,31 +114,10 @@ def test_early_stopping(make):
     assert np.array_equal(clone(model).fit(X, y).validation_scores_, model.validation_scores_)
 
 
-class InterruptAfter:
-    """A Ctrl-C at the end of an iteration."""
-
-    def __init__(self, count):
-        self.count = count
-
-    def setup(self, estimator, context):
-        self.ends = 0
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context):
-        self.ends += 1
-        if self.ends == self.count:
-            raise KeyboardInterrupt
-
-
 def test_an_interrupt_keeps_what_did_best_on_held_out_rows():
     X, y = friedman(80)
     method = StochasticGradient(early_stopping=True, validation_fraction=0.25, n_iter_no_change=300)
-    model = regressor(method, alpha=1e-4, n_hidden=20, max_iter=300).set_callbacks(InterruptAfter(80))
+    model = regressor(method, alpha=1e-4, n_hidden=20, max_iter=300).set_callbacks(After(80, interrupt=True))
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         model.fit(X, y)
     assert model.validation_scores_.argmax() < model.n_iter_ - 20  # long past it

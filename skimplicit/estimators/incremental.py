@@ -235,8 +235,8 @@ def _units_of(estimator, rule, U, Y, weights, scale_targets):
     if units is None:
         samples = Samples(U, Y, weights, estimator.fit_intercept, scale_targets)
         units = samples.open_units(wait=rule is None)  # a rule that is given has weights of all inputs
-        units = units if estimator.relevance_ is None else units.rescaled(estimator.relevance_)
-    elif units.centre != estimator.fit_intercept:
+        return units if estimator.relevance_ is None else units.rescaled(estimator.relevance_)
+    if units.centre != estimator.fit_intercept:
         raise ValueError(
             f"partial_fit goes on from a rule with fit_intercept={units.centre}, got {estimator.fit_intercept}."
         )

@@ -30,16 +30,16 @@ class RowPrograms:
             k, allowed = R.shape[1], matching.allowed()
             structure = None if allowed.all() else allowed
             values, self._vectors, cross = np.zeros(0), np.zeros((0, 0)), np.zeros((k, 0))
+            XX, self._weights, radii = G.principal(np.arange(k)), matching.row_set.weights, matching.row_set.radius
         else:
             values, self._vectors = G.inputs.eigen
             cross = G.XU
+            XX, self._weights, radii = G.XX, np.ones((h.size, k)), 0.0 if k == 0 else matching.kappa
         self._curvature = h
         self._cross = cross @ self._vectors
         self._inverse = safe_inverse(h[:, None] * values + matching.ridge)
         self._R_B = R[:, k:] @ self._vectors
-        weights, radii, _ = matching.balls()
-        self._weights = weights[:, :k]
-        self._radii = np.broadcast_to(np.asarray(0.0 if k == 0 else radii, dtype=float), h.shape)
+        self._radii = np.broadcast_to(np.asarray(radii, dtype=float), h.shape)
         self._columns = self._inside = None
         if structure is not None:
             n_inside = structure.sum(axis=1)
@@ -47,12 +47,11 @@ class RowPrograms:
             self._inside = np.take_along_axis(structure, self._columns, axis=1)
             self._weights = np.take_along_axis(self._weights, self._columns, axis=1)
         if self._radii.any():
-            self._hessian, self._linear, self._metric = self._programs(matching)
+            self._hessian, self._linear, self._metric = self._programs(matching, XX)
 
-    def _programs(self, matching):
+    def _programs(self, matching, XX):
         """Return Hessians (n, k, k), linear terms (n, k) and the metric (n, k) that they are in, k <= n entries."""
         h, cross, columns, inside = matching.curvature, self._cross, self._columns, self._inside
-        XX = matching.G.principal(np.arange(cross.shape[0]))
         linear = matching.R[:, : cross.shape[0]] - h[:, None] * ((self._R_B * self._inverse) @ cross.T)
         if columns is not None:
             XX, cross = XX[columns[:, :, None], columns[:, None, :]], cross[columns]
