@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
-from skimplicit.estimators import cross_fitting, members, relevance, training_rows
+from skimplicit.estimators import cross_fitting, members, relevance, relevance_choice, training_rows
 from skimplicit.rows import RowBlocks, Samples
 from skimplicit.rows.stores import ArrayStore
 from skimplicit.training import StochasticGradient
@@ -187,6 +187,32 @@ def test_a_linear_rule_has_it_too():
     scaled = (X - X.mean(axis=0)) / X.std(axis=0) * model.relevance_
     D = np.linalg.solve(scaled.T @ scaled / 150 + model.alpha_ * np.eye(30), scaled.T @ (y - y.mean()) / 150)
     assert_allclose(model.rule_.D[0], D * model.relevance_ / X.std(axis=0), rtol=1e-6, atol=1e-12)
+
+
+def make_linear(m, p, seed):
+    """Return inputs that all act alike, and a target with more noise than signal in each of them."""
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(m, p))
+    return X, X.sum(axis=1) + 2 * random.normal(size=m)
+
+
+def test_a_linear_rule_pays_by_the_roots_of_importances_at_a_ridge_of_its_own(monkeypatch):
+    found, best_linear = [], relevance_choice.best_linear
+    monkeypatch.setattr(relevance_choice, "best_linear", lambda members: found.append(best_linear(members)) or found[0])
+    X, y = make_linear(60, 4, 1)
+    X[:, 2:] = np.random.default_rng(2).normal(size=(60, 2))
+    model = ImplicitRegressor(**SMALL).fit(X, y)
+    assert model.is_linear_ and model.relevance_ is not None
+    importances = np.abs(np.mean([rule.D[0] for rule in model._residuals.rules], axis=0)) * X.std(axis=0)
+    expected = np.sqrt(np.maximum(importances, 0.03 * importances.max()))
+    assert_allclose(model.relevance_, expected / np.sqrt(np.mean(expected**2)), rtol=1e-9)
+    assert len(found) == 1 and model.alpha_ == found[0][0]
+
+
+@pytest.mark.parametrize("seed", [20, 23])
+def test_states_are_taken_where_the_ridge_that_is_taken_is_better_with_them(seed):
+    # With states the least loss is below that of the best linear rule, but that of the ridge chosen is not.
+    assert ImplicitRegressor(**SMALL).fit(*make_linear(40, 3, seed)).is_linear_
 
 
 def test_a_warm_start_goes_on_with_it(short_ladder):

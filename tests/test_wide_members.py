@@ -10,7 +10,7 @@ from skimplicit.composition import average
 from skimplicit.estimators import cross_fit_choice, members
 from skimplicit.estimators.cross_fit_choice import CrossFit
 
-BEST_LINEAR = cross_fit_choice._best_linear
+BEST_LINEAR = cross_fit_choice.best_linear
 SMALL = dict(n_hidden=3, cv=3, max_iter=6, random_state=0)
 
 
@@ -26,7 +26,7 @@ def trained_on(monkeypatch):
     """Let held-out rows want states, and ridges for each input; return the choices that last trainings begin with."""
     begun, train_on = [], members._train_on
     monkeypatch.setattr(CrossFit, "standard_errors_above", lambda self, other: -1.0)
-    monkeypatch.setattr(cross_fit_choice, "_best_linear", lambda members: None)
+    monkeypatch.setattr(cross_fit_choice, "best_linear", lambda members: None)
     monkeypatch.setattr(members, "_train_on", lambda *given: (begun.append(given[4]), train_on(*given))[1])
     return begun
 
@@ -105,7 +105,7 @@ def test_rows_that_folds_leave_out_are_trained_on(trained_on, cv):
 
 
 def test_a_linear_rule_has_all_rows(trained_on, monkeypatch):
-    monkeypatch.setattr(cross_fit_choice, "_best_linear", lambda members: (*BEST_LINEAR(members)[:-1], np.float64(0.0)))
+    monkeypatch.setattr(cross_fit_choice, "best_linear", lambda members: (*BEST_LINEAR(members)[:-1], np.float64(0.0)))
     model = ImplicitRegressor(**SMALL).fit(*make_data())
     assert model.is_linear_ and model.relevance_.all() and len(model.rules_) == len(trained_on) == 1
 

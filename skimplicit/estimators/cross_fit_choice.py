@@ -17,7 +17,7 @@ from skimplicit.estimators.held_out_losses import (
     spread_of,
 )
 
-__all__ = ["CrossFit", "cross_fit"]
+__all__ = ["CrossFit", "best_linear", "cross_fit"]
 
 # Ridges of the direct term, beside alpha, among which the held-out loss decides.
 _DIRECT_RIDGES = (0.03, WAY_DIRECT_RIDGE, 1.0)
@@ -236,8 +236,8 @@ def _choose(members, scored, interrupted):
     points, kept = map(list, zip(*(path.at(rung) for path in paths), strict=True))
     choice = WAY_DIRECT_RIDGE, points, kept, losses[rungs.index(rung)]
     direct_ridge, points, kept, loss = _choose_direct_ridge(members, choice, alpha)
-    linear = _best_linear(members)
-    is_linear = linear is not None and bool(linear[-1] <= min(loss, losses.min()))
+    linear = best_linear(members)
+    is_linear = linear is not None and bool(linear[-1] <= loss)
     if is_linear:
         alpha, points, kept, _ = linear
         direct_ridge = 1.0
@@ -320,8 +320,19 @@ def _choose_direct_ridge(members, choice, alpha):
     return choice
 
 
-def _best_linear(members):
-    """Return the best ridge of a rule without states, with points, predictions and loss; None without a direct term."""
+def best_linear(members):
+    """Return the best ridge of a rule without states, by the rows that members have not seen.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members.
+
+    Returns
+    -------
+    tuple of float, list of Point, list of ndarray of shape (m, q), float, or None
+        The ridge, the rules, what each predicts for all rows, and the held-out loss; None without a direct term.
+    """
     if not members[0].task.objective.direct:
         return None
     best = None

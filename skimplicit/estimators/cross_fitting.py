@@ -270,10 +270,10 @@ class Member:
         other.path, other.interrupted = None, False
         return other
 
-    def train_on(self, rule, alpha, readout_only, bridge):
+    def train_on(self, rule, alpha, bridge):
         """Train on from a rule at a ridge alpha; return the point, what it predicts for all rows, and iterations."""
         objective = self.task.objective
-        stage = Stage(alpha, self.budget, 0 if readout_only else self._iterations()[1], _STAGE_TOL)
+        stage = Stage(alpha, self.budget, self._iterations()[1], _STAGE_TOL)
         result = self.method.train(self.task, [stage], *objective.weights_of(rule), bridge.over(objective))
         point = result.evaluation.point
         return point, self.predict(point), result.n_iter

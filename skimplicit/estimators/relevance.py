@@ -14,11 +14,12 @@ __all__ = ["mean_relevance", "relevance_factors", "with_relevance"]
 _LEAST = 0.03
 
 
-def relevance_factors(rules, samples, n_inputs=None, first=()):
-    """Return the importances of inputs to the mean of rules, divided by their root mean square.
+def relevance_factors(rules, samples, n_inputs=None, first=(), power=1.0):
+    """Return the importances of inputs to the mean of rules, or powers of them, divided by their root mean square.
 
     With the importance s_j the ridge of input j is divided by its square: that of automatic relevance determination
-    (MacKay, 1994; Neal, 1996), which has the evidence choose it.
+    (MacKay, 1994; Neal, 1996), which has the evidence choose it. With its root it is divided by s_j: the weighted
+    squares by which the lasso is solved (Grandvalet, 1998).
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def relevance_factors(rules, samples, n_inputs=None, first=()):
     first : ndarray of int
         Inputs that come before all others, no more than are to be left. Their factors are not below the root mean
         square: a rule that has not found them says nothing of them.
+    power : float
+        The importances are taken to this power.
 
     Returns
     -------
@@ -41,7 +44,7 @@ def relevance_factors(rules, samples, n_inputs=None, first=()):
     importances = input_importances(rules, samples, np.ones((samples.n_outputs, samples.n_inputs), dtype=bool))
     if not importances.max(initial=0.0) > 0:
         return None
-    factors = np.maximum(importances / importances.max(), _LEAST)
+    factors = np.maximum(importances / importances.max(), _LEAST) ** power
     left = ~samples.constant
     if n_inputs is not None:
         comes_first = np.isin(np.arange(left.size), first)

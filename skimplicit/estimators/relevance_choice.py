@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from joblib import Parallel, delayed
 
-from skimplicit.estimators.cross_fit_choice import cross_fit
+from skimplicit.estimators.cross_fit_choice import best_linear, cross_fit
 from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
 from skimplicit.estimators.relevance import relevance_factors
 from skimplicit.rows import evenly_spaced
@@ -25,6 +25,10 @@ _CLEARLY = 1.0
 _SCOUTS = 2
 # Weights of the readout, q (n + p + 1), from which on none are left out: of many classes a path is dear.
 _MOST_READOUT = 500
+# Power of the importances that are the factors of a linear rule, which are its coefficients: one step of reweighted
+# squares toward the lasso. The squares of few coefficients would mislead where all are alike, and what is gained where
+# they are not is as much (``benchmarks/README.md``, "A ridge for each input of a linear rule").
+_POWER_OF_LINEAR = 0.5
 
 
 def choose_relevance(estimator, choice, samples, n_jobs, bridge):
@@ -126,22 +130,25 @@ def _with_ridges(estimator, choice, samples, n_jobs, bridge):
 
     Each member is trained on, on its own rows, with the importances of inputs to itself as factors: so it knows
     nothing of the others, and what it predicts of them is what a rule with a ridge for each input does. In the last
-    training, on all rows, the factors are the importances to the mean of the members after that.
+    training, on all rows, the factors are the importances to the mean of the members after that. A linear rule has the
+    roots of importances, and a ridge that is chosen anew.
     """
-    members = None if choice.interrupted else _rescaled(estimator, choice.members, choice, samples, choice.direct_ridge)
+    power = _POWER_OF_LINEAR if choice.linear else 1.0
+    ridges = {"direct_ridge": choice.direct_ridge, "power": power}
+    members = None if choice.interrupted else _rescaled(estimator, choice.members, choice, samples, **ridges)
     if members is None:
         return choice, None
     other = _trained_on(choice, members, n_jobs, bridge)
     if other.standard_errors_above(choice) < 0.0:
-        return other, relevance_factors(other.rules, samples)
+        return other, relevance_factors(other.rules, samples, power=power)
     return replace(choice, n_iter=other.n_iter, interrupted=other.interrupted), None
 
 
-def _rescaled(estimator, members, choice, samples, direct_ridge, n_inputs=None, first=None):
+def _rescaled(estimator, members, choice, samples, direct_ridge, n_inputs=None, first=None, power=1.0):
     """Return members with factors by what matters to their rules; None where to one of these nothing does."""
     first = [()] * len(members) if first is None else first
     pairs = zip(choice.rules, first, strict=True)
-    factors = [relevance_factors([rule], samples, n_inputs, own) for rule, own in pairs]
+    factors = [relevance_factors([rule], samples, n_inputs, own, power) for rule, own in pairs]
     if any(own is None for own in factors):
         return None
     pairs = zip(members, factors, strict=True)
@@ -152,8 +159,11 @@ def _trained_on(choice, members, n_jobs, bridge):
     """Return the choice of other members, trained on from the rules of these; as it was after a KeyboardInterrupt."""
     pairs = zip(members, choice.rules, strict=True)
     try:
+        if choice.linear:
+            alpha, points, kept, _ = best_linear(members)
+            return choice.predicting(kept, 0, members, points=tuple(points), alpha=alpha)
         results = Parallel(n_jobs=n_jobs, require="sharedmem")(
-            delayed(member.train_on)(rule, choice.alpha, choice.linear, bridge) for member, rule in pairs
+            delayed(member.train_on)(rule, choice.alpha, bridge) for member, rule in pairs
         )
     except KeyboardInterrupt:
         return replace(choice, interrupted=True)
