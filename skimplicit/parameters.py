@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
@@ -175,6 +175,39 @@ class Parametrised:
         cls._parameter_table = table
         cls._parameter_constraints = {name: parameter.constraints for name, parameter in table.items()}
         cls.__init__ = _constructor(cls, table)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of this estimator, and of the objects among them.
+
+        Parameters
+        ----------
+        **params : object
+            Parameters; that of an object among them with the name of that object before it, as ``method__batch_size``.
+
+        Returns
+        -------
+        self
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or what should have it is no object with parameters.
+        """
+        self._check_nested(params)
+        return super().set_params(**params)  # type: ignore[misc]  # that of BaseEstimator, which comes next
+
+    def _check_nested(self, params):
+        """Say of parameters of parts which part has none: scikit-learn asks a str, or None, for its ``set_params``."""
+        own = self.get_params(deep=False)
+        for name in params:
+            part, nested, _ = name.partition("__")
+            value = params.get(part, own.get(part))
+            if nested and part in own and not hasattr(value, "set_params"):
+                raise ValueError(
+                    f"{name} sets a parameter of {part}, but {part}={value!r} has none; give {part} as an object that "
+                    "has it."
+                )
 
     def _validate_params(self):
         """Validate as ``BaseEstimator`` does, and add to its message what could have been meant."""

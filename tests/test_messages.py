@@ -317,3 +317,37 @@ def test_missing_labels(missing, kind, estimator):
 def test_missing_classes(missing, label, call):
     with pytest.raises(ValueError, match="classes must be labels, got .*(None|nan|NA).* among them"):
         call([label, missing])
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "message"),
+    [
+        (ImplicitRegressor(method="gradient"), {"method__batch_size": 5}, "method='gradient' has none; give method as"),
+        (ImplicitRegressorCV(), {"tol": 1.0, "method__block": "matching"}, "method='bcd' has none"),
+        (ImplicitFeatureSelector(), {"estimator__n_hidden": 5}, "estimator=None has none; give estimator as"),
+        (ImplicitRegressor(method=StochasticGradient()), {"method": "bcd", "method__batch_size": 5}, "method='bcd'"),
+    ],
+)
+def test_a_parameter_of_what_has_none(model, parameters, message):
+    before = model.get_params()
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**parameters)
+    assert model.get_params() == before
+
+
+def test_a_parameter_of_an_object_that_comes_with_it():
+    model = ImplicitRegressor(method="gradient").set_params(method__batch_size=5, method=StochasticGradient())
+    assert model.method.batch_size == 5
+    with pytest.raises(ValueError, match="Invalid parameter 'metod'"):
+        model.set_params(metod__batch_size=5)
+
+
+@pytest.mark.parametrize("cls", [ImplicitRegressor, ImplicitClassifier])
+def test_a_lazy_frame_is_refused_by_name(cls):
+    inputs, targets = pl.LazyFrame(X), pl.LazyFrame({"label": Y})
+    model = cls(n_hidden=2, alpha=0.1, max_iter=2, random_state=0)
+    for refused in (lambda: model.fit(inputs, Y), lambda: model.fit(X, Y).predict(inputs)):
+        with pytest.raises(TypeError, match=r"X is a lazy frame, which has no rows yet; use X\.collect\(\)"):
+            refused()
+    with pytest.raises(TypeError, match=r"y is a lazy frame, which has no rows yet; use y\.collect\(\)"):
+        model.fit(X, targets)

@@ -33,12 +33,14 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
     Raises
     ------
     TypeError
-        If targets are sparse.
+        If targets are sparse, or data are a lazy frame of polars.
     ValueError
         If the data are not valid: a column of dates or text, a missing label, or what ``validate_data`` refuses.
     """
     X, y = (values.compute() if is_lazy(values) else values for values in (X, y))
     parts = [("X", X)] if classes else [("X", X), ("y", y)]
+    for name, values in (("X", X), ("y", y)):
+        _refuse_lazy_frame(values, name)
     for name, values in parts:
         refuse_dates(values, name)
     if classes:
@@ -52,6 +54,12 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
         for name, values in parts:
             refuse_text(values, name, error)
         raise
+
+
+def _refuse_lazy_frame(values, name):
+    """Raise for a frame of polars without rows yet: it has the columns and kinds of one, but no values to look at."""
+    if type(values).__name__ == "LazyFrame":
+        raise TypeError(f"{name} is a lazy frame, which has no rows yet; use {name}.collect().")
 
 
 def _with_numbers(validated):
