@@ -125,6 +125,7 @@ class TestTargets:
     def test_numbers_are_numbers_and_labels_are_labels(self, y, kind):
         found = selector(None, n_features_to_select=1, column_budgets=1, cv=2).fit(X[:40], y[:40])
         assert kind(found) and kind(found.estimator_)
+        assert np.isfinite(found.score(X[:40], y[:40]))
 
     def test_what_is_left_open_is_an_estimator_with_its_defaults(self, monkeypatch):
         monkeypatch.undo()

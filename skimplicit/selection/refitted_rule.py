@@ -14,6 +14,7 @@ from skimplicit.estimators.validation import validate_named
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import is_lazy
 from skimplicit.selection.selection_rows import selected_columns
+from skimplicit.selection.target_kind import natural_type
 
 __all__ = ["RefittedRuleMixin"]
 
@@ -105,6 +106,7 @@ class RefittedRuleMixin:
         """
         check_is_fitted(self)
         # By the predictions of the selector, which takes the selected inputs of some rows at a time.
+        y = y if is_lazy(y) else natural_type(y)  # as ``fit`` takes them
         return type(self._rule_estimator).score(self, X, y, sample_weight)
 
     def transform(self, X: MatrixLike) -> Any:
