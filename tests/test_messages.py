@@ -114,6 +114,8 @@ class TestGroups:
             {"colour": range(3)},
             [frame.columns[:3], frame.columns[3:]],
             [pl.Series(["red", "green", "blue"])],
+            pd.Series([1, 0, 0, 0], index=["size", "red", "blue", "green"]),
+            pd.Series([0, 0, 0, 1]),
         ],
     )
     def test_same_groups(self, groups):
@@ -150,6 +152,7 @@ class TestGroups:
             (["a", "1", 1, "b"], "groups must have labels that can be sorted, not text beside others"),
             (["a", "b", None, "c"], "groups has no label for input 2, got None"),
             (["a", "b", "c", np.nan], "groups has no label for input 3, got nan"),
+            (pd.Series([0, 1, 1, 1], index=["red", "grn", "blue", "size"]), "a Series whose index has 'grn', which"),
             (pd.Series([0, 1, pd.NA, 1], dtype="Int64"), "groups has no label for input 2, got <NA>"),
         ],
     )

@@ -134,9 +134,13 @@ def test_names_and_values_are_one():
     U, y = make_data()
     fits = [
         quietly(ImplicitRegressor(n_hidden=3, alpha=0.01, random_state=0, monotonic_cst=cst), X, y).rule_
-        for X, cst in ((U, CST), (pd.DataFrame(U, columns=list("abcd")), {"a": 1, "b": -1, "c": 0}))
+        for X, cst in (
+            (U, CST),
+            (pd.DataFrame(U, columns=list("abcd")), {"a": 1, "b": -1, "c": 0}),
+            (pd.DataFrame(U, columns=list("abcd")), pd.Series([0, -1, 0, 1], index=list("dbca"))),
+        )
     ]
-    assert fits[0] == fits[1]
+    assert fits[0] == fits[1] == fits[2]
 
 
 @pytest.mark.slow
@@ -227,6 +231,14 @@ def test_wrong_values_are_named(cst, message):
 def test_wrong_names_are_named():
     with pytest.raises(ValueError, match="'inocme', which is no feature of X.*income"):
         check_monotonic_cst({"inocme": 1}, 2, ["income", "age"])
+    for index, message in ((["income", "ages"], "'ages', which is no column"), (["age", "age"], "not every column")):
+        with pytest.raises(ValueError, match=f"monotonic_cst is a Series whose index has {message} of X"):
+            check_monotonic_cst(pd.Series([1, 0], index=index), 2, ["income", "age"])
+
+
+@pytest.mark.parametrize("names", [None, ["income", "age"]])
+def test_a_series_without_names_is_an_array(names):
+    assert check_monotonic_cst(pd.Series([1, 0], index=[1, 0]), 2, names).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("activation", ["silu", "gelu"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from skimplicit.activations import BlockActivation
+from skimplicit.feature_names import in_order_of_columns
 from skimplicit.parameters import nearest
 
 __all__ = ["check_monotonic_cst", "in_place", "monotone_signs", "state_signs"]
@@ -18,7 +19,7 @@ def check_monotonic_cst(monotonic_cst, n_inputs, names=None):
     ----------
     monotonic_cst : None, array-like of int of shape (p,), or dict of str to int
         1 for inputs with which the prediction must not fall, -1 for those with which it must not rise, 0 for others; a
-        dict has them by name, others are 0.
+        dict has them by name, others are 0, and a Series of pandas has all of them by name.
     n_inputs : int
         Number p of inputs.
     names : array-like of str of shape (p,) or None
@@ -43,7 +44,7 @@ def check_monotonic_cst(monotonic_cst, n_inputs, names=None):
     if isinstance(monotonic_cst, Mapping):
         directions = _by_name(monotonic_cst, n_inputs, names)
     else:
-        directions = np.asarray(monotonic_cst)
+        directions = np.asarray(in_order_of_columns(monotonic_cst, names, "monotonic_cst"))
     if directions.shape != (n_inputs,):
         raise ValueError(
             f"monotonic_cst has shape {directions.shape}, but X has {n_inputs} features: it must have shape "

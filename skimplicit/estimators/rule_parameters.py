@@ -100,7 +100,8 @@ RULE_PARAMETERS = {
         "None, array-like of int of shape (n_features,), or dict of str to int",
         "Directions of inputs, as for scikit-learn's HistGradientBoosting: 1 for an input with which the prediction "
         "must not fall, -1 for one with which it must not rise, 0 for others; a dict has them by the names of the "
-        "columns. They hold everywhere, not only on the data (:func:`skimplicit.robustness.is_monotone` proves it from "
+        "columns, and a Series of pandas those of all columns, by its index. They hold everywhere, not only on the "
+        "data (:func:`skimplicit.robustness.is_monotone` proves it from "
         "``rule_``), for all targets, or for the probability of the second of two classes. Half of the states rise and "
         "half fall, and weights have the signs that all paths of such an input need.",
         [None, "array-like", dict],

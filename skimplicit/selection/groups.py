@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from skimplicit.estimators.validation import is_missing
+from skimplicit.feature_names import in_order_of_columns
 from skimplicit.parameters import nearest
 
 __all__ = ["check_groups"]
@@ -17,8 +18,8 @@ def check_groups(groups, n_features, names=None):
     Parameters
     ----------
     groups : array-like of shape (n_features,), dict, list of lists, or None
-        A label for each input; or the columns of each group, by name or position, of which those that are in none are
-        alone.
+        A label for each input (of a Series of pandas, by the names in its index); or the columns of each group, by
+        name or position, of which those that are in none are alone.
     n_features : int
         Number of inputs.
     names : ndarray of shape (n_features,) or None
@@ -41,6 +42,7 @@ def check_groups(groups, n_features, names=None):
         return _numbered(groups, n_features, names)
     if isinstance(groups, (list, tuple)) and any(map(_is_list, groups)):
         return _numbered({f"number {k}": group for k, group in enumerate(groups)}, n_features, names)
+    groups = in_order_of_columns(groups, names, "groups")
     labels = np.asarray(groups)
     if labels.shape != (n_features,):
         raise ValueError(f"groups must have one label for each of the {n_features} inputs, got shape {labels.shape}.")

@@ -165,7 +165,8 @@ class ImplicitFeatureSelector(
         "groups": Parameter(
             None,
             "array-like of shape (n_features,), dict, list of lists, or None",
-            "Inputs that are selected together (one-hot columns): a label for each input; or the names or positions of "
+            "Inputs that are selected together (one-hot columns): a label for each input (of a Series of pandas, by "
+            "the names in its index); or the names or positions of "
             'the columns of each group, as ``{"colour": ["red", "green"]}`` or ``[["red", "green"]]``. A column that '
             "is in none is alone.",
             [None, dict, "array-like"],
