@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -239,6 +240,18 @@ def test_frames_are_taken_with_their_names(kind, library):
     found = explain(model, frame)  # a warning about names is an error
     of_rule = explain(model.rule_, X, reference=X.mean(axis=0))
     assert_allclose(found.contributions, of_rule.contributions[..., 0], rtol=1e-9, atol=1e-12)
+
+
+def test_a_reference_goes_by_its_names():
+    X = np.random.default_rng(13).normal(size=(40, 3))
+    frame = pd.DataFrame(X, columns=list("abc"))
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, tol=1e-1, random_state=0).fit(frame, X[:, 0])
+    found, means = explain(model, frame), frame.mean()
+    assert_allclose(explain(model, frame, reference=means[["c", "a", "b"]]).reference, found.reference, atol=1e-12)
+    with pytest.raises(ValueError, match="reference is a Series whose index has not every column of X once"):
+        explain(model, frame, reference=means[["c", "a"]])
+    with pytest.raises(ValueError, match="feature names should match"):
+        explain(model, frame, reference=frame[["c", "a", "b"]][:1])
 
 
 class TestDisplay:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skimplicit import ImplicitClassifier, ImplicitRule
@@ -172,3 +173,21 @@ def test_columns_of_a_frame_in_another_order_are_refused(library):
     ):
         with pytest.raises(ValueError, match="feature names should match"):
             refused()
+
+
+def test_radii_of_a_series_go_by_its_names():
+    X, radius = np.random.default_rng(0).normal(size=(5, 3)), np.array([0.0, 0.1, 0.3])
+    frame, named = pd.DataFrame(X, columns=list("abc")), pd.Series(radius, index=list("abc"))[["c", "b", "a"]]
+    model = ImplicitClassifier.from_rule(random_rule(0), LABELS)
+    model.feature_names_in_ = np.array(frame.columns, dtype=object)
+    y = model.predict(frame)
+    for call in (
+        lambda by: output_bounds(model, frame, by),
+        lambda by: certify(model, frame, y, by),
+        lambda by: certified_radius(model, frame, y, scale=by),
+        lambda by: attack(model, frame, y, by, random_state=0),
+    ):
+        for here, there in zip(call(named), call(radius), strict=True):
+            np.testing.assert_array_equal(here, there)
+    with pytest.raises(ValueError, match="radius is a Series whose index has 'd', which is no column of X"):
+        output_bounds(model, frame, pd.Series(radius, index=list("abd")))

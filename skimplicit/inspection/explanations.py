@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array
 
 from skimplicit.equilibrium import Status, describe
-from skimplicit.feature_names import check_columns
+from skimplicit.feature_names import check_columns, in_order_of_columns
 from skimplicit.inspection.path_quadrature import mean_adjoint_by_quadrature
 from skimplicit.inspection.piecewise_paths import Pieces, mean_adjoint_of_pieces
 from skimplicit.linalg import MatrixLike, checked_array, to_dense
@@ -133,6 +133,9 @@ def _checked_reference(model, reference, n_inputs):
     if reference is None:
         units = getattr(model, "_units", None)
         return np.zeros(n_inputs) if units is None else np.array(units.U_mean)
+    if hasattr(reference, "columns"):
+        check_columns(model, reference)
+    reference = in_order_of_columns(reference, getattr(model, "feature_names_in_", None), "reference")
     reference = to_dense(checked_array(reference, "reference"))
     reference = reference[0] if reference.shape == (1, n_inputs) else reference
     if reference.shape != (n_inputs,):

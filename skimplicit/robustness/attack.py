@@ -105,7 +105,7 @@ def attack(
     for name, value in (("n_starts", n_starts), ("max_iter", max_iter)):
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-    n_changed, radius = checked_n_changed(n_changed), checked_radius(radius, rule.n_inputs)
+    n_changed, radius = checked_n_changed(n_changed), checked_radius(radius, rule.n_inputs, model=model)
     given, X = X, to_dense(rule._check_inputs(X)).astype(float)
     check_columns(model, given)
     loss = _SquaredError.of(rule, y, X.shape[0]) if opened.classes is None else _Margin.of(opened, y, X.shape[0])

@@ -107,7 +107,7 @@ def output_bounds(
     n_changed = checked_n_changed(n_changed)
     given, U = U, opened.rule._check_inputs(U)
     check_columns(model, given)
-    radius = checked_radius(radius, opened.rule.n_inputs)
+    radius = checked_radius(radius, opened.rule.n_inputs, model=model)
     propagation, readout = Propagation(opened.rule), Readout.of(opened.rule)
     lower, upper = np.empty((2, U.shape[0], opened.rule.n_outputs))
     for rows in row_blocks(U.shape[0], opened.rule):

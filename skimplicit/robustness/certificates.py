@@ -82,7 +82,8 @@ def certify(
     array([ True, False,  True])
     """
     labelled = _Labelled(classifier, X, y, n_changed, method, classes)
-    return labelled.certified(checked_radius(radius, labelled.opened.rule.n_inputs)[None], np.arange(labelled.m))
+    radii = checked_radius(radius, labelled.opened.rule.n_inputs, model=classifier)
+    return labelled.certified(radii[None], np.arange(labelled.m))
 
 
 def certified_radius(
@@ -143,7 +144,7 @@ def certified_radius(
         if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
             raise ValueError(f"{name} must be a positive number, got {value!r}.")
     labelled = _Labelled(classifier, X, y, n_changed, method, classes)
-    scale = checked_radius(1.0 if scale is None else scale, labelled.opened.rule.n_inputs, "scale")
+    scale = checked_radius(1.0 if scale is None else scale, labelled.opened.rule.n_inputs, "scale", classifier)
     correct = labelled.certified(np.zeros((1, scale.size)), np.arange(labelled.m))  # by more than rounding
     low, high = _powers_of_two(labelled, np.flatnonzero(correct), float(start), scale)
     active = np.flatnonzero((low > 0) & np.isfinite(high))

@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skimplicit.feature_names import in_order_of_columns
 from skimplicit.linalg import to_dense
 
 __all__ = ["InputSet", "checked_n_changed", "checked_radius"]
@@ -162,7 +163,7 @@ def _among_largest(values, k):
     return mask
 
 
-def checked_radius(radius, n_inputs, name="radius"):
+def checked_radius(radius, n_inputs, name="radius", model=None):
     """Return the radius of each input, (p,).
 
     Parameters
@@ -173,6 +174,8 @@ def checked_radius(radius, n_inputs, name="radius"):
         p.
     name : str
         What the argument is called.
+    model : ImplicitRule, estimator or None
+        What may have names for the inputs, by which a Series of pandas then goes.
 
     Returns
     -------
@@ -184,6 +187,7 @@ def checked_radius(radius, n_inputs, name="radius"):
     ValueError
         If it has another shape, or an entry is negative or not finite.
     """
+    radius = in_order_of_columns(radius, getattr(model, "feature_names_in_", None), name)
     try:
         values = np.asarray(radius)
         if values.dtype.kind in "SU":
