@@ -63,8 +63,8 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
     X : array-like or sparse matrix of shape (m, p)
         Inputs u. An estimator that cuts its inputs is explained at the cut ones.
     reference : array-like of shape (p,) or (1, p), or None
-        Inputs r to compare with; None for the weighted mean of the training rows where an estimator knows it (with
-        ``fit_intercept=True``), else zeros.
+        Inputs r to compare with, in a Series of pandas by their names; None for the weighted mean of the training rows
+        where an estimator knows it (with ``fit_intercept=True``), else zeros.
 
     Returns
     -------

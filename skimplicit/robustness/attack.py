@@ -53,7 +53,7 @@ def attack(
         Labels; or targets, of a regressor or a rule without ``classes``: the attack then makes
         ``sum_i (y_i(v) - y_i)^2`` large.
     radius : float or array-like of shape (p,)
-        How far each input may move.
+        How far each input may move; in a Series of pandas by their names.
     n_changed : int or None
         Only so many inputs change at the same time; None for all.
     n_starts : int

@@ -45,7 +45,7 @@ def output_bounds(
     U : array-like or sparse matrix of shape (m, p)
         Inputs.
     radius : float or array-like of shape (p,)
-        How far each input may move: one number, or one for each.
+        How far each input may move: one number, or one for each; in a Series of pandas by their names.
     norm : {"inf"}
         The set of inputs is a box.
     n_changed : int or None

@@ -44,7 +44,7 @@ def certify(
     y : array-like of shape (m,)
         Their labels.
     radius : float or array-like of shape (p,)
-        How far each input may move.
+        How far each input may move; in a Series of pandas by their names.
     n_changed : int or None
         Only so many inputs change at the same time; None for all.
     method : {"auto", "sensitivity", "interval", "mixed-monotone", "lp", "sdp"}
@@ -105,7 +105,7 @@ def certified_radius(
     classifier, X, y : estimator or ImplicitRule, array-like (m, p), array-like (m,)
         As in :func:`certify`.
     scale : float or array-like of shape (p,) or None
-        The radius of each input at r = 1; None for ones.
+        The radius of each input at r = 1, in a Series of pandas by their names; None for ones.
     start : float
         First radius to try.
     rtol : float
