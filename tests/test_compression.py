@@ -9,7 +9,7 @@ from skimplicit import ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool
 from skimplicit.distill import ArchitectureReport, drift_bound, low_rank, prune
 from skimplicit.linalg import to_dense
-from skimplicit.networks import feedforward
+from skimplicit.networks import affine_rule, feedforward
 
 ROUNDING = 1e-9  # of the states, which the certificates do not count
 every_seed = pytest.mark.parametrize("seed", range(2))
@@ -168,6 +168,20 @@ class TestPrune:
         assert counts == sorted(counts, reverse=True)
         assert counts[0] == n_weights(rule) and counts[-1] == 0
         assert counts[2] < counts[0]
+
+    @pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.csr_array])
+    @pytest.mark.parametrize("options", [{"threshold": 0.2}, {"tolerance": 1.0}])
+    def test_sparse_inputs(self, make, options):
+        rule, U = random_rule(1), random_inputs(1)
+        first, second = prune(rule, U, **options), prune(rule, make(U), **options)
+        assert_array_equal(first.rule.A, second.rule.A)
+        assert_array_equal(first.rule.B, second.rule.B)
+        assert_allclose(first.output_bound, second.output_bound)
+
+    @pytest.mark.parametrize("options", [{"threshold": 0.2}, {"tolerance": 1.0}])
+    def test_rule_without_states(self, options):
+        result = prune(affine_rule([[1.0, 2.0]]), np.ones((3, 2)), **options)
+        assert result.sparsity == 1.0 and result.output_bound.tolist() == [0.0]
 
     @every_seed
     def test_scale_of_the_states_does_not_matter(self, seed):

@@ -166,4 +166,5 @@ def _ends(box, n_inputs):
 
 def _largest(centre, radius):
     size = abs(centre) if radius is None else np.abs(centre) + radius
-    return to_dense(size.max(axis=0)) if sparse.issparse(size) else size.max(axis=0, initial=0.0)
+    # Of a sparse matrix, unlike a sparse array, they are a matrix of one row.
+    return to_dense(size.max(axis=0)).ravel() if sparse.issparse(size) else size.max(axis=0, initial=0.0)

@@ -77,12 +77,11 @@ def sparsity(rule):
     Returns
     -------
     float
-        Between 0 and 1.
+        Between 0 and 1; 1 of a rule without states, which has no entries.
     """
     n, p = rule.B.shape
-    return 1.0 - sum(M.count_nonzero() if sparse.issparse(M) else np.count_nonzero(M) for M in (rule.A, rule.B)) / (
-        n * (n + p)
-    )
+    used = sum(M.count_nonzero() if sparse.issparse(M) else np.count_nonzero(M) for M in (rule.A, rule.B))
+    return 1.0 - used / max(n * (n + p), 1)
 
 
 def from_states(
