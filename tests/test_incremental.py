@@ -242,6 +242,62 @@ def test_partial_fit_goes_on_from_fit():
     assert bcd.score(X, y) > r2 - 0.01
 
 
+@pytest.mark.parametrize("sizes", [[1] * 12, [4, 5, 3], [9, 1, 2]])
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csr_array, lambda X: X if len(X) % 2 else sparse.csr_array(X)])
+def test_few_rows_at_first_are_taken_together(sizes, as_given):
+    X, y = friedman(12)
+    model, known, ends = regressor(), regressor(), np.cumsum(sizes)
+    for first, end in zip(ends - sizes, ends, strict=True):
+        model = pickle.loads(pickle.dumps(model)).partial_fit(as_given(X[first:end]), y[first:end])
+        # As one that is first given all rows so far, and after ten of them goes on.
+        if first < 10:
+            known = regressor().partial_fit(X[:end], y[:end])
+        else:
+            known.partial_fit(X[first:end], y[first:end])
+        np.testing.assert_allclose(model.predict(X), known.predict(X), rtol=1e-7)
+    assert model.n_iter_ == len(model.objective_history_) == len(sizes) and model._beginning is None
+
+
+@pytest.mark.parametrize("unit", [1e8, 1e-8])
+def test_units_of_a_stream_of_single_rows_do_not_matter(unit):
+    X, y = friedman(200)
+    plain, other = regressor(), regressor()
+    for k in np.tile(np.arange(200), 3):
+        plain.partial_fit(X[k : k + 1], y[k : k + 1])
+        other.partial_fit(X[k : k + 1] / unit, y[k : k + 1] * unit)
+    assert plain.score(X, y) > 0.7
+    np.testing.assert_allclose(other.predict(X / unit), plain.predict(X) * unit, rtol=1e-6)
+
+
+def test_few_rows_again_and_again_are_learnt():
+    X, y = friedman(10)
+    model = regressor(StochasticGradient(learning_rate_init=0.02))
+    for _ in range(300):
+        model.partial_fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+def test_a_rule_goes_on_with_few_rows_as_with_many():
+    X, y = friedman(100)
+    rule = regressor(n_members=1).fit(X, y).rule_
+    few, many = (ImplicitRegressor.from_rule(rule, method="gradient", alpha=0.03, random_state=0) for _ in range(2))
+    for k in range(10):
+        few.partial_fit(X[k : k + 1], y[k : k + 1])
+    np.testing.assert_allclose(few.predict(X), many.partial_fit(X[:10], y[:10]).predict(X), rtol=1e-7)
+
+
+def test_few_rows_of_a_classifier_are_taken_together():
+    X, y = load_iris(return_X_y=True)
+    X, y = X[::15], y[::15]
+    few, many = classifier(), classifier().partial_fit(X, y, classes=[0, 1, 2])
+    for k in range(len(y)):
+        few.partial_fit(X[k : k + 1], y[k : k + 1], classes=[0, 1, 2])
+    np.testing.assert_allclose(few.predict_proba(X), many.predict_proba(X), rtol=1e-7)
+    with pytest.raises(ValueError, match="2 outputs"):
+        regressor().partial_fit(X[:2], X[:2, 0]).partial_fit(X[:2], X[:2, :2])
+    assert few.fit(X, y)._beginning is None
+
+
 def test_inputs_constant_in_the_first_call_count_later():
     X, y = friedman(500)
     first = X[:20].copy()

@@ -61,6 +61,8 @@ def fitted_models(X):
     yield "two outputs", ImplicitRegressor(alpha=0.1, **SMALL).fit(X, np.column_stack([y, -y]))
     yield "sparse", ImplicitRegressor(alpha=0.1, **SMALL).fit(sparse.csr_array(np.where(X > 0, X, 0.0)), y)
     yield "gradient", ImplicitRegressor(alpha=0.1, method="gradient", **SMALL).partial_fit(X, y)
+    few = sparse.csr_array(X[:3])
+    yield "stream", ImplicitRegressor(alpha=0.1, method="gradient", **SMALL).partial_fit(few, y[:3])
     yield "parametric", ImplicitRegressor(alpha=0.1, activation=leaky_relu(0.3), **SMALL).fit(X, y)
     yield "search", ImplicitRegressorCV(alphas=2, cv=2, **SMALL).fit(X, y)
     yield "strings", ImplicitClassifier(alpha=0.1, **SMALL).fit(X, np.where(y > 0.5, "high", "low"))

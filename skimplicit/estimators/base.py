@@ -261,7 +261,7 @@ class ImplicitEstimator(
         self.sensitivity_ = bounded_sensitivity(self.rule_, samples)
         self._judge_by(samples, now=progress is None)
         self._units = samples.rows(np.arange(0))
-        self._progress = progress
+        self._progress, self._beginning = progress, None
 
     def _check_choices(self):
         """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""

@@ -24,6 +24,7 @@ _OF_TRAINING = (
     "column_budget_",
     "relevance_",
     "validation_scores_",
+    "_beginning",
     "_direct_ridge",
     "_progress",
     "_units",

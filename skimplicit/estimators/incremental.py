@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -16,7 +17,7 @@ from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.methods import METHODS
 from skimplicit.estimators.targets import check_weights
 from skimplicit.estimators.warm_starting import carry_on, rules_so_far
-from skimplicit.linalg import MatrixLike
+from skimplicit.linalg import MatrixLike, parts_of
 from skimplicit.rows import InputRange, Samples, merge_duplicates
 from skimplicit.subproblems import Readout
 from skimplicit.training import Point, Stage, TrainingTask
@@ -26,6 +27,8 @@ __all__ = ["IncrementalMixin", "takes_batches"]
 
 # Tolerance of the states in partial_fit.
 _PASS_TOL = 1e-3
+# Rows on which the units of a stream are measured, at least: fewer say little of a deviation, and one nothing.
+_FIRST_ROWS = 10
 
 
 def takes_batches(estimator):
@@ -68,7 +71,8 @@ class IncrementalMixin:
         """Take one pass of batches over the data, from the rule so far.
 
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs and
-        targets are centred and divided by the means and deviations of that first data. An input that is constant there
+        targets are centred and divided by the means and deviations of that first data. While fewer than 10 rows have
+        been given in all, each call starts anew, with the rows of all calls. An input that is constant in that data
         has no part until a call in which it varies, which fixes its unit. The readout moves with the batches like
         everything else, for the best one for these rows would forget those before. After ``fit`` an input that it has
         left out (``relevance_``), or seen as constant, never has a part. The members that there are go on, at most
@@ -103,6 +107,9 @@ class IncrementalMixin:
         merged = merge_duplicates(X, targets.Y, targets.weights)
         if not merged[0].shape[0]:
             raise ValueError("partial_fit got no sample with a positive weight: the class_weight of its classes is 0.")
+        _check_size(self, targets.Y.shape[1])
+        n_given = X.shape[0] if targets.weights is None else np.count_nonzero(targets.weights)
+        merged, beginning = _begun(self, merged, int(n_given))
         carry_on(self)
         passes = [_pass_over(self, *start, *merged, targets.scale) for start in _starts(self)]
         value = float(np.mean([result.value for result in passes]))
@@ -126,7 +133,53 @@ class IncrementalMixin:
             np.append([] if first else self.objective_stages_, 0).astype(int),
             [result.progress for result in passes],
         )
+        self._beginning = beginning
         return self
+
+
+def _check_size(estimator, n_outputs):
+    """Raise if the rules so far have another number of states than the estimator, or of outputs."""
+    for rule in rules_so_far(estimator):
+        if (rule.n_hidden, rule.n_outputs) != (estimator.n_hidden, n_outputs):
+            raise ValueError(
+                f"partial_fit goes on from a rule with n_hidden={rule.n_hidden} and {rule.n_outputs} outputs, got "
+                f"n_hidden={estimator.n_hidden} and y with {n_outputs} outputs."
+            )
+
+
+def _begun(estimator, rows, n_given):
+    """Take an estimator that has seen only few rows back to its start, and return what it has seen with these.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+    rows : tuple of ndarray or CSR matrix of shape (m, p), ndarray of shape (m, q), ndarray of shape (m,)
+        Distinct samples and their weights.
+    n_given : int
+        The number of rows of positive weight that they were given as.
+
+    Returns
+    -------
+    rows : tuple
+        The distinct samples of all calls, if there were few until now; else those given.
+    beginning : tuple or None
+        What the next call needs to do this again: the parts of ``rows``, the number of rows, and the rules at the
+        start. None where there are enough rows.
+    """
+    before = getattr(estimator, "_beginning", None)
+    if before is None and getattr(estimator, "_units", None) is not None:
+        return rows, None
+    rules = list(getattr(estimator, "rules_", None) or [])
+    if before is not None:
+        U, *others, number, rules = before
+        U = sparse.csr_array(U[:3], shape=U[3]) if isinstance(U, tuple) else U
+        mixed = sparse.issparse(U) or sparse.issparse(rows[0])
+        U = sparse.csr_array(sparse.vstack([U, rows[0]])) if mixed else np.vstack([U, rows[0]])
+        rows = merge_duplicates(U, *map(np.concatenate, zip(others, rows[1:], strict=True)))
+        n_given += number
+        estimator.rules_, estimator._units, estimator._progress = rules, None, None
+    return rows, None if n_given >= _FIRST_ROWS else (parts_of(rows[0]), *rows[1:], n_given, rules)
 
 
 @dataclass(frozen=True)
@@ -189,15 +242,10 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     Raises
     ------
     ValueError
-        If targets, size or intercepts do not fit the rule, or the pass diverged.
+        If the intercepts do not fit the rule, or the pass diverged.
     """
     chosen = estimator._check_choices()
-    n, p, q = estimator.n_hidden, U.shape[1], Y.shape[1]
-    if rule is not None and (rule.n_hidden, rule.n_outputs) != (n, q):
-        raise ValueError(
-            f"partial_fit goes on from a rule with n_hidden={rule.n_hidden} and {rule.n_outputs} outputs, got "
-            f"n_hidden={n} and y with {q} outputs."
-        )
+    n, p = estimator.n_hidden, U.shape[1]
     units = _units_of(estimator, rule, U, Y, weights, scale_targets)
     made_for, optimiser, random_state = memory
     row_set, readout_set = estimator._make_sets(chosen, units)
