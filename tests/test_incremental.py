@@ -12,6 +12,7 @@ from test_course import After
 
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
 from skimplicit.estimators import from_rule
+from skimplicit.robustness import is_monotone
 from skimplicit.training import StochasticGradient
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
@@ -306,6 +307,18 @@ def test_inputs_constant_in_the_first_call_count_later():
     for _ in range(20):
         model.partial_fit(X, y)
     assert model.column_norms_[0] > 0 and model.feature_importances_[0] > 0
+
+
+@pytest.mark.parametrize("monotonic_cst", [None, [0, 1]])
+def test_an_input_that_varies_later_can_bend(monotonic_cst):
+    X = np.random.default_rng(0).normal(size=(400, 2))
+    y = np.abs(X[:, 0]) + 0.5 * X[:, 1]  # the first is even: zero weights of it are a saddle
+    first = X[:40] * [0, 1]
+    model = regressor(alpha=1e-3, monotonic_cst=monotonic_cst).partial_fit(first, y[:40])
+    for rows in np.split(np.arange(400), 10) * 15:
+        model.partial_fit(X[rows], y[rows])
+    assert model.score(X, y) > 0.9
+    assert monotonic_cst is None or is_monotone(model, 1) == 1
 
 
 @pytest.mark.parametrize("shift", [0.0, 3.0])

@@ -73,10 +73,10 @@ class IncrementalMixin:
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs and
         targets are centred and divided by the means and deviations of that first data. While fewer than 10 rows have
         been given in all, each call starts anew, with the rows of all calls. An input that is constant in that data
-        has no part until a call in which it varies, which fixes its unit. The readout moves with the batches like
-        everything else, for the best one for these rows would forget those before. After ``fit`` an input that it has
-        left out (``relevance_``), or seen as constant, never has a part. The members that there are go on, at most
-        ``n_members`` of them: none begins later than the others.
+        has no part until a call in which it varies, which fixes its unit and starts it at random weights. The readout
+        moves with the batches like everything else, for the best one for these rows would forget those before. After
+        ``fit`` an input that it has left out (``relevance_``), or seen as constant, never has a part. The members that
+        there are go on, at most ``n_members`` of them: none begins later than the others.
 
         Parameters
         ----------
@@ -259,6 +259,7 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
         point = _random_point(n, objective, constraints, random_state)
     else:
         point = objective.point_of(to_start_from(rule, constraints))
+        point = replace(point, W=_with_new(estimator, point.W, objective.samples, constraints, random_state))
     # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers, of
     # inputs in the units of then.
     W = run.problem(stage, n, n + p).project(point.W)
@@ -289,6 +290,20 @@ def _units_of(estimator, rule, U, Y, weights, scale_targets):
             f"partial_fit goes on from a rule with fit_intercept={units.centre}, got {estimator.fit_intercept}."
         )
     return units.units_with(U, Y, weights)
+
+
+def _with_new(estimator, W, samples, constraints, random_state):
+    """Return weights with random ones of the inputs that first vary in some samples.
+
+    Zeros would be a saddle for an input whose effect is even, such as its size, which no sign of a weight lowers.
+    """
+    before = getattr(estimator, "_units", None)
+    waiting = None if before is None else before.units.waiting
+    new = np.zeros(samples.n_inputs, dtype=bool) if waiting is None else waiting & ~samples.constant
+    if not new.any():
+        return W
+    drawn, _ = random_weights(W.shape[0], samples, constraints, random_state)
+    return np.where(np.r_[np.zeros(W.shape[0], dtype=bool), new], drawn, W)
 
 
 def _random_point(n_hidden, objective, constraints, random_state):
