@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.activations import get_activation
-from skimplicit.linalg import MatrixLike, to_dense
+from skimplicit.linalg import MatrixLike, checked_array, to_dense
 from skimplicit.rule import ImplicitRule
 from skimplicit.stacking import (
     added,
     cascaded,
+    checked_map,
     diagonal_blocks,
     input_blocks,
     join_blocks,
@@ -142,7 +143,9 @@ def average(*rules: ImplicitRule) -> ImplicitRule:
     TypeError
         If what is given is no rule.
     """
-    if len(rules) < 2:
+    if not rules:
+        raise ValueError("average needs at least one rule.")
+    if len(rules) == 1:
         return parallel(*rules)
     mean = parallel(*rules, weights=[1.0 / len(rules)] * len(rules))
     c = np.asarray([rule.c for rule in rules])
@@ -169,11 +172,11 @@ def parallel(*rules: ImplicitRule, weights: ArrayLike | None = None, shared_inpu
     Raises
     ------
     ValueError
-        If the numbers of inputs or outputs do not fit.
+        If the numbers of inputs or outputs do not fit, or weights are not one number for each rule.
     TypeError
         If what is given is no rule.
     """
-    weights = [1.0] * len(rules) if weights is None else list(weights)
+    weights = [1.0] * len(rules) if weights is None else checked_array(weights, "weights", 1).tolist()
     if not rules or len(weights) != len(rules):
         raise ValueError(f"parallel needs at least one rule and a weight for each, got {len(rules)}, {len(weights)}.")
     return ImplicitRule(**added([check_rule(rule) for rule in rules], weights, shared_input))
@@ -249,14 +252,14 @@ def affine(
     ------
     TypeError
         If ``rule`` is no rule.
+    ValueError
+        If G, g, H or h do not fit; the message names it.
     """
     check_rule(rule)
     if H is not None or h is not None:
-        H = sparse.eye_array(rule.n_inputs, format="csr") if H is None else H
-        rule = cascade(affine_rule(H, h), rule)
+        rule = cascade(affine_rule(*checked_map(H, h, "Hh", (rule.n_inputs, None))), rule)
     if G is not None or g is not None:
-        G = sparse.eye_array(rule.n_outputs, format="csr") if G is None else G
-        rule = cascade(rule, affine_rule(G, g))
+        rule = cascade(rule, affine_rule(*checked_map(G, g, "Gg", (None, rule.n_outputs))))
     return rule
 
 

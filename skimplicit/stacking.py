@@ -11,9 +11,18 @@ import numpy as np
 from scipy import sparse
 
 from skimplicit.activations import join_activations
-from skimplicit.linalg import to_dense
+from skimplicit.linalg import checked_array, to_dense
 
-__all__ = ["added", "cascaded", "diagonal_blocks", "input_blocks", "join_blocks", "joined_activation", "stack"]
+__all__ = [
+    "added",
+    "cascaded",
+    "checked_map",
+    "diagonal_blocks",
+    "input_blocks",
+    "join_blocks",
+    "joined_activation",
+    "stack",
+]
 
 
 def cascaded(first, second):
@@ -46,6 +55,46 @@ def cascaded(first, second):
         b=[second.b + second.B @ first.c, first.b],
         c=second.c + second.D @ first.c,
     )
+
+
+def checked_map(M, offset, names, shape):
+    """Return the matrix and the offset of ``u -> M u + offset``.
+
+    Parameters
+    ----------
+    M : array-like or sparse of shape (k, l), or None
+        Matrix; None for the identity.
+    offset : array-like of shape (k,) or None
+        Offset; None for none.
+    names : str
+        Two letters, what they are called.
+    shape : tuple of int or None
+        What M has to have, None for any number; one of both is a number.
+
+    Returns
+    -------
+    M : ndarray or CSR array of shape (k, l)
+        The matrix.
+    offset : ndarray of shape (k,) or None
+        The offset.
+
+    Raises
+    ------
+    ValueError
+        If one of them is no array of finite numbers, or has another shape; the message names it.
+    """
+    if M is None:
+        M = sparse.eye_array(max(size or 0 for size in shape), format="csr")
+    M = checked_array(M, names[0])
+    M = M if sparse.issparse(M) else np.atleast_2d(M)
+    wanted = tuple(found if size is None else size for found, size in zip(M.shape[:2], shape, strict=True))
+    if M.shape != wanted:
+        raise ValueError(f"{names[0]} must have shape {wanted} to fit the rule, got {M.shape}.")
+    if offset is not None:
+        offset = checked_array(offset, names[1], 1)
+        if offset.size != M.shape[0]:
+            raise ValueError(f"{names[1]} must have shape ({M.shape[0]},) to fit the rule, got {offset.shape}.")
+    return M, offset
 
 
 def added(rules, weights, shared_input=True):

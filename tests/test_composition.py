@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from skimplicit import ImplicitRegressor, ImplicitRule
+from skimplicit.composition import average
 from skimplicit.networks import (
     activate,
     affine,
@@ -143,11 +144,31 @@ def test_refuses_what_does_not_fit():
         concatenate(narrow, wide)
     with pytest.raises(ValueError, match="a weight for each"):
         parallel(narrow, weights=[1, 2])
-    for combine in (cascade, concatenate, parallel):
-        with pytest.raises(ValueError, match="at least one"):
+    for combine in (cascade, concatenate, parallel, average):
+        with pytest.raises(ValueError, match=f"{combine.__name__} needs at least one"):
             combine()
+    for weights in (2.0, ["a", "b"], [[1.0, 2.0]], [1.0, np.nan], [1.0, [2.0, 3.0]]):
+        with pytest.raises(ValueError, match="^weights must"):
+            parallel(narrow, narrow, weights=weights)
     for operator in ("__matmul__", "__add__"):
         assert getattr(narrow, operator)(3) is NotImplemented
+
+
+NOT_FITTING = [2.0, np.ones(2), np.ones((4, 4)), "ab", [[1.0], [2.0, 3.0]], [[np.inf] * 3], np.ones((3, 1, 1))]
+
+
+@pytest.mark.parametrize("given", NOT_FITTING)
+@pytest.mark.parametrize("name", ["G", "H", "g", "h"])
+def test_affine_names_what_does_not_fit(name, given):
+    rule = random_rule(2, 3, 1 if name == "H" else 3, 0)
+    with pytest.raises(ValueError, match=f"^{name} must"):
+        affine(rule, **{name: given})
+
+
+def test_affine_takes_one_row():
+    rule = random_rule(2, 3, 3, 0)
+    U = np.random.default_rng(0).normal(size=(5, 3))
+    assert_allclose(affine(rule, G=[1.0, 2.0, 3.0]).predict(U), rule.predict(U) @ [[1.0], [2.0], [3.0]], **EXACT)
 
 
 @pytest.mark.parametrize("compose", [cascade, parallel, concatenate, affine, residual, deep_equilibrium])

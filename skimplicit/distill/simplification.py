@@ -100,7 +100,8 @@ def simplify(
     estimator : ImplicitRegressor or ImplicitClassifier
         Fitted, to these data. The rule, ridges and units that it has without the held-out rows are where the way
         starts from: those of a fit with its ``method`` and ``n_hidden``, by the splits of its ``cv`` without these
-        rows. The rules of the way are trained by block coordinate descent.
+        rows. The rules of the way are trained by block coordinate descent. Every row counts alike: weights of
+        samples that it was fitted with are not known here, those of ``class_weight`` are.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
