@@ -114,8 +114,11 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
         return_std : bool, default=False
             Whether to return the standard error of each prediction too. It has two parts: that of the readout, by the
             delta method with the variance of the held-out residuals, and the spread of the members, of which one alone
-            has none. Where those residuals are bias more than noise, as with more inputs than rows, it is far too
-            large. Noise of the targets is not part of it; for that see :meth:`predict_interval`. A ValueError tells
+            has none. Where those residuals are bias more than noise, as of clean data with more inputs than rows, it is
+            far too large. Else it is on the small side: A, B and the choices of a fit count as known, and bias, such as
+            that of the ridge, is no part of it. Of ``|u_1|`` and a line with noise, 1.645 of it held the true mean for
+            .8 of new rows in place of .9 (100 and 400 rows), for .67 (20 rows), for .4 (40 rows of 60 inputs). Noise of
+            the targets is not part of it either; for that see :meth:`predict_interval`. A ValueError tells
             where there is none: with a number for ``alpha``, and where a direct term of k inputs that are not left out,
             on m distinct rows, would need more than 4,000 x 4,000 numbers, ``k min(k, m)``.
 
