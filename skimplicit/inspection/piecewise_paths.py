@@ -97,18 +97,19 @@ def _walk(A, C, pieces, triangular, start, way, z):
     edge = np.where(np.abs(upper - z) <= tolerance, piece + 1, -1)
     lower = pieces.edges[states, piece]
     edge = np.where((edge < 0) & (np.abs(z - lower) <= tolerance), piece, edge)
+    system = _System(A)
     for _ in range(_MOST_PIECES * (start.size + 1)):
-        piece, moved, system = _sides(A, pieces, triangular, way, piece, edge)
+        piece, moved = _sides(A, pieces, triangular, way, piece, edge, system)
         slopes, offsets = pieces.slopes[states, piece], pieces.offsets[states, piece]
         drive = start + t * way
-        x = _solve(system, slopes * drive + offsets, triangular)
+        x = _solve(system.matrix, slopes * drive + offsets, triangular)
         z = A @ x + drive
         goal = np.where(moved > 0, piece + 1, piece)
         with np.errstate(divide="ignore", invalid="ignore"):
             left = np.where(moved != 0, (pieces.edges[states, goal] - z) / moved, np.inf)
         left = np.maximum(left, 0.0)
         length = min(float(left.min(initial=np.inf)), 1.0 - t)
-        total += length * _solve(system, C.T, triangular, transposed=True).T * slopes
+        total += length * _solve(system.matrix, C.T, triangular, transposed=True).T * slopes
         t += length
         if t >= 1.0:
             return total
@@ -116,8 +117,22 @@ def _walk(A, C, pieces, triangular, start, way, z):
     raise RuntimeError(f"The path to a row has more than {_MOST_PIECES} pieces for each state.")
 
 
-def _sides(A, pieces, triangular, way, piece, edge):
-    """Return the piece that each state enters, and dz/dt and ``I - S A`` there.
+class _System:
+    """``I - S A``, of which a step changes the rows of few states: to make it anew took most of the time of a path."""
+
+    def __init__(self, A):
+        self.A, self.slopes, self.matrix = A, np.zeros(A.shape[0]), np.eye(A.shape[0])
+
+    def turn_to(self, slopes):
+        """Put in the slopes S."""
+        changed = np.flatnonzero(slopes != self.slopes)
+        self.matrix[changed] = -slopes[changed, None] * self.A[changed]
+        self.matrix[changed, changed] += 1.0
+        self.slopes = slopes
+
+
+def _sides(A, pieces, triangular, way, piece, edge, system):
+    """Return the piece that each state enters, and dz/dt there; turn the system to its slopes.
 
     Of the states at an edge, the first whose velocity leads out of its piece changes sides: Murty's rule, which ends
     for a well-posed rule, whose ``I - S A`` have determinants of one sign.
@@ -125,12 +140,12 @@ def _sides(A, pieces, triangular, way, piece, edge):
     states = np.arange(piece.size)
     for _ in range(_MOST_PIECES * (piece.size + 1)):
         slopes = pieces.slopes[states, piece]
-        system = np.eye(piece.size) - slopes[:, None] * A
-        moved = A @ _solve(system, slopes * way, triangular) + way
+        system.turn_to(slopes)
+        moved = A @ _solve(system.matrix, slopes * way, triangular) + way
         wanted = np.where(edge < 0, piece, np.where(moved > 0, edge, np.where(moved < 0, edge - 1, piece)))
         wrong = np.flatnonzero(wanted != piece)
         if wrong.size == 0:
-            return piece, moved, system
+            return piece, moved
         piece = piece.copy()
         piece[wrong[0]] = wanted[wrong[0]]
     raise RuntimeError("No direction of the states was found at a kink: the rule is not well posed.")
