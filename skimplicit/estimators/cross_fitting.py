@@ -91,6 +91,9 @@ class Member:
         self.max_iter = estimator.max_iter
         #: Powers of two near the largest targets, (q,); ones for classes.
         self.unit = unit_of(targets.Y) if targets.scale else np.ones(targets.Y.shape[1])
+        # Losses of members are added up. In the deviations of their own rows, the fold of a target far from all others,
+        # which these do not have, would count many times.
+        self._deviations = targets.deviations
         self.range = InputRange.of(X[fold.train]) if estimator.clip else None
         self._open(estimator, None, WAY_DIRECT_RIDGE)
         samples, repeats = self.task.objective.samples, targets.repeats
@@ -126,8 +129,8 @@ class Member:
 
     def losses(self, predictions, rows=slice(None)):
         """Return the loss of each of some rows, shape (k,); the arguments are those of :meth:`loss`."""
-        samples = self.task.objective.samples
-        scaled = ((values - samples.Y_mean) / samples.Y_scale for values in (predictions, self.judged[rows]))
+        mean = self.task.objective.samples.Y_mean
+        scaled = ((values - mean) / self._deviations for values in (predictions, self.judged[rows]))
         return self.task.objective.sample_loss.value(*scaled)
 
     def least_loss(self):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
 from skimplicit.estimators.validation import refuse_text
+from skimplicit.rows import unit_of
 
 __all__ = ["EncodedTargets", "check_weights"]
 
@@ -44,6 +45,17 @@ class EncodedTargets:
     def row_weights(self):
         """The weights of the samples, (m,), ones where there are none."""
         return np.ones(self.Y.shape[0]) if self.weights is None else self.weights
+
+    @property
+    def deviations(self):
+        """The deviations of the targets, (q,): powers of two near those that are constant, ones for classes."""
+        if not self.scale:
+            return np.ones(self.Y.shape[1])
+        unit = unit_of(self.Y)
+        inside = self.Y / unit
+        apart = inside - np.average(inside, axis=0, weights=self.row_weights)
+        spread = np.sqrt(np.average(apart**2, axis=0, weights=self.row_weights))
+        return unit * np.where(spread > 0, spread, 1.0)
 
     def unweighted(self):
         """Return the weights of the samples without those of their classes, (m,), None for ones."""
