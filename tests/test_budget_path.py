@@ -132,6 +132,15 @@ def test_groups_live_and_die_together(data):
     assert path.shares[[1, 4]].min() > path.shares[[0, 5]].max()
 
 
+def test_a_group_stands_out_by_its_largest_column():
+    # Group 0 is alive with a dead column, a constant one for instance; at the smaller budget input 3 is ahead of it.
+    norms = np.array([[2.0, 0.0, 2.0, 1.0], [0.02, 0.0, 1.0, 0.1]])
+    rule = ImplicitRule(np.zeros((1, 1)), np.zeros((1, 4)), np.zeros((1, 1)))
+    budgets, ones = np.array([5.0, 1.12]), np.ones(2)
+    of_path = ImplicitPath(budgets, norms, (rule, rule), ones, ones > 0, ones, rule, groups=np.array([0, 0, 1, 2]))
+    assert of_path.clearest(np.array([True, True, True, False])) == 0
+
+
 def test_each_input_its_own_group_is_no_groups(data, path):
     grouped = implicit_path(*data, groups=np.arange(N_INPUTS), **CHEAP)
     np.testing.assert_allclose(grouped.column_norms, path.column_norms, rtol=1e-6, atol=1e-9)
@@ -205,7 +214,8 @@ def test_more_inputs_than_samples():
     ("parameters", "message"),
     [
         ({"column_budgets": 0}, "column_budgets"),
-        ({"column_budgets": True}, "column_budgets"),
+        ({"column_budgets": True}, "column_budgets must be a number of budgets or a list"),
+        ({"column_budgets": 2.5}, "column_budgets must be a number of budgets or a list.*got 2.5"),
         ({"column_budgets": []}, "column_budgets"),
         ({"column_budgets": [1.0, -1.0]}, "column_budgets"),
         ({"column_budgets": [1.0, np.nan]}, "column_budgets"),

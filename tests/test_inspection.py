@@ -17,6 +17,7 @@ from skimplicit.activations import BlockActivation, max_pool
 from skimplicit.inspection import ColumnNormsDisplay, ColumnPathDisplay, RobustnessDisplay, RulePatternDisplay
 from skimplicit.linalg import to_dense
 from skimplicit.networks import from_sklearn
+from skimplicit.selection.subset_size import cv_results, standard_error
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -95,6 +96,22 @@ def test_unselected_columns_are_grey_and_share_a_legend_entry(path):
     assert len(colours) == 1
     assert display.lines_[1].get_color() not in colours
     assert texts(display.ax_.get_legend()) == ["b", "5 others"]
+
+
+def test_a_support_of_positions_is_refused(path):
+    # As many as there are inputs: as a mask they would be all inputs but number 0.
+    with pytest.raises(ValueError, match="support must be a mask.*positions"):
+        ColumnPathDisplay.from_estimator(path, support=np.arange(N_INPUTS))
+    ones = ColumnPathDisplay.from_estimator(path, support=np.ones(N_INPUTS, dtype=int))
+    assert len(texts(ones.ax_.get_legend())) == N_INPUTS
+
+
+def test_error_bars_of_scores_do_not_take_rounds_for_rows(path):
+    scores = {size: np.random.default_rng(size).normal(size=(4, 5)) for size in (1, 2, 4)}  # folds drawn four times
+    display = ColumnPathDisplay(path.column_budgets, path.column_norms, cv_results=cv_results(scores)).plot()
+    (bars,) = display.axes_[1].containers
+    lengths = [np.ptp(segment[:, 1]) / 2 for segment in bars.lines[2][0].get_segments()]
+    np.testing.assert_allclose(lengths, [standard_error(scores[size]) for size in (1, 2, 4)])
 
 
 def test_many_columns_have_no_legend(path):

@@ -4,6 +4,7 @@ scikit-learn's own checks are in ``test_sklearn_checks.py``.
 """
 
 import pickle
+import warnings
 from functools import partial
 
 import cvxpy as cp
@@ -154,6 +155,13 @@ class TestFit:
     def test_warns_with_what_to_do(self, data):
         with pytest.warns(ConvergenceWarning, match="raise max_iter"):
             Small(max_iter=2, tol=0.0).fit(*data)
+
+    def test_constant_targets_are_learned(self, data):
+        # The objective goes on falling, to 1e-160: what is left of it is no reason to train longer.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model = Small(alpha=0.01, max_iter=20, tol=1e-2).fit(data[0], np.ones(len(data[0])))
+        np.testing.assert_array_equal(model.predict(data[0]), 1.0)
 
     def test_not_fitted(self, data):
         for method in ("predict", "transform"):

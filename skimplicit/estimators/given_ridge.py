@@ -4,6 +4,7 @@ import warnings
 from dataclasses import replace
 from threading import Event
 
+import numpy as np
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -149,4 +150,6 @@ def _train(method, task, starts, is_known, bridge, interrupted):
 def _still_falling(result):
     """Tell whether the last iterations of the last stage still lowered the objective noticeably."""
     last = result.objectives[result.stages == result.stages.max(initial=0)][-_RECENT:]
+    if last.size and last[-1] <= np.finfo(float).eps:
+        return False  # targets are scaled: of constant ones it falls to 1e-160, which changes no prediction
     return last.size < _RECENT or last[-1] < (1 - _UNFINISHED) * last[0]

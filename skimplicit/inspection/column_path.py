@@ -30,7 +30,7 @@ class ColumnPathDisplay(Display):
     best_budget : float or None
         Budget to mark.
     cv_results : dict or None
-        ``n_features``, ``mean_test_score`` and ``std_test_score``, for a second panel.
+        ``n_features``, ``mean_test_score`` and, for bars, ``standard_error``, for a second panel.
     feature_names : sequence of str or None
         Names of the inputs, for the legend; None for x0, x1, ...
 
@@ -128,9 +128,7 @@ class ColumnPathDisplay(Display):
         """
         n_features = np.shape(self.column_norms)[1]
         names = checked_names(self.feature_names, n_features)
-        support = np.ones(n_features, dtype=bool) if self.support is None else np.asarray(self.support, dtype=bool)
-        if support.shape != (n_features,):
-            raise ValueError(f"support must have one entry for each of the {n_features} inputs, got {support.shape}.")
+        support = _checked_support(self.support, n_features)
         has_scores = bool(self.cv_results) and len(self.cv_results["n_features"]) > 0
         self._open(ax, 2 if has_scores else 1, size=(6.0, 4.0), widths=(6, 4))
         self._plot_path(self.ax_, names, support, legend_outside=ax is None)
@@ -174,8 +172,7 @@ class ColumnPathDisplay(Display):
 
     def _plot_scores(self, ax, chosen):
         sizes, mean = np.asarray(self.cv_results["n_features"]), np.asarray(self.cv_results["mean_test_score"])
-        n_folds = sum(name.startswith("split") for name in self.cv_results)
-        error = self.cv_results["std_test_score"] / np.sqrt(max(n_folds - 1, 1))
+        error = self.cv_results.get("standard_error")
         style = {"color": COLOURS[0], "marker": "o", "markersize": 4, "capsize": 2}
         ax.errorbar(sizes, mean, error, label="mean, standard error", **style)
         ax.axhline(mean.max(), color=GREY, linewidth=1, label="best", zorder=1)
@@ -185,6 +182,17 @@ class ColumnPathDisplay(Display):
         ax.set_xticks([t for e in range(9) for t in (10**e, 2 * 10**e, 5 * 10**e) if t <= sizes.max()])
         ax.xaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
+
+
+def _checked_support(support, n_features):
+    """Return a mask over the inputs as an array of bool; None for all of them."""
+    support = np.ones(n_features, dtype=bool) if support is None else np.asarray(support)
+    if support.shape != (n_features,):
+        raise ValueError(f"support must have one entry for each of the {n_features} inputs, got {support.shape}.")
+    mask = support.astype(bool)
+    if not np.array_equal(mask, support):  # as many positions as there are inputs are no mask
+        raise ValueError(f"support must be a mask of True and False, one for each input, not positions, got {support}.")
+    return mask
 
 
 def _line(place):

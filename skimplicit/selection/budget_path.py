@@ -91,12 +91,15 @@ class ImplicitPath:
         ndarray of shape (p,)
             The shares.
         """
-        budget = ColumnBudget(groups=self.groups)
-        norms = np.array([budget.group_maxima(row) for row in self.column_norms])
+        norms = self._unit_norms()
         largest = norms.max(axis=1, keepdims=True, initial=0.0)
         parts = np.divide(norms, largest, out=np.zeros_like(norms), where=largest > 0) ** power
         shares = np.mean(parts / np.maximum(parts.sum(axis=1, keepdims=True), 1.0), axis=0)
         return shares if self.groups is None else shares[self.groups]
+
+    def _unit_norms(self):
+        """Return the norm of each input (the largest of each group) at every budget."""
+        return np.array([ColumnBudget(groups=self.groups).group_maxima(row) for row in self.column_norms])
 
     def clearest(self, support):
         """Return the position of the budget at which some inputs stand out most from the others.
@@ -104,7 +107,7 @@ class ImplicitPath:
         Parameters
         ----------
         support : ndarray of bool of shape (p,)
-            The inputs.
+            The inputs, whole groups; a group is as large as its largest column.
 
         Returns
         -------
@@ -114,9 +117,8 @@ class ImplicitPath:
         """
         if support.all() or not support.any():
             return 0 if support.all() else len(self.rules) - 1
-        weakest = self.column_norms[:, support].min(axis=1)
-        strongest = self.column_norms[:, ~support].max(axis=1)
-        total = self.column_norms.sum(axis=1)
+        norms, inside = self._unit_norms(), ColumnBudget(groups=self.groups).group_maxima(support.astype(float)) > 0
+        weakest, strongest, total = norms[:, inside].min(axis=1), norms[:, ~inside].max(axis=1), norms.sum(axis=1)
         return int(np.argmax(np.divide(weakest - strongest, total, out=np.full_like(total, -np.inf), where=total > 0)))
 
 
@@ -331,7 +333,7 @@ def check_budgets(column_budgets):
     Raises
     ------
     ValueError
-        If it is not a positive number or a list of positive finite ones.
+        If it is not a positive whole number or a list of positive finite ones.
     """
     if column_budgets is None:
         return 20
@@ -339,9 +341,10 @@ def check_budgets(column_budgets):
         if column_budgets < 1:
             raise ValueError(f"column_budgets as a number must be at least 1, got {column_budgets!r}.")
         return int(column_budgets)
-    budgets = checked_array(column_budgets, "column_budgets", 1)
+    # 2.5 and True are neither
+    budgets = np.empty(0) if isinstance(column_budgets, Real) else checked_array(column_budgets, "column_budgets", 1)
     if budgets.size == 0 or not np.all(budgets > 0):
         raise ValueError(
-            f"column_budgets must be a number or a list of positive finite budgets, got {column_budgets!r}."
+            f"column_budgets must be a number of budgets or a list of positive finite ones, got {column_budgets!r}."
         )
     return np.sort(budgets)[::-1]

@@ -89,7 +89,8 @@ class ImplicitFeatureSelector(
         Budget of the path at which the selected inputs stand out most from the others.
     cv_results_ : dict of ndarray
         ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules,
-        by ``scoring``, every time that folds were drawn; empty when the number was given, or ``fdr``.
+        by ``scoring``, every time that folds were drawn, and the ``standard_error`` of the mean, for which folds that
+        were drawn again are no more rows; empty when the number was given, or ``fdr``.
     selection_frequency_ : ndarray of shape (n_features,)
         Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the best, as many as the
         held-out scores speak for (with ``fdr``, as are selected); of two rows, 1 or 0.
