@@ -253,6 +253,11 @@ class TestScores:
         assert found.support_[1]
         assert 0.5 < found.cv_results_["mean_test_score"].max() <= 1
 
+    def test_a_scorer_that_only_takes_a_constant_is_named(self):
+        # The mean is positive, but not what rules predict.
+        with pytest.raises(ValueError, match="scoring fails on the held-out rows of fold . of cv: .*strictly positive"):
+            selector(scoring="neg_mean_poisson_deviance").fit(X, np.maximum(Y, 0.0))
+
     @pytest.mark.parametrize("scoring", [lambda *_: np.nan, lambda *_: {"r2": 1.0}])
     def test_no_number_is_named(self, scoring):
         with pytest.raises(ValueError, match="scoring must give a finite number"):

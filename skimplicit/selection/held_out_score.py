@@ -89,7 +89,10 @@ class ScorerOnFolds:
         """Return the score of a fitted estimator on the held-out inputs of a fold."""
         _, y, weights = self.data.rows(self.folds[number][1])
         weighted = {"sample_weight": weights} if weights is not None and self.takes_weights else {}
-        score = self.scorer(model, X, y, **weighted)
+        try:
+            score = self.scorer(model, X, y, **weighted)
+        except ValueError as error:  # that a constant can be judged was seen before the work, but not all predictions
+            raise ValueError(f"scoring fails on the held-out rows of fold {number} of cv: {error}") from error
         if not (isinstance(score, Real) and np.isfinite(score)):
             raise ValueError(f"scoring must give a finite number, got {score!r} on fold {number} of cv.")
         return float(score)
