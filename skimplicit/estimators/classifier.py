@@ -172,8 +172,8 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         """Take one pass of batches over the data, from the rule so far.
 
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs are
-        centred and divided by the means and deviations of that first data, one constant there once it varies. The
-        readout moves with the batches like everything else, for the best one for these rows would forget those before.
+        centred and divided by the means and deviations of that first data, one constant there once it varies. Until 10
+        rows have come each call starts anew with all. The readout moves with the batches, lest it forget those before.
 
         Parameters
         ----------

@@ -133,9 +133,10 @@ def _with_ridges(estimator, choice, samples, n_jobs, bridge):
     training, on all rows, the factors are the importances to the mean of the members after that. A linear rule has the
     roots of importances, and a ridge that is chosen anew.
     """
+    if choice.interrupted:
+        return choice, None
     power = _POWER_OF_LINEAR if choice.linear else 1.0
-    ridges = {"direct_ridge": choice.direct_ridge, "power": power}
-    members = None if choice.interrupted else _rescaled(estimator, choice.members, choice, samples, **ridges)
+    members = _rescaled(estimator, choice.members, choice, samples, choice.direct_ridge, power=power)
     if members is None:
         return choice, None
     other = _trained_on(choice, members, n_jobs, bridge)

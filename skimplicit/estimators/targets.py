@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
 from skimplicit.estimators.validation import refuse_text
-from skimplicit.rows import unit_of
+from skimplicit.rows import Samples
 
 __all__ = ["EncodedTargets", "check_weights"]
 
@@ -48,14 +48,9 @@ class EncodedTargets:
 
     @property
     def deviations(self):
-        """The deviations of the targets, (q,): powers of two near those that are constant, ones for classes."""
-        if not self.scale:
-            return np.ones(self.Y.shape[1])
-        unit = unit_of(self.Y)
-        inside = self.Y / unit
-        apart = inside - np.average(inside, axis=0, weights=self.row_weights)
-        spread = np.sqrt(np.average(apart**2, axis=0, weights=self.row_weights))
-        return unit * np.where(spread > 0, spread, 1.0)
+        """The deviations of the targets about their means, (q,); one for a constant, and for classes."""
+        none = np.empty((self.Y.shape[0], 0))
+        return Samples(none, self.Y, self.row_weights, centre=True, scale_targets=self.scale).Y_scale
 
     def unweighted(self):
         """Return the weights of the samples without those of their classes, (m,), None for ones."""

@@ -91,15 +91,15 @@ class ImplicitPath:
         ndarray of shape (p,)
             The shares.
         """
-        norms = self._unit_norms()
+        norms = self._of_units(self.column_norms)
         largest = norms.max(axis=1, keepdims=True, initial=0.0)
         parts = np.divide(norms, largest, out=np.zeros_like(norms), where=largest > 0) ** power
         shares = np.mean(parts / np.maximum(parts.sum(axis=1, keepdims=True), 1.0), axis=0)
         return shares if self.groups is None else shares[self.groups]
 
-    def _unit_norms(self):
-        """Return the norm of each input (the largest of each group) at every budget."""
-        return np.array([ColumnBudget(groups=self.groups).group_maxima(row) for row in self.column_norms])
+    def _of_units(self, rows):
+        """Return rows of values of the inputs, the largest value of each group for those in it."""
+        return np.apply_along_axis(ColumnBudget(groups=self.groups).group_maxima, 1, rows)
 
     def clearest(self, support):
         """Return the position of the budget at which some inputs stand out most from the others.
@@ -117,7 +117,7 @@ class ImplicitPath:
         """
         if support.all() or not support.any():
             return 0 if support.all() else len(self.rules) - 1
-        norms, inside = self._unit_norms(), ColumnBudget(groups=self.groups).group_maxima(support.astype(float)) > 0
+        norms, inside = self._of_units(self.column_norms), self._of_units(support[None].astype(float))[0] > 0
         weakest, strongest, total = norms[:, inside].min(axis=1), norms[:, ~inside].max(axis=1), norms.sum(axis=1)
         return int(np.argmax(np.divide(weakest - strongest, total, out=np.full_like(total, -np.inf), where=total > 0)))
 
