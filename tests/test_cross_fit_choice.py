@@ -63,6 +63,13 @@ def test_a_target_far_from_all_others_counts_once(seed):
     assert model.heldout_score_ > -0.1
 
 
+def test_rounding_of_a_constant_target_is_no_variance():
+    # The mean of ninety times .1 is another number than .1.
+    model = ImplicitRegressor(n_hidden=3, cv=3, max_iter=2, random_state=0)
+    model.fit(np.random.default_rng(0).normal(size=(90, 4)), np.full(90, 0.1))
+    assert model.heldout_score_ == 1.0 and np.all(model.heldout_scores_ == 1.0)
+
+
 def test_deviations_of_targets():
     Y = np.array([[1.0, 0.1, 3e200], [3.0, 0.1, -1e200], [100.0, 0.1, 0.0]])  # the mean of .1 is another number
     found = EncodedTargets(Y, np.array([1.0, 1.0, 0.0]), True, {}).deviations

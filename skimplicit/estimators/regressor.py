@@ -15,7 +15,7 @@ from skimplicit.estimators.lazy_columns import ScoreMixin, predict_lazily
 from skimplicit.estimators.parameter_types import RegressorParameters
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.linalg import MatrixLike
-from skimplicit.rows import LARGEST_MATRIX, is_lazy
+from skimplicit.rows import LARGEST_MATRIX, ROUNDING, is_lazy
 from skimplicit.rule import ImplicitRule
 from skimplicit.training import SquaredObjective
 
@@ -209,7 +209,8 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
         error = np.average((Y - predictions)[seen] ** 2, axis=0, weights=weights[seen])
         variance = np.average((Y - np.average(Y, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
         _, error = choice.errors(error, seen, weights)
-        r2 = 1.0 - np.divide(error, variance, out=np.zeros_like(error), where=variance > 0)
+        varies = variance > ROUNDING**2
+        r2 = 1.0 - np.divide(error, variance, out=np.zeros_like(error), where=varies)
         return float(np.mean(r2))
 
     def _as_predictions(self, Y, targets):

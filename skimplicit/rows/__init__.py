@@ -11,13 +11,14 @@ from skimplicit.rows.samples import LARGEST_MATRIX, Samples
 from skimplicit.rows.stores import ArrayStore, block_size
 from skimplicit.rows.subsample import draw_rows, evenly_spaced
 from skimplicit.rows.sums import Sums
-from skimplicit.rows.units import Units
+from skimplicit.rows.units import ROUNDING, Units
 
 __all__ = [
     "ArrayStore",
     "InputRange",
     "LARGEST_MATRIX",
     "Moments",
+    "ROUNDING",
     "RowBlocks",
     "Samples",
     "SelectedColumns",

@@ -19,14 +19,14 @@ from skimplicit.rows.columns import (
 )
 from skimplicit.rows.coordinates import InTurn, RowSpace, SomeInputs, SparseRowSpace
 
-__all__ = ["InUnits", "Units"]
+__all__ = ["ROUNDING", "InUnits", "Units"]
 
 # Decades between the units of an input and a target that a weight, a number between 1e-308 and 1e308, can bridge.
 _MOST_DECADES = 301
 # Least scale of a constant target, as a share of its size: what rounding leaves of it is then at most some 1e-6.
 _CONSTANT_SCALE = 1e-9
-# A spread of less than this share of a column's size is that of rounding, and the column constant.
-_ROUNDING = 16 * np.finfo(float).eps
+#: A spread of less than this share of a column's size is that of rounding, and the column constant.
+ROUNDING = 16 * np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ class Units:
         U_spread, Y_spread = (np.sqrt(np.maximum(part / total, 0.0)) for part in squares)
         # Of columns that are the same in every row, the mean is not, to more rounding the more rows there are.
         still = [centre & _is_still(*ends) for ends in ((U_range, exponents[0]), (Y_range, exponents[1]))]
-        constant = (U_spread <= _ROUNDING * U_size) | still[0]
+        constant = (U_spread <= ROUNDING * U_size) | still[0]
         U_std = np.ldexp(np.where(constant, 0.0, U_spread), exponents[0])
         Y_mean, Y_scale = np.zeros(Y_mean.size), np.ones(Y_mean.size)
         if scale_targets:
             Y_mean, unit = np.ldexp(Y_centre, exponents[1]), np.where(largest[1] > 0, np.ldexp(1.0, exponents[1]), 0.0)
             # A constant target keeps its unit, unless what rounding leaves of it would be much in it, or no number.
             kept = np.maximum(1.0, _CONSTANT_SCALE * unit)
-            Y_scale = np.where((Y_spread <= _ROUNDING) | still[1], kept, Y_spread * unit)
+            Y_scale = np.where((Y_spread <= ROUNDING) | still[1], kept, Y_spread * unit)
         units = cls(
             centre,
             constant,
@@ -162,7 +162,7 @@ class Units:
         An input that is constant there too, but another number, keeps its mean and is divided by the difference.
         """
         away = np.where(new.constant, np.abs(new.U_mean - self.U_mean), new.U_std)
-        found = self.waiting & (away > _ROUNDING * np.abs(self.U_mean))
+        found = self.waiting & (away > ROUNDING * np.abs(self.U_mean))
         means = np.where(new.constant, self.U_mean, new.U_mean)
         pairs = dict(U_mean=means, exponent=np.maximum(self.exponent, new.exponent), U_scale=away, U_std=away)
         parts = {name: np.where(found, values, getattr(self, name)) for name, values in pairs.items()}
@@ -322,7 +322,7 @@ def _largest(U, Y, weights):
 
 def _is_still(highest_lowest, exponents):
     """Tell which columns are the same in every row, up to rounding."""
-    return np.ldexp(highest_lowest, -exponents[:, None]).sum(axis=1) <= _ROUNDING
+    return np.ldexp(highest_lowest, -exponents[:, None]).sum(axis=1) <= ROUNDING
 
 
 def _larger(some, others):
