@@ -9,6 +9,7 @@ from joblib import Parallel, delayed
 from skimplicit.composition import average
 from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, WORSE, ridge_of
 from skimplicit.estimators.held_out_losses import (
+    better_beyond,
     difference,
     held_out_predictions,
     mean_loss,
@@ -201,15 +202,17 @@ def _follow_paths(members, n_jobs, bridge):
     parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
     parallel(delayed(member.rise)(bridge) for member in members if member.path is None)
     rungs, losses = mean_losses(members)
-    if np.argmin(losses) == 0:
-        # The smallest ridge wins: the best one may be smaller still.
-        parallel(delayed(member.fall)(bridge) for member in members)
-        rungs, losses = mean_losses(members)
 
     def all_to(rung):
         parallel(delayed(member.go_to)(rung, bridge) for member in members if rung not in member.path.rungs)
         return mean_losses(members)
 
+    # A member whose path ended early would keep all from a ridge that suits the others.
+    while better_beyond(members, rungs[-1] + STRIDE, losses.min()):
+        rungs, losses = all_to(rungs[-1] + STRIDE)
+    if np.argmin(losses) == 0:  # the best ridge may be smaller still
+        parallel(delayed(member.fall)(bridge) for member in members)
+        rungs, losses = mean_losses(members)
     while np.argmin(losses) == len(losses) - 1 and rungs[-1] < HIGHEST_RUNG:
         # The largest ridge that all have wins: those that stopped there go on.
         rungs, losses = all_to(rungs[-1] + STRIDE)

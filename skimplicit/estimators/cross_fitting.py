@@ -133,10 +133,13 @@ class Member:
         scaled = ((values - mean) / self._deviations for values in (predictions, self.judged[rows]))
         return self.task.objective.sample_loss.value(*scaled)
 
+    def loss_at(self, rung):
+        """Return the held-out loss at a rung of the path, a float."""
+        return self.loss(self.path.at(rung)[1][self.fold.test], self.fold.test)
+
     def least_loss(self):
         """Return the least held-out loss along the path, a float."""
-        test = self.fold.test
-        return min(self.loss(predictions[test], test) for predictions in self.path.predictions)
+        return min(map(self.loss_at, self.path.rungs))
 
     def predict(self, point, rows=None):
         """Return what a point predicts for some rows, an ndarray of int of shape (k,), or all: shape (k, q)."""

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-__all__ = ["difference", "held_out_predictions", "mean_loss", "mean_losses", "mean_share_held_out", "spread_of"]
+__all__ = [
+    "better_beyond",
+    "difference",
+    "held_out_predictions",
+    "mean_loss",
+    "mean_losses",
+    "mean_share_held_out",
+    "spread_of",
+]
 
 
 def held_out_predictions(members, kept):
@@ -95,6 +103,29 @@ def mean_losses(members):
     rungs = sorted(set.intersection(*(set(path.rungs) for path in paths)))
     kept = [[path.at(rung)[1] for path in paths] for rung in rungs]
     return rungs, np.array([mean_loss(members, predictions) for predictions in kept])
+
+
+def better_beyond(members, rung, least):
+    """Tell whether a ridge that only some members have come to may be the best: these have so low a loss there.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members, each with its path.
+    rung : int
+        The ridge.
+    least : float
+        The least loss at the ridges that all have come to.
+
+    Returns
+    -------
+    bool
+        Whether the loss is less there, if that of members which ended before is the least one of their paths.
+    """
+    if not any(rung in member.path.rungs for member in members):
+        return False
+    losses = [member.loss_at(rung) if rung in member.path.rungs else member.least_loss() for member in members]
+    return bool(np.average(losses, weights=[member.fold_weight for member in members]) < least)
 
 
 def mean_loss(members, kept):
