@@ -12,9 +12,16 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn.neural_network import MLPRegressor
 
-from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule, implicit_path
+from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule, implicit_path
 from skimplicit.activations import BlockActivation, max_pool
-from skimplicit.inspection import ColumnNormsDisplay, ColumnPathDisplay, RobustnessDisplay, RulePatternDisplay
+from skimplicit.inspection import (
+    ColumnNormsDisplay,
+    ColumnPathDisplay,
+    RobustnessDisplay,
+    RuleGraphDisplay,
+    RulePatternDisplay,
+    SensitivityDisplay,
+)
 from skimplicit.linalg import to_dense
 from skimplicit.networks import from_sklearn
 from skimplicit.selection.subset_size import cv_results, standard_error
@@ -323,6 +330,29 @@ def test_large_sparse_rule_shows_the_largest_weight_of_a_cell():
 def test_pattern_rejects_percentile(regressor, percentile):
     with pytest.raises(ValueError, match="percentile"):
         RulePatternDisplay.from_estimator(regressor, percentile=percentile)
+
+
+def test_a_series_goes_by_the_names_of_the_inputs(data, regressor, selector):
+    X, y = data
+    shuffled = pd.Index(list("fbdace"))
+    values = pd.Series(np.arange(1.0, 1 + N_INPUTS), index=NAMES)
+    as_arrays = {
+        "true_norms": lambda v: ColumnNormsDisplay.from_estimator(regressor, true_norms=v).true_norms,
+        "support": lambda v: ColumnPathDisplay.from_estimator(selector, support=v > 3).support,
+        "per": lambda v: SensitivityDisplay.from_estimator(regressor, per=v).sensitivity,
+    }
+    for name, shown in as_arrays.items():
+        assert np.array_equal(shown(values[shuffled]), shown(values.to_numpy())), name
+        with pytest.raises(ValueError, match=f"{name} is a Series whose index has 'z'"):
+            shown(values.rename({"a": "z"}))
+    graphs = [RuleGraphDisplay.from_estimator(regressor, per=v).weights_ for v in (values[shuffled], values.to_numpy())]
+    assert np.array_equal(*graphs)
+    model = ImplicitClassifier(n_hidden=2, alpha=0.1, max_iter=5, tol=0.1, random_state=0).fit(X, y > 0)
+    curves = [
+        RobustnessDisplay.from_estimator(model, X, y > 0, [0.03, 0.1], scale=v, random_state=0).certified
+        for v in (values[shuffled], values.to_numpy())
+    ]
+    assert np.array_equal(*curves) and np.ptp(curves[0]) > 0
 
 
 def test_robustness_display_asks_for_a_classifier():

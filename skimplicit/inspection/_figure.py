@@ -5,6 +5,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.feature_names import in_order_of_columns
 from skimplicit.rule import ImplicitRule
 from skimplicit.selection import ImplicitFeatureSelector
 
@@ -122,14 +123,14 @@ def block_limits(blocks, percentile):
     return limits
 
 
-def checked_per(per, n_inputs):
-    """Return how far each input moves as an array, 1 by default."""
+def checked_per(per, n_inputs, names=None):
+    """Return how far each input moves as an array, 1 by default; of a Series by the names of the inputs, if any."""
     if per is None:
         return np.ones(n_inputs)
-    per = np.asarray(per, dtype=float)
-    if per.shape != (n_inputs,) or not np.all(np.isfinite(per) & (per >= 0)):
-        raise ValueError(f"per must be {n_inputs} finite numbers of at least 0, one for each input, got {per!r}.")
-    return per
+    values = np.asarray(per, dtype=float)
+    if values.shape != (n_inputs,) or not np.all(np.isfinite(values) & (values >= 0)):
+        raise ValueError(f"per must be {n_inputs} finite numbers of at least 0, one for each input, got {values!r}.")
+    return np.asarray(in_order_of_columns(per, names, "per"), dtype=float)
 
 
 def seen_names(estimator):

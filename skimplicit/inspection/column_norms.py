@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skimplicit.feature_names import in_order_of_columns
 from skimplicit.inspection._figure import COLOURS, Display, checked_names, rule_of, seen_names
 from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
@@ -67,7 +68,8 @@ class ColumnNormsDisplay(Display):
             Of a fitted ImplicitFeatureSelector, its ``column_norms_`` at its ``best_budget_``, for inputs of deviation
             one.
         true_norms : array-like of shape (p,) or None
-            Column norms of the rule that made the data; of a selector, for inputs of deviation one too.
+            Column norms of the rule that made the data, in a Series of pandas by the names of the inputs; of a
+            selector, for inputs of deviation one too.
         feature_names : sequence of str or None
             Names of the inputs; None for those seen in ``fit``.
         ax : matplotlib Axes, sequence of two, or None
@@ -84,7 +86,9 @@ class ColumnNormsDisplay(Display):
             norms = estimator.column_norms_[np.argmin(np.abs(estimator.column_budgets_ - estimator.best_budget_))]
         else:
             norms = np.abs(to_dense(rule_of(estimator).B)).max(axis=0, initial=0.0)
-        names = seen_names(estimator) if feature_names is None else feature_names
+        seen = seen_names(estimator)
+        names = seen if feature_names is None else feature_names
+        true_norms = in_order_of_columns(true_norms, seen, "true_norms")
         return cls(norms, true_norms=true_norms, feature_names=names).plot(ax=ax)
 
     def plot(self, ax=None):

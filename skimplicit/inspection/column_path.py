@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skimplicit.feature_names import in_order_of_columns
 from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, seen_names
 from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath
 
@@ -81,7 +82,8 @@ class ColumnPathDisplay(Display):
         estimator : ImplicitFeatureSelector or ImplicitPath
             A fitted selector, or what :func:`~skimplicit.implicit_path` returned.
         support : array-like of bool of shape (p,) or None
-            Inputs to draw in colour; None for those the selector has selected, and for all of a path.
+            Inputs to draw in colour, of a selector in a Series of pandas by their names; None for those the selector
+            has selected, and for all of a path.
         feature_names : sequence of str or None
             Names of the inputs; None for those seen in ``fit``.
         ax : matplotlib Axes, sequence of two, or None
@@ -98,13 +100,14 @@ class ColumnPathDisplay(Display):
             )
         elif isinstance(estimator, ImplicitFeatureSelector):
             check_is_fitted(estimator)
+            seen = seen_names(estimator)
             display = cls(
                 estimator.column_budgets_,
                 estimator.column_norms_,
-                support=estimator.support_ if support is None else support,
+                support=estimator.support_ if support is None else in_order_of_columns(support, seen, "support"),
                 best_budget=estimator.best_budget_,
                 cv_results=estimator.cv_results_,
-                feature_names=seen_names(estimator) if feature_names is None else feature_names,
+                feature_names=seen if feature_names is None else feature_names,
             )
         else:
             raise TypeError(

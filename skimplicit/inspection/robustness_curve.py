@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skimplicit.inspection._figure import Display
+from skimplicit.feature_names import in_order_of_columns
+from skimplicit.inspection._figure import Display, seen_names
 from skimplicit.robustness import attack, certify
 from skimplicit.robustness.models import open_model
 
@@ -74,7 +75,7 @@ class RobustnessDisplay(Display):
         radii : array-like of shape (k,)
             The radii, in multiples of ``scale``.
         scale : float or array-like of shape (p,)
-            Radius of each input at 1, for instance its standard deviation.
+            Radius of each input at 1, for instance its standard deviation; in a Series of pandas by their names.
         method : str
             As in :func:`skimplicit.robustness.certify`.
         classes : array-like or None
@@ -96,6 +97,7 @@ class RobustnessDisplay(Display):
         TypeError
             If the estimator is no classifier, and no classes are given.
         """
+        scale = in_order_of_columns(scale, seen_names(estimator), "scale")
         radii, scale = np.asarray(radii, dtype=float), np.asarray(scale, dtype=float)
         classes = open_model(estimator, classes, labelled=True).classes
         certified, attacked = np.empty((2, radii.size))

@@ -120,7 +120,7 @@ class RuleGraphDisplay(Display):
             Of a classifier the outputs are logits; of a fitted ImplicitFeatureSelector, the refitted rule, whose inputs
             are the selected ones.
         per : array-like of shape (p,) or None
-            How far each input typically moves; None for 1.
+            How far each input typically moves, in a Series of pandas by their names; None for 1.
         feature_names, output_names : sequence of str or None
             Names; None for those that the estimator has seen, and its classes, or else x0, x1, ... and y0, y1, ...
         state_names : sequence of str or None
@@ -137,10 +137,12 @@ class RuleGraphDisplay(Display):
         RuleGraphDisplay
             The display, drawn.
         """
-        names = selected_names(estimator) if feature_names is None else feature_names
+        seen = selected_names(estimator)
+        names = seen if feature_names is None else feature_names
         estimator = without_selector(estimator)
         rule = rule_of(estimator)
         outputs = checked_output_names(output_names, estimator, rule.n_outputs)
+        per = checked_per(per, rule.n_inputs, seen)
         display = cls(rule, per=per, feature_names=names, output_names=outputs, state_names=state_names)
         return display.plot(max_edges=max_edges, percentile=percentile, ax=ax)
 

@@ -73,8 +73,8 @@ class SensitivityDisplay(Display):
             What to show; of a classifier the logits, of a fitted ImplicitFeatureSelector the refitted rule, whose
             inputs are the selected ones.
         per : array-like of shape (p,) or None
-            How far each input typically moves, such as its standard deviation: what is shown is S times that. None for
-            1.
+            How far each input typically moves, such as its standard deviation: what is shown is S times that. In a
+            Series of pandas by their names; None for 1.
         feature_names, output_names : sequence of str or None
             Names; None for those that the estimator has seen, and its classes, or else x0, x1, ... and y0, y1, ...
         ax : matplotlib Axes or None
@@ -85,13 +85,14 @@ class SensitivityDisplay(Display):
         SensitivityDisplay
             The display, drawn.
         """
-        names = selected_names(estimator) if feature_names is None else feature_names
+        seen = selected_names(estimator)
+        names = seen if feature_names is None else feature_names
         estimator = without_selector(estimator)
         rule = rule_of(estimator)
         p, q = rule.n_inputs, rule.n_outputs
         S = sensitivity(rule)
         S = np.asarray(S.toarray() if sparse.issparse(S) else S)
-        S = S * checked_per(per, p)
+        S = S * checked_per(per, p, seen)
         proofs = np.array([[monotone_directions(rule, j, output=k) for j in range(p)] for k in range(q)])
         proofs = proofs.reshape(q, p, 2)
         directions = proofs[..., 0].astype(int) - proofs[..., 1]
