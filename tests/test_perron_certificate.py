@@ -6,9 +6,10 @@ eigenvalue of a defective matrix has to be trusted.
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.wellposedness import perron_certificate
+from skimplicit.wellposedness import perron_certificate, report
 
 every_seed = pytest.mark.parametrize("seed", range(2))
 
@@ -124,3 +125,27 @@ def test_bound_is_attained_by_a_linear_rule(seed):
     x = solution + v
     residual = np.abs(x - (A @ x + z)).max()
     assert np.abs(x - solution).max() == pytest.approx(v.max() * residual, rel=1e-9)
+
+
+def random_sparse(n, norm):
+    """Return a sparse matrix of some five entries in a row that sum to ``norm``: nearly all states need one another."""
+    A = sparse.random_array((n, n), density=5 / n, rng=np.random.default_rng(0), format="csr")
+    A.data -= 0.5
+    return sparse.csr_array(sparse.diags_array(norm / np.maximum(abs(A).sum(axis=1), 1e-9)) @ A)
+
+
+@pytest.mark.parametrize("norm", [0.5, 0.99, 1 - 1e-5])
+def test_many_states_at_random_are_certified_without_a_factorisation(norm, monkeypatch):
+    monkeypatch.setattr(report, "splu", None)  # it fills up: an hour, and gigabytes, for these
+    A = random_sparse(20_000, norm)
+    v = perron_certificate(A)
+    np.testing.assert_allclose(v - abs(A) @ v, 1.0, rtol=1e-8)
+    assert perron_certificate(A, slope=1.1 / norm) is None
+
+
+def test_a_long_chain_of_loops_is_certified_by_its_factorisation():
+    n = 600  # the iteration passes one state in a step
+    A = sparse.diags_array([np.full(n - 1, 0.99), np.full(n - 1, 1e-3)], offsets=[1, -1], format="csr")
+    v = perron_certificate(A)
+    np.testing.assert_allclose(v, np.linalg.solve(np.eye(n) - A.toarray(), np.ones(n)), rtol=1e-9)
+    assert perron_certificate(A, slope=20.0) is None
