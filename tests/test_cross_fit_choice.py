@@ -70,10 +70,30 @@ def test_rounding_of_a_constant_target_is_no_variance():
     assert model.heldout_score_ == 1.0 and np.all(model.heldout_scores_ == 1.0)
 
 
+@pytest.mark.parametrize("unit", [2.0**-20, 2.0**20])
+def test_a_constant_target_counts_alike_in_any_unit_without_intercepts(unit):
+    # A rule without intercepts does not foresee it. In units of one its losses were all that counted, or nothing.
+    random = np.random.default_rng(0)
+    X, y = random.normal(0.5, size=(60, 2)), random.normal(size=60)
+    model = ImplicitRegressor(n_hidden=3, cv=3, max_iter=8, fit_intercept=False, random_state=0)
+    scaled = clone(model).fit(X, np.column_stack([y, np.full(60, unit)]))
+    model.fit(X, np.column_stack([y, np.ones(60)]))
+    assert scaled.alpha_ == model.alpha_
+    np.testing.assert_allclose(scaled.heldout_scores_, model.heldout_scores_, rtol=1e-9)
+    np.testing.assert_allclose(scaled.predict(X) / [1.0, unit], model.predict(X), rtol=1e-9)
+
+
+def test_the_held_out_score_of_a_constant_that_is_not_foreseen_is_that_of_score():
+    X = np.random.default_rng(0).normal(0.5, size=(60, 2))
+    model = ImplicitRegressor(n_hidden=3, cv=3, max_iter=8, fit_intercept=False, random_state=0).fit(X, np.ones(60))
+    assert model.heldout_score_ == model.score(X, np.ones(60)) == 0.0
+
+
 def test_deviations_of_targets():
     Y = np.array([[1.0, 0.1, 3e200], [3.0, 0.1, -1e200], [100.0, 0.1, 0.0]])  # the mean of .1 is another number
     found = EncodedTargets(Y, np.array([1.0, 1.0, 0.0]), True, {}).deviations
-    assert found == pytest.approx([1.0, 1.0, 2e200])
+    assert found == pytest.approx([1.0, 0.1, 2e200])
+    assert EncodedTargets(np.zeros((3, 1)), None, True, {}).deviations.tolist() == [1.0]
     assert EncodedTargets((Y > 2).astype(float), None, False, {}).deviations.tolist() == [1.0, 1.0, 1.0]
 
 

@@ -210,7 +210,8 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
         variance = np.average((Y - np.average(Y, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
         _, error = choice.errors(error, seen, weights)
         varies = variance > ROUNDING**2
-        r2 = 1.0 - np.divide(error, variance, out=np.zeros_like(error), where=varies)
+        missed = (error > ROUNDING).astype(np.float64)  # what score makes of a constant that is not foreseen: 0
+        r2 = 1.0 - np.divide(error, variance, out=missed, where=varies)
         return float(np.mean(r2))
 
     def _as_predictions(self, Y, targets):

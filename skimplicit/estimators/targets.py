@@ -48,9 +48,14 @@ class EncodedTargets:
 
     @property
     def deviations(self):
-        """The deviations of the targets about their means, (q,); one for a constant, and for classes."""
-        none = np.empty((self.Y.shape[0], 0))
-        return Samples(none, self.Y, self.row_weights, centre=True, scale_targets=self.scale).Y_scale
+        """The deviations of the targets about their means, (q,); of a constant its size, and ones for classes."""
+        ones, none = np.ones(self.Y.shape[1]), np.empty((self.Y.shape[0], 0))
+        if not self.scale:
+            return ones
+        units = Samples(self.Y, none, self.row_weights).units
+        # Without intercepts a constant is not foreseen by itself: in its size it counts alike in any unit.
+        sizes = np.abs(units.U_mean, out=ones, where=units.U_mean != 0)
+        return np.where(units.constant, sizes, units.U_std)
 
     def unweighted(self):
         """Return the weights of the samples without those of their classes, (m,), None for ones."""
