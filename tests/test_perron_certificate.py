@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.wellposedness import perron_certificate, report
+from skimplicit.wellposedness import mu_inf, perron_certificate, perron_frobenius, report
 
 every_seed = pytest.mark.parametrize("seed", range(2))
 
@@ -141,6 +141,26 @@ def test_many_states_at_random_are_certified_without_a_factorisation(norm, monke
     v = perron_certificate(A)
     np.testing.assert_allclose(v - abs(A) @ v, 1.0, rtol=1e-8)
     assert perron_certificate(A, slope=1.1 / norm) is None
+
+
+@pytest.mark.parametrize("shift", [0.0, -3.0])
+def test_the_largest_eigenvalue_of_many_states_at_random_needs_no_others(shift, monkeypatch):
+    A = random_sparse(800, 0.9)
+    A = sparse.csr_array(A + shift * sparse.eye_array(800))
+    expected = mu_inf(A.toarray())
+    of_dense, sizes = np.linalg.eigvals, []
+    monkeypatch.setattr(np.linalg, "eigvals", lambda M: sizes.append(len(M)) or of_dense(M))
+    assert mu_inf(A) == pytest.approx(expected, rel=1e-8)
+    assert max(sizes, default=0) < 10  # minutes for some thousands
+
+
+def test_the_largest_eigenvalue_of_a_long_chain_of_loops_is_that_of_all():
+    # Far from normal: an iteration comes to no end.
+    A = sparse.diags_array([np.full(599, 2.0), np.full(599, 1e-3)], offsets=[1, -1], format="csr")
+    assert perron_frobenius(A) == pytest.approx(perron_frobenius(A.toarray()), rel=1e-9)
+    rows = np.arange(600)
+    cycle = sparse.csr_array((np.full(600, 0.7), (rows, np.roll(rows, 1))), shape=(600, 600))
+    assert perron_frobenius(cycle) == pytest.approx(0.7)
 
 
 def test_a_long_chain_of_loops_is_certified_by_its_factorisation():

@@ -2,10 +2,16 @@
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.linalg import ArpackError, eigs
 
 from skimplicit.linalg import block_triangular_order, row_scaled, to_dense
 
 __all__ = ["abscissa", "block_norms", "inf_norm", "metzler", "mu_inf", "perron_frobenius", "relaxation"]
+
+# Above so many states that need one another all eigenvalues of a sparse matrix take seconds, as the cube of the states.
+_ALL_EIGENVALUES = 500
+# How often an iteration for the largest starts anew, at most, and how near to one another bounds on it must be.
+_MOST_STARTS, _SHARP = 100, 1e-9
 
 
 def inf_norm(A):
@@ -144,11 +150,28 @@ def abscissa(M):
         if not block.implicit:
             largest = max(largest, 0.0)
             continue
-        diagonal = to_dense(M[np.ix_(block.states, block.states)])
-        if not np.all(np.isfinite(diagonal)):  # a slope without a bound, on a cycle
+        diagonal = M[np.ix_(block.states, block.states)]
+        entries = diagonal.data if sparse.issparse(diagonal) else diagonal
+        if not np.all(np.isfinite(entries)):  # a slope without a bound, on a cycle
             return np.inf
-        largest = max(largest, float(np.linalg.eigvals(diagonal).real.max()))
+        largest = max(largest, _largest_real_part(diagonal))
     return largest if largest > -np.inf else 0.0
+
+
+def _largest_real_part(M):
+    """Return the largest real part of the eigenvalues of such a matrix, whose states need one another."""
+    if sparse.issparse(M) and M.shape[0] > _ALL_EIGENVALUES:
+        try:
+            _, v = eigs(M, k=1, which="LR", v0=np.ones(M.shape[0]), maxiter=_MOST_STARTS)
+        except ArpackError:
+            v = np.zeros((M.shape[0], 1))
+        v = np.abs(v[:, 0])
+        if np.all(v > 0):  # the value is between the least and the largest of these (Collatz and Wielandt)
+            ratios = (M @ v) / v
+            low, high = float(ratios.min()), float(ratios.max())
+            if high - low <= _SHARP * abs(high):
+                return high
+    return float(np.linalg.eigvals(to_dense(M)).real.max())
 
 
 def metzler(A, slope):
