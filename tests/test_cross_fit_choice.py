@@ -1,5 +1,7 @@
 """What held-out rows are judged by, and how the loss of a mean of members is told from that of each."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -49,6 +51,18 @@ def test_the_loss_of_a_mean_is_at_most_that_of_the_members(loss, q, seed):
     assert mean_loss(judges, same) == pytest.approx(judges[0].loss(kept[0]), rel=1e-12)
     if loss == "squared":  # Krogh and Vedelsby
         assert mean_loss(judges, kept) == pytest.approx(singles - 0.5 * kept.var(axis=0).sum(axis=1).mean(), rel=1e-12)
+
+
+def test_a_member_that_is_far_from_the_others_where_it_is_not_judged_does_not_lower_the_loss():
+    judges, kept = make("squared", 1, 0)
+    kept[:] = judges[0].Y
+    kept[0, judges[0].fold.train] += 3.0
+    assert mean_loss(judges, kept) >= 0.0  # it was -.67
+    spread = kept.var(axis=0).mean(axis=0)
+    choice = SimpleNamespace(members=judges, kept=kept, predictions=judges[0].Y, unit=np.ones(1))
+    choice.errors = lambda error, seen, weights: (error, error - spread)
+    every = np.ones(M)
+    assert ImplicitRegressor()._held_out_score(choice, judges[0].Y, every > 0, every) <= 1.0
 
 
 @pytest.mark.parametrize("seed", [1, 4, 8])

@@ -149,6 +149,9 @@ def mean_loss(members, kept):
     the members by their disagreement, which the other rows show: for the squared loss the members' variance (Krogh and
     Vedelsby, 1995). Rows that a member neither is trained on nor is judged by, since they are later than both in a
     series, show how far it is from them instead.
+
+    A member of few held-out rows may be far from all others where it is not judged, which alone would make the loss
+    less than none at all. Then it is that of known rows: new ones are not predicted better.
     """
     losses = [m.loss(predictions[m.fold.test], m.fold.test) for m, predictions in zip(members, kept, strict=True)]
     loss = float(np.average(losses, weights=[m.fold_weight for m in members]))
@@ -156,7 +159,9 @@ def mean_loss(members, kept):
     if rows.size == 0:
         return loss
     judge, known = members[0], [predictions[rows] for predictions in kept]
-    return loss - (np.mean([judge.loss(each, rows) for each in known]) - judge.loss(np.mean(known, axis=0), rows))
+    of_mean = judge.loss(np.mean(known, axis=0), rows)
+    of_new = loss - (np.mean([judge.loss(each, rows) for each in known]) - of_mean)
+    return of_new if of_new >= 0 else min(of_mean, loss)
 
 
 def _known_to_all(members, m):

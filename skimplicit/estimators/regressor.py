@@ -209,6 +209,9 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
         error = np.average((Y - predictions)[seen] ** 2, axis=0, weights=weights[seen])
         variance = np.average((Y - np.average(Y, axis=0, weights=weights)) ** 2, axis=0, weights=weights)
         _, error = choice.errors(error, seen, weights)
+        # Less than none, where few held-out rows do not show how members differ: new rows are not predicted better.
+        known = np.average((Y - np.mean(choice.kept, axis=0) / choice.unit) ** 2, axis=0, weights=weights)
+        error = np.where(error < 0, known, error)
         varies = variance > ROUNDING**2
         missed = (error > ROUNDING).astype(np.float64)  # what score makes of a constant that is not foreseen: 0
         r2 = 1.0 - np.divide(error, variance, out=missed, where=varies)
