@@ -274,6 +274,13 @@ class TestScores:
         with_constant = np.column_stack([Y, np.ones(90)])
         assert selector().fit(X, with_constant).get_support(indices=True).tolist() == TRUE
 
+    def test_a_constant_target_says_nothing_though_its_mean_is_rounded(self):
+        through_zero = clone(NUMBERS).set_params(fit_intercept=False)
+        exact, rounded = (selector(through_zero).fit(X, np.column_stack([Y, np.full(90, c)])) for c in (0.5, 0.1))
+        assert exact.get_support(indices=True).tolist() == rounded.get_support(indices=True).tolist() == TRUE
+        alike = [found.cv_results_["mean_test_score"] for found in (exact, rounded)]
+        np.testing.assert_allclose(*alike, rtol=1e-6)  # was -4e28
+
 
 @pytest.mark.usefixtures("shortest_paths")
 class TestFolds:

@@ -8,6 +8,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import check_scoring
 
 from skimplicit.losses import cross_entropy
+from skimplicit.rows import ROUNDING
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["HeldOutSkill", "ScorerOnFolds", "constant_prediction", "constant_score", "make_judge"]
@@ -41,7 +42,8 @@ class HeldOutSkill:
             for train, test in folds
         ]
         self.null = np.mean(nulls, axis=0)
-        self._varies = self.null > 0  # a target without variance says nothing about the inputs
+        # A target without variance says nothing about the inputs, nor does what rounding leaves of its mean.
+        self._varies = self.null > ROUNDING**2
 
     def _losses(self, predictions, rows):
         """Return the loss of some rows and each target, for a prediction of each row or one of all."""
