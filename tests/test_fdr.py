@@ -103,6 +103,8 @@ class TestKnockoffs:
         ([5, 4, 3, 2, -1, 0.5, 0], 0.4, 0.5),
         ([-5, 4, 3, 2, 1], 0.3, np.inf),
         ([0, 0, 0], 0.9, np.inf),
+        (np.arange(49) + 1, 1 / 49, 1),  # 49 selected inputs are enough, though 1/49 times 49 is less than 1
+        (np.r_[np.arange(50) + 1, -np.arange(28) - 1], 0.58, 1),
     ],
 )
 def test_threshold(statistics, fdr, threshold):

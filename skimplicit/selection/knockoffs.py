@@ -120,6 +120,7 @@ def knockoff_threshold(statistics, fdr):
     """
     levels = np.unique(np.abs(statistics[statistics != 0]))
     for level in levels:
-        if 1 + np.sum(statistics <= -level) <= fdr * np.sum(statistics >= level):
+        # Of whole numbers the quotient is rounded as fdr is: 1/49 times 49 would be less than 1.
+        if (1 + np.sum(statistics <= -level)) / max(np.sum(statistics >= level), 1) <= fdr:
             return float(level)
     return np.inf
