@@ -248,6 +248,19 @@ class TestScores:
         plain = selector(scoring=lambda estimator, inputs, y: r2_score(y, estimator.predict(inputs))).fit(X, Y, weights)
         assert plain.get_support(indices=True).tolist() == TRUE
 
+    def test_a_callable_may_ask_for_the_number_of_inputs(self):
+        seen = []
+
+        def adjusted(estimator, inputs, y):
+            seen.append((estimator.n_features_in_, inputs.shape[1]))
+            m, p = y.size, estimator.n_features_in_
+            return 1.0 - (1.0 - r2_score(y, estimator.predict(inputs))) * (m - 1) / (m - p - 1)
+
+        assert selector(scoring=adjusted).fit(X, Y).get_support(indices=True).tolist() == TRUE
+        numbers = {own for own, _ in seen}
+        assert {1, 2, 5} <= numbers  # rules of few inputs, and constants of all
+        assert all(own == given for own, given in seen)
+
     def test_classes_by_name(self):
         found = selector(LABELS, scoring="roc_auc").fit(X, SIGNS)
         assert found.support_[1]
