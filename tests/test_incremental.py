@@ -126,11 +126,11 @@ def test_an_interrupt_keeps_what_did_best_on_held_out_rows():
     np.testing.assert_allclose(model.predict(X), best.fit(X, y).predict(X))
 
 
-@pytest.mark.parametrize("seed", [4, 16])
+@pytest.mark.parametrize("seed", [0, 3])
 def test_a_rule_is_kept_though_no_epoch_lowered_the_objective(seed):
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(20, 6)), rng.integers(0, 2, 20)
-    method = StochasticGradient(early_stopping=True)
+    method = StochasticGradient(early_stopping=True, learning_rate_init=1e4)  # every epoch raises it, on any machine
     model = ImplicitClassifier(n_hidden=2, alpha=0.0, max_iter=3, method=method, random_state=seed).fit(X, y)
     assert model.objective_history_.size == 1 and np.isfinite(model.decision_function(X)).all()
 
