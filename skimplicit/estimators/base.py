@@ -237,7 +237,8 @@ class ImplicitEstimator(
         """Return what a copy of the estimator needs to predict as the mean of some rules does."""
         rules = members_within_budget(self, rules)
         attributes = {"rule_": average(*rules), "rules_": rules, "_input_range": limits}
-        return {**targets.attributes, **attributes, "_n_features_out": sum(rule.n_hidden for rule in rules)}
+        sizes = {"n_features_in_": rules[0].n_inputs, "_n_features_out": sum(rule.n_hidden for rule in rules)}
+        return {**targets.attributes, **attributes, **sizes}
 
     def _limits(self, X, targets):
         """Return the :class:`InputRange` of the rows that are trained on, None where inputs are not cut."""

@@ -1,6 +1,7 @@
 """Targets and weights of the samples, as training takes them."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
@@ -46,7 +47,7 @@ class EncodedTargets:
         """The weights of the samples, (m,), ones where there are none."""
         return np.ones(self.Y.shape[0]) if self.weights is None else self.weights
 
-    @property
+    @cached_property
     def deviations(self):
         """The deviations of the targets about their means, (q,); of a constant its size, and ones for classes."""
         ones, none = np.ones(self.Y.shape[1]), np.empty((self.Y.shape[0], 0))

@@ -92,7 +92,7 @@ def score_subset(model, data, number, fold, start, support, judge, alphas):
     held_out = X[test] if limits is None else limits.cut(X[test])
     for end in ends:
         attributes = model._fitted_attributes(targets, None, [task.objective.rule(end.point)])
-        for name, value in {**attributes, "n_features_in_": columns.size}.items():  # a scorer of the user's may ask
+        for name, value in attributes.items():
             setattr(model, name, value)
         scores.append(judge(model, held_out, number))
     scores += scores[-1:] * (len(alphas) - len(ends))  # after a stop, the rule is what it is at every ridge
