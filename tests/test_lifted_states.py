@@ -136,6 +136,12 @@ def test_weights_follow_a_change_of_scale_of_the_states():
     np.testing.assert_allclose(scaled, weights / scale**2)
 
 
+@pytest.mark.parametrize("size", [0.0, 5e-324, 1e-310, 1e-300])
+def test_weights_of_hardly_any_feedback_are_those_of_none(size):
+    weights = coupling_weights(size * np.ones((2, 2)), np.eye(2), 1.0, DIVERGENCES[ACTIVATIONS["relu"]])
+    np.testing.assert_array_equal(weights, np.ones(2))
+
+
 def test_weights_without_a_readout_are_positive():
     assert np.all(coupling_weights(np.eye(2) * 0.9, np.zeros((1, 2)), 1.0, DIVERGENCES[ACTIVATIONS["relu"]]) > 0)
 

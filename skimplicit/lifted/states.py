@@ -214,5 +214,6 @@ def coupling_weights(A, C, curvature, divergence):
         own = np.full(own.size, curvature)  # the readout uses no state at all
     feedback = np.abs(A)
     norm = feedback.sum(axis=1).max(initial=0.0)
-    theta = min(2.0 / divergence.modulus, (1.0 - _MARGIN) / norm) if norm > 0 else 0.0
+    convex = 2.0 / divergence.modulus
+    theta = convex if convex * norm <= 1.0 - _MARGIN else (1.0 - _MARGIN) / norm
     return np.linalg.solve(np.eye(own.size) - theta * feedback.T, own)
