@@ -300,6 +300,15 @@ class TestDisplay:
             ContributionsDisplay(np.ones((2, 3)), inputs=np.ones((3, 3))).plot()
 
 
+@pytest.mark.parametrize("name", ["bsr_array", "coo_array", "coo_matrix", "csc_array", "dia_array", "lil_matrix"])
+def test_sparse_rows_of_any_format(name):
+    X = np.random.default_rng(0).normal(size=(4, 2))
+    model = ImplicitRegressor.from_rule(random_rule(np.random.default_rng(1), p=2, q=1))
+    found = explain(model, getattr(sparse, name)(X))
+    assert found.contributions.shape == (4, 2)
+    assert_array_equal(found.contributions, explain(model, X).contributions)
+
+
 def test_a_pipeline_is_told_what_to_give_in_its_place():
     X = np.random.default_rng(0).normal(size=(30, 2))
     last = ImplicitRegressor(alpha=0.1, n_hidden=2, tol=1e-2, random_state=0)

@@ -126,7 +126,9 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
     U, base = opened.cut(X), opened.cut(start[None])
     contributions = _contributions(rule, base, U)
     predictions, value = _outputs(rule, U), _outputs(rule, base)[0]
-    if not isinstance(model, ImplicitRule) and _is_flat(model, _safe_indexing(given, [0])):
+    # A frame with its names; of sparse matrices some formats have no rows to ask for.
+    row = _safe_indexing(given, [0]) if hasattr(given, "columns") else X[:1]
+    if not isinstance(model, ImplicitRule) and _is_flat(model, row):
         contributions, predictions, value = contributions[..., 0], predictions[:, 0], float(value[0])
     return Explanation(contributions, value, predictions, start, X)
 
