@@ -284,6 +284,15 @@ class TestDisplay:
             assert np.all(np.abs(at[:, 1] - place) <= 0.4)
             assert len(np.unique(at, axis=0)) == 30  # equal rows lie side by side
 
+    def test_the_largest_values_have_the_last_colour_where_values_repeat(self):
+        rule, X = random_rule(np.random.default_rng(0)), np.ones((10, 4))
+        X[:2, 0], X[:, 3] = 0.0, np.arange(10) % 5
+        display = ContributionsDisplay.from_estimator(rule, X)
+        colours = {j: points.get_array() for j, points in zip(display.order_, display.ax_.collections, strict=True)}
+        assert_array_equal(colours[0], X[:, 0])
+        assert_array_equal(colours[1], np.zeros(10))
+        assert_allclose(colours[3], X[:, 3] / 4)
+
     def test_bad_input_is_named(self):
         rule, X = random_rule(np.random.default_rng(0)), np.ones((1, 4))
         with pytest.raises(ValueError, match="output must be from 0 to 1"):

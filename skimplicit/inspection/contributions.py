@@ -142,8 +142,9 @@ class ContributionsDisplay(Display):
 
 
 def _ranked(values):
-    """Return values between 0 and 1 in the order of these, so that one far away does not hide the others."""
-    return np.searchsorted(np.sort(values), values) / max(values.size - 1, 1)
+    """Return values from 0 to 1 in the order of these, so that one far away does not hide the others."""
+    least = np.searchsorted(np.sort(values), values)
+    return least / max(least.max(), 1)
 
 
 def _swarm(values):
