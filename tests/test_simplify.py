@@ -80,6 +80,17 @@ class TestReport:
         assert report.components == (3, 1) and not report.is_feedforward and report.layers is None
         assert report.n_edges == 6 and "loops of 3, 1 states" in str(report)
 
+    @pytest.mark.parametrize(
+        ("entries", "depth", "skips"),
+        [([(0, 0)], 1, False), ([(0, 1), (1, 0)], 1, False), ([(0, 0), (1, 0)], 2, True), ([(0, 0), (2, 1)], 2, True)],
+        ids=str,
+    )
+    def test_states_beside_a_loop_are_no_later_ones(self, entries, depth, skips):
+        A = np.zeros((3, 3))
+        A[tuple(zip(*entries, strict=True))] = 0.5
+        report = ArchitectureReport.of(ImplicitRule(A, np.ones((3, 1)), np.ones((1, 3))))
+        assert (report.depth, report.has_skips, report.layers) == (depth, skips, None)
+
     def test_without_states(self):
         report = ArchitectureReport.of(ImplicitRule(np.zeros((0, 0)), np.zeros((0, 2)), np.zeros((1, 0)), [[1.0, 0.0]]))
         assert (report.n_states, report.depth, report.n_weights, report.has_skips) == (0, 0, 1, False)

@@ -78,9 +78,9 @@ class ArchitectureReport:
             M.eliminate_zeros()
         blocks = block_triangular_order(A, rule.activation.groups)
         level = np.zeros(rule.n_hidden, dtype=int)
-        for k, block in enumerate(blocks):
-            level[block.states] = k
-        last = len(blocks) - 1
+        for block in blocks:
+            level[block.states] = block.level
+        last = level.max(initial=-1)
         target, source = A.nonzero()
         fed, read = np.unique(B.nonzero()[0]), np.unique(C.nonzero()[1])
         skips = np.any(level[target] > level[source] + 1) or np.any(level[fed] > 0) or np.any(level[read] < last)
@@ -88,7 +88,7 @@ class ArchitectureReport:
             n_states=rule.n_hidden,
             n_edges=A.nnz,
             n_weights=A.nnz + B.nnz + C.nnz + D.nnz,
-            depth=len(blocks),
+            depth=int(last) + 1,
             components=_loops(A, blocks),
             layers=None if any(block.implicit for block in blocks) else tuple(block.states.size for block in blocks),
             has_skips=bool(skips or D.nnz and rule.n_hidden),

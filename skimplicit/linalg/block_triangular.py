@@ -19,10 +19,13 @@ class StateBlock:
         Their indices, increasing.
     implicit : bool
         Whether they need one another, or themselves: an equation to solve. If not, one product gives them.
+    level : int
+        Length of the longest chain of such parts before them. Two blocks of one level do not need each other.
     """
 
     states: np.ndarray
     implicit: bool
+    level: int
 
 
 def block_triangular_order(A, groups=None):
@@ -63,7 +66,7 @@ def block_triangular_order(A, groups=None):
         return []
     target, source = A.nonzero()
     if target.size == 0:  # the graph has nothing to tell, and takes longer to make than a small rule to predict
-        return [StateBlock(np.arange(n), False)]
+        return [StateBlock(np.arange(n), False, 0)]
     node = np.arange(n) if groups is None else groups
     target, source = node[target], node[source]
     n_nodes = int(node[-1]) + 1
@@ -76,7 +79,7 @@ def block_triangular_order(A, groups=None):
     key = (2 * level + implicit)[component[node]]
     order = np.argsort(key, kind="stable")
     pieces = np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
-    return [StateBlock(piece, bool(key[piece[0]] % 2)) for piece in pieces]
+    return [StateBlock(piece, bool(key[piece[0]] % 2), int(key[piece[0]] // 2)) for piece in pieces]
 
 
 def strong_components(A, states):
