@@ -7,6 +7,7 @@ from functools import partial
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # scikit-learn skips an estimator check without it; before SciPy loads
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
@@ -96,3 +97,14 @@ def short_ladder(monkeypatch):
         "cross_fit_choice._LINEAR_ALPHAS": (10.0, 0.1),
     }.items():
         monkeypatch.setattr(f"skimplicit.estimators.{name}", value)
+
+
+@pytest.fixture
+def nothing_selected(shortest_paths):
+    """Return a selector that has found none of six inputs of noise at its level, and the inputs."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2, 40, 6))
+    rule = skimplicit.ImplicitRegressor(n_hidden=2, alpha=0.01, max_iter=3, tol=1e-2)
+    selector = skimplicit.ImplicitFeatureSelector(rule, fdr=0.2, random_state=0).fit(X, y[:, 0] + 3.0)
+    assert not selector.support_.any()
+    return selector, X

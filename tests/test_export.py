@@ -270,6 +270,11 @@ class TestEstimators:
         np.testing.assert_array_equal(label, model.predict(X))
         np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=1e-9)
 
+    def test_selector_that_has_selected_none(self, nothing_selected):
+        model, X = nothing_selected
+        (Y,) = run(to_onnx(model), X.astype("float32"))
+        np.testing.assert_allclose(Y[:, 0], model.predict(X), rtol=1e-6)
+
     @pytest.mark.slow_cases
     @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
     def test_converted_networks(self, flowers, activation):

@@ -138,6 +138,12 @@ def test_dictionaries_of_probabilities(model):
     np.testing.assert_allclose(probabilities, model.predict_proba(rows), atol=1e-6)
 
 
+def test_selector_that_has_selected_none(nothing_selected):
+    model, X = nothing_selected
+    (Y,) = run(skl2onnx.to_onnx(model, X[:1]), X)
+    np.testing.assert_allclose(Y[:, 0], model.predict(X), rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_options_of_a_selector_reach_its_estimator():
     X, y = load_iris(return_X_y=True)

@@ -335,6 +335,9 @@ class TestOwnEstimators:
         assert_same(selector.fit(X, Y), X)
         assert_same(make_pipeline(StandardScaler(), selector, Ridge()).fit(X, Y))
 
+    def test_selector_that_has_selected_none(self, nothing_selected):
+        assert_same(*nothing_selected)
+
     @pytest.mark.slow
     def test_whoever_else_has_a_rule_is_refused(self):
         class Estimator:

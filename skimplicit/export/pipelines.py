@@ -23,6 +23,7 @@ from skimplicit.export.predictions import (
     write_classes,
     write_inputs,
     write_readout,
+    write_selected,
     write_selection,
 )
 from skimplicit.export.states import write_states
@@ -30,7 +31,7 @@ from skimplicit.selection import ImplicitFeatureSelector
 
 __all__ = ["register_onnx_converters"]
 
-_STATES, _SELECTION = "SkimplicitStates", "SkimplicitSelection"
+_STATES, _SELECTION, _SELECTED = "SkimplicitStates", "SkimplicitSelection", "SkimplicitSelected"
 _OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
 # The steps, by id, that transform in the conversion that is under way.
 _TRANSFORMING = ContextVar("transforming", default=frozenset())
@@ -67,7 +68,8 @@ def register_onnx_converters() -> None:
         skl2onnx.update_registered_converter(
             estimator, alias, _set_prediction_types, _convert_prediction, parser=parse, options=_OPTIONS
         )
-    for alias, convert in ((_STATES, _convert_states), (_SELECTION, _convert_selection)):
+    converters = {_STATES: _convert_states, _SELECTION: _convert_selection, _SELECTED: _convert_selected}
+    for alias, convert in converters.items():
         _registration.register_converter(alias, convert, overwrite=True)
         _registration.register_shape_calculator(alias, _set_float_type, overwrite=True)
     for kind in (Pipeline, FeatureUnion, ColumnTransformer, GridSearchCV):
@@ -131,11 +133,12 @@ def _parse_estimator(scope, model, inputs, custom_parsers=None):
 
 def _parse_selector(scope, model, inputs, custom_parsers=None):
     """Parse a selector as a choice of columns and, where it predicts, its refitted estimator behind."""
-    selected = _one_output(scope, _SELECTION, model, _joined(scope, inputs))
+    inputs = _joined(scope, inputs)
     if id(model) in _TRANSFORMING.get():
-        return selected
+        return _one_output(scope, _SELECTION, model, inputs)
     if scope.options is not None and is_classifier(model):
         scope.add_options(id(model.estimator_), scope.get_options(model, {"zipmap": True}))
+    selected = _one_output(scope, _SELECTED, model, inputs)
     return _parse_estimator(scope, model.estimator_, selected, custom_parsers=custom_parsers)
 
 
@@ -171,6 +174,8 @@ def _set_float_type(operator):
     shape = [operator.inputs[0].get_first_dimension(), None]
     if operator.type == _SELECTION:
         shape[1] = int(operator.operand.n_features_)
+    elif operator.type == _SELECTED:
+        shape[1] = operator.operand.estimator_.n_features_in_
     elif operator.type == _STATES:
         shape[1] = operator.operand.rule_.n_hidden
     else:
@@ -211,6 +216,11 @@ def _convert_states(scope, operator, container):
 def _convert_selection(scope, operator, container):
     with _graph(scope, container) as graph:
         _give(graph, operator, 0, write_selection(graph, operator.operand.support_, operator.inputs[0].full_name))
+
+
+def _convert_selected(scope, operator, container):
+    with _graph(scope, container) as graph:
+        _give(graph, operator, 0, write_selected(graph, operator.operand.support_, operator.inputs[0].full_name))
 
 
 def _convert_prediction(scope, operator, container):

@@ -20,6 +20,7 @@ __all__ = [
     "write_classes",
     "write_inputs",
     "write_readout",
+    "write_selected",
     "write_selection",
 ]
 
@@ -143,7 +144,7 @@ def write_inputs(graph, model, X, dtype):
     str
         The inputs of the rule.
     """
-    U = X if model.support is None else write_selection(graph, model.support, X)
+    U = X if model.support is None else write_selected(graph, model.support, X)
     U = U if np.dtype(dtype) == graph.dtype else graph.cast(U, graph.dtype)
     if model.limits is not None:
         U = graph.node("Max", U, graph.constant(model.limits.lower.astype(float)))
@@ -169,6 +170,29 @@ def write_selection(graph, support, X):
         The columns.
     """
     return graph.node("Gather", X, graph.constant(np.flatnonzero(support).astype(np.int64)), axis=1)
+
+
+def write_selected(graph, support, X):
+    """Add what the refitted rule of a selector sees.
+
+    Parameters
+    ----------
+    graph : Graph
+        Where to add.
+    support : ndarray of bool of shape (p,)
+        Which columns are selected.
+    X : str
+        All columns.
+
+    Returns
+    -------
+    str
+        The columns; of none a column of zeros.
+    """
+    if support.any():
+        return write_selection(graph, support, X)
+    first = write_selection(graph, np.arange(support.size) == 0, X)
+    return graph.node("Sub", first, first)  # zeros in the type of X
 
 
 def write_readout(graph, rule, U, stopping):

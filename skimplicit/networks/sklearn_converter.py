@@ -141,7 +141,10 @@ def _search(model):
 def _selected(model):
     check_is_fitted(model)
     rule, link = _convert(model.estimator_)
-    return cascade(selection(model), rule), link
+    support = model.get_support()
+    # Where none is selected the rule sees a column of zeros.
+    seen = selection(model) if support.any() else affine_rule(sparse.csr_array((1, support.size)))
+    return cascade(seen, rule), link
 
 
 def _transformed_target(model):
