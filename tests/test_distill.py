@@ -110,6 +110,13 @@ class TestRows:
         assert other.relative_residual == pytest.approx(one.relative_residual, rel=1e-6)
         assert other.relative_error == pytest.approx(one.relative_error, rel=1e-6)
 
+    @pytest.mark.parametrize(("seed", "structure"), [(12, None), (16, "no_self_loops"), (3, [2, 3])], ids=str)
+    def test_states_in_millions_of_the_unit_of_inputs(self, seed, structure):
+        U, Z, Y = random_states(seed)
+        one, other = (from_states(U, unit * Z, Y, structure=structure) for unit in (1.0, 1e7))
+        assert other.relative_residual == pytest.approx(one.relative_residual, rel=1e-9)
+        assert_array_equal(one.rule.B != 0, other.rule.B != 0)
+
     @pytest.mark.parametrize("structure", [None, "no_self_loops", [2, 3]], ids=str)
     def test_nothing_is_left_at_one(self, structure):
         U, Z, Y = random_states(2)

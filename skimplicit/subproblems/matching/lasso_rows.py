@@ -141,7 +141,8 @@ class _Rows:
         """Solve on the support, as long as a proximal gradient step from the solution leaves less of it wrong."""
         matching, h, r, l1 = self.matching, self.h[k, 0], self.R[k], self.l1[k]
         weights, signs = self.weights[k], self.signs[k]
-        smallest, fewest = _SLACK * np.abs(r).max(initial=0.0), np.inf
+        # In the metric: slopes by states and by inputs are in other units.
+        smallest, fewest = _SLACK * self.metric[k] * np.abs(r / self.metric[k]).max(initial=0.0), np.inf
         for _ in range(_GUESSES):
             support = np.flatnonzero(x)
             sign = np.sign(x[support])
