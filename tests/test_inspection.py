@@ -121,6 +121,16 @@ def test_error_bars_of_scores_do_not_take_rounds_for_rows(path):
     np.testing.assert_allclose(lengths, [standard_error(scores[size]) for size in (1, 2, 4)])
 
 
+@pytest.mark.parametrize("names", [["_a", "b", "_c"], [7, 8, 9]], ids=str)
+def test_every_selected_input_is_in_the_legend(names):
+    _, ax = plt.subplots()
+    ax.plot([1.0, 2.0], [0.1, 0.1], label="of the caller")
+    norms = np.array([[1.0, 2.0, 0.5], [1.0, 0.9, 0.0]])
+    display = ColumnPathDisplay([4.0, 2.0], norms, feature_names=names, support=[True, False, True]).plot(ax=ax)
+    expected = ["of the caller", str(names[0]), str(names[2]), "1 others"]
+    assert texts(display.ax_.get_legend()) == expected
+
+
 def test_many_columns_have_no_legend(path):
     many = np.repeat(path.column_norms, 5, axis=1)
     assert ColumnPathDisplay(path.column_budgets, many).plot().ax_.get_legend() is None

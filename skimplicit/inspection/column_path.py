@@ -153,7 +153,9 @@ class ColumnPathDisplay(Display):
         for place, j in enumerate(coloured[np.argsort(-np.nansum(shown[:, coloured], axis=0), kind="stable")]):
             style = _line(place) | {"label": names[j]} if few else {"color": COLOURS[0], "alpha": 0.7}
             (self.lines_[j],) = ax.plot(self.column_budgets, shown[:, j], linewidth=1.6, zorder=2, **style)
-        handles = [] if not few else [line for line in ax.get_lines() if line.get_label()[0] != "_"]
+        # Lines without a label of theirs have one that starts so, and an input may be called so.
+        named = [self.lines_[j] for j in coloured]
+        handles = [line for line in ax.get_lines() if line in named or line.get_label()[0] != "_"] if few else []
         if few and coloured.size < norms.shape[1]:
             (self.lines_[np.flatnonzero(~support)[0]]).set_label(f"{np.sum(~support)} others")
             handles.append(self.lines_[np.flatnonzero(~support)[0]])
