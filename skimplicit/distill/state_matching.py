@@ -169,6 +169,7 @@ def from_states(
     """
     U, Z, Y, phi = _check_arrays(U, Z, Y, activation)
     _check_numbers(kappa=kappa, l1=l1, alpha=alpha)
+    _check_truths(direct=direct, refit=refit, regenerate=regenerate)
     n = Z.shape[1]
     if isinstance(structure, str):
         if structure != "no_self_loops":
@@ -257,6 +258,12 @@ def _check_arrays(U, Z, Y, activation):
     if phi.size not in (None, Z.shape[1]):
         raise ValueError(f"activation acts on {phi.size} states, but Z has {Z.shape[1]} columns.")
     return U, Z, Y, phi
+
+
+def _check_truths(**truths_by_name):
+    for name, value in truths_by_name.items():
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name} must be True or False, got {value!r}.")
 
 
 def _check_numbers(**numbers_by_name):
