@@ -53,6 +53,19 @@ def test_they_are_mean_absolute_derivatives(activation, n_members):
     assert np.all(np.abs(derivatives) <= bound + 1e-6)
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_without_intercepts_deviations_are_those_from_zero(fit_intercept):
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(40, 3)) + [0, 3, 0], rng.uniform(1, 2, size=40)
+    y = X @ [1.0, 0.5, 0.0] + np.abs(X[:, 0])
+    parameters = {"n_hidden": 3, "alpha": 0.01, "tol": 1e-1, "random_state": 0}
+    model = ImplicitRegressor(fit_intercept=fit_intercept, **parameters).fit(X, y, weights)
+    share = weights / weights.sum()
+    sizes = [np.sqrt(share @ (Z - fit_intercept * (share @ Z)) ** 2) for Z in (X, y)]
+    expected = share @ np.abs(by_differences(model.rule_, X)[:, 0]) * sizes[0] / sizes[1]
+    np.testing.assert_allclose(model.feature_importances_, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_importances_do_not_depend_on_units(seed):
     rng = np.random.default_rng(seed)

@@ -83,7 +83,8 @@ RULE_ATTRIBUTES = {
     "feature_importances_": Attribute(
         "ndarray of shape (n_features,)",
         "Mean over the training rows, weighted, and over outputs i of ``|dy_i/du_j| sd(input j) / sd(target i)``, the "
-        "derivative of ``rule_`` through its equilibrium; for classes of the logits, which are not divided. Exactly "
+        "derivative of ``rule_`` through its equilibrium; for classes of the logits, which are not divided. With "
+        "``fit_intercept=False`` sd is the root mean square. Exactly "
         "zero when no path leads from the input to an output, or, with ``fit_intercept``, the input is constant. "
         "After ``partial_fit``, over the rows of the last call, with the deviations of the first in which it varies; "
         "with more than 40,000 rows, over the few looked at first.",
