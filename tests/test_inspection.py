@@ -194,6 +194,14 @@ def test_norms_of_a_selector_do_not_depend_on_units(data, selector):
     assert set(other.argsort()[-2:]) == {1, 4}
 
 
+@pytest.mark.parametrize("n_axes", [None, 1, 2])
+def test_true_norms_beside_a_linear_rule_are_in_the_picture(n_axes):
+    ax = None if n_axes is None else plt.subplots(1, n_axes)[1]
+    display = ColumnNormsDisplay(np.zeros(3), true_norms=[0.0, 4.0, 2.0]).plot(ax=ax)
+    assert display.axes_[-1].get_ylim()[1] >= 1.0
+    assert all(axes.get_ylim()[0] == 0.0 for axes in display.axes_)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_learned_and_true_norms_have_maximum_one(regressor, shared):
     ax = plt.subplots()[1] if shared else None

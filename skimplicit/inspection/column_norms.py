@@ -125,9 +125,10 @@ class ColumnNormsDisplay(Display):
             stems.markerline.set(markersize=4, clip_on=False, color=colour)
             stems.stemlines.set(linewidth=1.4, color=colour)
             axes.set_xlim(-0.6, norms.size - 0.4)
-            axes.set_ylim(bottom=0)
             self._label_inputs(axes, names, norms.size)
             self.stems_.append(stems)
+        for axes in self.axes_:  # once all are drawn: limits that are set do not grow with what comes
+            axes.set_ylim(bottom=0)
         norm = r"$\max_i |B_{ij}|$"
         self.ax_.set_ylabel(f"column norm {norm}" + (" / largest" if len(drawn) == 2 else ""))
         if self.axes_.size == 2:
