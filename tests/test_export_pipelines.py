@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import is_classifier
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import StackingRegressor, VotingRegressor
@@ -150,6 +151,22 @@ def test_options_of_a_selector_reach_its_estimator():
     model = selector(classifier()).fit(X, y)
     exported = skl2onnx.to_onnx(model, X[:1].astype("float32"), options={id(model): {"zipmap": False}})
     assert [output.name for output in exported.graph.output] == ["label", "probabilities"]
+
+
+@pytest.mark.slow_cases
+@pytest.mark.parametrize("labels", ["two", "three"])
+@pytest.mark.parametrize("inner", [classifier, lambda: selector(classifier(), 2)], ids=["classifier", "selector"])
+def test_decision_values(inner, labels):
+    X, y = IRIS
+    y = LABELS[labels](y)
+    model = CalibratedClassifierCV(inner(), cv=2).fit(X, y)  # which calibrates decision values
+    exported = skl2onnx.to_onnx(model, X[:1], options={id(model): {"zipmap": False}})
+    np.testing.assert_allclose(run(exported, X)[1], model.predict_proba(X), atol=1e-9)
+    model = inner().fit(X, y)
+    exported = skl2onnx.to_onnx(model, X[:1], options={id(model): {"zipmap": False, "raw_scores": True}})
+    values = model.decision_function(X)
+    expected = values if values.ndim == 2 else np.column_stack([-values, values])
+    np.testing.assert_allclose(run(exported, X)[1], expected, atol=1e-9)
 
 
 def test_several_outputs_and_columns_apart(numbers):

@@ -32,7 +32,13 @@ from skimplicit.selection import ImplicitFeatureSelector
 __all__ = ["register_onnx_converters"]
 
 _STATES, _SELECTION, _SELECTED = "SkimplicitStates", "SkimplicitSelection", "SkimplicitSelected"
-_OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
+# What is made of classifiers (CalibratedClassifierCV, OneVsOneClassifier) asks for raw scores where it may.
+_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "nocl": [True, False],
+    "output_class_labels": [False, True],
+    "raw_scores": [True, False],
+}
 # The steps, by id, that transform in the conversion that is under way.
 _TRANSFORMING = ContextVar("transforming", default=frozenset())
 
@@ -230,7 +236,8 @@ def _convert_prediction(scope, operator, container):
         if model.labels is None:
             _give(graph, operator, 0, Y)
             return
-        label, probabilities = write_classes(graph, model.labels, Y)
+        asked = container.get_options(operator.raw_operator, {"raw_scores": False})
+        label, probabilities = write_classes(graph, model.labels, Y, asked["raw_scores"])
         _give(graph, operator, 0, label, cast=False)
         _give(graph, operator, 1, probabilities)
 

@@ -225,7 +225,7 @@ def write_readout(graph, rule, U, stopping):
     return Y, states
 
 
-def write_classes(graph, labels, logits):
+def write_classes(graph, labels, logits, raw_scores=False):
     """Add label and probabilities of the classes.
 
     Parameters
@@ -235,7 +235,9 @@ def write_classes(graph, labels, logits):
     labels : ndarray of shape (n_classes,)
         Labels, as :func:`check_labels` returns them.
     logits : str
-        A logit for each.
+        A logit for each; of two classes zero for the first.
+    raw_scores : bool
+        Whether decision values take the place of probabilities, of two classes -z and z, as sklearn-onnx has them.
 
     Returns
     -------
@@ -243,4 +245,10 @@ def write_classes(graph, labels, logits):
         Their names.
     """
     place = graph.node("ArgMax", logits, axis=1, keepdims=0)
-    return graph.node("Gather", graph.constant(labels), place, axis=0), graph.node("Softmax", logits, axis=1)
+    label = graph.node("Gather", graph.constant(labels), place, axis=0)
+    if not raw_scores:
+        return label, graph.node("Softmax", logits, axis=1)
+    if len(labels) > 2:
+        return label, logits
+    other = graph.node("Gather", logits, graph.constant(np.array([1, 0])), axis=1)
+    return label, graph.node("Sub", logits, other)
