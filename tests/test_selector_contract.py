@@ -261,6 +261,12 @@ class TestScores:
         assert {1, 2, 5} <= numbers  # rules of few inputs, and constants of all
         assert all(own == given for own, given in seen)
 
+    @pytest.mark.parametrize("shape", [(), (1,)])
+    def test_an_array_of_one_number_is_a_score(self, shape):
+        plain = selector(scoring="r2").fit(X, Y)
+        arrays = selector(scoring=lambda model, *rows: np.full(shape, model.score(*rows))).fit(X, Y)
+        np.testing.assert_array_equal(arrays.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+
     def test_classes_by_name(self):
         found = selector(LABELS, scoring="roc_auc").fit(X, SIGNS)
         assert found.support_[1]

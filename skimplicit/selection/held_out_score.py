@@ -95,6 +95,7 @@ class ScorerOnFolds:
             score = self.scorer(model, X, y, **weighted)
         except ValueError as error:  # that a constant can be judged was seen before the work, but not all predictions
             raise ValueError(f"scoring fails on the held-out rows of fold {number} of cv: {error}") from error
+        score = score.item() if getattr(score, "size", 0) == 1 else score  # an array of one number, as in scikit-learn
         if not (isinstance(score, Real) and np.isfinite(score)):
             raise ValueError(f"scoring must give a finite number, got {score!r} on fold {number} of cv.")
         return float(score)
