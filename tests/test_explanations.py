@@ -309,6 +309,16 @@ class TestDisplay:
             ContributionsDisplay(np.ones((2, 3)), inputs=np.ones((3, 3))).plot()
 
 
+@pytest.mark.parametrize("scale", [1e-150, 1e-13, 1e-10, 1e150])
+def test_states_of_any_size(scale):
+    # Of a positively homogeneous phi: the same function with other states.
+    rule = random_rule(np.random.default_rng(0))
+    other = ImplicitRule(rule.A, scale * rule.B, rule.C / scale, rule.D, scale * rule.b, rule.c, rule.activation)
+    X, reference = np.random.default_rng(1).normal(size=(5, 4)), np.ones(4)
+    expected = explain(rule, X, reference=reference).contributions
+    assert_allclose(explain(other, X, reference=reference).contributions, expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["bsr_array", "coo_array", "coo_matrix", "csc_array", "dia_array", "lil_matrix"])
 def test_sparse_rows_of_any_format(name):
     X = np.random.default_rng(0).normal(size=(4, 2))

@@ -91,7 +91,7 @@ def _walk(A, C, pieces, triangular, start, way, z):
     states, t = np.arange(start.size), 0.0
     total = np.zeros(C.shape)
     piece = np.sum(pieces.edges[:, 1:-1] < z[:, None], axis=1)
-    tolerance = 1e-12 * (1.0 + np.abs(z).max(initial=0.0))
+    tolerance = 1e-12 * np.abs(z)  # in the size of each state, which may be any
     # A state at a kink may be on either side of it: in the piece below the edge of this number, or above.
     upper = pieces.edges[states, piece + 1]
     edge = np.where(np.abs(upper - z) <= tolerance, piece + 1, -1)
