@@ -7,8 +7,10 @@ import pytest
 from scipy import sparse
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS, BlockActivation, max_pool, softmax
+from skimplicit.activations import ACTIVATIONS, BlockActivation, Exponential, max_pool, softmax
+from skimplicit.composition import activate, affine_rule, cascade
 from skimplicit.projections import project_rows_l1
+from skimplicit.robustness import lipschitz_bound, output_bounds
 from skimplicit.wellposedness import block_norms, sensitivity
 
 every_seed = pytest.mark.parametrize("seed", range(3))
@@ -113,6 +115,18 @@ def test_zero_exactly_without_a_path():
     S = sensitivity(ImplicitRule(A, B, C, D))
     assert S[0, 0] > 0 and S[0, 2] == 5.0
     assert S[0, 1] == 0.0 and S[0, 3] == 0.0
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_nothing_bounds_the_slope_of_an_exponential(hidden):
+    inner = affine_rule([[1.0, 0.0], [2.0, 0.0]])
+    if hidden:
+        inner = cascade(activate(inner, "relu"), affine_rule([[1.0, -1.0]]))
+    rule = activate(inner, Exponential())
+    np.testing.assert_array_equal(sensitivity(rule), np.broadcast_to([np.inf, 0.0], (rule.n_outputs, 2)))
+    for bound in (lipschitz_bound, lambda rule: output_bounds(rule, np.ones((1, 2)), 0.1)):
+        with pytest.raises(ValueError, match="No bound is known"):
+            bound(rule)
 
 
 @every_seed

@@ -309,6 +309,14 @@ class TestDisplay:
             ContributionsDisplay(np.ones((2, 3)), inputs=np.ones((3, 3))).plot()
 
 
+def test_exponential_outputs_of_a_network():
+    network = MLPRegressor(hidden_layer_sizes=(3,), loss="poisson", solver="lbfgs", max_iter=5, random_state=0)
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        network.fit(X, np.exp(X[:, 0]))
+    assert_complete(explain(from_sklearn(network), X), network.predict(X)[:, None])
+
+
 @pytest.mark.parametrize("scale", [1e-150, 1e-13, 1e-10, 1e150])
 def test_states_of_any_size(scale):
     # Of a positively homogeneous phi: the same function with other states.

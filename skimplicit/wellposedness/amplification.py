@@ -109,6 +109,8 @@ def _first_proof(rule):
     """Return what :func:`amplification` does, None where no proof holds."""
     A, phi = rule.A, rule.activation
     slope = np.broadcast_to(np.asarray(phi.lipschitz, dtype=float), rule.n_hidden)
+    if not np.all(np.isfinite(slope)):  # as of exp: a state can move any way for however small a drive
+        return None
     if perron_certificate(A, phi.lipschitz, phi.groups) is not None:
         first = slice(None) if phi.groups is None else np.flatnonzero(np.diff(phi.groups, prepend=-1))
         return Amplification(block_norms(A, slope, phi.groups), slope[first], phi.groups)
