@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array
 
-from skimplicit.activations import BaseActivation, get_activation
+from skimplicit.activations import BaseActivation, get_activation, join_activations
 from skimplicit.equilibrium import METHODS, FixedPoint, Stopping, Substitution, describe, prepare_method
 from skimplicit.linalg import MatrixLike, checked_array, parts_of, read_only, row_scaled, same_values
 from skimplicit.parameters import checked_number, nearest
@@ -112,6 +112,8 @@ class ImplicitRule:
         activation = get_activation(self.activation)
         if activation.size not in (None, n):
             raise ValueError(f"activation acts on {activation.size} states, but the rule has {n}.")
+        if n and activation.size is None:  # of groups, which states are in one depends on how many there are
+            activation = join_activations([(activation, n)])
         object.__setattr__(self, "activation", activation)
 
     @property

@@ -17,6 +17,7 @@ from skimplicit.activations import (
     max_pool,
     softmax,
 )
+from skimplicit.composition import average
 from skimplicit.equilibrium import adjoint
 
 Z = np.random.default_rng(0).normal(size=(6, 9))
@@ -123,3 +124,21 @@ def test_gradient_through_blocks():
     step = 1e-6 * rng.normal(size=Z.shape)
     numeric = (rule.predict(Z + step) - rule.predict(Z - step))[:, 0] / 2
     assert_allclose((gradient * step).sum(axis=1), numeric, rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [max_pool, softmax])
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside tanh"])
+@pytest.mark.parametrize("order", [np.array, np.triu], ids=["loops", "triangular"])
+def test_a_rule_takes_the_coordinates_of_a_group_together(make, size, alone, order):
+    rng = np.random.default_rng(size)
+    phi = make(size) if alone else BlockActivation([(make(size), 2), ("tanh", 2)])
+    A, B = order(rng.uniform(-0.1, 0.1, size=(4, 4))), rng.normal(size=(4, 3))
+    np.fill_diagonal(A, -0.9)  # of states on their own, Newton's method
+    rule = ImplicitRule(A, B, np.eye(4), activation=phi)
+    U = 10 * rng.normal(size=(6, 3))
+    X = np.zeros((6, 4))
+    for _ in range(200):
+        X = 0.5 * X + 0.5 * BlockActivation([(phi, 4)])(X @ A.T + U @ B.T)
+    assert_allclose(rule.predict(U), X, atol=1e-8)
+    assert_allclose(average(rule, rule).predict(U), X, atol=1e-8)

@@ -158,10 +158,10 @@ class BlockActivation(BaseActivation):
 
     @cached_property
     def groups(self):
-        """Group of each coordinate, (n,), or None when every coordinate is on its own."""
-        sizes = [getattr(part, "group_size", 1) for part, _ in self.blocks]
-        if all(size == 1 for size in sizes):
+        """Group of each coordinate, (n,), or None when no part acts on groups, be they of one coordinate."""
+        if not any(isinstance(part, GroupActivation) for part, _ in self.blocks):
             return None
+        sizes = [getattr(part, "group_size", 1) for part, _ in self.blocks]
         starts = [np.arange(count) % size == 0 for (_, count), size in zip(self.blocks, sizes, strict=True)]
         return np.cumsum(np.concatenate(starts)) - 1
 
@@ -256,9 +256,7 @@ def join_activations(blocks):
     joined = BlockActivation(blocks)
     if not joined.blocks:
         return get_activation("identity")
-    if len(joined.blocks) == 1 and getattr(joined.blocks[0][0], "group_size", 1) == 1:
-        return joined.blocks[0][0]
-    return joined
+    return joined.blocks[0][0] if len(joined.blocks) == 1 and joined.groups is None else joined
 
 
 def _group_maximum(Z):
