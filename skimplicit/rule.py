@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_array
 
-from skimplicit.activations import BaseActivation, get_activation, join_activations
+from skimplicit.activations import BaseActivation, activation_of
 from skimplicit.equilibrium import METHODS, FixedPoint, Stopping, Substitution, describe, prepare_method
 from skimplicit.linalg import MatrixLike, checked_array, parts_of, read_only, row_scaled, same_values
 from skimplicit.parameters import checked_number, nearest
@@ -109,12 +109,7 @@ class ImplicitRule:
             if array.shape != shape:
                 raise ValueError(f"{name} must have shape {shape} to fit the other arrays, got {array.shape}.")
             object.__setattr__(self, name, read_only(array))
-        activation = get_activation(self.activation)
-        if activation.size not in (None, n):
-            raise ValueError(f"activation acts on {activation.size} states, but the rule has {n}.")
-        if n and activation.size is None:  # of groups, which states are in one depends on how many there are
-            activation = join_activations([(activation, n)])
-        object.__setattr__(self, "activation", activation)
+        object.__setattr__(self, "activation", activation_of(self.activation, n))
 
     @property
     def n_hidden(self) -> int:

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax as scipy_softmax
 
 from skimplicit import ImplicitRule
@@ -18,7 +18,9 @@ from skimplicit.activations import (
     softmax,
 )
 from skimplicit.composition import average
-from skimplicit.equilibrium import adjoint
+from skimplicit.distill import drift_bound, from_states
+from skimplicit.equilibrium import adjoint, equilibrium, solve_equilibrium
+from skimplicit.wellposedness import well_posedness
 
 Z = np.random.default_rng(0).normal(size=(6, 9))
 
@@ -142,3 +144,15 @@ def test_a_rule_takes_the_coordinates_of_a_group_together(make, size, alone, ord
         X = 0.5 * X + 0.5 * BlockActivation([(phi, 4)])(X @ A.T + U @ B.T)
     assert_allclose(rule.predict(U), X, atol=1e-8)
     assert_allclose(average(rule, rule).predict(U), X, atol=1e-8)
+
+
+@pytest.mark.parametrize("given", [max_pool(2), BlockActivation([(max_pool(2), 2)])], ids=["alone", "blocks"])
+def test_nothing_is_certified_of_groups_as_if_their_states_were_alone(given):
+    A = np.array([[0.0, 1.2], [0.0, 0.0]])  # each state alone would follow from the other
+    assert not well_posedness(A, given)
+    assert_array_equal(solve_equilibrium(A, np.ones((1, 2)), given).error_bound, np.inf)
+    assert_array_equal(equilibrium(A, np.ones((1, 2)), given).error_bound, np.inf)
+    with pytest.raises(ValueError, match="acts on each state alone"):
+        drift_bound(0.5 * A, given, np.ones((1, 2)))
+    with pytest.raises(ValueError, match="takes each alone"):
+        from_states(np.ones((3, 1)), np.ones((3, 2)), np.ones(3), activation=given)

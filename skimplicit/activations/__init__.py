@@ -1,6 +1,13 @@
 """Activations: the function phi of an implicit rule, componentwise or in blocks and groups of states."""
 
-from skimplicit.activations.blockwise import BlockActivation, GroupActivation, join_activations, max_pool, softmax
+from skimplicit.activations.blockwise import (
+    BlockActivation,
+    GroupActivation,
+    activation_of,
+    join_activations,
+    max_pool,
+    softmax,
+)
 from skimplicit.activations.componentwise import ACTIVATIONS, Activation, BaseActivation, get_activation
 from skimplicit.activations.parametric import Exponential, hardtanh, leaky_relu
 
@@ -11,6 +18,7 @@ __all__ = [
     "BlockActivation",
     "Exponential",
     "GroupActivation",
+    "activation_of",
     "get_activation",
     "hardtanh",
     "join_activations",

@@ -13,7 +13,7 @@ from scipy.special import softmax as _scipy_softmax
 
 from skimplicit.activations.componentwise import BaseActivation, get_activation
 
-__all__ = ["BlockActivation", "GroupActivation", "join_activations", "max_pool", "softmax"]
+__all__ = ["BlockActivation", "GroupActivation", "activation_of", "join_activations", "max_pool", "softmax"]
 
 
 @dataclass(frozen=True)
@@ -257,6 +257,32 @@ def join_activations(blocks):
     if not joined.blocks:
         return get_activation("identity")
     return joined.blocks[0][0] if len(joined.blocks) == 1 and joined.groups is None else joined
+
+
+def activation_of(activation, n):
+    """Return the activation of n states: one that takes groups of them knows which are in one only with their number.
+
+    Parameters
+    ----------
+    activation : str or BaseActivation
+        As for :func:`get_activation`.
+    n : int
+        Number of states.
+
+    Returns
+    -------
+    BaseActivation
+        The simplest that acts as this one.
+
+    Raises
+    ------
+    ValueError
+        If it acts on another number of states.
+    """
+    phi = get_activation(activation)
+    if phi.size not in (None, n):
+        raise ValueError(f"activation acts on {phi.size} states, but the rule has {n}.")
+    return join_activations([(phi, n)]) if n and phi.size is None else phi
 
 
 def _group_maximum(Z):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from skimplicit.activations import get_activation
+from skimplicit.activations import activation_of
 from skimplicit.composition import check_rule
 from skimplicit.linalg import MatrixLike, checked_array, row_scaled, to_dense
 from skimplicit.rule import ImplicitRule
@@ -58,11 +58,11 @@ def drift_bound(A: MatrixLike, activation: Any, residual: ArrayLike) -> np.ndarr
     >>> drift_bound(np.array([[0.0, 0.5], [0.0, 0.5]]), get_activation("relu"), np.array([[0.1, -0.2]]))
     array([[0.3, 0.4]])
     """
-    activation = get_activation(activation)
     M, rows = checked_array(A, "A", 2), np.asarray(residual, dtype=float)
     n = M.shape[0]
     if M.shape[1] != n or rows.ndim != 2 or rows.shape[1] != n:
         raise ValueError(f"A and residual must have shapes (n, n) and (m, n), got {M.shape} and {rows.shape}.")
+    activation = activation_of(activation, n)
     gamma = activation.lipschitz
     if activation.groups is not None:
         raise ValueError("A bound on each state needs an activation that acts on each state alone.")

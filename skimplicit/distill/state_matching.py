@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from skimplicit.activations import get_activation
+from skimplicit.activations import activation_of
 from skimplicit.distill.certificates import drift_bound
 from skimplicit.estimators.structure import check_structure
 from skimplicit.linalg import MatrixLike, block_triangular_order
@@ -250,13 +250,11 @@ def _check_arrays(U, Z, Y, activation):
     if not U.shape[0] == Z.shape[0] == Y.shape[0]:
         sizes = f"{U.shape[0]}, {Z.shape[0]} and {Y.shape[0]}"
         raise ValueError(f"U, Z and Y must have the same number of rows, got {sizes}.")
-    phi = get_activation(activation)
+    phi = activation_of(activation, Z.shape[1])
     if phi.groups is not None:
         raise ValueError(f"activation {phi.name!r} takes states together; matching needs one that takes each alone.")
     if not np.all(np.isfinite(phi.lipschitz)):
         raise ValueError(f"The slope of activation {phi.name!r} has no bound; matching needs one.")
-    if phi.size not in (None, Z.shape[1]):
-        raise ValueError(f"activation acts on {phi.size} states, but Z has {Z.shape[1]} columns.")
     return U, Z, Y, phi
 
 

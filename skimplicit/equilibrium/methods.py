@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from skimplicit.activations import activation_of
 from skimplicit.equilibrium.loop import Stopping
 from skimplicit.equilibrium.safeguarded import AndersonSteps, DiagonalNewtonSteps, NewtonSteps, Safeguarded
 from skimplicit.equilibrium.sweeps import AveragedSweep, ForwardSweep, ResolventSweep, is_increasing
@@ -62,7 +63,9 @@ def equilibrium(A, drive, activation, *, start=None, rtol=1e-10, atol=0.0, max_i
     Bounds by ``|x - x*| <= (I - |M|)^-1 |x - T(x)|`` with M the matrix of the sweep T. When no certificate exists, a
     row has converged when its residual, not its error, is below the tolerance.
     """
-    return ForwardSweep(A, activation).solve(drive, start=start, stopping=Stopping(rtol, atol, max_iter))
+    return ForwardSweep(A, activation_of(activation, A.shape[0])).solve(
+        drive, start=start, stopping=Stopping(rtol, atol, max_iter)
+    )
 
 
 def solve_equilibrium(A, drive, activation, *, method="auto", start=None, rtol=1e-10, atol=0.0, max_iter=10_000):
@@ -133,6 +136,7 @@ def prepare_method(A, activation, method="auto"):
     ValueError
         If there is no method of that name, or it does not support the activation.
     """
+    activation = activation_of(activation, A.shape[0])
     if method == "auto":
         method = choose_method(A, activation)
     if method not in METHODS:
@@ -164,6 +168,7 @@ def choose_method(A, activation):
         cost; "peaceman_rachford" when ``I - Gamma A`` is strongly monotone; otherwise, without a guarantee, "newton"
         for a small A and "anderson" for a large one.
     """
+    activation = activation_of(activation, A.shape[0])
     if activation.groups is not None:
         return "picard" if perron_certificate(A, activation.lipschitz, activation.groups) is not None else "anderson"
     if activation.homogeneous and ForwardSweep(A, activation).contracts:

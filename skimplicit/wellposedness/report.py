@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import bicgstab, splu
 
-from skimplicit.activations import get_activation
+from skimplicit.activations import activation_of
 from skimplicit.linalg import block_triangular_order, row_scaled, to_dense
 from skimplicit.wellposedness.matrix_measures import (
     abscissa,
@@ -151,9 +151,10 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     >>> well_posedness(np.array([[2.0]])).condition.name
     'NONE'
     """
-    A, phi = (rule.A, rule.activation) if hasattr(rule, "activation") else (rule, get_activation(activation))
+    A, phi = (rule.A, rule.activation) if hasattr(rule, "activation") else (rule, activation)
     if A.ndim != 2 or A.shape[0] != A.shape[1] or not np.all(np.isfinite(A.data if sparse.issparse(A) else A)):
         raise ValueError(f"A must be a square matrix of finite numbers, got an array of shape {A.shape}.")
+    phi = activation_of(phi, A.shape[0])
     order = block_triangular_order(A, phi.groups)
     norms = block_norms(A, phi.lipschitz, phi.groups)
     bounded = np.all(np.isfinite(phi.lipschitz))
