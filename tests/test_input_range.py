@@ -6,6 +6,7 @@ from scipy import sparse
 
 from skimplicit import ImplicitRegressor
 from skimplicit.estimators.clipping import clip_rule
+from skimplicit.robustness import is_monotone, lipschitz_bound
 from skimplicit.rows import InputRange
 
 
@@ -64,6 +65,15 @@ def test_the_rule_of_a_range_cuts_as_the_range_does():
     rng = np.random.default_rng(1)
     limits, V = InputRange.of(rng.normal(size=(9, 4))), 50 * rng.normal(size=(30, 4))
     np.testing.assert_allclose(clip_rule(limits).predict(V), limits.cut(V), atol=1e-12)
+
+
+@pytest.mark.parametrize("far", [1e9, 1e17, 1e150])
+def test_the_rule_of_a_range_cuts_exactly_however_far_and_rises(far):
+    limits = InputRange.of(np.array([[-1.0, 0.0, 3.0], [2.0, 0.1, 3.0]]))
+    rule, V = clip_rule(limits), far * np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
+    np.testing.assert_allclose(rule.predict(V), limits.cut(V), atol=1e-15)
+    assert lipschitz_bound(rule) == pytest.approx(1.0)
+    assert all(is_monotone(rule, j, output=j) == 1 for j in range(3))
 
 
 @pytest.mark.slow

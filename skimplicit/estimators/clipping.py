@@ -8,7 +8,9 @@ __all__ = ["clip_rule"]
 
 
 def clip_rule(limits):
-    """Return ``min(max(u, l), h) = l + relu(u - l) - relu(u - h)`` as a rule with 2p states.
+    """Return ``min(max(u, l), h) = h - relu(h - l - relu(u - l))`` as a rule with 2p states.
+
+    One cut after the other: ``l + relu(u - l) - relu(u - h)`` would be l, by rounding, far above h.
 
     Parameters
     ----------
@@ -21,12 +23,12 @@ def clip_rule(limits):
         A feedforward rule with p inputs and p outputs.
     """
     p = limits.lower.size
-    one = np.eye(p)
+    one, none = np.eye(p), np.zeros((p, p))
     return ImplicitRule(
-        A=np.zeros((2 * p, 2 * p)),
-        B=np.vstack([one, one]),
-        C=np.hstack([one, -one]),
-        b=-np.concatenate([limits.lower, limits.upper]),
-        c=limits.lower,
+        A=np.block([[none, -one], [none, none]]),
+        B=np.vstack([none, one]),
+        C=np.hstack([-one, none]),
+        b=np.concatenate([limits.upper - limits.lower, -limits.lower]),
+        c=limits.upper,
         activation="relu",
     )
