@@ -25,6 +25,7 @@ from skimplicit.stacking import (
     joined_activation,
     stack,
 )
+from skimplicit.wellposedness import perron_frobenius
 
 __all__ = [
     "activate",
@@ -322,7 +323,9 @@ def feedback(forward: ImplicitRule, backward: ImplicitRule) -> ImplicitRule:
     q = forward.n_outputs
     D1, D2, C1, C2 = (to_dense(M) for M in (forward.D, backward.D, forward.C, backward.C))
     direct = np.eye(q) - D1 @ D2
-    if np.linalg.matrix_rank(direct) < q:
+    # What rounding may have made of each entry tells whether the matrix is singular, in whatever units the outputs are.
+    rounding = q * np.finfo(float).eps * (np.eye(q) + abs(D1) @ abs(D2))
+    if not np.linalg.slogdet(direct)[0] or perron_frobenius(abs(np.linalg.inv(direct)) @ rounding) >= 1:
         raise ValueError("I - D1 D2 is singular: the direct terms of the two rules alone close a loop.")
     readout = np.linalg.solve(direct, np.hstack([C1, D1 @ C2, D1, (forward.c + D1 @ backward.c)[:, None]]))
     C, D, c = np.split(readout, [C1.shape[1] + C2.shape[1], readout.shape[1] - 1], axis=1)

@@ -182,6 +182,20 @@ def test_what_is_no_rule_is_named(compose):
             compose(rule, 1)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e12, 1e60])
+@pytest.mark.parametrize("form", [np.array, np.triu], ids=["full", "triangular"])
+def test_feedback_does_not_depend_on_the_units_of_outputs(unit, form):
+    rng = np.random.default_rng(0)
+    units, U = np.array([1.0, unit, 1.0]), rng.normal(size=(5, 2))
+    D1, D2 = form(rng.uniform(-0.5, 0.5, size=(3, 2))), form(rng.uniform(-0.5, 0.5, size=(2, 3)))
+    loop = feedback(affine_rule(units[:, None] * D1), affine_rule(D2 / units))
+    assert_allclose(loop.predict(U) / units, U @ np.linalg.solve(np.eye(3) - D1 @ D2, D1).T, rtol=1e-9)
+    # A loop that 0.1 + 0.2 closes but for rounding is refused in every unit.
+    D1, D2 = np.array([[0.3, 0.1], [0.0, 0.2]]), np.diag([1 / (0.1 + 0.2), 1.0])
+    with pytest.raises(ValueError, match="singular"):
+        feedback(affine_rule(units[:2, None] * D1), affine_rule(D2 / units[:2]))
+
+
 def test_activate_and_feedback_name_what_is_no_rule():
     rule = random_rule(2, 1, 1, seed=0)
     with pytest.raises(TypeError, match="rule must be an ImplicitRule"):
