@@ -275,7 +275,8 @@ def _gelu(Z, out=None):
 
 
 def _gelu_derivative(Z, X):
-    return ndtr(Z) + Z * np.exp(-0.5 * Z * Z) / np.sqrt(2.0 * np.pi)
+    near = np.clip(Z, -40.0, 40.0)  # beyond, the density is zero, and the square could exceed all numbers
+    return ndtr(Z) + Z * np.exp(-0.5 * near * near) / np.sqrt(2.0 * np.pi)
 
 
 # The slopes of SiLU and GELU leave [0, 1]: extrema of the derivative, rounded outwards (GELU: at z = -+sqrt(2)).
