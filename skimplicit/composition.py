@@ -83,9 +83,15 @@ def affine_rule(D: MatrixLike, c: ArrayLike | None = None) -> ImplicitRule:
     -------
     ImplicitRule
         A rule with n = 0.
+
+    Raises
+    ------
+    ValueError
+        If D or c are no arrays of finite numbers, or their shapes do not fit.
     """
-    D = D if sparse.issparse(D) else np.atleast_2d(np.asarray(D, dtype=float))
-    q, p = D.shape
+    D = checked_array(D, "D")
+    D = D if sparse.issparse(D) else np.atleast_2d(D)
+    q, p = D.shape[:2]
     zeros = sparse.csr_array if sparse.issparse(D) else np.zeros
     return ImplicitRule(zeros((0, 0)), zeros((0, p)), zeros((q, 0)), D, None, c, "identity")
 

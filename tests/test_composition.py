@@ -204,3 +204,9 @@ def test_activate_and_feedback_name_what_is_no_rule():
         feedback(None, rule)
     with pytest.raises(TypeError, match="backward must be an ImplicitRule"):
         feedback(rule, None)
+
+
+@pytest.mark.parametrize("D", ["a", [["1"]], [[np.nan]], np.zeros((1, 1, 1))], ids=["text", "digits", "NaN", "3d"])
+def test_affine_rule_names_what_is_no_matrix(D):
+    with pytest.raises(ValueError, match="^D must "):
+        affine_rule(D)
