@@ -9,6 +9,7 @@ from scipy.ndimage import correlate
 from sklearn.datasets import load_digits
 
 from skimplicit import ImplicitRule
+from skimplicit.activations import BlockActivation, max_pool, softmax
 from skimplicit.networks import (
     average_pooling,
     convolution,
@@ -172,6 +173,27 @@ def test_recurrent_network_over_20_steps(seed, activation):
     report = rule.well_posedness()
     assert report.condition is Condition.EXPLICIT and report.n_steps == 20
     assert_allclose(rule.states(U.reshape(10, -1))[:, :6], H, **EXACT)  # the last time is on top
+
+
+@pytest.mark.parametrize("phi", [BlockActivation([("relu", 1), (softmax(2), 2)]), max_pool(3)], ids=["blocks", "pool"])
+def test_each_step_has_an_activation_that_says_its_size(phi):
+    rng = np.random.default_rng(0)
+    W, V, b, U = rng.normal(size=(3, 3)), rng.normal(size=(3, 2)), rng.normal(size=3), rng.normal(size=(4, 6))
+    h, x = np.zeros((4, 3)), U[:, :2]
+    for u in np.split(U, 3, axis=1):
+        h = phi(h @ W.T + u @ V.T + b)
+    assert_allclose(recurrent(W, V, np.eye(3), b, n_steps=3, activation=phi).predict(U), h, atol=1e-12)
+    middle = phi((x + 0.05 * phi(x @ V.T + b) @ V) @ V.T + b)
+    ode = neural_ode(V, b, V.T, np.zeros(2), step=0.1, n_steps=1, scheme="midpoint", activation=phi)
+    assert_allclose(ode.predict(x), x + 0.1 * middle @ V, atol=1e-12)
+
+
+def test_groups_do_not_reach_from_step_to_step():
+    W, V, ode = np.zeros((2, 2)), np.eye(2), {"step": 0.1, "n_steps": 1, "scheme": "rk4"}
+    with pytest.raises(ValueError, match="cannot act on 2 coordinates"):
+        recurrent(W, V, V, n_steps=2, activation=softmax(4))
+    with pytest.raises(ValueError, match="cannot act on 2 coordinates"):
+        neural_ode(V, np.zeros(2), V, np.zeros(2), **ode, activation=softmax(4))
 
 
 def test_recurrent_and_ode_refuse_bad_options():

@@ -93,7 +93,7 @@ def recurrent(
         C=C if outputs == "all" else sparse.csr_array(C)[-q:],
         b=intercepts.ravel(),
         c=np.tile(c, n_steps) if outputs == "all" else c,
-        activation=join_activations([(activation, n_steps * k)]),
+        activation=join_activations([(activation, k)] * n_steps),
     )
 
 
@@ -168,7 +168,7 @@ def neural_ode(
         B=sparse.csr_array(np.vstack([np.eye(d), np.tile(W1, (n_stages, 1))])),
         C=sparse.csr_array(np.eye(d, A.shape[0])),
         b=np.concatenate([step * b2, np.tile(b1, n_stages) + step * np.kron(stages.sum(axis=1), W1 @ b2)]),
-        activation=join_activations([("identity", d), (activation, hidden.shape[0])]),
+        activation=join_activations([("identity", d)] + [(activation, k)] * n_stages),
     )
     return cascade(*[one_step] * n_steps)
 
