@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skimplicit import ImplicitRegressor
+from skimplicit import ImplicitRegressor, ImplicitRule
+from skimplicit.composition import cascade
 from skimplicit.estimators.clipping import clip_rule
 from skimplicit.robustness import is_monotone, lipschitz_bound
 from skimplicit.rows import InputRange
@@ -74,6 +75,16 @@ def test_the_rule_of_a_range_cuts_exactly_however_far_and_rises(far):
     np.testing.assert_allclose(rule.predict(V), limits.cut(V), atol=1e-15)
     assert lipschitz_bound(rule) == pytest.approx(1.0)
     assert all(is_monotone(rule, j, output=j) == 1 for j in range(3))
+
+
+def test_the_rule_of_very_many_inputs_is_sparse():
+    rng, p = np.random.default_rng(3), 20_000
+    limits, V = InputRange.of(rng.normal(size=(5, p))), 3 * rng.normal(size=(2, p))
+    after = ImplicitRule([[0.5]], rng.normal(size=(1, p)), [[1.0]], rng.normal(size=(1, p)), activation="tanh")
+    rule = cascade(clip_rule(limits), after)
+    assert sparse.issparse(rule.A)
+    assert sparse.issparse(rule.B)
+    np.testing.assert_allclose(rule.predict(V), after.predict(limits.cut(V)), rtol=1e-9)
 
 
 @pytest.mark.slow

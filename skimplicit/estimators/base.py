@@ -335,7 +335,7 @@ class ImplicitEstimator(
         Returns
         -------
         ImplicitRule
-            ``rule_`` after 2p relu states that cut; ``rule_`` itself with ``clip=False``.
+            ``rule_`` after 2p relu states that cut, sparse above 2,000 inputs; ``rule_`` itself with ``clip=False``.
         """
         check_is_fitted(self)
         return self.rule_ if self._input_range is None else cascade(clip_rule(self._input_range), self.rule_)

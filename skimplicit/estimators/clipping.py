@@ -1,8 +1,11 @@
 """The cut of inputs at the range of the training rows, as a rule."""
 
 import numpy as np
+from scipy import sparse
 
+from skimplicit.rows import LARGEST_MATRIX
 from skimplicit.rule import ImplicitRule
+from skimplicit.stacking import join_blocks
 
 __all__ = ["clip_rule"]
 
@@ -20,14 +23,16 @@ def clip_rule(limits):
     Returns
     -------
     ImplicitRule
-        A feedforward rule with p inputs and p outputs.
+        A feedforward rule with p inputs and p outputs, sparse where a dense A would be too large.
     """
     p = limits.lower.size
-    one, none = np.eye(p), np.zeros((p, p))
+    one, none = sparse.eye_array(p, format="csr"), sparse.csr_array((p, p))
+    if 2 * p <= LARGEST_MATRIX:
+        one, none = one.toarray(), none.toarray()
     return ImplicitRule(
-        A=np.block([[none, -one], [none, none]]),
-        B=np.vstack([none, one]),
-        C=np.hstack([-one, none]),
+        A=join_blocks([[none, -one], [none, none]]),
+        B=join_blocks([[none], [one]]),
+        C=join_blocks([[-one, none]]),
         b=np.concatenate([limits.upper - limits.lower, -limits.lower]),
         c=limits.upper,
         activation="relu",
