@@ -10,7 +10,14 @@ from sklearn.datasets import load_iris, make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 from test_course import After
 
-from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+    ImplicitRule,
+)
+from skimplicit.activations import BlockActivation
 from skimplicit.estimators import from_rule
 from skimplicit.robustness import is_monotone
 from skimplicit.training import StochasticGradient
@@ -396,6 +403,30 @@ def test_parameters_can_change_between_calls(change):
     model = regressor().partial_fit(X, y).set_params(**change).partial_fit(X, y)
     assert model.rule_.inf_norm <= model.kappa
     assert model.column_budget is None or model.column_norms_.sum() <= model.column_budget
+
+
+@pytest.mark.parametrize("make", [ImplicitRegressor, ImplicitClassifier])
+@pytest.mark.parametrize(
+    "change",
+    [{"alpha": -1.0}, {"kappa": 1.5}, {"lipschitz": -1.0}, {"tol": "a"}, {"n_members": 0}, {"clip": "no"}],
+    ids=str,
+)
+def test_parameters_that_are_set_between_calls_are_looked_at(make, change):
+    X, labels = np.random.default_rng(0).normal(size=(20, 2)), np.tile([0, 1], 10)
+    model = make(n_hidden=2, method="gradient", alpha=0.1, max_iter=1, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, labels)
+    rule = model.rule_
+    (name,) = change
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of {make.__name__} must be"):
+        model.set_params(**change).partial_fit(X, labels)
+    assert model.rule_ is rule
+
+
+def test_blocks_of_activations_are_refused_by_partial_fit_as_by_fit():
+    rule = ImplicitRule(np.eye(2) / 2, np.eye(2), np.eye(2)[:1], activation=BlockActivation([("relu", 1), ("tanh", 1)]))
+    with pytest.raises(ValueError, match="The 'activation' parameter of ImplicitRegressor must be"):
+        ImplicitRegressor.from_rule(rule, method="gradient").partial_fit(np.eye(2), [0.0, 1.0])
 
 
 def test_best_score_is_that_of_the_rule_in_its_budget():

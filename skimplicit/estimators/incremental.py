@@ -96,6 +96,7 @@ class IncrementalMixin:
             return self._partial_fit(X, y, sample_weight)
 
     def _partial_fit(self, X, y, sample_weight):
+        self._validate_params()  # scikit-learn does in the first call alone, but parameters may have been set since
         self._check_choices()
         if self.column_budget != "auto":
             self.column_budget_ = self.column_budget
