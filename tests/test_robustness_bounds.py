@@ -267,3 +267,15 @@ def test_softmax_of_a_wide_box_reaches_what_single_states_can():
     inside = low + (high - low) * rng.random((200, 3))
     states = BlockActivation([(softmax(3), 3)])(inside)
     assert np.all((states >= lower) & (states <= upper))
+
+
+def test_one_activation_of_groups_for_all_states():
+    # The first state is the maximum, which the input moves by way of the second.
+    rule = ImplicitRule(np.zeros((2, 2)), [[0.0], [1.0]], [[1.0, 0.0]], activation=max_pool(2))
+    lower, upper = output_bounds(rule, [[1.0]], 0.5)
+    np.testing.assert_allclose([lower, upper], [[[0.5]], [[1.5]]])
+    assert lipschitz_bound(rule) >= 1.0
+    assert attack(rule, [[1.0]], [1.0], 0.5)[1].all()
+    assert not ImplicitRule([[0.0, 0.0], [1.5, 0.0]], rule.B, rule.C, activation=max_pool(2)).is_well_posed()
+    with pytest.raises(ValueError, match="cannot act on 3"):
+        ImplicitRule(np.zeros((3, 3)), np.zeros((3, 1)), np.zeros((1, 3)), activation=max_pool(2))

@@ -72,6 +72,12 @@ def test_brute_force_finds_rules_without_and_with_two_fixed_points():
     assert not well_posedness(np.array([[2.0]])) and not is_well_posed_for_relu(np.array([[2.0]]))
 
 
+def test_one_activation_of_groups_for_all_states():
+    A = np.array([[0.0, 0.0], [1.5, 0.0]])  # explicit, were not the first state the maximum of both
+    assert well_posedness(A, max_pool(2)).condition is Condition.NONE
+    assert well_posedness(A / 2, max_pool(2)).condition is Condition.INF_NORM
+
+
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "leaky_relu", "gelu"])
