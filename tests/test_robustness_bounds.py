@@ -269,6 +269,15 @@ def test_softmax_of_a_wide_box_reaches_what_single_states_can():
     assert np.all((states >= lower) & (states <= upper))
 
 
+@pytest.mark.parametrize("classes", [None, [0, 1]])
+def test_no_rows(classes):
+    rule = random_rule(ACTIVATIONS["relu"])
+    y = np.empty((0, 2)) if classes is None else []
+    inputs, success = attack(rule, np.empty((0, 3)), y, 0.1, classes=classes, random_state=0)
+    assert inputs.shape == (0, 3) and success.shape == (0,)
+    assert output_bounds(rule, np.empty((0, 3)), 0.1)[0].shape == (0, 2)
+
+
 def test_one_activation_of_groups_for_all_states():
     # The first state is the maximum, which the input moves by way of the second.
     rule = ImplicitRule(np.zeros((2, 2)), [[0.0], [1.0]], [[1.0, 0.0]], activation=max_pool(2))

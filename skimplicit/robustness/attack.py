@@ -139,7 +139,7 @@ def _worst(rule, inputs, loss, starts, max_iter):
         better = reached > value
         best[better], value[better] = found[better], reached[better]
     start = value.reshape(len(starts), m).argmax(axis=0)
-    return best.reshape(len(starts), m, -1)[start, np.arange(m)]
+    return best.reshape(len(starts), *inputs.base.shape)[start, np.arange(m)]
 
 
 def _ascend(rule, inputs, loss, V, max_iter):
