@@ -383,3 +383,19 @@ def test_robustness_display_asks_for_a_classifier():
         RobustnessDisplay.from_estimator(LinearRegression(), X, y, radii)
     with_classes = RobustnessDisplay.from_estimator(regressor, X, y, radii, classes=[0, 1])
     assert np.array_equal(with_classes.certified, RobustnessDisplay.from_estimator(rule, X, y, radii).certified)
+
+
+@pytest.mark.parametrize(
+    ("radii", "scale", "message"),
+    [
+        (0.1, 1.0, "radii must have 1 dimension"),
+        (["far"], 1.0, "radii must be an array of finite numbers"),
+        ([0.1, -0.1], 1.0, "radii must be at least 0"),
+        ([0.1], [1.0, 2.0], "scale must be a number or have shape"),
+        ([0.1], None, "scale must be finite"),
+    ],
+)
+def test_robustness_display_names_what_does_not_fit(radii, scale, message):
+    rule = ImplicitRule([[0.5]], [[1.0]], [[2.0]], c=[-4.0])
+    with pytest.raises(ValueError, match=f"^{message}"):
+        RobustnessDisplay.from_estimator(rule, [[1.2]], [1], radii, scale=scale)

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from skimplicit.feature_names import in_order_of_columns
-from skimplicit.inspection._figure import Display, seen_names
+from skimplicit.inspection._figure import Display
+from skimplicit.linalg import checked_array
 from skimplicit.robustness import attack, certify
 from skimplicit.robustness.models import open_model
+from skimplicit.robustness.uncertainty import checked_radius
 
 __all__ = ["RobustnessDisplay"]
 
@@ -96,10 +97,14 @@ class RobustnessDisplay(Display):
         ------
         TypeError
             If the estimator is no classifier, and no classes are given.
+        ValueError
+            If an argument is not as above.
         """
-        scale = in_order_of_columns(scale, seen_names(estimator), "scale")
-        radii, scale = np.asarray(radii, dtype=float), np.asarray(scale, dtype=float)
-        classes = open_model(estimator, classes, labelled=True).classes
+        opened = open_model(estimator, classes, labelled=True)
+        radii, classes = checked_array(radii, "radii", 1), opened.classes
+        if np.any(radii < 0):
+            raise ValueError("radii must be at least 0.")
+        scale = checked_radius(scale, opened.rule.n_inputs, "scale", estimator)
         certified, attacked = np.empty((2, radii.size))
         for place, radius in enumerate(radii):
             certified[place] = certify(estimator, X, y, radius * scale, method=method, classes=classes).mean()
