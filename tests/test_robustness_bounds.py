@@ -278,6 +278,13 @@ def test_no_rows(classes):
     assert output_bounds(rule, np.empty((0, 3)), 0.1)[0].shape == (0, 2)
 
 
+def test_an_activation_of_one_negative_slope():
+    phi = Activation("minus", lambda Z, out=None: np.negative(Z, out=out), lambda Z, X: -np.ones_like(Z), -1.0, -1.0)
+    rule = ImplicitRule([[0.0]], [[1.0]], [[1.0]], activation=phi)
+    for method in METHODS:
+        np.testing.assert_allclose(output_bounds(rule, [[1.0]], 0.5, method=method), [[[-1.5]], [[-0.5]]], rtol=1e-6)
+
+
 def test_one_activation_of_groups_for_all_states():
     # The first state is the maximum, which the input moves by way of the second.
     rule = ImplicitRule(np.zeros((2, 2)), [[0.0], [1.0]], [[1.0, 0.0]], activation=max_pool(2))

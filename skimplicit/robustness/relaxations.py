@@ -147,7 +147,7 @@ def _range_by_slopes(part, lower, upper):
     width, low, high = upper - lower, part.min_slope, part.max_slope
     first, last = part(lower), part(upper)
     rise = last - first
-    steps = high - low
+    steps = (high - low) or 1.0  # of a line, which has one slope, nothing is left of either
     fall = np.clip((high * width - rise) / steps, 0.0, width)
     climb = np.clip((rise - low * width) / steps, 0.0, width)
     rounding = _ULPS * (np.abs(first) + np.abs(last) + np.abs(part.lipschitz) * width)
