@@ -7,7 +7,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS, Exponential, hardtanh, leaky_relu
+from skimplicit.activations import ACTIVATIONS, BlockActivation, Exponential, hardtanh, leaky_relu
+from skimplicit.inspection import explain
+from skimplicit.robustness import is_monotone, lipschitz_bound, output_bounds
+from skimplicit.wellposedness import sensitivity
 
 MAKES = {
     "leaky 0.3": (lambda: leaky_relu(0.3), lambda z: np.where(z > 0, z, 0.3 * z)),
@@ -69,3 +72,18 @@ def test_refused():
     for bounds in ((1.0, 1.0), (2.0, 1.0), (np.nan, 1.0)):
         with pytest.raises(ValueError, match="low must be below high"):
             hardtanh(*bounds)
+
+
+@pytest.mark.parametrize(
+    "A", [np.zeros((2, 2)), [[0.0, 0.5], [0.0, 0.0]]], ids=["a generalised linear model", "behind a state"]
+)
+def test_what_is_known_of_a_slope_without_a_bound(A):
+    phi = BlockActivation([(Exponential(), 1), ("relu", 1)])
+    rule = ImplicitRule(A, [[1.0], [1.0]], [[1.0, 0.0], [0.0, 1.0]], activation=phi)
+    assert_array_equal(sensitivity(rule)[0], np.inf)
+    for refused in (lambda: output_bounds(rule, [[0.0]], 0.1), lambda: lipschitz_bound(rule)):
+        with pytest.raises(ValueError, match="^No bound is known"):
+            refused()
+    assert is_monotone(rule, 0) == 1
+    found = explain(rule, [[1.0]])
+    assert_allclose(found.reference_value + found.contributions.sum(axis=1), rule.predict([[1.0]]))

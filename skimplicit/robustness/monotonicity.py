@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from skimplicit.activations import max_pool
-from skimplicit.linalg import without_diagonal
+from skimplicit.linalg import block_triangular_order, without_diagonal
 from skimplicit.robustness.models import open_model
 from skimplicit.robustness.relaxations import parts
 from skimplicit.wellposedness import perron_certificate
@@ -149,6 +149,10 @@ def _increasing_part(rule, states):
     slope = np.broadcast_to(np.asarray(phi.lipschitz, dtype=float), states.size)
     if phi.groups is not None:
         return _pooled(A, phi) if perron_certificate(A, slope, phi.groups) is not None else None
+    if not any(block.implicit for block in block_triangular_order(A)):
+        return A  # a sum of finitely many products, whatever the slopes are
+    if not np.all(np.isfinite(slope)):
+        return None
     remaining = 1.0 - slope * A.diagonal()
     others = without_diagonal(A)
     certified = np.all(remaining > 0) and perron_certificate(others, slope / remaining) is not None
