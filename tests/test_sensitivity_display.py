@@ -53,3 +53,10 @@ def test_wrong_names_and_units():
     for name, value in {"per": [1.0], "feature_names": ["a"], "output_names": ["a", "b"]}.items():
         with pytest.raises(ValueError, match=name):
             SensitivityDisplay.from_estimator(rule, **{name: value})
+
+
+def test_without_a_bound():
+    rule = ImplicitRule(A=[[0.5, -1.0], [1.0, 1.5]], B=[[1.0, 0.0], [1.0, 0.0]], C=[[1.0, 0.0]])
+    display = SensitivityDisplay.from_estimator(rule)
+    assert display.sensitivity.tolist() == [[np.inf, 0.0]] and display.directions.tolist() == [[0, 0]]
+    display.figure_.canvas.draw()

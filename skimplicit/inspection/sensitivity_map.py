@@ -119,7 +119,7 @@ class SensitivityDisplay(Display):
         known = self.directions != 0
         layers = [
             (np.ma.masked_where(known, self.sensitivity), "Greys", 0.0),
-            (np.ma.masked_where(~known, self.sensitivity * self.directions), DIVERGING, -largest),
+            (np.ma.masked_where(~known, np.copysign(self.sensitivity, self.directions)), DIVERGING, -largest),
         ]
         self.images_ = [
             self.ax_.imshow(cells, cmap=cmap, vmin=low, vmax=largest, aspect="auto", interpolation="nearest")
