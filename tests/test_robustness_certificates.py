@@ -137,6 +137,8 @@ def test_without_a_path_both_directions_hold():
     [
         (lambda rule: certify(rule, np.zeros((1, 3)), [7], 0.1), ValueError, "y has labels"),
         (lambda rule: certify(rule, np.zeros((1, 3)), [0, 1], 0.1), ValueError, "y must have shape"),
+        (lambda rule: certify(rule, np.zeros((2, 3)), [0, None], 0.1), ValueError, "y has labels .* classes: .None"),
+        (lambda rule: attack(rule, np.zeros((2, 3)), [[0, 0], ["a", 0]], 0.1), ValueError, "y must be an array of fin"),
         (lambda rule: certify(rule, np.zeros((1, 3)), [0], 0.1, classes=[0, 1]), ValueError, "classes"),
         (lambda rule: certified_radius(rule, np.zeros((1, 3)), [0], start=0), ValueError, "start"),
         (lambda rule: certified_radius(rule, np.zeros((1, 3)), [0], start="1"), ValueError, "start must be a positive"),

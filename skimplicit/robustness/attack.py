@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from skimplicit.equilibrium import adjoint
 from skimplicit.feature_names import check_columns
-from skimplicit.linalg import MatrixLike, to_dense
+from skimplicit.linalg import MatrixLike, checked_array, to_dense
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds
 from skimplicit.robustness.models import OpenedModel, open_model
 from skimplicit.robustness.propagation import Propagation
@@ -242,9 +242,9 @@ class _SquaredError:
 
     @classmethod
     def of(cls, rule, y, n_samples):
-        targets = np.asarray(y, dtype=float)
+        targets = to_dense(checked_array(y, "y"))
         targets = targets[:, None] if targets.ndim == 1 else targets
-        if targets.shape != (n_samples, rule.n_outputs) or not np.all(np.isfinite(targets)):
+        if targets.shape != (n_samples, rule.n_outputs):
             raise ValueError(f"y must be finite and of shape ({n_samples}, {rule.n_outputs}), got {np.shape(y)}.")
         return cls(targets)
 

@@ -57,9 +57,10 @@ class OpenedModel:
         y = np.asarray(y)
         if y.shape != (n_samples,):
             raise ValueError(f"y must have shape ({n_samples},), got {y.shape}.")
-        unknown = np.setdiff1d(y, self.classes)
-        if unknown.size:
-            raise ValueError(f"y has labels that are not among the classes: {unknown[:5].tolist()}.")
+        known = set(self.classes.tolist())
+        unknown = list(dict.fromkeys(label for label in y.tolist() if label not in known))  # None has no order
+        if unknown:
+            raise ValueError(f"y has labels that are not among the classes: {unknown[:5]}.")
         order = np.argsort(self.classes, kind="stable")
         return order[np.searchsorted(self.classes, y, sorter=order)]
 
