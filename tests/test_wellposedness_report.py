@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn.linear_model import LinearRegression
 
 from skimplicit import ImplicitRule
 from skimplicit.activations import BlockActivation, get_activation, max_pool
@@ -179,7 +180,15 @@ def test_rescaling_refuses():
         ImplicitRule([[0.5]], [[1.0]], [[1.0]]).rescaled(0.4)
 
 
-@pytest.mark.parametrize("A", [np.ones((2, 3)), np.ones(3), np.array([[np.nan]]), sparse.csr_array([[np.inf]])])
+@pytest.mark.parametrize(
+    "A", [np.ones((2, 3)), np.ones(3), np.array([[np.nan]]), sparse.csr_array([[np.inf]]), [["a"]], LinearRegression()]
+)
 def test_what_is_no_square_matrix_of_numbers_is_named(A):
-    with pytest.raises(ValueError, match="A must be a square matrix of finite numbers"):
+    with pytest.raises(ValueError, match="^A must (be a square matrix|have 2 dim|be an array of finite numbers)"):
         well_posedness(A)
+
+
+@pytest.mark.parametrize("given", [np.ndarray.tolist, sparse.lil_array, sparse.dia_array, sparse.coo_matrix])
+def test_a_matrix_in_any_form(given):
+    A = np.array([[0.0, 4.0], [0.125, 0.0]])
+    assert well_posedness(given(A)).perron_frobenius == pytest.approx(well_posedness(A).perron_frobenius)

@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.sparse.linalg import bicgstab, splu
 
 from skimplicit.activations import activation_of
-from skimplicit.linalg import block_triangular_order, row_scaled, to_dense
+from skimplicit.linalg import block_triangular_order, checked_array, row_scaled, to_dense
 from skimplicit.wellposedness.matrix_measures import (
     abscissa,
     block_norms,
@@ -118,7 +118,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
 
     Parameters
     ----------
-    rule : ImplicitRule, or ndarray or sparse array of shape (n, n)
+    rule : ImplicitRule, or array-like or sparse matrix of shape (n, n)
         A rule, or the matrix A.
     activation : str or BaseActivation
         phi, when ``rule`` is a matrix.
@@ -151,9 +151,9 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     >>> well_posedness(np.array([[2.0]])).condition.name
     'NONE'
     """
-    A, phi = (rule.A, rule.activation) if hasattr(rule, "activation") else (rule, activation)
-    if A.ndim != 2 or A.shape[0] != A.shape[1] or not np.all(np.isfinite(A.data if sparse.issparse(A) else A)):
-        raise ValueError(f"A must be a square matrix of finite numbers, got an array of shape {A.shape}.")
+    A, phi = (rule.A, rule.activation) if hasattr(rule, "A") else (checked_array(rule, "A", 2), activation)
+    if A.shape[0] != A.shape[1]:
+        raise ValueError(f"A must be a square matrix, got an array of shape {A.shape}.")
     phi = activation_of(phi, A.shape[0])
     order = block_triangular_order(A, phi.groups)
     norms = block_norms(A, phi.lipschitz, phi.groups)
