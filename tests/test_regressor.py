@@ -508,6 +508,14 @@ class TestSolvers:
         assert rule.B[:, 2].sum() == pytest.approx(0.005, rel=1e-4)
         assert abs(rule.A[0, 1]) <= 0.01 + 1e-6
 
+    @pytest.mark.parametrize(
+        "given", [{"constraints": _non_negative}, {"solver": "cvxpy", "column_budget": 1.0}], ids=["custom", "budget"]
+    )
+    def test_members_side_by_side_have_a_program_each(self, data, given):
+        parameters = {"alpha": 0.05, "n_members": 3, "max_iter": 8, "direct": False, **given}
+        one, two = (Small(**parameters, n_jobs=n_jobs).fit(*data) for n_jobs in (1, 2))
+        assert one.rule_ == two.rule_
+
     def test_infeasible(self, data):
         with pytest.raises(SubproblemError, match=r"equilibrium block \(A, B\).*infeasible"):
             Small(constraints=lambda A, B: [B >= 1, B <= -1]).fit(*data)

@@ -1,6 +1,7 @@
 """One run of a training method: the walk through the stages of a schedule, and its record."""
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +33,7 @@ class TrainingRun(ABC):
 
     def __init__(self, task, callback=None):
         self.objective = task.objective
-        self.solver = task.solver
+        self.solver = copy(task.solver)  # which may keep what it compiled: other runs of the task go on side by side
         self.constraints = task.constraints
         self.final_tol = task.final_tol
         if self.final_tol is None:
