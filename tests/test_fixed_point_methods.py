@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skimplicit import ImplicitRule
 from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool, softmax
 from skimplicit.equilibrium import METHODS, Status, choose_method, solve_equilibrium, sweeps
+from skimplicit.equilibrium.safeguarded import AndersonSteps, NewtonSteps
 from skimplicit.projections import project_rows_l1
 
 SEEDS = range(2)
@@ -108,6 +109,23 @@ def test_a_singular_row_spoils_no_other():
     found = solve_equilibrium(A, np.array([[1.0], [-1.0], [2.0], [-3.0]]), phi, method="newton", max_iter=50)
     assert found.converged.tolist() == [False, True, False, True]
     assert_allclose(found.states[[1, 3]], 0)
+
+
+@pytest.mark.parametrize("method", ["newton", "anderson"])
+def test_steps_are_proposed_for_the_rows_that_do_not_wait(method, monkeypatch):
+    kind = {"newton": NewtonSteps, "anderson": AndersonSteps}[method]
+    propose, asked = kind.propose, []
+
+    def counted(self, rows, X, R, Z):
+        asked.append(len(X))
+        return propose(self, rows, X, R, Z)
+
+    monkeypatch.setattr(kind, "propose", counted)
+    rng = np.random.default_rng(0)
+    A = np.abs(rng.normal(size=(30, 30))) * 1.5 / 30  # most rows have no solution: their proposals fail for long
+    found = solve_equilibrium(A, rng.normal(size=(20, 30)), "relu", method=method, max_iter=500)
+    assert np.count_nonzero(~found.converged) >= 5 and found.n_iter.max() == 500
+    assert 0 < sum(asked) <= 0.5 * found.n_iter.sum()
 
 
 def test_auto_chooses_what_is_certified():

@@ -56,8 +56,8 @@ class DiagonalNewtonSteps:
         self.activation = sweep.activation
         self.loops = sweep.A.diagonal()
 
-    def propose(self, X, R, Z):
-        """Return where to go from X with the residual R at ``Z = A x + z``."""
+    def propose(self, rows, X, R, Z):
+        """Return where some rows go from X with the residual R at ``Z = A x + z``."""
         return X + R / (1.0 - self.activation.derivative(Z, X + R) * self.loops)
 
     def accept(self, rows, X, R, X_new, R_new):
@@ -80,13 +80,13 @@ class NewtonSteps(DiagonalNewtonSteps):
         super().__init__(sweep, n_rows)
         self.A = to_dense(sweep.A)
 
-    def propose(self, X, R, Z):
-        """Return where to go from X with the residual R at ``Z = A x + z``."""
+    def propose(self, rows, X, R, Z):
+        """Return where some rows go from X with the residual R at ``Z = A x + z``."""
         slopes = np.asarray(self.activation.derivative(Z, X + R), dtype=float)
         size, steps = max((1 << 22) // self.A.size, 1), np.empty_like(X)  # rows whose matrices take 32 MB
         for first in range(0, X.shape[0], size):
-            rows = slice(first, first + size)
-            steps[rows] = _solve_rows(np.eye(X.shape[1]) - slopes[rows, :, None] * self.A, R[rows])
+            part = slice(first, first + size)
+            steps[part] = _solve_rows(np.eye(X.shape[1]) - slopes[part, :, None] * self.A, R[part])
         return X + steps
 
 
@@ -104,14 +104,15 @@ class AndersonSteps:
         self.dX, self.dR = np.zeros(shape), np.zeros(shape)
         self.n_accepted = np.zeros(n_rows, dtype=int)
 
-    def propose(self, X, R, Z):
-        """Return where to go from X with the residual R."""
-        gram = self.dR @ self.dR.transpose(0, 2, 1)
+    def propose(self, rows, X, R, Z):
+        """Return where some rows go from X with the residual R."""
+        dX, dR = self.dX[rows], self.dR[rows]
+        gram = dR @ dR.transpose(0, 2, 1)
         trace = np.einsum("mii->m", gram)
         # Also makes the equations of missing differences solvable, with c = 0.
         gram += (1e-12 * trace + np.finfo(float).tiny)[:, None, None] * np.eye(_MEMORY)
-        fit = _solve_rows(gram, np.einsum("mhn,mn->mh", self.dR, R))
-        return X + R - np.einsum("mhn,mh->mn", self.dX + self.dR, fit)
+        fit = _solve_rows(gram, np.einsum("mhn,mn->mh", dR, R))
+        return X + R - np.einsum("mhn,mh->mn", dX + dR, fit)
 
     def accept(self, rows, X, R, X_new, R_new):
         """Remember the steps that some rows made, and what they did to the residual."""
@@ -162,13 +163,14 @@ def _iterate(sweep, make_steps, rows, start, limits, max_iter, out):
             steps.keep(stay)
         contracted = waiting > 0
         X_new = X + sweep.alpha * R
-        if not contracted.all():
-            X_new = np.where(contracted[:, None], X_new, steps.propose(X, R, Z))
+        bold = ~contracted
+        if bold.any():  # where rows wait for long, few at a time: a Newton step is dear
+            X_new[bold] = steps.propose(bold, X[bold], R[bold], Z[bold])
         Z_new, R_new = sweep.residual(X_new, drive)
         size_new = sweep.norm(R_new / sweep.weights)
         good = contracted | (size_new <= sweep.rate * size)
         steps.accept(good, X[good], R[good], X_new[good], R_new[good])
         X[good], R[good], Z[good], size[good] = X_new[good], R_new[good], Z_new[good], size_new[good]
         # Where proposals fail again and again, the contraction is tried twice as long each time.
-        patience[~contracted] = np.where(good, 1, np.minimum(2 * patience, 2 * _LONGEST_WAIT))[~contracted]
+        patience[bold] = np.where(good, 1, np.minimum(2 * patience, 2 * _LONGEST_WAIT))[bold]
         waiting = np.where(contracted, waiting - 1, np.where(good, 0, patience // 2))
