@@ -9,6 +9,7 @@ from skimplicit.equilibrium import solve_equilibrium
 from skimplicit.wellposedness import (
     Condition,
     diagonal_scaling,
+    monotone,
     well_posedness,
 )
 
@@ -46,3 +47,11 @@ def test_monotone_in_a_diagonal_metric(seed):
     assert found.converged.all()
     assert_allclose(found.states, np.maximum(found.states @ A.T + z, 0), atol=1e-8)
     assert diagonal_scaling(np.array([[2.0]])) is None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_program_looks_for_a_metric_that_eigenvalues_exclude(seed, monkeypatch):
+    searched = []
+    monkeypatch.setattr(monotone, "_search", searched.append)
+    A = np.abs(np.random.default_rng(seed).normal(size=(30, 30))) * 4 / 30  # an eigenvalue of about 3.2
+    assert well_posedness(A).condition is Condition.NONE and not searched

@@ -33,7 +33,9 @@ def diagonal_scaling(A, *, lmi=True):
     ones = np.ones(A.shape[0])
     if _is_monotone(A, ones):
         return ones
-    w = _search(A) if lmi else None
+    # By Lyapunov's theorem no metric does, diagonal or not, where an eigenvalue of I - A is not right of zero: numbers
+    # that cost no program.
+    w = _search(A) if lmi and np.linalg.eigvals(A).real.max() < 1.0 else None
     return w if w is not None and _is_monotone(A, w) else None
 
 
