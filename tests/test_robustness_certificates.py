@@ -15,6 +15,7 @@ from skimplicit.robustness import (
     monotone_directions,
     output_bounds,
 )
+from skimplicit.robustness.propagation import Propagation
 
 LABELS = np.array(["a", "b", "c"])
 
@@ -59,6 +60,20 @@ def test_radius_is_certified_and_nearly_the_largest():
     for row, r in enumerate(radius):
         assert certify(rule, X[[row]], y[[row]], r).all()
         assert not certify(rule, X[[row]], y[[row]], 1.01 * r).any()
+
+
+@pytest.mark.parametrize("q", [1, 3])
+def test_states_at_the_rows_are_found_once_for_all_radii(q, monkeypatch):
+    rule, X, centre, rows = random_rule(0, q), np.random.default_rng(0).normal(size=(20, 3)), Propagation.centre, []
+
+    def counted(self, inputs):
+        rows.append(len(inputs.base))
+        return centre(self, inputs)
+
+    monkeypatch.setattr(Propagation, "centre", counted)
+    Y = rule.predict(X)
+    radius = certified_radius(rule, X, (Y[:, 0] > 0).astype(int) if q == 1 else Y.argmax(axis=1))
+    assert sum(rows) == len(X) and np.all(radius > 0)
 
 
 def test_radius_without_a_path_is_infinite():

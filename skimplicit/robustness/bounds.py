@@ -211,7 +211,7 @@ class Readout:
         return middle - spread + low, middle + spread + high
 
 
-def cheap_bounds(propagation, inputs, readout, method):
+def cheap_bounds(propagation, inputs, readout, method, centre=None):
     """Return bounds by a method that takes all rows at once, (m, k), and the box of the states.
 
     Parameters
@@ -224,13 +224,15 @@ def cheap_bounds(propagation, inputs, readout, method):
         The outputs.
     method : str
         The method.
+    centre : tuple of ndarray or None
+        What ``propagation.centre(inputs)`` found, which is the same for every radius; None to find it.
 
     Returns
     -------
     tuple
         Lower and upper bounds (m, k), and the box of the states.
     """
-    centre = propagation.centre(inputs)
+    centre = propagation.centre(inputs) if centre is None else centre
     box = propagation.by_sensitivity(inputs, centre)
     lower, upper = readout.by_sensitivity(propagation, inputs, centre, box)
     if method == "sensitivity":

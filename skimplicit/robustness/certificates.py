@@ -193,7 +193,14 @@ class _Labelled:
         # A row that has another label already needs no bound.
         self.correct = self.opened.labels(rule.predict(self.opened.cut(self.X))) == self.codes
         self.propagation = Propagation(rule)
+        self.centre = self._centre(np.zeros((1, rule.n_inputs)))
         self.readouts = {code: Readout.of(rule, self.opened.margins_of(code)) for code in np.unique(self.codes)}
+
+    def _centre(self, radius):
+        """Return the states of all rows and bounds on their errors, (m, n), which every radius asks for."""
+        blocks = (self.X[block] for block in row_blocks(self.m, self.opened.rule))
+        found = [self.propagation.centre(InputSet.around(X, radius, limits=self.opened.limits)) for X in blocks]
+        return tuple(map(np.concatenate, zip(*found, strict=True)))
 
     def certified(self, radius, rows):
         """Return the mask of the given rows that are certified at a radius, (1, p) or one for each of them."""
@@ -204,12 +211,13 @@ class _Labelled:
                 chosen = places[block]
                 reach = radius if radius.shape[0] == 1 else radius[chosen]
                 inputs = InputSet.around(self.X[rows[chosen]], reach, self.n_changed, self.opened.limits)
-                mask[chosen] = self._positive(inputs, readout)
+                centre = tuple(part[rows[chosen]] for part in self.centre)
+                mask[chosen] = self._positive(inputs, readout, centre)
         return mask
 
-    def _positive(self, inputs, readout):
+    def _positive(self, inputs, readout, centre):
         """Tell for which rows all combinations of the readout are proved to be positive."""
-        lower, _, box = cheap_bounds(self.propagation, inputs, readout, self.method)
+        lower, _, box = cheap_bounds(self.propagation, inputs, readout, self.method, centre)
         mask = np.all(lower > 0, axis=1)
         if self.method not in ("lp", "sdp"):
             return mask
