@@ -100,6 +100,13 @@ class TestRows:
             used = np.hstack([X[:, refitted.rule.A[i] != 0], U[:, refitted.rule.B[i] != 0], np.ones((len(U), 1))])
             assert_allclose(used.T @ R[:, i], 0, atol=1e-8 * np.linalg.norm(R[:, i]) * np.linalg.norm(used))
 
+    @pytest.mark.parametrize("rows", [20, 30, 40])
+    def test_refit_from_few_rows(self, rows):
+        # More weights are left than rows: their system is singular, and rounding must not choose among its solutions.
+        teacher, U = perceptron()
+        refitted, penalised = (distill(teacher, U[:rows], refit=refit) for refit in (True, False))
+        assert refitted.relative_residual < penalised.relative_residual < 0.4
+
     def test_l1_is_relative(self):
         # Another unit of an input, another zero, and another scale of a homogeneous teacher: the same pattern.
         U, Z, Y = random_states(1)

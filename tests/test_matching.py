@@ -281,6 +281,20 @@ class TestSolvers:
         for V in (strongest, *(random_feasible(problem, seed, 3.0) for seed in range(8))):
             assert np.sum(gradient * (V - W) + l1 * (np.abs(V) - np.abs(W))) >= -1e-7 * scale
 
+    @pytest.mark.parametrize("seed", [5, 7, 18])
+    def test_penalised_rows_of_fewer_samples_than_weights(self, seed):
+        # The system of a support is singular but for rounding: its solution need not solve it.
+        rng = np.random.default_rng(seed)
+        U, Z = rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
+        F, T = np.hstack([np.maximum(Z, 0), U]), Z - Z.mean(axis=0)
+        F -= F.mean(axis=0)
+        problem = MatchingProblem(Gram.of(F.T @ F / 3, 3), T.T @ F / 3, np.ones(3), 0.0, 0.3, l1=np.full((3, 6), 0.03))
+        W = ProjectedSolver().solve(problem, np.zeros((3, 6)))
+        gradient = problem.gradient(W)
+        better = problem.project(soft_threshold(W - gradient, problem.l1))
+        promised = np.sum(gradient * (better - W) + problem.l1 * (np.abs(better) - np.abs(W)))
+        assert promised >= -1e-8 * abs(problem.value(W))
+
     @every_gram
     def test_penalty_gives_exact_zeros_and_none_in_the_limit(self, gram):
         problem = make_problem(23, 5, 6, gram, l1=0.1, ridge=0.01)

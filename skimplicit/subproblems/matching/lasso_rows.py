@@ -24,6 +24,8 @@ _GUESSES = 10
 _LONGEST = 1500
 # Relative slack in the optimality conditions that an exact minimiser must meet.
 _SLACK = 1e-9
+# Ridge, as a share of the curvature of each entry, that makes a singular system definite: what rounding adds anyway.
+_LEAST_RIDGE = 1e-13
 
 
 def soft_threshold(V, level):
@@ -121,11 +123,17 @@ class _Rows:
         by_faces = self.matching.l1 is None and x.size <= _LONGEST
         return self._on_face(k, x) if by_faces else self._on_support(k, x)
 
+    def _hessian(self, k, entries):
+        """Return the curvature of some entries of row k; definite, also where there are fewer samples than entries."""
+        hessian = self.h[k, 0] * self.matching.G.principal(entries)
+        ridge = np.maximum(self.matching.ridge, _LEAST_RIDGE * self.metric[k, entries] ** 2)
+        hessian[np.diag_indices(entries.size)] += ridge
+        return hessian
+
     def _on_face(self, k, x):
         """Exchange active sets, from the face that x is in."""
         on, inside = np.flatnonzero(self.allowed[k]), self.allowed[k, : self.matching.n_in_balls].sum()
-        hessian = self.h[k, 0] * self.matching.G.principal(on)
-        hessian[np.diag_indices(on.size)] += self.matching.ridge
+        hessian = self._hessian(k, on)
         ball, weights = np.arange(on.size) >= inside, self.weights[k, on]
         weights[ball] = 1.0  # of entries in no ball: one without an end
         radii = np.array([self.radius[k], np.inf])
@@ -146,11 +154,9 @@ class _Rows:
         for _ in range(_GUESSES):
             support = np.flatnonzero(x)
             sign = np.sign(x[support])
-            hessian = h * matching.G.principal(support)
-            hessian[np.diag_indices(support.size)] += matching.ridge
             normal = weights[support] * sign
             try:
-                factor = CholeskyFactor(hessian)
+                factor = CholeskyFactor(self._hessian(k, support))
             except LinAlgError:
                 return None
             targets = np.column_stack([r[support] - l1[support] * sign, normal])
@@ -159,9 +165,10 @@ class _Rows:
             w = np.zeros_like(x)
             w[support] = free - theta * response
             slope = h * (w[None] @ matching.G)[0] + matching.ridge * w - r
-            most = (l1 + theta * weights) * (1 + _SLACK) + smallest
-            wrong = (np.where(signs == 0, np.abs(slope), -slope * signs) > most) & self.allowed[k] & (w == 0)
-            wrong[support] |= np.abs(slope[support] + (l1 + theta * weights)[support] * sign) > most[support]
+            price = l1 + theta * weights
+            slack = _SLACK * price + smallest
+            wrong = (np.where(signs == 0, np.abs(slope), -slope * signs) > price + slack) & self.allowed[k] & (w == 0)
+            wrong[support] |= np.abs(slope[support] + price[support] * sign) > slack[support]
             held = ((l1 + weights)[support] > 0) | (signs[support] != 0)
             n_wrong = np.count_nonzero(wrong) + np.count_nonzero(held & (w[support] * sign < 0))
             if n_wrong == 0:
