@@ -276,6 +276,20 @@ class TestReadouts:
         for other in (row_set.project(V - slope), *(row_set.project(rng.normal(size=(2, 7))) for _ in range(20))):
             assert np.sum(slope * (other - V)) >= -1e-8
 
+    @pytest.mark.parametrize("direct", [True, False])
+    def test_many_weights(self, direct, monkeypatch):
+        rng = np.random.default_rng(2)
+        U, X = rng.normal(size=(50, 3)), np.abs(rng.normal(size=(50, 4)))
+        moments = Samples(U, X @ rng.normal(size=(4, 2)) + U @ rng.normal(size=(3, 2))).moments(X)
+        row_set = RowSet(rng.integers(-1, 2, size=(2, 7 if direct else 4)))
+        problem = (moments, 0.01, direct, 2.0, None, row_set)
+        exact = constrained_ridge_readout(*problem)
+        monkeypatch.setattr("skimplicit.subproblems.readout.constrained._MOST_FACTORED", 0)
+        found = constrained_ridge_readout(*problem)
+        np.testing.assert_allclose(found.C, exact.C, atol=1e-7)
+        if direct:
+            np.testing.assert_allclose(found.D, exact.D, atol=1e-7)
+
     @pytest.mark.parametrize("q", [1, 3])
     @pytest.mark.parametrize(("radius", "signed"), [(np.inf, True), (1.0, True), (1.0, False), (0.1, False)])
     def test_classes(self, q, radius, signed):

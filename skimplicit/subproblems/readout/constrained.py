@@ -46,11 +46,11 @@ def constrained_ridge_readout(moments, alpha, direct, direct_ridge, start, row_s
     n = moments.XX.shape[0]
     T = np.hstack([moments.XY.T, moments.UY.T]) if direct else moments.XY.T
     ridge = _ridge(alpha, direct_ridge, n, T.shape[1])
-    V = _stacked(start, T.shape)
+    V, gram = _stacked(start, T.shape), moments.gram if direct else moments.XX
     if T.shape[1] > _MOST_FACTORED and not row_set.is_custom:
-        V = _by_projected_gradient(moments.gram, ridge, T, row_set, V)
+        V = _by_projected_gradient(gram, ridge, T, row_set, V)
     else:
-        gram = np.eye(T.shape[1]) @ moments.gram if direct else moments.XX
+        gram = np.eye(T.shape[1]) @ gram if direct else gram
         V = _minimise([gram + np.diag(ridge)] * len(T), T, row_set, V)
     return _readout(V, n, direct, moments.Y_mean)
 
