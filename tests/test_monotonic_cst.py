@@ -290,6 +290,21 @@ class TestReadouts:
         if direct:
             np.testing.assert_allclose(found.D, exact.D, atol=1e-7)
 
+    @pytest.mark.parametrize("kind", ["signs", "balls", "both"])
+    @pytest.mark.parametrize("unit", [1e-7, 1e7])
+    def test_states_in_another_unit_than_inputs(self, unit, kind):
+        rng = np.random.default_rng(3)
+        U, X = rng.normal(size=(50, 3)), np.abs(rng.normal(size=(50, 4)))
+        samples = Samples(U, X @ rng.normal(size=(4, 2)) + U @ rng.normal(size=(3, 2)))
+        signs = None if kind == "balls" else np.hstack([np.zeros((2, 4), dtype=int), rng.integers(-1, 2, size=(2, 3))])
+        readouts = []
+        for own in (1.0, unit):
+            weights = None if kind == "signs" else np.hstack([np.full((2, 4), own), np.ones((2, 3))])
+            row_set = RowSet(signs, weights, 0.5)
+            readouts.append(constrained_ridge_readout(samples.moments(own * X), 0.0, True, 1.0, None, row_set))
+        np.testing.assert_allclose(readouts[1].C * unit, readouts[0].C, atol=1e-8)
+        np.testing.assert_allclose(readouts[1].D, readouts[0].D, atol=1e-8)
+
     @pytest.mark.parametrize("q", [1, 3])
     @pytest.mark.parametrize(("radius", "signed"), [(np.inf, True), (1.0, True), (1.0, False), (0.1, False)])
     def test_classes(self, q, radius, signed):

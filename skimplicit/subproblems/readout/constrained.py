@@ -19,7 +19,7 @@ __all__ = ["constrained_logistic_readout", "constrained_ridge_readout"]
 _MOST_FACTORED = 1500
 # Relative accuracy and most iterations of projected gradient.
 _TOL, _MAX_ITER = 1e-10, 3000
-# Ridge beside the largest square that makes a singular system definite: what rounding adds anyway.
+# Ridge, as a share of each square, that makes a singular system definite: what rounding adds anyway.
 _LEAST_RIDGE = 1e-13
 # Most steps for classes, the share of the promised descent that a step has to bring, the shortest step, and the least
 # decrease in nats that is worth one.
@@ -178,7 +178,8 @@ def _minimise(hessians, T, row_set, start):
 
 
 def _definite(H):
-    return H + _LEAST_RIDGE * np.diag(H).max(initial=1e-300) * np.eye(len(H))
+    squares = np.diag(H)  # those of states and of inputs are in units of their own
+    return H + _LEAST_RIDGE * np.diag(np.where(squares > 0, squares, squares.max(initial=1e-300)))
 
 
 def _one_output(H, T, row_set, start, k):
