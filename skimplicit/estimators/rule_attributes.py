@@ -91,9 +91,9 @@ RULE_ATTRIBUTES = {
     ),
     "sensitivity_": Attribute(
         "ndarray of shape (n_outputs, n_features)",
-        "The bound ``S = |C| (I - |A|)^-1 |B| + |D|`` (``|A|`` times the largest slope of phi) on these derivatives "
-        "at any input, in the units of the data: ``|y(u) - y(v)| <= S |u - v|``. Zero exactly when no path leads from "
-        "the input to the output.",
+        "The bound ``S = |C| (I - |A|)^-1 |B| + |D|`` (``|A|`` and ``|B|`` times the largest slope of phi) on these "
+        "derivatives at any input, in the units of the data: ``|y(u) - y(v)| <= S |u - v|``. Zero exactly when no path "
+        "leads from the input to the output.",
     ),
     "n_features_in_": Attribute("int", "Number of inputs."),
     "feature_names_in_": Attribute("ndarray of shape (n_features,)", "Names of the inputs, when they have names."),

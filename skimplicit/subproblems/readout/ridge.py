@@ -44,7 +44,7 @@ def ridge_readout(moments, alpha, direct, direct_ridge=1.0, start=None):
     moments : Moments
         Second moments of states, inputs and targets.
     alpha : float
-        Ridge, at least 0; the minimum-norm solution where 0 leaves a choice.
+        Ridge, at least 0; where 0 leaves a choice, without D the minimum-norm solution.
     direct : bool
         Whether to have D.
     direct_ridge : float
