@@ -1,6 +1,7 @@
 """Activations that differ from block to block, and activations of groups."""
 
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from skimplicit.activations import (
 from skimplicit.composition import average
 from skimplicit.distill import drift_bound, from_states
 from skimplicit.equilibrium import adjoint, equilibrium, solve_equilibrium
+from skimplicit.robustness import is_monotone, output_bounds
 from skimplicit.wellposedness import well_posedness
 
 Z = np.random.default_rng(0).normal(size=(6, 9))
@@ -59,6 +61,29 @@ def test_groups_have_no_componentwise_derivative():
     for method in ("newton", "diagonal_newton", "peaceman_rachford"):
         with pytest.raises(ValueError, match="needs a componentwise activation"):
             rule.states(Z, method=method)
+
+
+@pytest.mark.parametrize("make", [max_pool, softmax])
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_a_group_activation_of_all_states_has_its_groups(make, size):
+    eye = np.eye(4)
+    rule, blocks = (
+        ImplicitRule(0 * eye, eye, eye, activation=phi) for phi in (make(size), BlockActivation([(make(size), 4)]))
+    )
+    assert rule == blocks and rule.activation.groups.tolist() == (np.arange(4) // size).tolist()
+    U, radius = np.zeros((1, 4)), np.array([0.0, 1.0, 0.0, 0.0])
+    lower, upper = output_bounds(rule, U, radius)
+    Y = rule.predict(U + np.linspace(-1, 1, 21)[:, None] * radius)
+    assert np.all((lower <= Y) & (Y <= upper))
+    assert is_monotone(rule, 1) == is_monotone(blocks, 1)
+    with pytest.raises(ValueError, match="needs a componentwise activation"):
+        rule.states(U, method="newton")
+    with pytest.raises(ValueError, match="each state"):
+        drift_bound(0 * eye, make(size), U)
+    with pytest.raises(ValueError, match="takes states together"):
+        from_states(eye, eye, eye, activation=make(size))
+    with pytest.raises(ValueError, match="cannot act on 5 coordinates") if size > 1 else nullcontext():
+        ImplicitRule(np.zeros((5, 5)), np.zeros((5, 1)), np.zeros((1, 5)), activation=make(size))
 
 
 @pytest.mark.parametrize(("make", "gamma"), [(max_pool, 1.0), (softmax, 0.5)])
