@@ -6,6 +6,7 @@ import sklearn
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import KFold
+from sklearn.utils import get_tags
 
 from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor
 from skimplicit.selection import false_discoveries
@@ -244,6 +245,10 @@ class TestRefusals:
             selector().fit(X[:P], y[:P])
         with pytest.raises(ValueError, match="n_samples=10"):
             selector().fit(X, y, np.r_[np.ones(10), np.zeros(30)])
+
+    @pytest.mark.parametrize("fdr", [None, 0.2])
+    def test_tags_say_whether_inputs_may_be_sparse(self, fdr):
+        assert get_tags(selector(fdr=fdr)).input_tags.sparse == (fdr is None)
 
     def test_groups_of_samples(self):
         X, y = make_data(40)

@@ -328,5 +328,5 @@ class ImplicitFeatureSelector(
         tags.estimator_type = inner.estimator_type
         tags.classifier_tags, tags.regressor_tags = inner.classifier_tags, inner.regressor_tags
         tags.target_tags = inner.target_tags
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.fdr is None  # knockoffs are dense
         return tags
