@@ -161,6 +161,18 @@ def test_same_seed_same_rule_and_pickle():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
 
 
+@pytest.mark.parametrize("n_hidden", ["auto", 2])
+@any_ridge
+def test_names_of_columns_are_those_of_the_last_fit(n_hidden):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X[:20], columns=list("abcde"))
+    model = ImplicitRegressor(**{**QUICK, "n_hidden": n_hidden}).fit(frame, Y[:20])
+    assert list(model.feature_names_in_) == list("abcde")
+    model.fit(X[:20, :3], Y[:20])
+    assert not hasattr(model, "feature_names_in_")
+    model.predict(X[:20, :3])  # no warning of names
+
+
 @pytest.mark.slow
 @any_ridge
 def test_warm_start_keeps_the_number():

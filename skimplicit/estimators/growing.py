@@ -117,6 +117,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
     if least is not None:
         _average_with_others(best, tried)
     del best._trained
+    vars(estimator).pop("feature_names_in_", None)  # of a fit before, where inputs have no names now
     take_over(estimator, best)
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=lambda: vars(estimator).copy(), **data)
     return estimator
