@@ -314,6 +314,20 @@ class TestSolvers:
         W = ProjectedSolver().solve(problem, np.zeros_like(problem.R))
         assert problem.value(W) == pytest.approx(problem.value(CvxpySolver().solve(problem, W)), rel=1e-6)
 
+    @pytest.mark.parametrize("balls", [None, 0.5], ids=["signs", "signs, balls"])
+    @pytest.mark.parametrize("unit", [1e-9, 1e9])
+    def test_signs_with_states_in_another_unit_than_inputs(self, unit, balls):
+        problem = make_problem(25, 4, 5, signs=True, kappa=0.5, balls=balls)
+        units = np.append(np.full(4, unit), np.ones(5))
+        G = problem.G.principal(np.arange(9)) * units * units[:, None]
+        row_set = problem.row_set
+        if balls is not None:
+            row_set = replace(row_set, weights=row_set.weights * units)
+        scaled = replace(problem, G=Gram.of(G, 4), R=problem.R * units, kappa=problem.kappa / unit, row_set=row_set)
+        W, V = (ProjectedSolver().solve(each, np.zeros((4, 9))) for each in (problem, scaled))
+        assert np.count_nonzero(W) > 5
+        np.testing.assert_allclose(V * units, W, atol=1e-7)
+
     def test_penalised_rows_do_not_depend_on_each_other(self):
         problem = make_problem(24, 6, 5, "ill", l1=0.05, kappa=0.3)
         W = ProjectedSolver().solve(problem, np.zeros_like(problem.R))

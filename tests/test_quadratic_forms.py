@@ -35,6 +35,18 @@ def test_the_forms_are_one(shape, least):
             assert_allclose(combined(c), inverse @ T @ c, rtol=1e-9, atol=1e-9)
 
 
+def test_scales_are_in_the_units_of_the_variables():
+    rng = np.random.default_rng(0)
+    units, root, added = np.array([1e-9, 1.0, 1e9]), rng.normal(size=(3, 2)), rng.uniform(size=3)
+    inner = np.eye(2)
+    factor = CholeskyFactor(inner)
+    plain = LowRankForm(root, inner, factor, added)
+    scaled = LowRankForm(units[:, None] * root, inner, factor, units**2 * added)
+    assert_allclose(plain.scales(), MatrixForm(plain.matrix).scales())
+    assert_allclose(scaled.scales(), units * plain.scales())
+    assert_allclose(MatrixForm(scaled.matrix).scales(), units * plain.scales())
+
+
 def test_a_singular_matrix_is_an_error():
     with pytest.raises(LinAlgError):
         MatrixForm(np.zeros((2, 2))).solved(np.arange(2), np.ones((2, 1)))

@@ -10,7 +10,8 @@ __all__ = ["FaceProgram", "minimise_on_faces"]
 # Rounds of the exchange: in training it settles in three to six or cycles. Without balls it cannot cycle: after some
 # rounds without fewer wrong entries, they are exchanged one at a time (Murty), which ends for every start.
 _ROUNDS, _ROUNDS_OF_SIGNS, _PATIENCE = 20, 200, 4
-# Slack in the optimality conditions that an exact minimiser must meet, relative to the slopes at zero.
+# Slack in the optimality conditions that an exact minimiser must meet, relative to the slopes at zero in the metric of
+# the diagonal of Q: those by states and by inputs are in other units.
 _SLACK = 1e-9
 
 
@@ -37,6 +38,14 @@ class FaceProgram:
         self.form, self.linear, self.rows, self.radii = form, linear, rows, radii
         self.weights = np.ones(linear.size) if weights is None else weights
         self.signs = np.zeros(linear.size, dtype=int) if signs is None else signs
+
+    def slacks(self):
+        """Return what rounding leaves of slopes that are zero, shape (k,), and of multipliers, shape (n_rows,)."""
+        metric = self.form.scales()
+        size = _SLACK * np.abs(self.linear / metric).max()  # small or large with the unit of the objective
+        largest = np.zeros(self.radii.size)
+        np.maximum.at(largest, self.rows, self.weights / metric)
+        return size * metric, np.divide(size, largest, out=np.zeros_like(largest), where=largest > 0)
 
     def sizes(self, x):
         """Return the weighted l1 norms of all rows, shape (n_rows,)."""
@@ -105,7 +114,7 @@ def minimise_on_faces(program, start):
     rows, signs, radii = program.rows, program.signs, program.radii
     if start.size == 0 or np.all(radii[rows] == 0):
         return np.zeros_like(start)
-    size = np.abs(program.linear).max()  # slopes are small or large with the unit of the objective
+    smallest, smallest_price = program.slacks()
     face, binding = _first_face(program, start)
     fewest, patience = np.inf, _PATIENCE
     with_balls = bool(np.isfinite(radii).any())
@@ -114,15 +123,14 @@ def minimise_on_faces(program, start):
         if point is None:
             return None
         slope = program.form.times(point) + program.linear
-        scale = _SLACK * (size + np.abs(multiplier))
         newly = ~binding & (program.sizes(point) > radii * (1 + 1e-12))
-        released = binding & (multiplier < -scale)
+        released = binding & (multiplier < -smallest_price)
         held = np.where(np.isnan(face), signs, face)
         flipped = (face != 0) & (held * point < 0)
         pull = np.where(signs == 0, np.abs(slope), -slope * signs)
         with np.errstate(over="ignore"):  # an entry whose price is no number does not enter
-            price = np.where(radii > 0, multiplier * binding, np.inf)[rows] * program.weights
-        entering = (face == 0) & (pull > price + scale[rows])
+            price = np.where(radii > 0, multiplier * binding, np.inf)[rows] * program.weights * (1 + _SLACK)
+        entering = (face == 0) & (pull > price + smallest)
         wrong = flipped | entering
         if not (newly.any() or released.any() or wrong.any()):
             return point

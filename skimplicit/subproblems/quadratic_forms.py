@@ -25,6 +25,10 @@ class MatrixForm:
         """Return ``Q x`` for x of shape (k,)."""
         return self.matrix @ x
 
+    def scales(self):
+        """Return the roots of the diagonal of Q, shape (k,), positive: units of the slopes by the variables."""
+        return _positive_roots(self.matrix.diagonal())
+
     def solved(self, free, targets):
         """Solve for some of the variables.
 
@@ -86,6 +90,10 @@ class LowRankForm:
         """See :meth:`MatrixForm.times`."""
         return self._root @ self._factor.solve(x @ self._root) + self._added * x
 
+    def scales(self):
+        """Return what is in the units of :meth:`MatrixForm.scales`, shape (k,), positive, from R and d alone."""
+        return _positive_roots(np.einsum("ij,ij->i", self._root, self._root) + self._added)
+
     def solved(self, free, targets):
         """See :meth:`MatrixForm.solved`."""
         scale, R = self._scale[free], self._scaled.take(free, axis=0)
@@ -93,3 +101,7 @@ class LowRankForm:
         T = targets * scale[:, None]
         half = factor.forward(R.T @ T)
         return T.T @ T - half.T @ half, lambda c: scale * (T @ c - R @ factor.backward(half @ c))
+
+
+def _positive_roots(squares):
+    return np.sqrt(np.where(squares > 0, squares, 1.0))
