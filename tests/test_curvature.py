@@ -106,6 +106,30 @@ def test_both_solvers_find_the_same_minimum(shape, name):
     np.testing.assert_allclose(lift, lift_cvxpy, atol=1e-2)
 
 
+@pytest.mark.parametrize("name", ["balls", "balls, signs", "signs", "bound"])
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_states_in_another_unit_than_inputs(unit, name):
+    units = np.hstack([np.full((4, 4), unit), np.ones((4, 3))])
+    for seed in {*range(20)} - {4, 7, 10, 17}:  # of which the exchange of active sets cycles, in any unit
+        problem = make_problem((4, 3), **SETS[name], seed=seed, scale=10.0)
+        definite = problem.hessian + 0.5 * np.eye(len(problem.hessian))
+        problem = replace(problem, hessian=definite, ridge=0.0, damping=1e-30)  # which have no unit
+        own, row_set = np.append(units[problem.entries], np.ones(4)), problem.row_set
+        if row_set is not None and row_set.weights is not None:
+            row_set = replace(row_set, weights=row_set.weights * units)
+        scaled = replace(
+            problem,
+            V=problem.V / units,
+            gradient=problem.gradient * own,
+            hessian=definite * own * own[:, None],
+            kappa=problem.kappa / unit,
+            row_set=row_set,
+        )
+        (W, lift), (other, other_lift) = (WorkingSetSolver().solve(each) for each in (problem, scaled))
+        np.testing.assert_allclose(other * units, W, atol=1e-9)
+        np.testing.assert_allclose(other_lift, lift, atol=1e-9)
+
+
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])

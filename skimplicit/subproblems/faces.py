@@ -39,9 +39,8 @@ class FaceProgram:
         self.weights = np.ones(linear.size) if weights is None else weights
         self.signs = np.zeros(linear.size, dtype=int) if signs is None else signs
 
-    def slacks(self):
+    def slacks(self, metric):
         """Return what rounding leaves of slopes that are zero, shape (k,), and of multipliers, shape (n_rows,)."""
-        metric = self.form.scales()
         size = _SLACK * np.abs(self.linear / metric).max()  # small or large with the unit of the objective
         largest = np.zeros(self.radii.size)
         np.maximum.at(largest, self.rows, self.weights / metric)
@@ -51,12 +50,18 @@ class FaceProgram:
         """Return the weighted l1 norms of all rows, shape (n_rows,)."""
         return np.bincount(self.rows, self.weights * np.abs(x), minlength=self.radii.size)
 
-    def project(self, x, balls=True):
-        """Return the nearest point of the set of signs and of some balls, a mask of shape (n_rows,); shape (k,)."""
+    def project(self, x, balls=True, metric=None):
+        """Return the nearest point of the set of signs and of some balls, a mask of shape (n_rows,); shape (k,).
+
+        Distances are those of entries times ``metric``, shape (k,); None for ones.
+        """
+        metric = np.ones(x.size) if metric is None else metric
         x = np.where(self.signs * x < 0, 0.0, x)
         outside = (balls & (self.sizes(x) > self.radii))[self.rows]
         if outside.any():
-            x[outside] = _in_balls(x[outside], self.rows[outside], self.radii, self.weights[outside])
+            scales = metric[outside]
+            weights = self.weights[outside] / scales
+            x[outside] = _in_balls(x[outside] * scales, self.rows[outside], self.radii, weights) / scales
         return x
 
     def on_face(self, face, binding):
@@ -114,7 +119,8 @@ def minimise_on_faces(program, start):
     rows, signs, radii = program.rows, program.signs, program.radii
     if start.size == 0 or np.all(radii[rows] == 0):
         return np.zeros_like(start)
-    smallest, smallest_price = program.slacks()
+    metric = program.form.scales()
+    smallest, smallest_price = program.slacks(metric)
     face, binding = _first_face(program, start)
     fewest, patience = np.inf, _PATIENCE
     with_balls = bool(np.isfinite(radii).any())
@@ -145,7 +151,7 @@ def minimise_on_faces(program, start):
         binding = (binding | newly) & ~released
         if newly.any():
             fresh = newly[rows]
-            face[fresh] = np.sign(program.project(point, newly)[fresh])
+            face[fresh] = np.sign(program.project(point, newly, metric)[fresh])
         freed = released[rows]
         face[freed & ((face != 0) | (signs == 0))] = np.nan
     return None
