@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from skimplicit.composition import average
 from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, WORSE, ridge_of
@@ -17,6 +16,7 @@ from skimplicit.estimators.held_out_losses import (
     mean_share_held_out,
     spread_of,
 )
+from skimplicit.estimators.parallel import Parallel, delayed
 
 __all__ = ["CrossFit", "best_linear", "cross_fit"]
 

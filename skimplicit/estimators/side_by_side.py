@@ -2,8 +2,7 @@
 
 from contextlib import ExitStack, contextmanager
 
-from joblib import Parallel, delayed
-
+from skimplicit.estimators.parallel import Parallel, delayed
 from skimplicit.quiet import without_warnings
 
 __all__ = ["data_of", "fit_as_task", "run_side_by_side", "take_over"]
