@@ -4,6 +4,7 @@ from contextlib import ExitStack, contextmanager
 
 from skimplicit.estimators.parallel import Parallel, delayed
 from skimplicit.quiet import without_warnings
+from skimplicit.training.threads import one_blas_thread
 
 __all__ = ["data_of", "fit_as_task", "run_side_by_side", "take_over"]
 
@@ -104,6 +105,7 @@ def run_side_by_side(function, calls, *, owner, context, task_name, n_jobs):
     with ExitStack() as stack:
         for task, (estimator, *_) in zip(tasks, calls, strict=True):
             stack.enter_context(task.propagate_callback_context(estimator))
+        stack.enter_context(one_blas_thread())  # until the last result, after which its call ends
         parallel = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="all")
         for task, (result, stop) in zip(tasks, stack.enter_context(_cut_short(parallel(begin()))), strict=False):
             results.append(result)
