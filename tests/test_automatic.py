@@ -38,7 +38,7 @@ X, Y = make_data()
 
 
 @cache
-def fitted():
+def fitted():  # for all tests of a process: not to be asked where a fixture changes what fits go by
     return ImplicitRegressor(**SMALL).fit(X, Y)
 
 
@@ -66,15 +66,15 @@ def test_attributes_hang_together():
 
 def test_the_order_of_the_rows_does_not_matter():
     order = np.random.default_rng(0).permutation(len(X))
-    other = clone(fitted()).fit(X[order], Y[order])
+    other = ImplicitRegressor(**SMALL).fit(X[order], Y[order])
     assert_same(fitted(), other)
     np.testing.assert_allclose(other.heldout_prediction_, fitted().heldout_prediction_[order], rtol=1e-9)
 
 
 def test_a_weight_is_a_repetition_and_zero_is_absence():
     counts = np.random.default_rng(1).integers(0, 3, len(X))
-    weighted = clone(fitted()).fit(X, Y, sample_weight=counts)
-    repeated = clone(fitted()).fit(np.repeat(X, counts, axis=0), np.repeat(Y, counts))
+    weighted = ImplicitRegressor(**SMALL).fit(X, Y, sample_weight=counts)
+    repeated = ImplicitRegressor(**SMALL).fit(np.repeat(X, counts, axis=0), np.repeat(Y, counts))
     assert_same(weighted, repeated)
     held = weighted.heldout_prediction_
     assert np.isnan(held[counts == 0]).all()
@@ -149,8 +149,14 @@ def test_rows_of_weight_zero_are_absent_under_a_splitter_too(fill):
         (np.flatnonzero(np.r_[k > 0, train]), np.flatnonzero(np.r_[k == 0, ~train]))
         for k, (train, _) in enumerate(folds)
     ]
-    absent = clone(fitted()).set_params(cv=longer).fit(inputs, np.r_[-fill, Y], sample_weight=np.r_[0, np.ones(60)])
-    never = clone(fitted()).set_params(cv=[(np.flatnonzero(a), np.flatnonzero(b)) for a, b in folds]).fit(X, Y)
+    absent = (
+        ImplicitRegressor(**SMALL)
+        .set_params(cv=longer)
+        .fit(inputs, np.r_[-fill, Y], sample_weight=np.r_[0, np.ones(60)])
+    )
+    never = (
+        ImplicitRegressor(**SMALL).set_params(cv=[(np.flatnonzero(a), np.flatnonzero(b)) for a, b in folds]).fit(X, Y)
+    )
     assert_same(absent, never)
     np.testing.assert_array_equal(absent.heldout_prediction_, np.r_[np.nan, never.heldout_prediction_])
     far = 50 * X[:10]
@@ -160,7 +166,7 @@ def test_rows_of_weight_zero_are_absent_under_a_splitter_too(fill):
 
 
 def test_jobs_and_pickles_give_the_same_rule():
-    assert_same(fitted(), clone(fitted()).set_params(n_jobs=2).fit(X, Y))
+    assert_same(fitted(), ImplicitRegressor(**SMALL).set_params(n_jobs=2).fit(X, Y))
     again = pickle.loads(pickle.dumps(fitted()))
     np.testing.assert_array_equal(again.predict(X), fitted().predict(X))
     np.testing.assert_array_equal(again.predict_interval(X), fitted().predict_interval(X))
@@ -169,7 +175,7 @@ def test_jobs_and_pickles_give_the_same_rule():
 
 def test_sparse_inputs_give_the_same_rule():
     inputs = np.where(np.abs(X) < 0.5, 0.0, X)
-    dense, other = (clone(fitted()).fit(make(inputs), Y) for make in (np.asarray, sparse.csr_array))
+    dense, other = (ImplicitRegressor(**SMALL).fit(make(inputs), Y) for make in (np.asarray, sparse.csr_array))
     np.testing.assert_allclose(dense.predict(inputs), other.predict(sparse.csr_array(inputs)), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
         dense.predict_interval(inputs), other.predict_interval(sparse.csr_array(inputs)), rtol=1e-3, atol=1e-3
@@ -238,7 +244,7 @@ def test_a_member_whose_path_ends_early_does_not_end_those_of_the_others():
 
 
 def test_a_splitter_of_times_holds_out_the_later_rows_only():
-    model = clone(fitted()).set_params(cv=TimeSeriesSplit(3)).fit(X, Y)
+    model = ImplicitRegressor(**SMALL).set_params(cv=TimeSeriesSplit(3)).fit(X, Y)
     seen = np.zeros(60, dtype=bool)
     seen[np.concatenate([test for _, test in TimeSeriesSplit(3).split(X)])] = True
     np.testing.assert_array_equal(np.isfinite(model.heldout_prediction_), seen)
@@ -286,8 +292,8 @@ def test_classes_of_one_row_do_not_choose_the_ridge():
 def test_groups_reach_the_splitter():
     groups = np.arange(60) % 6
     with sklearn.config_context(enable_metadata_routing=True):
-        routed = clone(fitted()).set_params(cv=GroupKFold(3)).fit(X, Y, groups=groups)
-        listed = clone(fitted()).set_params(cv=list(GroupKFold(3).split(X, Y, groups))).fit(X, Y)
+        routed = ImplicitRegressor(**SMALL).set_params(cv=GroupKFold(3)).fit(X, Y, groups=groups)
+        listed = ImplicitRegressor(**SMALL).set_params(cv=list(GroupKFold(3).split(X, Y, groups))).fit(X, Y)
     assert_same(routed, listed)
 
 
@@ -409,9 +415,9 @@ def test_bad_parameters_are_named(name, value):
 
 def test_bad_folds_are_named():
     with pytest.raises(ValueError, match="no held-out sample"):
-        clone(fitted()).set_params(cv=[(np.arange(60), np.arange(0))]).fit(X, Y)
+        ImplicitRegressor(**SMALL).set_params(cv=[(np.arange(60), np.arange(0))]).fit(X, Y)
     with pytest.raises(ValueError, match="sample_weight is zero"):
-        clone(fitted()).set_params(cv=KFold(3)).fit(X, Y, sample_weight=np.r_[np.zeros(20), np.ones(40)])
+        ImplicitRegressor(**SMALL).set_params(cv=KFold(3)).fit(X, Y, sample_weight=np.r_[np.zeros(20), np.ones(40)])
 
 
 def test_the_data_and_the_global_state_are_left_alone():

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from joblib import parallel_config
+from joblib import delayed, parallel_config
 from sklearn import config_context, get_config
 
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor, ImplicitRegressorCV
-from skimplicit.estimators.parallel import Parallel, delayed
+from skimplicit.estimators.parallel import Parallel
 from skimplicit.estimators.side_by_side import run_side_by_side
 from skimplicit.training import threads
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from joblib import delayed
 
 from skimplicit.composition import average
 from skimplicit.estimators.cross_fitting import HIGHEST_RUNG, STRIDE, WAY_DIRECT_RIDGE, WORSE, ridge_of
@@ -16,7 +17,7 @@ from skimplicit.estimators.held_out_losses import (
     mean_share_held_out,
     spread_of,
 )
-from skimplicit.estimators.parallel import Parallel, delayed
+from skimplicit.estimators.parallel import Parallel
 
 __all__ = ["CrossFit", "best_linear", "cross_fit"]
 
@@ -242,8 +243,7 @@ def _choose(members, scored, interrupted):
     linear = best_linear(members)
     is_linear = linear is not None and bool(linear[-1] <= loss)
     if is_linear:
-        alpha, points, kept, _ = linear
-        direct_ridge = 1.0
+        direct_ridge, (alpha, points, kept, _) = 1.0, linear
     return CrossFit(
         alpha,
         direct_ridge,

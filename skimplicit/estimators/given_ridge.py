@@ -5,13 +5,14 @@ from dataclasses import replace
 from threading import Event
 
 import numpy as np
+from joblib import delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.members import averaged
 from skimplicit.estimators.more_rows import joined, train_on_more
-from skimplicit.estimators.parallel import Parallel, delayed
+from skimplicit.estimators.parallel import Parallel
 from skimplicit.estimators.relevance import with_relevance
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage

@@ -4,13 +4,14 @@ import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from joblib import delayed
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Member
 from skimplicit.estimators.fold_paths import Fold
 from skimplicit.estimators.more_rows import train_on_more
-from skimplicit.estimators.parallel import Parallel, delayed
+from skimplicit.estimators.parallel import Parallel
 from skimplicit.estimators.relevance import mean_relevance, with_relevance
 from skimplicit.estimators.relevance_choice import choose_relevance
 from skimplicit.estimators.thin_tasks import thin_task

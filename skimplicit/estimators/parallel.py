@@ -3,12 +3,11 @@
 from functools import partial
 
 import joblib
-from joblib import delayed
 from sklearn import config_context, get_config
 
 from skimplicit.training.threads import one_blas_thread
 
-__all__ = ["Parallel", "delayed"]
+__all__ = ["Parallel"]
 
 
 class Parallel(joblib.Parallel):
@@ -17,7 +16,15 @@ class Parallel(joblib.Parallel):
     scikit-learn's own class restores the filters of warnings besides. These belong to the whole process: calls side by
     side in threads could leave those of one another in place. The number of BLAS threads does too: the first training
     to end would take away the limit that it has set from the others, whose last digits it changes.
+
+    Parameters
+    ----------
+    **options : object
+        Those of :class:`joblib.Parallel`.
     """
+
+    def __init__(self, **options):
+        super().__init__(**options)
 
     def __call__(self, iterable):
         """See :class:`joblib.Parallel`."""

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+from joblib import delayed
 
 from skimplicit.estimators.cross_fit_choice import best_linear, cross_fit
 from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
-from skimplicit.estimators.parallel import Parallel, delayed
+from skimplicit.estimators.parallel import Parallel
 from skimplicit.estimators.relevance import relevance_factors
 from skimplicit.rows import evenly_spaced
 

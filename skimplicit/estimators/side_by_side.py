@@ -2,7 +2,9 @@
 
 from contextlib import ExitStack, contextmanager
 
-from skimplicit.estimators.parallel import Parallel, delayed
+from joblib import delayed
+
+from skimplicit.estimators.parallel import Parallel
 from skimplicit.quiet import without_warnings
 from skimplicit.training.threads import one_blas_thread
 
