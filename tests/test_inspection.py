@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,8 @@ def test_error_bars_of_scores_do_not_take_rounds_for_rows(path):
 
 @pytest.mark.parametrize("names", [["_a", "b", "_c"], [7, 8, 9]], ids=str)
 def test_every_selected_input_is_in_the_legend(names):
+    if names[0] == "_a" and tuple(map(int, version("matplotlib").split(".")[:2])) < (3, 10):
+        pytest.skip("Earlier versions of matplotlib leave such labels out, and say so.")
     _, ax = plt.subplots()
     ax.plot([1.0, 2.0], [0.1, 0.1], label="of the caller")
     norms = np.array([[1.0, 2.0, 0.5], [1.0, 0.9, 0.0]])

@@ -10,9 +10,10 @@ from skimplicit.subproblems.matching.elimination import RowPrograms
 __all__ = ["CvxpyProgram", "CvxpySolver", "SubproblemError"]
 
 # OSQP is fast and warm-starts, Clarabel is accurate and slower: the second takes over where the first gives up. With
-# a stronger regularisation of its linear systems it gets through programs whose numbers are many decades apart.
+# a stronger regularisation of its linear systems it gets through programs whose numbers are many decades apart. OSQP
+# before 1.0 goes by the clock where no interval is given, and the same program has other last digits on a busy machine.
 SOLVERS = (
-    (cp.OSQP, {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iter": 20_000}),
+    (cp.OSQP, {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iter": 20_000, "adaptive_rho_interval": 50}),
     (cp.CLARABEL, {}),
     (cp.CLARABEL, {"static_regularization_constant": 1e-7}),
 )
