@@ -272,7 +272,7 @@ def activation_of(activation, n):
     Returns
     -------
     BaseActivation
-        The simplest that acts as this one.
+        Blocks of all states for one of groups, every other as it is.
 
     Raises
     ------
@@ -282,7 +282,7 @@ def activation_of(activation, n):
     phi = get_activation(activation)
     if phi.size not in (None, n):
         raise ValueError(f"activation acts on {phi.size} states, but the rule has {n}.")
-    return join_activations([(phi, n)]) if n and phi.size is None else phi
+    return BlockActivation([(phi, n)]) if n and isinstance(phi, GroupActivation) else phi
 
 
 def _group_maximum(Z):

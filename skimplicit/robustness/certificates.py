@@ -193,13 +193,14 @@ class _Labelled:
         # A row that has another label already needs no bound.
         self.correct = self.opened.labels(rule.predict(self.opened.cut(self.X))) == self.codes
         self.propagation = Propagation(rule)
-        self.centre = self._centre(np.zeros((1, rule.n_inputs)))
+        self.centre = self._centre()
         self.readouts = {code: Readout.of(rule, self.opened.margins_of(code)) for code in np.unique(self.codes)}
 
-    def _centre(self, radius):
+    def _centre(self):
         """Return the states of all rows and bounds on their errors, (m, n), which every radius asks for."""
         blocks = (self.X[block] for block in row_blocks(self.m, self.opened.rule))
-        found = [self.propagation.centre(InputSet.around(X, radius, limits=self.opened.limits)) for X in blocks]
+        none = np.zeros((1, self.opened.rule.n_inputs))
+        found = [self.propagation.centre(InputSet.around(X, none, limits=self.opened.limits)) for X in blocks]
         return tuple(map(np.concatenate, zip(*found, strict=True)))
 
     def certified(self, radius, rows):
