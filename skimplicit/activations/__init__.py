@@ -10,6 +10,7 @@ from skimplicit.activations.blockwise import (
 )
 from skimplicit.activations.componentwise import ACTIVATIONS, Activation, BaseActivation, get_activation
 from skimplicit.activations.parametric import Exponential, hardtanh, leaky_relu
+from skimplicit.activations.slopes import has_two_slopes, is_increasing, two_slopes
 
 __all__ = [
     "ACTIVATIONS",
@@ -21,8 +22,11 @@ __all__ = [
     "activation_of",
     "get_activation",
     "hardtanh",
+    "has_two_slopes",
+    "is_increasing",
     "join_activations",
     "leaky_relu",
     "max_pool",
     "softmax",
+    "two_slopes",
 ]

@@ -4,10 +4,10 @@ from functools import partial
 
 import numpy as np
 
-from skimplicit.activations import activation_of
+from skimplicit.activations import activation_of, is_increasing
 from skimplicit.equilibrium.loop import Stopping
 from skimplicit.equilibrium.safeguarded import AndersonSteps, DiagonalNewtonSteps, NewtonSteps, Safeguarded
-from skimplicit.equilibrium.sweeps import AveragedSweep, ForwardSweep, ResolventSweep, is_increasing
+from skimplicit.equilibrium.sweeps import AveragedSweep, ForwardSweep, ResolventSweep
 from skimplicit.linalg import row_scaled, without_diagonal
 from skimplicit.parameters import nearest
 from skimplicit.wellposedness import Condition, inf_norm, perron_certificate, well_posedness

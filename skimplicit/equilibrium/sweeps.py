@@ -9,6 +9,7 @@ The rate never gets worse: row i goes from ``sum_j |A_ij|`` to ``(sum_j |A_ij| -
 import numpy as np
 from scipy import sparse
 
+from skimplicit.activations import has_two_slopes, is_increasing, two_slopes
 from skimplicit.equilibrium.loop import ROUNDING, Sweep
 from skimplicit.linalg import multiply, row_scaled, to_dense, without_diagonal
 from skimplicit.wellposedness import (
@@ -21,24 +22,7 @@ from skimplicit.wellposedness import (
     well_posedness,
 )
 
-__all__ = ["AveragedSweep", "ForwardSweep", "ResolventSweep", "is_increasing", "residual_amplification"]
-
-
-def is_increasing(activation):
-    """Tell whether an activation takes every coordinate alone, with slopes of at least 0.
-
-    Parameters
-    ----------
-    activation : BaseActivation
-        phi.
-
-    Returns
-    -------
-    bool
-        True if it does.
-    """
-    bounded = np.all(np.isfinite(activation.lipschitz))
-    return activation.groups is None and bool(bounded and np.min(activation.min_slope, initial=0.0) >= 0)
+__all__ = ["AveragedSweep", "ForwardSweep", "ResolventSweep", "residual_amplification"]
 
 
 def residual_amplification(A, activation):
@@ -93,8 +77,8 @@ class ForwardSweep(Sweep):
         self.gain = self.leak = None
         self.cuts = False  # whether nothing leaks: max(z, 0)
         matrix, slope, groups = A, activation.lipschitz, activation.groups
-        if activation.homogeneous and groups is None:
-            right, left = activation(np.array([[1.0], [-1.0]]) * np.ones(A.shape[0])) * [[1.0], [-1.0]]
+        if has_two_slopes(activation):
+            left, right = two_slopes(activation, A.shape[0])
             loops = A.diagonal()
             if np.all(right > 0) and np.all(right * loops < 1) and np.all(left * loops < 1):
                 self.gain = right / (1.0 - right * loops)

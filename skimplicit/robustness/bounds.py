@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skimplicit.activations import has_two_slopes
 from skimplicit.feature_names import check_columns
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.parameters import nearest
 from skimplicit.robustness.linear_program import LinearRelaxation
 from skimplicit.robustness.models import open_model
 from skimplicit.robustness.propagation import SOLVER_ERROR, Propagation, StateBox
-from skimplicit.robustness.relaxations import is_piecewise_linear
 from skimplicit.robustness.semidefinite import SemidefiniteRelaxation
 from skimplicit.robustness.uncertainty import InputSet, checked_n_changed, checked_radius
 from skimplicit.wellposedness import sensitivity_of
@@ -136,7 +136,7 @@ def checked_method(method, rule):
     if method not in METHODS:
         names = ("auto", *METHODS)
         raise ValueError(f"method must be one of {names}, got {method!r}.{nearest(method, names)}")
-    if method == "sdp" and not is_piecewise_linear(rule.activation):
+    if method == "sdp" and not has_two_slopes(rule.activation):
         raise ValueError(f"method='sdp' needs relu, leaky_relu or identity states, not {rule.activation.name!r}.")
     return method
 

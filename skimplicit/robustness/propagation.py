@@ -10,8 +10,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from skimplicit.activations import has_two_slopes, two_slopes
 from skimplicit.linalg import block_triangular_order, to_dense, without_diagonal
-from skimplicit.robustness.relaxations import activation_range, is_piecewise_linear, kink_slopes
+from skimplicit.robustness.relaxations import activation_range
 from skimplicit.wellposedness import amplification, moved_states
 
 __all__ = ["SOLVER_ERROR", "Propagation", "StateBox"]
@@ -151,8 +152,8 @@ class _Step:
         self.without_loops, self.loops = _dense_pair(without_diagonal(inner)), loops
         self.step = 1.0 / (1.0 - np.minimum(slope * loops, 0.0)) * (1 - 4 * _EPS)
         self.gains = None
-        if self.solvable and is_piecewise_linear(self.activation):
-            left, right = kink_slopes(self.activation, rows.size)
+        if self.solvable and has_two_slopes(self.activation):
+            left, right = two_slopes(self.activation, rows.size)
             self.gains = left / (1 - left * loops), right / (1 - right * loops)
 
     def shrink(self, low, high, drive_low, drive_high, solve_loops):

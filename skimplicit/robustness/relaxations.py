@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skimplicit.activations import ACTIVATIONS, BlockActivation, max_pool, softmax
+from skimplicit.activations import ACTIVATIONS, BlockActivation, has_two_slopes, max_pool, softmax, two_slopes
 
-__all__ = ["Facets", "activation_range", "chord_facets", "is_piecewise_linear", "kink_slopes", "parts"]
+__all__ = ["Facets", "activation_range", "chord_facets", "parts"]
 
 _EPS = np.finfo(float).eps
 # Values of phi are right to a few units in the last place, and to this below the smallest normal numbers.
@@ -56,41 +56,6 @@ def parts(activation, n):
     for part, size in activation.blocks:
         yield part, slice(first, first + size)
         first += size
-
-
-def kink_slopes(activation, n):
-    """Return the slopes of a piecewise linear phi left and right of its kink at 0, both (n,).
-
-    Parameters
-    ----------
-    activation : BaseActivation
-        phi.
-    n : int
-        Number of coordinates.
-
-    Returns
-    -------
-    tuple of ndarray
-        Slopes left and right.
-    """
-    right, left = activation(np.array([[1.0], [-1.0]]) * np.ones(n)) * [[1.0], [-1.0]]
-    return left, right
-
-
-def is_piecewise_linear(activation):
-    """Tell whether phi acts on each coordinate alone, linear on either side of 0.
-
-    Parameters
-    ----------
-    activation : BaseActivation
-        phi.
-
-    Returns
-    -------
-    bool
-        Whether it does.
-    """
-    return activation.homogeneous and activation.groups is None
 
 
 def activation_range(activation, lower, upper):
@@ -194,9 +159,9 @@ def _slopes(part, lower, upper):
     """Return bounds on phi' on intervals that have no turning point inside."""
     if _known_turns(part) is None:
         return np.full_like(lower, part.min_slope), np.full_like(upper, part.max_slope)
-    if is_piecewise_linear(part):
+    if has_two_slopes(part):
         # The interval is on one side of the kink: which one its middle tells.
-        left, right = kink_slopes(part, 1)
+        left, right = two_slopes(part, 1)
         slope = np.where(lower + upper > 0, right, left)
         return slope, slope
     first, last = (part.derivative(z, part(z)) + 0.0 for z in (lower, upper))

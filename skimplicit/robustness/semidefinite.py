@@ -7,9 +7,10 @@ prove a bound: ``<W, P> <= max(lambda_max(W), 0) trace(P)``.
 
 import numpy as np
 
+from skimplicit.activations import has_two_slopes, two_slopes
 from skimplicit.linalg import to_dense
 from skimplicit.quiet import without_warnings
-from skimplicit.robustness.relaxations import chord_facets, is_piecewise_linear, kink_slopes, parts
+from skimplicit.robustness.relaxations import chord_facets, parts
 
 __all__ = ["SemidefiniteRelaxation"]
 
@@ -42,7 +43,7 @@ class SemidefiniteRelaxation:
     """
 
     def __init__(self, rule, inputs, box):
-        if not is_piecewise_linear(rule.activation):
+        if not has_two_slopes(rule.activation):
             raise ValueError(f"method='sdp' needs relu, leaky_relu or identity states, not {rule.activation.name!r}.")
         self.n_inputs = rule.n_inputs
         base = inputs.base[0]
@@ -144,7 +145,7 @@ class SemidefiniteRelaxation:
     def _add_activation(self, rule, box):
         """Add the lines between x and z, their products with the ends of boxes, and the equation of both pieces."""
         one = np.eye(1 + self.centre.size)[0]
-        left, right = kink_slopes(rule.activation, rule.n_hidden)
+        left, right = two_slopes(rule.activation, rule.n_hidden)
         for part, columns in parts(rule.activation, rule.n_hidden):
             low, high = box.drive_lower[0, columns], box.drive_upper[0, columns]
             facets = chord_facets(part, low, high)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skimplicit.activations import is_increasing
 from skimplicit.linalg import block_triangular_order, row_scaled, to_dense, without_diagonal
 from skimplicit.wellposedness.matrix_measures import block_norms
 from skimplicit.wellposedness.monotone import diagonal_scaling
@@ -114,7 +115,7 @@ def _first_proof(rule):
     if perron_certificate(A, phi.lipschitz, phi.groups) is not None:
         first = slice(None) if phi.groups is None else np.flatnonzero(np.diff(phi.groups, prepend=-1))
         return Amplification(block_norms(A, slope, phi.groups), slope[first], phi.groups)
-    if phi.groups is None and np.min(phi.min_slope, initial=0.0) >= 0:
+    if is_increasing(phi):
         remaining = 1.0 - slope * A.diagonal()
         if np.all(remaining > 0) and perron_certificate(without_diagonal(A), slope / remaining) is not None:
             gain = slope / remaining * (1 + 4 * _EPS)

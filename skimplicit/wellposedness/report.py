@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import bicgstab, splu
 
-from skimplicit.activations import activation_of
+from skimplicit.activations import activation_of, is_increasing
 from skimplicit.linalg import block_triangular_order, checked_array, row_scaled, to_dense
 from skimplicit.wellposedness.matrix_measures import (
     abscissa,
@@ -157,8 +157,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     phi = activation_of(phi, A.shape[0])
     order = block_triangular_order(A, phi.groups)
     norms = block_norms(A, phi.lipschitz, phi.groups)
-    bounded = np.all(np.isfinite(phi.lipschitz))
-    increasing = phi.groups is None and np.min(phi.min_slope, initial=0.0) >= 0 and bounded
+    increasing = is_increasing(phi)
     signed = metzler(A, phi.lipschitz) if increasing else None
     numbers = {
         "n_steps": len(order),
