@@ -16,6 +16,7 @@ from skimplicit.equilibrium.methods import prepare_method
 from skimplicit.equilibrium.safeguarded import Safeguarded
 from skimplicit.equilibrium.sweeps import residual_amplification
 from skimplicit.linalg import StateBlock, block_triangular_order, to_dense
+from skimplicit.wellposedness import group_starts
 
 __all__ = ["CompressedColumns", "Substitution"]
 
@@ -230,8 +231,7 @@ def _error_growth(own, before, activation, growth):
     """Return how an error of 1 in every implicit block grows up to the states of a block, given that before it."""
     drive = abs(before) @ growth
     if activation.groups is not None:
-        starts = np.flatnonzero(np.diff(activation.groups, prepend=-1))
-        drive = np.maximum.reduceat(drive, starts)[activation.groups]
+        drive = np.maximum.reduceat(drive, group_starts(activation.groups))[activation.groups]
     arrived = np.where(drive > 0, activation.lipschitz, 0.0) * drive  # a slope without a bound still passes on no error
     if own is None:
         return arrived

@@ -11,6 +11,7 @@ from skimplicit.wellposedness.amplification import (
 from skimplicit.wellposedness.matrix_measures import (
     abscissa,
     block_norms,
+    group_starts,
     inf_norm,
     metzler,
     mu_inf,
@@ -29,6 +30,7 @@ __all__ = [
     "amplification",
     "block_norms",
     "diagonal_scaling",
+    "group_starts",
     "inf_norm",
     "metzler",
     "monotone_amplification",

@@ -10,7 +10,7 @@ import numpy as np
 
 from skimplicit.activations import is_increasing
 from skimplicit.linalg import block_triangular_order, row_scaled, to_dense, without_diagonal
-from skimplicit.wellposedness.matrix_measures import block_norms
+from skimplicit.wellposedness.matrix_measures import block_norms, group_starts
 from skimplicit.wellposedness.monotone import diagonal_scaling
 from skimplicit.wellposedness.report import perron_certificate
 
@@ -43,8 +43,7 @@ class Amplification:
         """Return bounds on ``|x - x'|`` for rows of bounds on ``|z - z'|``, both of shape (m, n)."""
         if self.groups is None:
             return _resolvent(self.matrix, drive.T * self.gain[:, None]).T
-        starts = np.flatnonzero(np.diff(self.groups, prepend=-1))
-        strongest = np.maximum.reduceat(drive, starts, axis=1)
+        strongest = np.maximum.reduceat(drive, group_starts(self.groups), axis=1)
         return _resolvent(self.matrix, strongest.T * self.gain[:, None]).T[:, self.groups]
 
 
@@ -113,7 +112,7 @@ def _first_proof(rule):
     if not np.all(np.isfinite(slope)):  # as of exp: a state can move any way for however small a drive
         return None
     if perron_certificate(A, phi.lipschitz, phi.groups) is not None:
-        first = slice(None) if phi.groups is None else np.flatnonzero(np.diff(phi.groups, prepend=-1))
+        first = slice(None) if phi.groups is None else group_starts(phi.groups)
         return Amplification(block_norms(A, slope, phi.groups), slope[first], phi.groups)
     if is_increasing(phi):
         remaining = 1.0 - slope * A.diagonal()
@@ -195,7 +194,7 @@ def sensitivity(rule):
     links = to_dense(block_norms(rule.A, 1.0, rule.activation.groups)) > 0
     fed, read = to_dense(rule.B) != 0, to_dense(rule.C) != 0
     if rule.activation.groups is not None:
-        starts = np.flatnonzero(np.diff(rule.activation.groups, prepend=-1))
+        starts = group_starts(rule.activation.groups)
         fed, read = np.logical_or.reduceat(fed, starts), np.logical_or.reduceat(read, starts, axis=1)
     return np.where(read @ _reachable(links, fed), np.inf, np.abs(to_dense(rule.D)))
 

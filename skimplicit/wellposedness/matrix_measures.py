@@ -6,7 +6,7 @@ from scipy.sparse.linalg import ArpackError, eigs
 
 from skimplicit.linalg import block_triangular_order, row_scaled, to_dense
 
-__all__ = ["abscissa", "block_norms", "inf_norm", "metzler", "mu_inf", "perron_frobenius", "relaxation"]
+__all__ = ["abscissa", "block_norms", "group_starts", "inf_norm", "metzler", "mu_inf", "perron_frobenius", "relaxation"]
 
 # Above so many states that need one another all eigenvalues of a sparse matrix take seconds, as the cube of the states.
 _ALL_EIGENVALUES = 500
@@ -99,6 +99,22 @@ def relaxation(A, slope=1.0):
     return float(1.0 / (1.0 - np.min(slope * A.diagonal(), initial=0.0)))
 
 
+def group_starts(groups):
+    """Return the first coordinate of each group.
+
+    Parameters
+    ----------
+    groups : ndarray of int of shape (n,)
+        Consecutive groups, numbered from 0.
+
+    Returns
+    -------
+    ndarray of int of shape (n_groups,)
+        The coordinates.
+    """
+    return np.flatnonzero(np.diff(groups, prepend=-1))
+
+
 def block_norms(A, slope=1.0, groups=None):
     """Return ``gamma_k max_{i in k} sum_{j in l} |A_ij|``: how strongly group l drives group k.
 
@@ -120,7 +136,7 @@ def block_norms(A, slope=1.0, groups=None):
     M = row_scaled(abs(A), slope)
     if groups is None:
         return M
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    starts = group_starts(groups)
     if not sparse.issparse(M):
         return np.maximum.reduceat(np.add.reduceat(M, starts, axis=1), starts, axis=0)
     n = groups.size
