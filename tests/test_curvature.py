@@ -7,9 +7,9 @@ import pytest
 from test_matching import make_row_set
 
 from skimplicit.projections import ColumnBudget
+from skimplicit.subproblems.attempts import SubproblemError
 from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
 from skimplicit.subproblems.curvature.cvxpy_solver import CvxpyCurvatureSolver
-from skimplicit.subproblems.matching.cvxpy_solver import SubproblemError
 
 SHAPES = [(1, 1), (1, 4), (2, 3), (4, 2), (6, 5)]
 SETS = {

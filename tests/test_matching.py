@@ -13,8 +13,9 @@ import pytest
 from skimplicit.linalg import Gram
 from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver, RowSet, make_solver
+from skimplicit.subproblems.attempts import SubproblemError
 from skimplicit.subproblems.matching import cvxpy_solver, lasso_rows
-from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver, SubproblemError
+from skimplicit.subproblems.matching.cvxpy_solver import CvxpySolver
 from skimplicit.subproblems.matching.lasso_rows import soft_threshold
 
 GRAMS = ["well", "ill", "singular", "dead state"]

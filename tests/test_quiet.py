@@ -6,7 +6,7 @@ from threading import Event, Thread
 import pytest
 
 from skimplicit.quiet import without_warnings
-from skimplicit.subproblems.matching.cvxpy_solver import status_of
+from skimplicit.subproblems.attempts import status_of
 
 LONG, SHORT = 10, 0.2
 

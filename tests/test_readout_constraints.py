@@ -8,7 +8,7 @@ from test_monotonic_cst import make_data, quietly
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.custom_constraints import takes_readout
 from skimplicit.selection import ImplicitFeatureSelector
-from skimplicit.subproblems.matching.cvxpy_solver import SubproblemError
+from skimplicit.subproblems.attempts import SubproblemError
 
 UNIT = np.array([1.0, 1e3, 1e-3, 1.0])
 

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skimplicit import Activation, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.subproblems.matching.cvxpy_solver import SubproblemError
+from skimplicit.subproblems.attempts import SubproblemError
 from skimplicit.training import BlockCoordinateDescent
 
 # Few iterations do for what is tested here. Whether they were enough has its own test.

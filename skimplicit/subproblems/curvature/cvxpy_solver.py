@@ -3,8 +3,9 @@
 import cvxpy as cp
 import numpy as np
 
+from skimplicit.subproblems.attempts import solve_by_any
 from skimplicit.subproblems.matching.custom_constraints import CustomConstraints
-from skimplicit.subproblems.matching.cvxpy_solver import SOLVERS, SubproblemError, group_norms, status_of
+from skimplicit.subproblems.matching.cvxpy_solver import group_norms
 
 __all__ = ["CurvatureProgram", "CvxpyCurvatureSolver"]
 
@@ -68,20 +69,15 @@ class CvxpyCurvatureSolver:
             If no solver finds a solution; the message has the block's name and the status.
         """
         program = CurvatureProgram(problem)
-        statuses = []
-        for solver, options in SOLVERS:
-            status = status_of(program.problem, solver, options)
-            if status == cp.OPTIMAL:
-                W = np.where(problem.moving, program.W.value, problem.V)
-                if program.custom is None:
-                    return problem.project(W), program.lift.value
-                free = problem.moving
-                if problem.row_set is not None:
-                    W = problem.row_set.clipped(W)
-                    free = free & ((W != 0) | (problem.signs == 0))
-                return self._inside(problem, program.custom.hold(W, free)), program.lift.value
-            statuses.append(f"{solver}: {status}")
-        raise SubproblemError(f"The curvature block (A, B, b) could not be solved by CVXPY ({'; '.join(statuses)}).")
+        solve_by_any(program.problem, "curvature block (A, B, b)")
+        W = np.where(problem.moving, program.W.value, problem.V)
+        if program.custom is None:
+            return problem.project(W), program.lift.value
+        free = problem.moving
+        if problem.row_set is not None:
+            W = problem.row_set.clipped(W)
+            free = free & ((W != 0) | (problem.signs == 0))
+        return self._inside(problem, program.custom.hold(W, free)), program.lift.value
 
     @staticmethod
     def _inside(problem, W):

@@ -3,30 +3,18 @@
 import cvxpy as cp
 import numpy as np
 
-from skimplicit.quiet import without_warnings
+from skimplicit.subproblems.attempts import SOLVERS, SubproblemError, status_of
 from skimplicit.subproblems.matching.custom_constraints import CustomConstraints
 from skimplicit.subproblems.matching.elimination import RowPrograms
 
-__all__ = ["CvxpyProgram", "CvxpySolver", "SubproblemError"]
+__all__ = ["CvxpyProgram", "CvxpySolver", "group_norms"]
 
-# OSQP is fast and warm-starts, Clarabel is accurate and slower: the second takes over where the first gives up. With
-# a stronger regularisation of its linear systems it gets through programs whose numbers are many decades apart. OSQP
-# before 1.0 goes by the clock where no interval is given, and the same program has other last digits on a busy machine.
-SOLVERS = (
-    (cp.OSQP, {"eps_abs": 1e-8, "eps_rel": 1e-8, "max_iter": 20_000, "adaptive_rho_interval": 50}),
-    (cp.CLARABEL, {}),
-    (cp.CLARABEL, {"static_regularization_constant": 1e-7}),
-)
 # Iterations of OSQP from which on Clarabel goes first in the programs that follow: those of one training are alike.
 _MANY_ITERATIONS = 500
 # Largest weight of a column in a budget of one; what is held only to the solver's accuracy is projected afterwards.
 _LARGEST_COLUMN_WEIGHT = 1e8
 # Most alternations between the custom constraints and the bounds: a solver's solution is next to both.
 _ALTERNATIONS = 5
-
-
-class SubproblemError(RuntimeError):
-    """A convex subproblem could not be solved; the message names the block and the status CVXPY reported."""
 
 
 class CvxpyProgram:
@@ -198,17 +186,6 @@ class CvxpySolver:
         return RowPrograms(matching).polish(W) if rowwise else W
 
 
-def status_of(problem, solver, options):
-    """Run one solver and return the status, whatever happens."""
-    # CVXPY warns about inaccurate solutions; the status says the same and is acted upon.
-    with without_warnings(Warning):
-        try:
-            problem.solve(solver=solver, warm_start=True, **options)
-        except cp.error.SolverError as error:
-            return f"solver error ({error})"
-    return problem.status
-
-
 def _inside(matching, W):
     """Remove the solver's rounding from the bounds on A and B."""
     if matching.constraints is None:
@@ -230,6 +207,20 @@ def _inside(matching, W):
 
 
 def group_norms(B, groups):
+    """Return the largest absolute entry of each column, or of each group of columns, in symbols.
+
+    Parameters
+    ----------
+    B : cvxpy.Expression of shape (n, p)
+        The matrix.
+    groups : ndarray of int of shape (p,) or None
+        Group of each column, numbered from 0; None if each is on its own.
+
+    Returns
+    -------
+    cvxpy.Expression of shape (n_groups,)
+        The norms, in the units of a :class:`~skimplicit.projections.ColumnBudget` without weights.
+    """
     columns = cp.max(cp.abs(B), axis=0)
     if groups is None:
         return columns

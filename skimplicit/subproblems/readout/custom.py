@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import cvxpy as cp
 import numpy as np
 
+from skimplicit.subproblems.attempts import SOLVERS, solve_by_any
 from skimplicit.subproblems.matching.custom_constraints import CustomConstraints
-from skimplicit.subproblems.matching.cvxpy_solver import SOLVERS, SubproblemError, status_of
 from skimplicit.subproblems.row_sets import RowSet
 
 __all__ = ["CustomRowSet"]
@@ -68,13 +68,8 @@ class CustomRowSet(RowSet):
         terms = [w * cp.sum_squares(root @ V[k]) / 2 for k, (w, root) in enumerate(zip(share, roots, strict=True))]
         objective = sum(terms) - cp.sum(cp.multiply(T / size.max(), V))
         problem = cp.Problem(cp.Minimize(objective), [*self.to_cvxpy(V), *custom.bounds])
-        statuses = []
         # The readout is asked for to full accuracy: the fast solver comes last.
-        for solver, options in (*SOLVERS[1:], SOLVERS[0]):
-            status = status_of(problem, solver, options)
-            if status == cp.OPTIMAL:
-                inside = self.shrunk(V.value)
-                free = np.ones(T.shape, dtype=bool) if self.signs is None else (self.signs == 0) | (inside != 0)
-                return self.shrunk(custom.hold(inside, free))
-            statuses.append(f"{solver}: {status}")
-        raise SubproblemError(f"The readout block (C, D) could not be solved by CVXPY ({'; '.join(statuses)}).")
+        solve_by_any(problem, "readout block (C, D)", (*SOLVERS[1:], SOLVERS[0]))
+        inside = self.shrunk(V.value)
+        free = np.ones(T.shape, dtype=bool) if self.signs is None else (self.signs == 0) | (inside != 0)
+        return self.shrunk(custom.hold(inside, free))
