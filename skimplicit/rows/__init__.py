@@ -5,6 +5,7 @@ from skimplicit.rows.columns import in_own_units, unit_of
 from skimplicit.rows.dask_store import blocks_of_chunk, is_lazy, open_store
 from skimplicit.rows.duplicates import group_sizes, merge_duplicates
 from skimplicit.rows.input_range import InputRange
+from skimplicit.rows.measuring import measured_units
 from skimplicit.rows.moments import Moments
 from skimplicit.rows.row_sources import SelectedColumns, reads_rows, release_rows
 from skimplicit.rows.samples import LARGEST_MATRIX, Samples
@@ -31,6 +32,7 @@ __all__ = [
     "group_sizes",
     "in_own_units",
     "is_lazy",
+    "measured_units",
     "merge_duplicates",
     "open_store",
     "reads_rows",

@@ -7,6 +7,7 @@ import numpy as np
 
 from skimplicit.linalg import InputMatrix, InputRows
 from skimplicit.rows.columns import canonical, shares
+from skimplicit.rows.measuring import measured_units
 from skimplicit.rows.samples import LARGEST_MATRIX, Samples
 from skimplicit.rows.stores import stacked_rows
 from skimplicit.rows.units import InUnits, Units
@@ -32,7 +33,7 @@ class RowBlocks(InUnits):
     in_blocks = True
 
     def __init__(self, store, centre=True, scale_targets=True, groups=None):
-        self._set(store, Units.measure(store.sweep, centre, scale_targets, groups))
+        self._set(store, measured_units(store.sweep, centre, scale_targets, groups))
 
     def _set(self, store, units):
         self._store, self.units = store, units

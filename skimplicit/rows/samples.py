@@ -8,8 +8,9 @@ from scipy.sparse import issparse
 from skimplicit.linalg import MOST_PAIRS, InputMatrix, InputRows
 from skimplicit.rows.columns import canonical, centred_products, columns_times, shares, sparse_variance
 from skimplicit.rows.coordinates import RowSpace, SparseRowSpace
+from skimplicit.rows.measuring import measured_units
 from skimplicit.rows.moments import MomentSums
-from skimplicit.rows.units import InUnits, Units
+from skimplicit.rows.units import InUnits
 
 __all__ = ["LARGEST_MATRIX", "Samples"]
 
@@ -47,7 +48,7 @@ class Samples(InUnits):
     def __init__(self, U, Y, weights=None, centre=True, scale_targets=True, groups=None):
         U = canonical(U)
         weights = np.ones(U.shape[0]) if weights is None else weights
-        units = Units.measure(lambda f, *arguments: [f(U, Y, weights, *arguments)], centre, scale_targets, groups)
+        units = measured_units(lambda f, *arguments: [f(U, Y, weights, *arguments)], centre, scale_targets, groups)
         self._set(units, *units.inputs(U), units.targets(Y), units.shares(weights))
 
     def _set(self, units, U, shift, Y, weights):

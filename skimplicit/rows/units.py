@@ -1,30 +1,16 @@
-"""The units of training: what inputs and targets are centred at and divided by, measured in passes over blocks."""
+"""The units of training: what inputs and targets are centred at and divided by."""
 
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Self
 
 import numpy as np
 from scipy import sparse
 
-from skimplicit.rows.columns import (
-    are_plain,
-    columns_times,
-    group_scales,
-    highest_and_lowest,
-    largest_entries,
-    over_powers,
-    sparse_variance,
-    unit_exponents,
-)
+from skimplicit.rows.columns import are_plain, columns_times, over_powers
 from skimplicit.rows.coordinates import InTurn, RowSpace, SomeInputs, SparseRowSpace
 
 __all__ = ["ROUNDING", "InUnits", "Units"]
 
-# Decades between the units of an input and a target that a weight, a number between 1e-308 and 1e308, can bridge.
-_MOST_DECADES = 301
-# Least scale of a constant target, as a share of its size: what rounding leaves of it is then at most some 1e-6.
-_CONSTANT_SCALE = 1e-9
 #: A spread of less than this share of a column's size is that of rounding, and the column constant.
 ROUNDING = 16 * np.finfo(float).eps
 
@@ -70,72 +56,6 @@ class Units:
     given: Self | None = None
     coordinates: SomeInputs | RowSpace | SparseRowSpace | InTurn | None = None
     waiting: np.ndarray | None = None
-
-    @classmethod
-    def measure(cls, sweep, centre=True, scale_targets=True, groups=None):
-        """Measure the units of rows in blocks.
-
-        Parameters
-        ----------
-        sweep : callable
-            ``sweep(function, *arguments)`` iterates over ``function(U, Y, weights, *arguments)`` of all blocks.
-        centre, scale_targets, groups : bool, bool, ndarray of int of shape (p,) or None
-            As for :class:`~skimplicit.rows.Samples`.
-
-        Returns
-        -------
-        Units
-            The units.
-
-        Raises
-        ------
-        ValueError
-            If an input and a target are so far apart that no weight can bridge them.
-        """
-        *largest, U_range, Y_range = reduce(_larger, sweep(_largest))
-        exponents = [unit_exponents(parts) for parts in largest]
-        sums = reduce(_added, sweep(_sums, exponents))
-        total = float(sums[2][0])
-        U_mean, U_size, Y_mean = sums[0] / total, np.sqrt(sums[1] / total), sums[3] / total
-        U_centre, Y_centre = (mean if centre else np.zeros_like(mean) for mean in (U_mean, Y_mean))
-        squares = reduce(_added, sweep(_squares, exponents, U_centre, Y_centre))
-        U_spread, Y_spread = (np.sqrt(np.maximum(part / total, 0.0)) for part in squares)
-        # Of columns that are the same in every row, the mean is not, to more rounding the more rows there are.
-        still = [centre & _is_still(*ends) for ends in ((U_range, exponents[0]), (Y_range, exponents[1]))]
-        constant = (U_spread <= ROUNDING * U_size) | still[0]
-        U_std = np.ldexp(np.where(constant, 0.0, U_spread), exponents[0])
-        Y_mean, Y_scale = np.zeros(Y_mean.size), np.ones(Y_mean.size)
-        if scale_targets:
-            Y_mean, unit = np.ldexp(Y_centre, exponents[1]), np.where(largest[1] > 0, np.ldexp(1.0, exponents[1]), 0.0)
-            # A constant target keeps its unit, unless what rounding leaves of it would be much in it, or no number.
-            kept = np.maximum(1.0, _CONSTANT_SCALE * unit)
-            Y_scale = np.where((Y_spread <= ROUNDING) | still[1], kept, Y_spread * unit)
-        units = cls(
-            centre,
-            constant,
-            exponents[0],
-            np.ldexp(U_centre, exponents[0]),
-            group_scales(U_std, groups),
-            U_std,
-            Y_mean,
-            Y_scale,
-            int(exponents[2][0]),
-            total,
-        )
-        units._check_slopes()
-        return units
-
-    def _check_slopes(self):
-        """Refuse units so far apart that a weight from an input to a target would not be a number."""
-        varying = np.flatnonzero(~self.constant)
-        slopes = np.log10(self.Y_scale)[:, None] - np.log10(self.U_scale[varying])
-        far = np.flatnonzero((np.abs(slopes) > _MOST_DECADES).any(axis=0))
-        if far.size:
-            j = varying[far[0]]
-            raise ValueError(
-                f"Column {j} of X and y have deviations {self.U_scale[j]:.0e} and {self.Y_scale.max():.0e}, so "
-                "far apart that a weight between them exceeds the range of floating-point numbers; rescale X or y."
-            )
 
     @property
     def per_unit(self):
@@ -311,39 +231,3 @@ class InUnits:
         weights = np.zeros(int(groups.max()) + 1)
         weights[groups] = 1.0 / self.U_scale
         return weights
-
-
-def _largest(U, Y, weights):
-    """Return the largest entries of all columns, and the highest and lowest ones (k, 2), the latter with a minus."""
-    counts = weights > 0
-    ranges = [highest_and_lowest(M if counts.all() else M[np.flatnonzero(counts)]) for M in (U, Y)]
-    return largest_entries(U), largest_entries(Y), largest_entries(weights[:, None]), *ranges
-
-
-def _is_still(highest_lowest, exponents):
-    """Tell which columns are the same in every row, up to rounding."""
-    return np.ldexp(highest_lowest, -exponents[:, None]).sum(axis=1) <= ROUNDING
-
-
-def _larger(some, others):
-    return [np.maximum(*pair) for pair in zip(some, others, strict=True)]
-
-
-def _added(some, others):
-    return [np.add(*pair) for pair in zip(some, others, strict=True)]
-
-
-def _sums(U, Y, weights, exponents):
-    """Return the sums of inputs, their squares, weights and targets, all in units of powers of two."""
-    weights = np.ldexp(weights, -exponents[2])
-    U, Y = over_powers(U, exponents[0]), np.ldexp(Y, -exponents[1])
-    squares = np.asarray(weights @ (U.multiply(U) if sparse.issparse(U) else U**2)).ravel()
-    return np.asarray(weights @ U).ravel(), squares, np.array([weights.sum()]), weights @ Y
-
-
-def _squares(U, Y, weights, exponents, U_centre, Y_centre):
-    """Return the sums of the squares of inputs and targets about what they are centred at."""
-    weights = np.ldexp(weights, -exponents[2])
-    U, Y = over_powers(U, exponents[0]), np.ldexp(Y, -exponents[1])
-    squares = sparse_variance(U, weights, U_centre) if sparse.issparse(U) else weights @ (U - U_centre) ** 2
-    return squares, weights @ (Y - Y_centre) ** 2

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from skimplicit.activations import get_activation
 from skimplicit.estimators.side_by_side import run_side_by_side
 from skimplicit.linalg import to_dense
-from skimplicit.rows import Units
+from skimplicit.rows import measured_units
 from skimplicit.rows.columns import canonical
 from skimplicit.selection.agreement import stand_ins
 from skimplicit.selection.budget_path import check_budgets
@@ -83,7 +83,7 @@ class SubsetSearch:
         targets = self.data.targets.rows(counted)
         rows = canonical(X if counted.size == X.shape[0] else X[counted]), targets.Y, targets.row_weights
         centre = self.estimator.fit_intercept
-        return Units.measure(lambda f, *numbers: [f(*rows, *numbers)], centre, targets.scale).U_scale
+        return measured_units(lambda f, *numbers: [f(*rows, *numbers)], centre, targets.scale).U_scale
 
     def beside(self, made):
         """Return the search over the inputs and their knockoffs, which come after them.
