@@ -96,10 +96,14 @@ class Samples(InUnits):
         Samples
             A copy of these rows.
         """
-        weights = self.weights[index]
-        # Without rows there is nothing to be sparse, and units are stored with estimators: as an array like the others.
-        U, shift = (self._U[index], self._shift) if index.size else (np.empty((0, self.n_inputs)), None)
-        return self._of(self.units, U, shift, self.Y[index], weights * (self.n_samples / max(weights.size, 1)))
+        if index.size == 0:
+            return self._without_rows(self.units)
+        weights = self.weights[index] * (self.n_samples / index.size)
+        return self._of(self.units, self._U[index], self._shift, self.Y[index], weights)
+
+    def _without_rows(self, units):
+        """Return no samples, in some units of these inputs, as estimators store them: never sparse, and no views."""
+        return self._of(units, np.empty((0, self.n_inputs)), None, np.empty((0, self.n_outputs)), np.empty(0))
 
     def like(self, U, Y, weights):
         """Return other samples in the units of these.
@@ -157,20 +161,18 @@ class Samples(InUnits):
 
         ``wait`` is that of :meth:`Units.opened`.
         """
-        none = np.empty((0, self.n_inputs))
-        return self._of(self.units.opened(wait), none, None, self.Y[:0], self.weights[:0])
+        return self._without_rows(self.units.opened(wait))
 
     def units_with(self, U, Y, weights):
         """Return these units, without samples, and those of inputs that first vary in other samples of :meth:`like`."""
-        units, none = self.units, np.empty((0, self.n_inputs))
+        units = self.units
         if units.waiting is not None and units.waiting.any():
             units = units.with_varying(Samples(U, Y, weights, self.centre, scale_targets=False).units)
-        return self._of(units, none, None, self.Y[:0], self.weights[:0])
+        return self._without_rows(units)
 
     def units_before(self, factors):
         """Return the units that were :meth:`rescaled` by factors of shape (p,), without samples."""
-        none = np.empty((0, self.n_inputs))
-        return self._of(self.units.as_before(factors), none, None, self.Y[:0], self.weights[:0])
+        return self._without_rows(self.units.as_before(factors))
 
     def run(self, function, *arrays):
         """Return ``function(samples, *arrays)``: what stays with the rows, and sums over them.
