@@ -15,7 +15,7 @@ from skimplicit import (
     ImplicitRegressorCV,
     implicit_path,
 )
-from skimplicit.estimators import cross_fit_choice, cross_fitting, growing
+from skimplicit.estimators import budget_choice, cross_fitting, growing
 from skimplicit.estimators.cross_fitting import Member
 
 TRUE = [1, 4, 6]
@@ -141,9 +141,9 @@ def test_smallest_budget_within_one_standard_error():
     best = np.array([0.2, 0.4, 0.3])
     weights = np.full(3, 1 / 3)
     losses = [best + 0.1, best, best + [-0.02, 0.03, 0.01], best + [0.01, 0.02, 0.03], best + 0.5]
-    assert cross_fit_choice._smallest_good(np.array(losses), weights) == 2
-    assert cross_fit_choice._smallest_good(np.array([best, best, best + 1e-9]), weights) == 1
-    assert cross_fit_choice._smallest_good(np.array([[0.1], [0.2]]), np.ones(1)) == 0  # one fold tells no error
+    assert budget_choice._smallest_good(np.array(losses), weights) == 2
+    assert budget_choice._smallest_good(np.array([best, best, best + 1e-9]), weights) == 1
+    assert budget_choice._smallest_good(np.array([[0.1], [0.2]]), np.ones(1)) == 0  # one fold tells no error
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ class CrossFit:
         return self.predicting(kept, sum(other.n_iter for other in others), beside=tuple(others))
 
 
-def cross_fit(members, n_jobs, bridge, chooses_budget=False):
+def cross_fit(members, n_jobs, bridge):
     """Train members along rising ridges and choose by the rows that each has not seen.
 
     Parameters
@@ -137,8 +137,6 @@ def cross_fit(members, n_jobs, bridge, chooses_budget=False):
         Members trained side by side, in threads.
     bridge : CallbackBridge
         Reports every iteration.
-    chooses_budget : bool
-        Whether a bound on the columns of B is chosen as well, at the ridge that is best without one.
 
     Returns
     -------
@@ -159,43 +157,7 @@ def cross_fit(members, n_jobs, bridge, chooses_budget=False):
         members, interrupted = [member for member in begun if not member.interrupted] or begun, True
         if not members:
             raise
-    choice = _choose(members, _scored(members) if scored is None else scored, interrupted)
-    return _with_budget(choice, n_jobs, bridge) if chooses_budget and not interrupted else choice
-
-
-def _with_budget(choice, n_jobs, bridge):
-    """Return a :class:`CrossFit` with the budget by the rows that each member has not seen; as it is, if interrupted.
-
-    One rule is trained under the budget, not the mean of all: the losses are those of single members. The smallest
-    budget wins whose loss is not worse than the best by more than a standard error of their difference over the folds.
-    """
-    members, starts, parallel = choice.members, choice.points, Parallel(n_jobs=n_jobs, require="sharedmem")
-    ways = [m.budgets(point, choice.alpha) for m, point in zip(members, starts, strict=True)]
-    bounds = np.geomspace(max(way[0] for way in ways), min(way[-1] for way in ways), len(ways[0]))
-    try:
-        results = parallel(
-            delayed(m.tighten)(point, choice.alpha, bounds, bridge) for m, point in zip(members, starts, strict=True)
-        )
-    except KeyboardInterrupt:
-        return replace(choice, interrupted=True)
-    paths, n_iter = zip(*results, strict=True)
-    steps = list(zip(*paths, strict=False))  # up to where all members came
-    losses = np.array(
-        [[m.loss(kept[m.fold.test], m.fold.test) for m, (_, kept) in zip(members, step, strict=True)] for step in steps]
-    )
-    weights = np.array([m.fold_weight for m in members])
-    k = _smallest_good(losses, weights / weights.sum())
-    points, kept = zip(*steps[k], strict=True)
-    return choice.predicting(kept, sum(n_iter), points=points, column_budget=float(bounds[k]))
-
-
-def _smallest_good(losses, weights):
-    """Return the last position of losses (k, n_folds) not worse than the best by more than a standard error."""
-    best = int(np.argmin(losses @ weights))
-    apart = losses - losses[best]
-    mean = apart @ weights
-    error = np.sqrt(np.sum(weights**2 * (apart - mean[:, None]) ** 2, axis=1) * len(weights) / max(len(weights) - 1, 1))
-    return int(np.flatnonzero(mean <= error)[-1])
+    return _choose(members, _scored(members) if scored is None else scored, interrupted)
 
 
 def _follow_paths(members, n_jobs, bridge):

@@ -7,6 +7,7 @@ import numpy as np
 from joblib import delayed
 from sklearn.exceptions import ConvergenceWarning
 
+from skimplicit.estimators.budget_choice import choose_budget
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Member
 from skimplicit.estimators.fold_paths import Fold
@@ -150,8 +151,9 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         Member(estimator, method, X, targets, Fold(*folds[k % len(folds)], int(seed))) for k, seed in enumerate(seeds)
     ]
     jobs_on_few = rows.jobs_on_few(estimator, n_members)
-    choice = cross_fit(members, jobs_on_few, bridge, estimator.column_budget == "auto")
-    if choice.column_budget is not None:
+    choice = cross_fit(members, jobs_on_few, bridge)
+    if estimator.column_budget == "auto":
+        choice = choose_budget(choice, jobs_on_few, bridge)
         estimator.column_budget_ = choice.column_budget
     later, task = stages_and_task(estimator, X, targets, rows, n_members)
     choice, relevance = choose_relevance(estimator, choice, rows.judged(task.objective.samples), jobs_on_few, bridge)
