@@ -5,7 +5,15 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy.special import expit
 
-__all__ = ["CrossEntropyLoss", "SampleLoss", "SquaredLoss", "cross_entropy", "prior_logits"]
+__all__ = [
+    "CrossEntropyLoss",
+    "SampleLoss",
+    "SquaredLoss",
+    "class_codes",
+    "class_indicators",
+    "cross_entropy",
+    "prior_logits",
+]
 
 
 class SampleLoss(ABC):
@@ -96,6 +104,40 @@ class CrossEntropyLoss(SampleLoss):
 
         total = cp.logistic(predictions) if Y.shape[1] == 1 else cp.log_sum_exp(predictions, axis=1)
         return cp.sum(total) - cp.sum(cp.multiply(Y, predictions))
+
+
+def class_indicators(codes, n_classes):
+    """Return the targets of classes: a column for each that has ones in its rows, for two that of the second alone.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (m,)
+        The class of each sample.
+    n_classes : int
+        Number of classes, at least 2.
+
+    Returns
+    -------
+    ndarray of shape (m, q)
+        The indicators.
+    """
+    return codes[:, None].astype(np.float64) if n_classes == 2 else np.eye(n_classes)[codes]
+
+
+def class_codes(Y):
+    """Return the class of each sample, the inverse of :func:`class_indicators`.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (m, q)
+        The indicators.
+
+    Returns
+    -------
+    ndarray of int of shape (m,)
+        Numbers of the classes.
+    """
+    return Y[:, 0].astype(np.intp) if Y.shape[1] == 1 else Y.argmax(axis=1)
 
 
 def cross_entropy(logits, Y):

@@ -79,10 +79,6 @@ class ImplicitEstimator(
         """Return the :class:`EncodedTargets` of validated targets and weights."""
         raise NotImplementedError
 
-    def _labels(self, Y):
-        """Return the classes of encoded targets, None where they are numbers."""
-        return None
-
     def _encode_batch(self, y, sample_weight):
         """Do the same for targets that are a part of all."""
         return self._encode_targets(y, sample_weight)

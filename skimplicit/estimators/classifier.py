@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.estimators.base import ImplicitEstimator
+from skimplicit.estimators.class_targets import check_present, class_targets
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import FromRuleMixin, rule_of_classes
 from skimplicit.estimators.incremental import takes_batches
@@ -20,9 +20,9 @@ from skimplicit.estimators.lazy_columns import ScoreMixin, predict_lazily
 from skimplicit.estimators.parameter_types import ClassifierParameters
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
-from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.estimators.validation import as_labels
 from skimplicit.linalg import MatrixLike
+from skimplicit.losses import class_codes
 from skimplicit.parameters import Attribute, Names, Parameter
 from skimplicit.rows import is_lazy
 from skimplicit.rule import ImplicitRule
@@ -261,7 +261,7 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         check_is_fitted(self)
         if is_lazy(X):
             return predict_lazily(self, "predict_proba", X, len(self.classes_))
-        return softmax(self._all_logits(X), axis=1)
+        return softmax(_all_logits(self.decision_function(X)), axis=1)
 
     def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return the logarithm of the probability of each class for every row of X.
@@ -279,18 +279,10 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         check_is_fitted(self)
         if is_lazy(X):
             return predict_lazily(self, "predict_log_proba", X, len(self.classes_))
-        return log_softmax(self._all_logits(X), axis=1)
-
-    def _all_logits(self, X):
-        """Return a logit for each class, zero for the first of two."""
-        logits = self.decision_function(X)
-        return np.column_stack([np.zeros_like(logits), logits]) if logits.ndim == 1 else logits
+        return log_softmax(_all_logits(self.decision_function(X)), axis=1)
 
     def _make_objective(self, samples, activation, direct, direct_ridge=1.0, readout_set=None, recurrent=True):
         return CrossEntropyObjective(samples, activation, direct, direct_ridge, readout_set, recurrent)
-
-    def _labels(self, Y):
-        return Y[:, 0] if Y.shape[1] == 1 else Y.argmax(axis=1)
 
     def _path_scores(self, choice):
         return -choice.losses
@@ -299,52 +291,31 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         """Return the accuracy on rows that were held out."""
         logits = choice.predictions[seen]
         predicted = logits[:, 0] > 0 if logits.shape[1] == 1 else logits.argmax(axis=1)
-        return float(np.average(predicted == self._labels(Y[seen]), weights=weights[seen]))
+        return float(np.average(predicted == class_codes(Y[seen]), weights=weights[seen]))
 
     def _as_predictions(self, Y, targets):
         """Return the probabilities of the classes for logits."""
-        return softmax(np.hstack([np.zeros_like(Y), Y]) if Y.shape[1] == 1 else Y, axis=1)
+        return softmax(_all_logits(Y), axis=1)
 
     def _encode_batch(self, y, sample_weight):
         check_classification_targets(y)
         unknown = np.setdiff1d(y, self.classes_)
         if unknown.size:
             raise ValueError(f"y has labels that are not in classes: {unknown.tolist()}.")
-        return self._indicators(y, np.searchsorted(self.classes_, y), self.classes_, sample_weight)
+        codes = np.searchsorted(self.classes_, y)
+        return class_targets(y, codes, self.classes_, self.class_weight, sample_weight)
 
     def _encode_targets(self, y, sample_weight):
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
-        self._check_present(classes, codes, sample_weight, "sample_weight")
-        targets = self._indicators(y, codes, classes, sample_weight)
+        check_present(self, classes, codes, sample_weight, "sample_weight")
+        targets = class_targets(y, codes, classes, self.class_weight, sample_weight)
         if self.class_weight is not None:
-            self._check_present(classes, codes, targets.weights, "class_weight")
+            check_present(self, classes, codes, targets.weights, "class_weight")
         return targets
 
-    def _indicators(self, y, codes, classes, sample_weight):
-        """Return the :class:`EncodedTargets` of labels with these codes."""
-        per_class = None
-        if self.class_weight is not None:
-            weights = np.ones(len(y)) if sample_weight is None else sample_weight
-            # Balanced weights are those of the classes that count: the share of another is zero.
-            known = classes[np.unique(codes[weights > 0])] if self.class_weight == "balanced" else classes
-            rows, per_class = np.isin(y, known), np.zeros(classes.size)
-            per_class[np.isin(classes, known)] = compute_class_weight(
-                self.class_weight, classes=known, y=y[rows], sample_weight=weights[rows]
-            )
-            if not np.all(np.isfinite(per_class) & (per_class >= 0)):
-                raise ValueError(f"class_weight must be finite and at least 0, got {self.class_weight!r}.")
-            sample_weight = per_class[codes] * weights
-        if classes.size == 2:
-            Y = codes[:, None].astype(np.float64)
-        else:
-            Y = np.eye(classes.size)[codes]
-        return EncodedTargets(Y, sample_weight, False, {"classes_": classes}, per_class)
 
-    def _check_present(self, classes, codes, weights, name):
-        """Refuse less than two classes that have a sample of positive weight; ``name`` is to blame."""
-        present = classes[np.unique(codes if weights is None else codes[weights > 0])]
-        if present.size < 2:
-            weighted = "" if weights is None else f" with a positive {name}"
-            number = "no class" if present.size == 0 else f"1 class: {present.tolist()}"
-            raise ValueError(f"{type(self).__name__} needs samples of at least 2 classes{weighted}, got {number}.")
+def _all_logits(logits):
+    """Return a logit for each class, zero for the first of two, whose one may be a vector."""
+    logits = logits[:, None] if logits.ndim == 1 else logits
+    return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits

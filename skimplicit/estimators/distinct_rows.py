@@ -7,6 +7,7 @@ import numpy as np
 from skimplicit.estimators.distinct_folds import shuffled_folds
 from skimplicit.estimators.repeats import natural_repeats
 from skimplicit.estimators.targets import check_weights
+from skimplicit.losses import class_codes
 from skimplicit.rows import in_own_units, merge_duplicates
 
 __all__ = ["DistinctRows", "folds_of_distinct_rows", "in_numbers_of_counted_rows", "in_own_unit"]
@@ -77,7 +78,8 @@ def folds_of_distinct_rows(estimator, rows, targets, seed):
     U, Y, weights, place = merge_duplicates(rows.X, targets.Y, targets.weights, return_place=True)
     kept, m = np.flatnonzero(place >= 0), U.shape[0]
     repeats = natural_repeats(U, Y, place, rows.targets.times)
-    folds, row, share = shuffled_folds(Y, estimator._labels(Y), estimator.cv, seed, estimator.n_hidden, repeats)
+    labels = None if targets.scale else class_codes(Y)
+    folds, row, share = shuffled_folds(Y, labels, estimator.cv, seed, estimator.n_hidden, repeats)
     given = np.bincount(place[kept], _score_weights(rows)[kept], minlength=m)
     targets = replace(targets, Y=Y[row], weights=weights[row] * share, repeats=repeats[row] * share)
     return folds, DistinctRows(U[row], targets, given[row] * share, row, place)

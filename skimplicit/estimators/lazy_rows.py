@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed, lazy_meta
 from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, fixed_folds, open_rows
 from skimplicit.estimators.validation import is_missing, refuse_dates, refuse_missing, refuse_text
+from skimplicit.losses import class_indicators
 from skimplicit.rows import block_size, blocks_of_chunk, is_lazy, open_store
 
 __all__ = ["distinct_targets", "open_given_rows"]
@@ -245,5 +246,4 @@ class _Chunk:
         codes = np.searchsorted(self.classes, np.asarray(y).ravel())
         if self.class_weights is not None:
             weights = self.class_weights[codes] * (1.0 if weights is None else weights)
-        Y = codes[:, None].astype(np.float64) if self.classes.size == 2 else np.eye(self.classes.size)[codes]
-        return blocks_of_chunk(X, Y, weights)
+        return blocks_of_chunk(X, class_indicators(codes, self.classes.size), weights)

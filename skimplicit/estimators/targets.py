@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
 from skimplicit.estimators.validation import refuse_text
+from skimplicit.losses import class_codes
 from skimplicit.rows import Samples
 
 __all__ = ["EncodedTargets", "check_weights"]
@@ -62,7 +63,7 @@ class EncodedTargets:
         """Return the weights of the samples without those of their classes, (m,), None for ones."""
         if self.weights is None or self.class_weights is None:
             return self.weights
-        own = self.class_weights[self.codes()]
+        own = self.class_weights[class_codes(self.Y)]
         return np.divide(self.weights, own, out=np.zeros_like(own), where=own > 0)
 
     @property
@@ -76,10 +77,6 @@ class EncodedTargets:
             if np.allclose(weights, whole, rtol=_ROUNDING, atol=0.0):
                 return whole
         return np.ones(self.Y.shape[0])
-
-    def codes(self):
-        """Return the number of each sample's class, shape (m,), from indicators."""
-        return self.Y[:, 0].astype(np.intp) if self.Y.shape[1] == 1 else self.Y.argmax(axis=1)
 
     def weighted(self, counts):
         """Return the same targets with the weights multiplied by ``counts``, an ndarray of shape (m,)."""

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_n_features
 
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.estimators.validation import validate_named
+from skimplicit.losses import class_codes
 from skimplicit.rows import ArrayStore, InputRange, RowBlocks, SelectedColumns, draw_rows, reads_rows
 
 __all__ = [
@@ -114,11 +115,8 @@ class TrainingRows:
     def drawn(self, estimator):
         """Return X, y and weights of the rows of X as they would be given in memory, the weights None for ones."""
         classes = self.targets.attributes.get("classes_")
-        y = (
-            estimator._as_predictions(self.targets.Y, self.targets)
-            if classes is None
-            else classes[self.targets.codes()]
-        )
+        Y = self.targets.Y
+        y = estimator._as_predictions(Y, self.targets) if classes is None else classes[class_codes(Y)]
         return self.X, y, self.sample_weight
 
     def jobs(self, estimator, n_members):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skimplicit.losses import class_codes
 from skimplicit.rows.stores import stacked_rows
 
 __all__ = ["draw_rows", "evenly_spaced"]
@@ -102,7 +103,7 @@ def _strata(Y, classes):
     """Return a number for each row: its class, or zero."""
     if not classes:
         return np.zeros(len(Y), dtype=np.intp)
-    return Y[:, 0].astype(np.intp) if Y.shape[1] == 1 else Y.argmax(axis=1)
+    return class_codes(Y)
 
 
 def _random(seed, first, count):
