@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.metadata_routing import _raise_for_params
 
+from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.choosing_rows import rows_to_choose_by
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV, FoldsMixin, row_counts
@@ -208,7 +209,7 @@ def _held_out_losses(model, X, y, sample_weight, encoded, exponent, train, test,
     task = model._make_task(X, targets)
     objective, random_state = task.objective, np.random.RandomState(model.random_state)
     W, b = random_weights(model.n_hidden, objective.samples, task.constraints, random_state)
-    budget = model._make_budget(objective.samples)
+    budget = budget_of(model, objective.samples)
     first = continuation(alphas[0], budget, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
     data = (X[train], y[train], None if sample_weight is None else sample_weight[train])

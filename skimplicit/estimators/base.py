@@ -1,25 +1,20 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context, is_classifier
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import check_random_state
 from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import check_is_fitted
 
-from skimplicit.activations import get_activation
 from skimplicit.composition import average, cascade
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES, fit_automatically
-from skimplicit.estimators.budgets import budget_of, check_budget, members_within_budget
+from skimplicit.estimators.budgets import members_within_budget
 from skimplicit.estimators.callbacks import CallbackBridge
-from skimplicit.estimators.choices import Choices, check_numbers
 from skimplicit.estimators.clipping import clip_rule
-from skimplicit.estimators.custom_constraints import of_readout, of_states
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import FoldsMixin
@@ -29,27 +24,22 @@ from skimplicit.estimators.importance import bounded_sensitivity
 from skimplicit.estimators.incremental import IncrementalMixin
 from skimplicit.estimators.lazy_columns import check_lazy_output, predict_lazily
 from skimplicit.estimators.lazy_rows import open_given_rows
-from skimplicit.estimators.lipschitz import lipschitz_balls
-from skimplicit.estimators.methods import get_method
-from skimplicit.estimators.monotonic import check_monotonic_cst, monotone_signs
 from skimplicit.estimators.predicting import by_rows
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
-from skimplicit.estimators.structure import check_structure
 from skimplicit.estimators.targets import check_weights
+from skimplicit.estimators.tasks import TaskMixin
 from skimplicit.estimators.validation import validate_named
-from skimplicit.estimators.validation_split import validation_split
 from skimplicit.estimators.warm_starting import can_warm_start, carry_on, rules_so_far
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Parametrised
-from skimplicit.rows import InputRange, Samples, is_lazy, merge_duplicates
-from skimplicit.subproblems import RowSet, make_curvature_solver, make_solver
-from skimplicit.training import Constraints, TrainingTask
+from skimplicit.rows import InputRange, is_lazy
 
 __all__ = ["ImplicitEstimator"]
 
 
 class ImplicitEstimator(
+    TaskMixin,
     FoldsMixin,
     IncrementalMixin,
     CallbackSupportMixin,
@@ -123,80 +113,6 @@ class ImplicitEstimator(
         """Return the :class:`EncodedTargets` of data that have been validated."""
         return self._encode_targets(y, check_weights(sample_weight, X))
 
-    def _make_task(self, X, targets, groups=None, direct_ridge=1.0, random_state=None):
-        """Return the :class:`TrainingTask` of inputs and :class:`EncodedTargets`; without another seed by one's own."""
-        chosen = self._check_choices()
-        random_state = self.random_state if random_state is None else random_state
-        held_out = seed = None
-        if chosen.method.holds_out:
-            fraction = chosen.method.validation_fraction
-            (U, Y, weights), held_out = validation_split(X, targets, fraction, random_state)
-        else:
-            U, Y, weights = merge_duplicates(X, targets.Y, targets.weights)
-        samples = Samples(U, Y, weights, self.fit_intercept, targets.scale, groups)
-        if chosen.method.takes_batches:
-            seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-        held_out = None if held_out is None else samples.like(*held_out)
-        return replace(self._task_over(samples, direct_ridge), held_out=held_out, random_state=seed)
-
-    def _task_over(self, samples, direct_ridge=1.0):
-        """Return the :class:`TrainingTask` over scaled samples."""
-        chosen = self._check_choices()
-        row_set, readout_set = self._make_sets(chosen, samples)
-        recurrent = self.kappa > 0
-        return TrainingTask(
-            objective=self._make_objective(
-                samples, chosen.activation, chosen.direct, direct_ridge, readout_set, recurrent
-            ),
-            constraints=self._make_constraints(chosen, samples, row_set),
-            solver=chosen.solver,
-            curvature_solver=chosen.solver and make_curvature_solver(self.solver, self.constraints is not None),
-        )
-
-    def _make_sets(self, chosen, samples):
-        """Return the :class:`RowSet` of ``[A B]`` and that of ``[C D]``, in the units of training, None for none."""
-        directions, signs, weights = self._directions(samples.given.constant.size), (None, None), (None, None)
-        if directions is not None:
-            directions = samples.of_given(directions)
-            if is_classifier(self) and samples.n_outputs > 1:
-                raise ValueError("monotonic_cst is for numbers and for two classes, got more classes.")
-            signs = monotone_signs(directions, self.n_hidden, samples.n_outputs, chosen.direct)
-        if self.lipschitz is not None:
-            slope = chosen.activation.lipschitz
-            kappa = self._kappa(chosen.activation)
-            weights = lipschitz_balls(self.lipschitz, kappa, slope, samples, self.n_hidden, chosen.direct)
-        row_set, readout_set = (
-            None if own_signs is None and own_weights is None else RowSet(own_signs, own_weights)
-            for own_signs, own_weights in zip(signs, weights, strict=True)
-        )
-        custom = self.constraints and of_readout(self.constraints, samples, chosen.direct, self.n_hidden)
-        if custom is not None:
-            from skimplicit.subproblems.readout.custom import CustomRowSet
-
-            readout_set = CustomRowSet(signs[1], weights[1], custom=custom, n_states=self.n_hidden)
-        return row_set, readout_set
-
-    def _kappa(self, activation):
-        """Return the bound on A that makes ``activation`` a contraction with kappa."""
-        return self.kappa / max(activation.lipschitz, 1.0)
-
-    def _directions(self, n_inputs):
-        """Return the directions of ``monotonic_cst``, an ndarray of shape (n_inputs,), or None."""
-        return check_monotonic_cst(self.monotonic_cst, n_inputs, getattr(self, "feature_names_in_", None))
-
-    def _make_constraints(self, chosen, samples, row_set):
-        """Return the constraints in the units of training."""
-        return Constraints(
-            kappa=self._kappa(chosen.activation),
-            structure=chosen.structure,
-            custom=None if self.constraints is None else of_states(self.constraints, samples, chosen.direct),
-            row_set=row_set,
-        )
-
-    def _make_budget(self, samples):
-        """Return the :class:`ColumnBudget` in the units of training, None for no bound."""
-        return budget_of(self, samples)
-
     def _fit(self, X, y, sample_weight, params):
         chosen, names = self._check_choices(), getattr(self, "feature_names_in_", None)
         rows = open_given_rows(self, chosen, X, y, sample_weight)
@@ -259,35 +175,6 @@ class ImplicitEstimator(
         self._judge_by(samples, now=progress is None)
         self._units = samples.rows(np.arange(0))
         self._progress, self._beginning = progress, None
-
-    def _check_choices(self):
-        """Return the :class:`Choices`; check what parameter constraints cannot say, before any work."""
-        activation, method = get_activation(self.activation), get_method(self.method)
-        activation.check()
-        method.check(activation)
-        check_numbers(self)
-        if self.monotonic_cst is not None and np.min(activation.min_slope) < 0:
-            raise ValueError(f"monotonic_cst needs an activation that never falls, got activation={self.activation!r}.")
-        mask = check_structure(self.structure, self.n_hidden)
-        direct = self.column_budget is None if self.direct == "auto" else bool(self.direct)
-        check_budget(self, direct)
-        return Choices(activation, mask, direct, method, self._choose_solver(method))
-
-    def _choose_solver(self, method):
-        """Return the solver of the equilibrium block, None for a method without one."""
-        if method.has_equilibrium_block:
-            return make_solver(self.solver, self.constraints is not None)
-        if self.constraints is not None:
-            raise ValueError(
-                f"constraints cannot be used with method={self.method!r}, which would have to solve a program after "
-                "every step; use method='bcd'."
-            )
-        if self.solver != "auto":
-            raise ValueError(
-                f"solver={self.solver!r} solves the equilibrium block, which method={self.method!r} does not have; "
-                "leave solver='auto'."
-            )
-        return None
 
     def _validate_data(self, X, y, reset=True, as_it_is=False):
         # What goes by blocks is converted and looked through by blocks: a memory map stays one, of whatever numbers.

@@ -10,6 +10,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.fold_paths import FoldPath
 from skimplicit.estimators.folds import row_counts
 from skimplicit.estimators.relevance import with_relevance
@@ -98,7 +99,7 @@ class Member:
         self._open(estimator, None, WAY_DIRECT_RIDGE)
         samples, repeats = self.task.objective.samples, targets.repeats
         self.judged = targets.judged(samples.n_samples if repeats is None else repeats[fold.train].sum())
-        self.budget = estimator._make_budget(samples)
+        self.budget = budget_of(estimator, samples)
         self.n_hidden = estimator.n_hidden
         weights = targets.weights
         self.fold_weight = fold.test.size if weights is None else float(weights[fold.test].sum())

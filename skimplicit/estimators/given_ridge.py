@@ -9,6 +9,7 @@ from joblib import delayed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.members import averaged
 from skimplicit.estimators.more_rows import joined, train_on_more
@@ -104,7 +105,7 @@ def _warn(estimator, results):
 def _starts(estimator, known, task, method, random_state, max_iter):
     """Return for each member where to start from, and by which schedule: the best of them is kept."""
     samples = task.objective.samples
-    budget = estimator._make_budget(samples)
+    budget = budget_of(estimator, samples)
     n_members = estimator.n_members if estimator.n_members != "auto" else max(len(known), 1)
     alpha, tol = estimator.alpha_, estimator.tol
     starts = []

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES
+from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.methods import METHODS
@@ -254,7 +255,7 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     direct_ridge = estimator._direct_ridge
     objective = estimator._make_objective(samples, chosen.activation, chosen.direct, direct_ridge, readout_set)
     constraints = estimator._make_constraints(chosen, units, row_set)
-    stage = Stage(estimator.alpha_, estimator._make_budget(units), 1, estimator.tol)
+    stage = Stage(estimator.alpha_, budget_of(estimator, units), 1, estimator.tol)
     run = chosen.method.begin(TrainingTask(objective, constraints, random_state=random_state))
     if rule is None:
         point = _random_point(n, objective, constraints, random_state)

@@ -8,6 +8,7 @@ from joblib import delayed
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit.estimators.budget_choice import choose_budget
+from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Member
 from skimplicit.estimators.fold_paths import Fold
@@ -205,7 +206,7 @@ def _train_on(estimator, method, task, later, choice, n_members, bridge, rows):
     n, p = estimator.n_hidden, task.objective.samples.n_inputs
     if choice.linear:
         return _as_they_are(task, choice, [(task, np.zeros((n, n + p)), np.zeros(n))], choice.interrupted)
-    budget = estimator._make_budget(task.objective.samples)
+    budget = budget_of(estimator, task.objective.samples)
     n_iter = min(_MORE * method.path_iterations(n, task)[1], estimator.max_iter)
 
     def train_on(rule):

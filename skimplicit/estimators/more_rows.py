@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from skimplicit.estimators.budgets import budget_of
 from skimplicit.training import Stage
 
 __all__ = ["joined", "train_on_more"]
@@ -42,7 +43,7 @@ def train_on_more(estimator, method, stages, rule, alpha, chosen, bridge, keep_i
         W, b = objective.weights_of(rule)
         n_iter = later.max_iter if max_iter is None else max_iter
         ridge = alpha * later.share if chosen else alpha
-        stage = Stage(ridge, estimator._make_budget(objective.samples), n_iter, estimator.tol)
+        stage = Stage(ridge, budget_of(estimator, objective.samples), n_iter, estimator.tol)
         try:
             result = method.train(later.task, [stage], W, b, bridge.over(objective), keep_interrupted=keep_interrupted)
         except KeyboardInterrupt:
