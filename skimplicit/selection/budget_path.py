@@ -1,6 +1,6 @@
 """implicit_path: rules for ever smaller column budgets, from a dense one to one with no input left."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,13 +15,13 @@ from skimplicit.estimators.lazy_rows import open_given_rows
 from skimplicit.estimators.methods import get_method
 from skimplicit.linalg import MatrixLike, checked_array
 from skimplicit.projections import ColumnBudget
-from skimplicit.rule import ImplicitRule
 from skimplicit.selection.groups import check_groups
+from skimplicit.selection.path import ImplicitPath
 from skimplicit.selection.target_kind import check_estimator, check_n_hidden
 from skimplicit.training import BlockCoordinateDescent, Stage
 from skimplicit.training.continuation import alpha_schedule, falling_budgets, random_weights
 
-__all__ = ["ImplicitPath", "check_budgets", "follow_path", "implicit_path"]
+__all__ = ["check_budgets", "follow_path", "implicit_path", "path_method"]
 
 # Iterations of the dense rule and at each budget: enough to rank the inputs, which is what a path is for. Measured in
 # ``benchmarks/README.md``, "Constants of a fit".
@@ -38,88 +38,6 @@ _ALPHA = 3e-3
 _START_SPREAD = 4.0
 # Parameters of a fit that a path has no use for.
 _WITHOUT_EFFECT = {"clip", "column_budget", "cv", "max_iter", "n_init", "n_members", "tol", "verbose", "warm_start"}
-
-
-@dataclass(frozen=True)
-class ImplicitPath:
-    """Rules trained under a decreasing column budget, each started from the one before.
-
-    Parameters
-    ----------
-    column_budgets : ndarray of shape (n_budgets,)
-        Decreasing budgets k: bounds on the sum of the column norms.
-    column_norms : ndarray of shape (n_budgets, p)
-        ``max_i |B_ij|`` of each rule; of the path of a selector, for inputs in units of their deviations.
-    rules : tuple of ImplicitRule
-        The rules, in the units of the data.
-    train_scores : ndarray of shape (n_budgets,)
-        Share of the loss of a constant prediction that the rule removes: for regression R2, averaged over the targets.
-    converged : ndarray of bool of shape (n_budgets,)
-        Whether the objective had stopped falling at that budget.
-    n_iter : ndarray of int of shape (n_budgets,)
-        Accepted iterations at each budget.
-    dense_rule : ImplicitRule
-        The rule without a budget from which the path starts.
-    groups : ndarray of int of shape (p,) or None
-        Groups of inputs that live and die together.
-    """
-
-    column_budgets: np.ndarray
-    column_norms: np.ndarray
-    rules: tuple = field(repr=False)
-    train_scores: np.ndarray
-    converged: np.ndarray
-    n_iter: np.ndarray
-    dense_rule: ImplicitRule
-    groups: np.ndarray | None = None
-
-    @property
-    def shares(self):
-        """Mean share of each input (of its group) in the budget along the path: how long and large it lives."""
-        return self.power_shares(1)
-
-    def power_shares(self, power):
-        """Return the mean share of each input (of its group) in the sum of the norms to a power along the path.
-
-        Parameters
-        ----------
-        power : int
-            The power: the larger, the more an input gains by being large at all, beside living long.
-
-        Returns
-        -------
-        ndarray of shape (p,)
-            The shares.
-        """
-        norms = self._of_units(self.column_norms)
-        largest = norms.max(axis=1, keepdims=True, initial=0.0)
-        parts = np.divide(norms, largest, out=np.zeros_like(norms), where=largest > 0) ** power
-        shares = np.mean(parts / np.maximum(parts.sum(axis=1, keepdims=True), 1.0), axis=0)
-        return shares if self.groups is None else shares[self.groups]
-
-    def _of_units(self, rows):
-        """Return rows of values of the inputs, the largest value of each group for those in it."""
-        return np.apply_along_axis(ColumnBudget(groups=self.groups).group_maxima, 1, rows)
-
-    def clearest(self, support):
-        """Return the position of the budget at which some inputs stand out most from the others.
-
-        Parameters
-        ----------
-        support : ndarray of bool of shape (p,)
-            The inputs, whole groups; a group is as large as its largest column.
-
-        Returns
-        -------
-        int
-            Where the weakest of them is largest beside the strongest other one; 0, the largest budget, for all inputs,
-            and the smallest one for none.
-        """
-        if support.all() or not support.any():
-            return 0 if support.all() else len(self.rules) - 1
-        norms, inside = self._of_units(self.column_norms), self._of_units(support[None].astype(float))[0] > 0
-        weakest, strongest, total = norms[:, inside].min(axis=1), norms[:, ~inside].max(axis=1), norms.sum(axis=1)
-        return int(np.argmax(np.divide(weakest - strongest, total, out=np.full_like(total, -np.inf), where=total > 0)))
 
 
 def implicit_path(
@@ -241,14 +159,14 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     if twins:
         own, other = np.split(W[:, model.n_hidden :], 2, axis=1)
         other[:] = own
-    dense = method.train(task, alpha_schedule(alpha, _DENSE_ITER, _TOL), W, b, bridge.over(task.objective))
+    dense = method.train(task, alpha_schedule(alpha, _DENSE_ITER, _TOL), W, b, bridge.over(objective))
     start = dense.evaluation.point
     if isinstance(column_budgets, Integral):
         column_budgets = falling_budgets(dense.evaluation, budget, column_budgets)
     iterations = 0 if dense.stopped else _BUDGET_ITER
     stages = [Stage(alpha, replace(budget, bound=float(bound)), iterations, _TOL) for bound in column_budgets]
-    course = method.train(task, stages[:1] if dense.stopped else stages, start.W, start.b, bridge.over(task.objective))
-    stop = bridge.close([task.objective.rule(course.evaluation.point)])
+    course = method.train(task, stages[:1] if dense.stopped else stages, start.W, start.b, bridge.over(objective))
+    stop = bridge.close([objective.rule(course.evaluation.point)])
     return _path_of(objective, start, course, groups, units), start.b, stop
 
 

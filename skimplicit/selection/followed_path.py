@@ -6,7 +6,8 @@ import numpy as np
 from scipy import sparse
 
 from skimplicit.estimators.folds import row_counts
-from skimplicit.selection.budget_path import ImplicitPath, follow_path
+from skimplicit.selection.budget_path import follow_path
+from skimplicit.selection.path import ImplicitPath
 from skimplicit.selection.screening import promising_columns
 from skimplicit.selection.selected_constraints import restrict
 
