@@ -174,7 +174,6 @@ def constant_score(judge, estimator, data, folds):
     for number, (train, test) in enumerate(folds):
         model, c = clone(estimator), constant_prediction(data, train, is_classifier(estimator))
         rule = ImplicitRule(np.zeros((1, 1)), np.zeros((1, data.X.shape[1])), np.zeros((c.size, 1)), c=c)
-        for name, value in model._fitted_attributes(data.targets, None, [rule]).items():
-            setattr(model, name, value)
+        vars(model).update(model._fitted_attributes(data.targets, None, [rule]))
         scores.append(judge(model, data.X[test], number))
     return float(np.mean(scores))

@@ -91,9 +91,7 @@ def score_subset(model, data, number, fold, start, support, judge, alphas):
     limits, scores = model._limits(X[train], targets.rows(train)), []
     held_out = X[test] if limits is None else limits.cut(X[test])
     for end in ends:
-        attributes = model._fitted_attributes(targets, None, [task.objective.rule(end.point)])
-        for name, value in attributes.items():
-            setattr(model, name, value)
+        vars(model).update(model._fitted_attributes(targets, None, [task.objective.rule(end.point)]))
         scores.append(judge(model, held_out, number))
     scores += scores[-1:] * (len(alphas) - len(ends))  # after a stop, the rule is what it is at every ridge
     stop = bridge.close(model.rules_)

@@ -108,11 +108,16 @@ class SubsetSearch:
     def path(self, context):
         """Return the :class:`FollowedPath` on all data, as a task of the fit whose context is given."""
         model = self._path_estimator(_without_recurrence(self.estimator))
-        calls = [(model, self.data, self._budgets(), self.groups, self.units, None, self.twins)]
-        return self._side_by_side(follow, calls, context, "path")[0]
+        return self._follow([model], [None], context, "path")[0]
 
-    def _budgets(self):
-        return check_budgets(_N_BUDGETS if self.column_budgets is None else self.column_budgets)
+    def _follow(self, models, parts, context, name):
+        """Return the :class:`FollowedPath` of each model on its part of the rows, None for all."""
+        budgets = check_budgets(_N_BUDGETS if self.column_budgets is None else self.column_budgets)
+        calls = [
+            (model, self.data, budgets, self.groups, self.units, rows, self.twins)
+            for model, rows in zip(models, parts, strict=True)
+        ]
+        return self._side_by_side(follow, calls, context, name)
 
     def _path_estimator(self, estimator, **parameters):
         alpha = min(_search_alphas(estimator)[-1], _LARGEST_PATH_ALPHA) or _LARGEST_PATH_ALPHA
@@ -206,19 +211,8 @@ class SubsetSearch:
         scout = _without_recurrence(self.estimator)
         paths = context.subcontext(task_name="paths", max_subtasks=len(parts))
         paths.call_on_fit_task_begin(estimator=self.owner)
-        calls = [
-            (
-                self._path_estimator(scout, random_state=int(seed)),
-                self.data,
-                self._budgets(),
-                self.groups,
-                self.units,
-                rows,
-                self.twins,
-            )
-            for seed, rows in zip(seeds, parts, strict=True)
-        ]
-        followed = self._side_by_side(follow, calls, paths, "fold")
+        models = [self._path_estimator(scout, random_state=int(seed)) for seed in seeds]
+        followed = self._follow(models, parts, paths, "fold")
         paths.call_on_fit_task_end(estimator=self.owner)
         return followed
 
