@@ -8,7 +8,7 @@ from skimplicit.lifted.divergences import get_divergence
 from skimplicit.lifted.states import StatesProblem, coupling_weights, solve_states
 from skimplicit.lifted.weights import WeightsProblem, solve_weights
 from skimplicit.linalg import block_triangular_order
-from skimplicit.training import TrainingMethod, TrainingRun
+from skimplicit.training import TrainingMethod, TrainingRun, next_momentum
 
 __all__ = ["Lifted", "LiftedRun"]
 
@@ -105,10 +105,10 @@ class LiftedRun(TrainingRun):
             if momentum == 1.0:
                 self.coupling *= _FALL
                 coupling, rises = self.coupling, 0
-            decrease = (current.objective - new.objective) / abs(current.objective) if current.objective else 0.0
+            decrease = current.decrease_to(new)
             previous, current = current, new
             if self.constraints.custom is None:  # an extrapolated point could leave the custom set
-                momentum = _next_momentum(momentum)
+                momentum = next_momentum(momentum)
             self.record(position, current)
             idle = idle + 1 if decrease < stage.tol else 0
             if self.stopped or idle >= _PATIENCE:
@@ -119,7 +119,7 @@ class LiftedRun(TrainingRun):
         """Return Nesterov's point, projected back."""
         if momentum == 1.0:
             return current.point.W, current.point.b
-        weight, here, before = (momentum - 1.0) / _next_momentum(momentum), current.point, previous.point
+        weight, here, before = (momentum - 1.0) / next_momentum(momentum), current.point, previous.point
         W = self.problem(stage, *here.W.shape).project(here.W + weight * (here.W - before.W))
         return W, here.b + weight * (here.b - before.b)
 
@@ -170,7 +170,3 @@ class LiftedRun(TrainingRun):
             )
             X[:, layer] = solve_states(problem, X[:, layer], 0.0, _STATES_MAX_ITER)
         return X
-
-
-def _next_momentum(momentum):
-    return 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))

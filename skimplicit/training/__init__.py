@@ -13,7 +13,7 @@ from skimplicit.training.bcd import BlockCoordinateDescent
 from skimplicit.training.cross_entropy import CrossEntropyObjective
 from skimplicit.training.evaluation import Evaluation, Point
 from skimplicit.training.objective import ImplicitObjective
-from skimplicit.training.run import TrainingRun
+from skimplicit.training.run import TrainingRun, next_momentum
 from skimplicit.training.squared_loss import SquaredObjective
 from skimplicit.training.stochastic_gradient import StochasticGradient
 
@@ -33,4 +33,5 @@ __all__ = [
     "TrainingResult",
     "TrainingRun",
     "TrainingTask",
+    "next_momentum",
 ]

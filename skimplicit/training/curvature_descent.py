@@ -92,13 +92,10 @@ class CurvatureRun(DescentRun):
             new = self._step(stage, current, gradient, sensitivities, tol)
             if new is None:
                 if tol > TIGHT:
-                    # Too little descent to see through the error of the states: look closer before giving up.
-                    tol = max(tol * 1e-2, TIGHT)
-                    current = self.sharpen(current, stage, tol)
-                    self.correct(position, current.objective)
+                    current, tol = self.look_closer(position, stage, current, tol)
                     continue
                 return current, True
-            decrease = (current.objective - new.objective) / abs(current.objective) if current.objective else 0.0
+            decrease = current.decrease_to(new)
             current = new
             tol = min(tol, max(TOL_SHARE * decrease, TIGHT))
             self.record(position, current)

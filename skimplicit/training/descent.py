@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from skimplicit.training.run import TrainingRun
+from skimplicit.training.run import TrainingRun, next_momentum
 from skimplicit.training.working_set import MATCHING_ENTRIES, working_set
 
 __all__ = ["LOOSE", "TIGHT", "TOL_SHARE", "VISIBLE_SHARE", "DescentRun"]
@@ -13,6 +13,8 @@ __all__ = ["LOOSE", "TIGHT", "TOL_SHARE", "VISIBLE_SHARE", "DescentRun"]
 # the beginning give the same descent for a fraction of the sweeps; the last ones must not drown the decrease in noise.
 LOOSE, TIGHT = 1e-3, 1e-9
 TOL_SHARE = 0.1
+# What the tolerance is multiplied by where no descent is seen.
+_CLOSER = 1e-2
 # Relative size of the rounding in J.
 _ROUNDING = 1e-13
 # A step whose model promises less than this share of the states' tolerance, relative to J, is not worth a try: the
@@ -57,16 +59,13 @@ class DescentRun(TrainingRun):
                     previous, momentum = current, 1.0
                     continue
                 if tol > TIGHT:
-                    # Too little descent to see through the error of the states: look closer before giving up.
-                    tol = max(tol * 1e-2, TIGHT)
-                    current = self.sharpen(current, stage, tol)
-                    self.correct(position, current.objective)
+                    current, tol = self.look_closer(position, stage, current, tol)
                     previous = current
                     continue
                 return current, True
-            decrease = (current.objective - new.objective) / abs(current.objective) if current.objective else 0.0
+            decrease = current.decrease_to(new)
             previous, current = current.behind(), new
-            momentum = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
+            momentum = next_momentum(momentum)
             tol = min(tol, max(TOL_SHARE * decrease, TIGHT))
             self.record(position, current)
             idle = idle + 1 if decrease < stage.tol else 0
@@ -78,7 +77,7 @@ class DescentRun(TrainingRun):
         """Return the evaluation at Nesterov's point, projected back, or the current one if J is higher there."""
         if momentum == 1.0 or previous is current or self.constraints.custom is not None:
             return current
-        weight = (momentum - 1.0) / (0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)))
+        weight = (momentum - 1.0) / next_momentum(momentum)
         here, before = current.point, previous.point
         W = here.W + weight * (here.W - before.W)
         W = self.problem(stage, *W.shape).project(W)
@@ -131,6 +130,12 @@ class DescentRun(TrainingRun):
         part, held = problem.moving_only(V[:, : problem.n_hidden], moving)
         return problem.project(self.solver.solve(part, V - held) + held)
 
-    def sharpen(self, current, stage, tol):
-        """Return the current point with its states to a smaller tolerance."""
-        return self.objective.evaluate(current.point.W, current.point.b, stage.alpha, start=current, tol=tol)
+    def look_closer(self, position, stage, current, tol):
+        """Return the current point with its states to a smaller tolerance, and that tolerance.
+
+        A run does so before it gives up: a small descent does not show through the error of the states.
+        """
+        tol = max(tol * _CLOSER, TIGHT)
+        current = self.objective.evaluate(current.point.W, current.point.b, stage.alpha, start=current, tol=tol)
+        self.correct(position, current.objective)
+        return current, tol

@@ -63,6 +63,10 @@ class Evaluation:
     alpha: float
     tol: float
 
+    def decrease_to(self, other):
+        """Return by which share of itself the objective falls from here to another evaluation; 0 where it is 0."""
+        return (self.objective - other.objective) / abs(self.objective) if self.objective else 0.0
+
     def scaled(self, scale):
         """Return what to start from when B and b are multiplied by ``scale``, for a positively homogeneous phi."""
         if scale == 1.0:

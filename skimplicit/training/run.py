@@ -10,7 +10,7 @@ from skimplicit.linalg import Gram
 from skimplicit.subproblems import MatchingProblem
 from skimplicit.training.base import Iteration, StageEnd, TrainingResult
 
-__all__ = ["TrainingRun"]
+__all__ = ["TrainingRun", "next_momentum"]
 
 # Tolerance of the states of the rule that is stored; where rows are so many that they are in blocks, what it would
 # change in the readout is far below what a few rows more or less do.
@@ -208,6 +208,22 @@ class TrainingRun(ABC):
             if self.stages[k] != position or self.objectives[k] >= objective:
                 break
             self.objectives[k] = objective
+
+
+def next_momentum(momentum):
+    """Return the number that follows in Nesterov's sequence.
+
+    Parameters
+    ----------
+    momentum : float
+        One of its numbers, 1 at first.
+
+    Returns
+    -------
+    float
+        The next one: points are extrapolated by ``(momentum - 1) / next``.
+    """
+    return 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
 
 
 def _end(stage, evaluation):
