@@ -102,11 +102,11 @@ class Graph:
             product = self.node("MatMul", value, self.constant(np.ascontiguousarray(to_dense(weights).T)))
         return product if offset is None else self.node("Add", product, self.constant(offset))
 
-    def largest(self, value, keepdims=True):
+    def largest(self, value):
         """Add the largest entry along the last axis."""
         if self.opset < 18:  # the axes became an input
-            return self.node("ReduceMax", value, axes=[-1], keepdims=int(keepdims))
-        return self.node("ReduceMax", value, self.constant(np.array([-1], dtype=np.int64)), keepdims=int(keepdims))
+            return self.node("ReduceMax", value, axes=[-1], keepdims=1)
+        return self.node("ReduceMax", value, self.constant(np.array([-1], dtype=np.int64)), keepdims=1)
 
     def loop(self, start, width, body, max_iter):
         """Add a loop over one matrix of ``width`` columns and return the name of the last one.
