@@ -200,26 +200,26 @@ def _choose(members, scored, interrupted):
         rung = _least_alike(members, rungs, losses, rung)
     alphas, alpha = np.array([ridge_of(rung) for rung in rungs]), ridge_of(rung)
     points, kept = map(list, zip(*(path.at(rung) for path in paths), strict=True))
-    choice = WAY_DIRECT_RIDGE, points, kept, losses[rungs.index(rung)]
-    direct_ridge, points, kept, loss = _choose_direct_ridge(members, choice, alpha)
+    loss = losses[rungs.index(rung)]
+    direct_ridge, points, kept, loss = _choose_direct_ridge(members, points, kept, loss, alpha)
     linear = best_linear(members)
     is_linear = linear is not None and bool(linear[-1] <= loss)
     if is_linear:
         direct_ridge, (alpha, points, kept, _) = 1.0, linear
     return CrossFit(
-        alpha,
-        direct_ridge,
-        alphas,
-        losses,
-        tuple(members),
-        tuple(points),
-        tuple(kept),
-        held_out_predictions(members, kept),
-        members[0].unit,
-        spread_of(members, kept),
-        is_linear,
-        sum(path.n_iter for path in paths),
-        interrupted,
+        alpha=alpha,
+        direct_ridge=direct_ridge,
+        alphas=alphas,
+        losses=losses,
+        members=tuple(members),
+        points=tuple(points),
+        kept=tuple(kept),
+        predictions=held_out_predictions(members, kept),
+        unit=members[0].unit,
+        spread=spread_of(members, kept),
+        linear=is_linear,
+        n_iter=sum(path.n_iter for path in paths),
+        interrupted=interrupted,
     )
 
 
@@ -265,24 +265,24 @@ def _halfway(rungs, losses, best):
     return (best + neighbour) // 2 if abs(best - neighbour) > 1 else None
 
 
-def _choose_direct_ridge(members, choice, alpha):
-    """Return the best ridge of the direct term with points, predictions and loss there, ``choice`` being one of them.
+def _choose_direct_ridge(members, points, kept, loss, alpha):
+    """Return the best ridge of the direct term, with points, predictions and loss there.
 
-    States stay as they are.
+    Those given are at the ridge of the way. States stay as they are.
     """
-    points = choice[1]
+    best = WAY_DIRECT_RIDGE, points, kept, loss
     if points[0].readout.D is None:
-        return choice
+        return best
     ends = [m.evaluated(point, alpha) for m, point in zip(members, points, strict=True)]
     for ratio in _DIRECT_RIDGES:
         if ratio == WAY_DIRECT_RIDGE:
             continue
         others = [m.with_direct_ridge(end, ratio) for m, end in zip(members, ends, strict=True)]
         predictions = [m.predict(point) for m, point in zip(members, others, strict=True)]
-        loss = mean_loss(members, predictions)
-        if loss < choice[-1]:
-            choice = ratio, others, predictions, loss
-    return choice
+        other_loss = mean_loss(members, predictions)
+        if other_loss < loss:
+            best, loss = (ratio, others, predictions, other_loss), other_loss
+    return best
 
 
 def best_linear(members):

@@ -266,14 +266,14 @@ def _as_they_are(task, choice, members, interrupted=False):
     ends = [own.objective.evaluate(W, b, choice.alpha, tol=_FINAL_TOL) for own, W, b in members]
     rules = tuple(own.objective.rule(end.point) for (own, *_), end in zip(members, ends, strict=True))
     return Averaged(
-        rules,
-        task,
-        np.array([end.objective for end in ends]),
-        np.arange(len(ends)),
-        choice.n_iter,
-        choice,
-        choice.alpha,
-        interrupted,
+        rules=rules,
+        task=task,
+        objectives=np.array([end.objective for end in ends]),
+        stages=np.arange(len(ends)),
+        n_iter=choice.n_iter,
+        choice=choice,
+        alpha=choice.alpha,
+        interrupted=interrupted,
     )
 
 
