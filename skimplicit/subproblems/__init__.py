@@ -8,6 +8,7 @@ from skimplicit.subproblems.readout import (
     constrained_logistic_readout,
     constrained_ridge_readout,
     logistic_readout,
+    ridge_of_weights,
     ridge_readout,
 )
 from skimplicit.subproblems.row_sets import RowSet
@@ -24,5 +25,6 @@ __all__ = [
     "logistic_readout",
     "make_curvature_solver",
     "make_solver",
+    "ridge_of_weights",
     "ridge_readout",
 ]

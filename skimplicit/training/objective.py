@@ -7,7 +7,7 @@ import numpy as np
 from skimplicit.equilibrium import adjoint, equilibrium, output_adjoints
 from skimplicit.rows import Sums
 from skimplicit.rule import ImplicitRule
-from skimplicit.subproblems import Readout
+from skimplicit.subproblems import Readout, ridge_of_weights
 from skimplicit.training.evaluation import Evaluation, Gradient, JointGradient, Point
 
 __all__ = ["ImplicitObjective"]
@@ -251,14 +251,12 @@ class ImplicitObjective:
         """Return the :class:`Readout` inside the set of readouts that is nearest to one."""
         if self.readout_set is None:
             return readout
-        n = readout.C.shape[1]
-        V = self.readout_set.project(readout.C if readout.D is None else np.hstack([readout.C, readout.D]))
-        return replace(readout, C=V[:, :n], D=None if readout.D is None else V[:, n:])
+        weights = self.readout_set.project(readout.weights)
+        return Readout.of(weights, readout.C.shape[1], readout.D is not None, readout.c)
 
     def readout_ridge(self, alpha, size, n):
         """Return the ridges of the ``size`` readout weights of an output: of n states, inputs, intercept."""
-        ridge = np.full(size, alpha * self.direct_ridge)
-        ridge[:n] = alpha
+        ridge = ridge_of_weights(alpha, self.direct_ridge, n, size)
         if self.samples.centre:
             ridge[-1] = 0.0
         return ridge

@@ -2,13 +2,13 @@
 
 from skimplicit.subproblems.readout.constrained import constrained_logistic_readout, constrained_ridge_readout
 from skimplicit.subproblems.readout.logistic import logistic_readout
-from skimplicit.subproblems.readout.ridge import Readout, ReadoutSystem, ridge_readout
+from skimplicit.subproblems.readout.ridge import Readout, ridge_of_weights, ridge_readout
 
 __all__ = [
     "Readout",
-    "ReadoutSystem",
     "constrained_logistic_readout",
     "constrained_ridge_readout",
     "logistic_readout",
+    "ridge_of_weights",
     "ridge_readout",
 ]

@@ -11,7 +11,7 @@ from skimplicit.subproblems.ball_rows import minimise_in_balls, minimise_within_
 from skimplicit.subproblems.faces import FaceProgram, minimise_on_faces
 from skimplicit.subproblems.fista import fista
 from skimplicit.subproblems.quadratic_forms import MatrixForm
-from skimplicit.subproblems.readout.ridge import Readout
+from skimplicit.subproblems.readout.ridge import Readout, ridge_of_weights
 
 __all__ = ["constrained_logistic_readout", "constrained_ridge_readout"]
 
@@ -45,14 +45,15 @@ def constrained_ridge_readout(moments, alpha, direct, direct_ridge, start, row_s
     """
     n = moments.XX.shape[0]
     T = np.hstack([moments.XY.T, moments.UY.T]) if direct else moments.XY.T
-    ridge = _ridge(alpha, direct_ridge, n, T.shape[1])
-    V, gram = _stacked(start, T.shape), moments.gram if direct else moments.XX
+    ridge = ridge_of_weights(alpha, direct_ridge, n, T.shape[1])
+    V = np.zeros(T.shape) if start is None else start.weights
+    gram = moments.gram if direct else moments.XX
     if T.shape[1] > _MOST_FACTORED and not row_set.is_custom:
         V = _by_projected_gradient(gram, ridge, T, row_set, V)
     else:
         gram = np.eye(T.shape[1]) @ gram if direct else gram
         V = _minimise([gram + np.diag(ridge)] * len(T), T, row_set, V)
-    return _readout(V, n, direct, moments.Y_mean)
+    return Readout.of(V, n, direct, moments.Y_mean)
 
 
 def constrained_logistic_readout(samples, states, moments, alpha, direct, start, tol, direct_ridge, row_set):
@@ -74,7 +75,8 @@ def constrained_logistic_readout(samples, states, moments, alpha, direct, start,
     """
     problem = _Classes(samples, states, moments, alpha, direct, direct_ridge, row_set)
     n = states.shape[1]
-    V = row_set.project(_stacked(start, (samples.n_outputs, problem.ridge.size)))
+    V = np.zeros((samples.n_outputs, problem.ridge.size)) if start is None else start.weights
+    V = row_set.project(V)
     c = prior_logits(samples.mean(samples.Y), samples.centre) if start is None else start.c
     logits = problem.product(V, c)
     (loss, P), norm = problem.loss(logits), problem.penalty(V, V)
@@ -100,7 +102,7 @@ def constrained_logistic_readout(samples, states, moments, alpha, direct, start,
         V = new if length == 1.0 else row_set.shrunk(V + length * move)
         c = c + length * step_c
         logits, loss, P, norm = new_logits, new_loss, new_P, new_norm
-    return _readout(V, n, direct, c), loss
+    return Readout.of(V, n, direct, c), loss
 
 
 class _Classes:
@@ -110,7 +112,7 @@ class _Classes:
         self.samples, self.X, self.X_mean, self.direct = samples, states, moments.X_mean, direct
         self.row_set = row_set
         n = states.shape[1]
-        self.ridge = _ridge(alpha, direct_ridge, n, n + (samples.n_inputs if direct else 0))
+        self.ridge = ridge_of_weights(alpha, direct_ridge, n, n + (samples.n_inputs if direct else 0))
         self.factored = self.ridge.size <= _MOST_FACTORED or row_set.is_custom
         if self.factored:
             columns = [states - self.X_mean]
@@ -227,20 +229,3 @@ def _by_projected_gradient(gram, ridge, T, row_set, start):
         return row_set.project(X, root)
 
     return fista(gradient, project, step, project(start * root), _TOL, _MAX_ITER) / root
-
-
-def _ridge(alpha, direct_ridge, n, size):
-    ridge = np.full(size, alpha * direct_ridge)
-    ridge[:n] = alpha
-    return ridge
-
-
-def _stacked(readout, shape):
-    """Return ``[C D]`` of a readout, zeros for none."""
-    if readout is None:
-        return np.zeros(shape)
-    return readout.C if readout.D is None else np.hstack([readout.C, readout.D])
-
-
-def _readout(V, n, direct, c):
-    return Readout(V[:, :n], V[:, n:] if direct else None, c)

@@ -7,7 +7,7 @@ from scipy import linalg
 
 from skimplicit.linalg import CholeskyFactor
 
-__all__ = ["Readout", "ReadoutSystem", "readout_preconditioner", "ridge_readout"]
+__all__ = ["Readout", "ReadoutSystem", "readout_preconditioner", "ridge_of_weights", "ridge_readout"]
 
 # Conjugate gradients, for inputs whose eigenvectors would be too many: relative residual, and most steps.
 _CG_TOL, _CG_MAX_ITER = 1e-9, 500
@@ -31,9 +31,39 @@ class Readout:
     D: np.ndarray | None
     c: np.ndarray
 
+    @classmethod
+    def of(cls, weights, n, direct, c):
+        """Return the readout of ``[C D]``, C of n states, with the intercepts c; the inverse of :attr:`weights`."""
+        return cls(weights[:, :n], weights[:, n:] if direct else None, c)
+
+    @property
+    def weights(self):
+        """``[C D]``, an ndarray of shape (q, n + p); C alone without a direct term."""
+        return self.C if self.D is None else np.hstack([self.C, self.D])
+
     def squared_norm(self, direct_ridge=1.0):
         """Return ``||C||_F^2 + direct_ridge ||D||_F^2``."""
         return float(np.sum(self.C**2) + (0.0 if self.D is None else direct_ridge * np.sum(self.D**2)))
+
+
+def ridge_of_weights(alpha, direct_ridge, n, size):
+    """Return the ridges of the weights of an output.
+
+    Parameters
+    ----------
+    alpha, direct_ridge : float
+        The ridge of the states, and that of the inputs as a multiple of it.
+    n, size : int
+        Number of states, and of all weights.
+
+    Returns
+    -------
+    ndarray of shape (size,)
+        The ridges.
+    """
+    ridge = np.full(size, alpha * direct_ridge)
+    ridge[:n] = alpha
+    return ridge
 
 
 def ridge_readout(moments, alpha, direct, direct_ridge=1.0, start=None):
@@ -86,14 +116,13 @@ def readout_preconditioner(moments, ridge, direct, direct_ridge=1.0):
 def _conjugate_gradients(moments, alpha, preconditioner, start, direct_ridge):
     """Return C and D of the minimum by preconditioned conjugate gradients, all targets at once."""
     n, gram = moments.XX.shape[0], moments.gram
-    ridge = np.full(n + moments.XU.shape[1], alpha * direct_ridge)
-    ridge[:n] = alpha
+    ridge = ridge_of_weights(alpha, direct_ridge, n, gram.size)
 
     def precondition(V):
         return np.hstack(preconditioner.solve(V[:, :n], V[:, n:]))
 
     target = np.hstack([moments.XY.T, moments.UY.T])
-    V = np.zeros_like(target) if start is None or start.D is None else np.hstack([start.C, start.D])
+    V = np.zeros_like(target) if start is None or start.D is None else start.weights
     residual = target - V @ gram - ridge * V
     preconditioned = precondition(residual)
     direction, rho = preconditioned, np.sum(residual * preconditioned, axis=1)
