@@ -176,28 +176,30 @@ def test_standard_errors_with_more_inputs_than_rows_are_of_the_size_of_the_targe
     assert np.all(np.isfinite(std)) and np.all(std > 0) and std.max() < 5 * y.std()
 
 
-def brute_force(rules, inputs, weights, alpha, direct_ridge, fresh):
+def brute_force(rules, inputs, weights, alpha, direct_ridge, fresh, intercept):
     """Return the variances by the formula, with a dense factor of H."""
     variances = []
+    about = weights if intercept else 0 * weights
     for rule in rules:
         states, new = rule.states(inputs), rule.states(fresh)
-        deviation = np.sqrt(weights @ (inputs - weights @ inputs) ** 2)
+        deviation = np.sqrt(weights @ (inputs - about @ inputs) ** 2)
         features = np.hstack([states, inputs / deviation]) if direct_ridge else states
         new = np.hstack([new, fresh / deviation]) if direct_ridge else new
-        rows, new = features - weights @ features, new - weights @ features
+        rows, new = features - about @ features, new - about @ features
         rows = np.sqrt(weights)[:, None] * rows
         ridge = np.r_[np.full(3, alpha), np.full(features.shape[1] - 3, alpha * direct_ridge)]
         ridge += 1e-10 * max(np.sum(rows**2), 1.0)
         factor = np.linalg.qr(np.vstack([rows, np.diag(np.sqrt(ridge))]), mode="r")
         shares = np.linalg.solve(factor, np.linalg.solve(factor.T, new.T))
-        variances.append((1.0 + np.sum((rows @ shares) ** 2, axis=0)) * np.sum(weights**2))
+        variances.append((intercept + np.sum((rows @ shares) ** 2, axis=0)) * np.sum(weights**2))
     return np.mean(variances, axis=0)
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (6, 40), (20, 20)])
 @pytest.mark.parametrize(("alpha", "rtol"), [(0.1, 1e-10), (1e-3, 1e-10), (1e-8, 1e-5)])
 @pytest.mark.parametrize("direct_ridge", [0.0, 0.3])
-def test_variances_of_readouts(shape, alpha, rtol, direct_ridge):
+@pytest.mark.parametrize("intercept", [True, False])
+def test_variances_of_readouts(shape, alpha, rtol, direct_ridge, intercept):
     rng = np.random.default_rng(0)
     inputs, weights = rng.normal(size=shape) * rng.uniform(1e-2, 1e2, shape[1]) + 5, rng.uniform(0.5, 1.5, shape[0])
     weights /= weights.sum()
@@ -206,10 +208,19 @@ def test_variances_of_readouts(shape, alpha, rtol, direct_ridge):
         for _ in range(2)
     ]
     fresh = inputs[:5] + rng.normal(size=(5, shape[1]))
-    covariance = ReadoutCovariance.of(rules, inputs, weights, alpha, direct_ridge > 0, direct_ridge)
-    wanted = brute_force(rules, inputs, weights, alpha, direct_ridge, fresh)
+    numbers = alpha, direct_ridge > 0, direct_ridge
+    covariance = ReadoutCovariance.of(rules, inputs, weights, *numbers, intercept=intercept)
+    wanted = brute_force(rules, inputs, weights, alpha, direct_ridge, fresh, intercept)
     np.testing.assert_allclose(covariance.variance(fresh), wanted, rtol=rtol)
     np.testing.assert_allclose(covariance.of_more_rows(4.0).variance(fresh), wanted / 4, rtol=rtol)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_without_intercepts_nothing_is_in_doubt_where_every_readout_is_zero(direct):
+    X = np.random.default_rng(0).normal(size=(60, 2)) + 3
+    model = ImplicitRegressor(**SMALL, fit_intercept=False, clip=False, direct=direct).fit(X, np.abs(X[:, 0] - 3))
+    mean, std = model.predict(np.zeros((1, 2)), return_std=True)
+    assert mean[0] == 0 and std[0] == 0
 
 
 def test_constant_inputs_have_no_variance():

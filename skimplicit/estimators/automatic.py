@@ -167,7 +167,8 @@ def _covariances(fitted, U, chosen, rows):
     weights = choice.members[0].targets.row_weights
     weights = weights / weights.sum()
     more = 1.0 if rows.store is None else fitted.task.objective.samples.n_samples / U.shape[0]
+    intercept = choice.members[0].task.objective.samples.centre
     covariance = ReadoutCovariance.of(
-        fitted.rules, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge, fitted.relevance
+        fitted.rules, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge, fitted.relevance, intercept
     )
     return (covariance.of_more_rows(more),)

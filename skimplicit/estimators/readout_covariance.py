@@ -33,6 +33,11 @@ def inputs_left(relevance, n_inputs):
     return np.flatnonzero(np.ones(n_inputs) if relevance is None else relevance)
 
 
+def _centre(columns, weights, intercept):
+    """Return what columns are taken about: their means, or zeros without an intercept, which alone can absorb them."""
+    return weights @ columns if intercept else np.zeros(columns.shape[1])
+
+
 @dataclass(frozen=True)
 class InputAxes:
     """Inputs in the units that the direct term is trained in, along the axes in which they vary independently.
@@ -42,7 +47,8 @@ class InputAxes:
     columns : ndarray of int of shape (k,)
         The inputs that are not left out.
     centre, scale : ndarray of shape (k,)
-        Their means and scales; the scale of a constant input, which carries nothing, is infinite.
+        What they are centred at, zeros without intercepts, and their scales; that of an input which carries nothing,
+        a constant one beside an intercept, is infinite.
     axes : ndarray of shape (k, r)
         The axes, in which the inputs have second moments above rounding.
     sizes : ndarray of shape (r,)
@@ -56,20 +62,22 @@ class InputAxes:
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, U, weights, relevance=None):
+    def of(cls, U, weights, relevance=None, intercept=True):
         """Return the axes of inputs U (m, p) for weights (m,) that sum to 1, and the rows along them, (m, r).
 
-        Inputs divided by their deviations are multiplied by ``relevance``, shape (p,), unless that is None; those
-        with 0 are left out.
+        Inputs divided by their deviations, or without an ``intercept`` by their root mean squares, are multiplied by
+        ``relevance``, shape (p,), unless that is None; those with 0 are left out.
         """
         columns = inputs_left(relevance, U.shape[1])
         U = to_dense(U[:, columns])
-        centre = weights @ U
+        centre = _centre(U, weights, intercept)
         spread = U - centre
         deviation = root_mean_square(spread, weights)
         rounding = 16 * np.finfo(float).eps * np.abs(U).max(axis=0, initial=0.0)
-        # A mean of many rows has more rounding than they have: both have to tell that an input varies.
-        scale = np.where((deviation > rounding) & (np.ptp(U, axis=0) > rounding), deviation, np.inf)
+        varies = deviation > rounding
+        if intercept:  # a mean of many rows has more rounding than they have: both have to tell that an input varies
+            varies &= np.ptp(U, axis=0) > rounding
+        scale = np.where(varies, deviation, np.inf)
         if relevance is not None:
             scale = scale / relevance[columns]
         rows = np.sqrt(weights)[:, None] * (spread / scale)
@@ -101,7 +109,7 @@ class StatesBesideInputs:
     rule : ImplicitRule
         The rule.
     centre : ndarray of shape (n,)
-        Means of its states.
+        Means of its states, zeros without intercepts.
     inside : ndarray of shape (r, n)
         The states along the axes of the inputs.
     beside : ndarray of shape (n, n)
@@ -118,10 +126,10 @@ class StatesBesideInputs:
     input_ridge: float
 
     @classmethod
-    def of(cls, rule, U, weights, axes, along, alpha, direct_ridge):
+    def of(cls, rule, U, weights, axes, along, alpha, direct_ridge, intercept):
         """Return the split of a rule trained on rows U, (m, p), which are ``along`` (m, r) the :class:`InputAxes`."""
         states = rule.states(U)
-        centre = weights @ states
+        centre = _centre(states, weights, intercept)
         rows = np.sqrt(weights)[:, None] * (states - centre)
         inside = along.T @ rows
         rest = rows - along @ inside
@@ -149,10 +157,10 @@ class StatesBesideInputs:
 class ReadoutCovariance:
     """``r(u)' H^-1 G H^-1 r(u) / m``, ``G = R' diag(w) R``, ``H = G + ridge``: the variance of a readout's value.
 
-    For a noise of variance one; r has the states and, with a direct term, the inputs, both about their means, and 1. It
-    is that of the estimate alone (not ``r(u)' H^-1 r(u) / m``, which adds what a prior of variance ``1 / ridge`` says
-    in directions that no row has shown, all of it with more inputs than rows). The inputs, which can be many, are there
-    once for all members.
+    For a noise of variance one; r has the states and, with a direct term, the inputs, both about their means, and 1;
+    without intercepts states and inputs as they are, and no 1. It is that of the estimate alone (not
+    ``r(u)' H^-1 r(u) / m``, which adds what a prior of variance ``1 / ridge`` says in directions that no row has shown,
+    all of it with more inputs than rows). The inputs, which can be many, are there once for all members.
 
     Parameters
     ----------
@@ -162,21 +170,25 @@ class ReadoutCovariance:
         The states of each member.
     n_samples : float
         Effective number of rows m, the inverse of the sum of the squared weights.
+    intercept : bool
+        Whether the readout has an intercept.
     """
 
     axes: InputAxes
     members: tuple
     n_samples: float
+    intercept: bool
 
     @classmethod
-    def of(cls, rules, U, weights, alpha, direct, direct_ridge, relevance=None):
+    def of(cls, rules, U, weights, alpha, direct, direct_ridge, relevance=None, intercept=True):
         """Return the covariance of rules trained on rows U, (m, p), with weights (m,) that sum to 1.
 
         ``relevance`` is what :meth:`InputAxes.of` takes.
         """
-        axes, along = InputAxes.of(U, weights, relevance) if direct else InputAxes.none(U.shape[0])
-        members = (StatesBesideInputs.of(rule, U, weights, axes, along, alpha, direct_ridge) for rule in rules)
-        return cls(axes, tuple(members), 1.0 / float(np.sum(weights**2)))
+        axes, along = InputAxes.of(U, weights, relevance, intercept) if direct else InputAxes.none(U.shape[0])
+        numbers = alpha, direct_ridge, intercept
+        members = (StatesBesideInputs.of(rule, U, weights, axes, along, *numbers) for rule in rules)
+        return cls(axes, tuple(members), 1.0 / float(np.sum(weights**2)), intercept)
 
     def of_more_rows(self, times) -> Self:
         """Return the covariance of a readout chosen on so many times the rows, which vary alike."""
@@ -186,4 +198,4 @@ class ReadoutCovariance:
         """Return the mean variance over the members, shape (k,), for inputs U of shape (k, p)."""
         along = self.axes.along(U)
         each = [member.variance(U, along, self.axes.sizes) for member in self.members]
-        return (1.0 + np.mean(each, axis=0)) / self.n_samples
+        return (float(self.intercept) + np.mean(each, axis=0)) / self.n_samples
