@@ -1,5 +1,7 @@
 """Projected implicit gradient: derivatives, feasibility, the record, and its optimisers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -101,6 +103,25 @@ def test_gradients_of_batches_add_up():
         batch = objective.over(objective.samples.rows(rows))
         total += rows.size / m * batch.joint_gradient(point, *np.zeros((2, rows.size, 4)), EXACT).W
     np.testing.assert_allclose(total, whole.W, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("direct_ridge", [0.03, 1.0, 5.0])
+def test_a_step_of_the_direct_term_is_along_the_gradient_of_the_objective(direct_ridge):
+    objective = make_objective(0, "tanh").with_direct_ridge(direct_ridge)
+    alpha, rate, tol, near = 0.7, 1e-3, 1e-12, np.zeros((2, objective.samples.n_samples, 4))
+    point = random_point(objective, 0)
+
+    def value(D):
+        readout = replace(point.readout, D=D)
+        ridge = 0.5 * alpha * readout.squared_norm(direct_ridge)
+        return objective.loss_at(replace(point, readout=readout), tol) + ridge
+
+    D, moves = point.readout.D, 1e-5 * np.eye(point.readout.D.size).reshape(-1, *point.readout.D.shape)
+    wanted = np.array([(value(D + move) - value(D - move)) / 2e-5 for move in moves]).reshape(D.shape)
+    method = StochasticGradient(optimiser="sgd", batch_size=objective.samples.n_samples, learning_rate_init=rate)
+    run, stage = method.begin(TrainingTask(objective, Constraints(KAPPA), random_state=0)), Stage(alpha, None, 1, 0.0)
+    end = run.one_pass(stage, point, rate, run.optimiser(stage), *near, tol)
+    np.testing.assert_allclose((D - end.readout.D) / (rate * (1 + Momentum.DECAY)), wanted, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.slow_cases

@@ -259,7 +259,7 @@ def _move(problem, objective, point, gradient, alpha, rate, optimiser):
         gradient.b,
         gradient.C + alpha * readout.C,
         gradient.c,
-        *([gradient.D + alpha * readout.D] if direct else []),
+        *([gradient.D + alpha * objective.direct_ridge * readout.D] if direct else []),
     ]
     steps, metrics = optimiser.step([np.clip(g, -_LARGEST_SLOPE, _LARGEST_SLOPE) for g in gradients], rate)
     moved = [parameter + step for parameter, step in zip(parameters, steps, strict=True)]
