@@ -74,9 +74,10 @@ RULE_ATTRIBUTES = {
     ),
     "validation_scores_": Attribute(
         "ndarray or None",
-        "Share of the loss of a constant prediction that the rule removes on the held-out samples, after every epoch "
-        "of the last stage of the schedule; None without ``early_stopping``, and where no last training is: where "
-        "``is_linear_``, and where members stay as cross-fitting left them.",
+        "Share of the loss of a constant prediction (with ``fit_intercept=False`` of zero, or of equal probabilities) "
+        "that the rule removes on the held-out samples, after every epoch of the last stage of the schedule; None "
+        "without ``early_stopping``, and where no last training is: where ``is_linear_``, and where members stay as "
+        "cross-fitting left them.",
     ),
     "best_validation_score_": Attribute("float or None", "The largest of them."),
     "column_norms_": Attribute("ndarray of shape (n_features,)", "``max_i |B_ij|`` of each input."),

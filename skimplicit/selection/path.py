@@ -23,7 +23,7 @@ class ImplicitPath:
     rules : tuple of ImplicitRule
         The rules, in the units of the data.
     train_scores : ndarray of shape (n_budgets,)
-        Share of the loss of a constant prediction that the rule removes: for regression R2, averaged over the targets.
+        Share of the loss of a constant (without intercepts: of zero) that the rule removes; for numbers, the mean R2.
     converged : ndarray of bool of shape (n_budgets,)
         Whether the objective had stopped falling at that budget.
     n_iter : ndarray of int of shape (n_budgets,)
