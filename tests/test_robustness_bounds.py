@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
-from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, max_pool, softmax
+from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, leaky_relu, max_pool, softmax
 from skimplicit.networks import feedforward, from_sklearn
 from skimplicit.robustness import attack, lipschitz_bound, output_bounds
 from skimplicit.robustness.relaxations import activation_range
@@ -283,6 +283,19 @@ def test_an_activation_of_one_negative_slope():
     rule = ImplicitRule([[0.0]], [[1.0]], [[1.0]], activation=phi)
     for method in METHODS:
         np.testing.assert_allclose(output_bounds(rule, [[1.0]], 0.5, method=method), [[[-1.5]], [[-0.5]]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("slope", [1e3, 1e8])
+def test_rounding_that_a_steep_activation_amplifies(slope):
+    rng = np.random.default_rng(0)
+    phi = leaky_relu(slope)
+    for _ in range(10):
+        B, u = rng.normal(size=(2, 1, 6))
+        rule = ImplicitRule([[0.0]], B, [[1.0]], b=-(B @ u.T)[0], activation=phi)
+        computed = np.vstack([rule.predict(U) for U in (np.repeat(u, 7, axis=0), sparse.csr_array(u))])
+        for method in METHODS:
+            lower, upper = output_bounds(rule, u, 0.0, method=method)
+            assert np.all((lower <= computed) & (computed <= upper))
 
 
 def test_one_activation_of_groups_for_all_states():

@@ -90,6 +90,8 @@ class Propagation:
         drive = X @ A.T + to_dense(inputs.base @ B.T) + rule.b
         size = np.abs(X) @ abs(A).T + to_dense(np.abs(inputs.base) @ abs(B).T) + np.abs(rule.b)
         residual = np.abs(rule.activation(drive) - X)
+        # Rounding of a drive arrives as steeply as phi is, of which 1 allows for what phi rounds itself.
+        size = size * np.maximum(rule.activation.lipschitz, 1.0)
         residual += (rule.n_hidden + rule.n_inputs + 8) * _EPS * (size + np.abs(X))
         return X, residual.max(axis=1, keepdims=True, initial=0.0) * self._residual_gain
 
