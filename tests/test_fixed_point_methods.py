@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit import ImplicitRule
 from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool, softmax
-from skimplicit.equilibrium import METHODS, Status, choose_method, solve_equilibrium, sweeps
+from skimplicit.equilibrium import METHODS, Status, choose_method, equilibrium, solve_equilibrium, sweeps
 from skimplicit.equilibrium.safeguarded import AndersonSteps, NewtonSteps
 from skimplicit.projections import project_rows_l1
 
@@ -126,6 +126,21 @@ def test_steps_are_proposed_for_the_rows_that_do_not_wait(method, monkeypatch):
     found = solve_equilibrium(A, rng.normal(size=(20, 30)), "relu", method=method, max_iter=500)
     assert np.count_nonzero(~found.converged) >= 5 and found.n_iter.max() == 500
     assert 0 < sum(asked) <= 0.5 * found.n_iter.sum()
+
+
+@pytest.mark.parametrize("dtype", [">f8", "f4", int])
+@pytest.mark.parametrize("method", ["auto", "picard", "newton", "peaceman_rachford"])
+def test_drives_of_any_type(method, dtype):
+    A = np.array([[0.5, -0.3], [0.2, -0.4]])
+    drive = np.array([[1.0, 2.0], [-1.0, 3.0]])
+    expected = equilibrium(A, drive, get_activation("tanh")).states
+    start = np.ones((2, 2), dtype=dtype)
+    for solution in (
+        equilibrium(A, drive.astype(dtype), get_activation("tanh"), start=start),
+        solve_equilibrium(A, drive.astype(dtype), "tanh", method=method, start=start),
+        solve_equilibrium(A, drive.tolist(), "tanh", method=method),
+    ):
+        assert_allclose(solution.states, expected, rtol=1e-9)
 
 
 def test_auto_chooses_what_is_certified():

@@ -36,11 +36,11 @@ def equilibrium(A, drive, activation, *, start=None, rtol=1e-10, atol=0.0, max_i
     ----------
     A : ndarray or sparse array of shape (n, n)
         Weights of the state.
-    drive : ndarray of shape (m, n)
+    drive : array-like of shape (m, n)
         The rows z, that is ``B u + b``.
     activation : BaseActivation
         phi.
-    start : ndarray of shape (m, n) or None
+    start : array-like of shape (m, n) or None
         States to start from; None for phi(z).
     rtol, atol : float
         A row has converged when its error bound is at most ``max(rtol * max_i |x_i|, atol)``; with ``atol=0`` the
@@ -63,9 +63,8 @@ def equilibrium(A, drive, activation, *, start=None, rtol=1e-10, atol=0.0, max_i
     Bounds by ``|x - x*| <= (I - |M|)^-1 |x - T(x)|`` with M the matrix of the sweep T. When no certificate exists, a
     row has converged when its residual, not its error, is below the tolerance.
     """
-    return ForwardSweep(A, activation_of(activation, A.shape[0])).solve(
-        drive, start=start, stopping=Stopping(rtol, atol, max_iter)
-    )
+    sweep, stopping = ForwardSweep(A, activation_of(activation, A.shape[0])), Stopping(rtol, atol, max_iter)
+    return sweep.solve(_floats(drive), start=_floats(start), stopping=stopping)
 
 
 def solve_equilibrium(A, drive, activation, *, method="auto", start=None, rtol=1e-10, atol=0.0, max_iter=10_000):
@@ -75,7 +74,7 @@ def solve_equilibrium(A, drive, activation, *, method="auto", start=None, rtol=1
     ----------
     A : ndarray or sparse array of shape (n, n)
         Weights of the state.
-    drive : ndarray of shape (m, n)
+    drive : array-like of shape (m, n)
         The rows z.
     activation : BaseActivation
         phi.
@@ -90,7 +89,7 @@ def solve_equilibrium(A, drive, activation, *, method="auto", start=None, rtol=1
         - "peaceman_rachford": splitting, contracts when ``I - Gamma A`` is strongly monotone in a diagonal metric;
           componentwise activations with slopes of at least 0;
         - "auto": by :func:`choose_method`.
-    start : ndarray of shape (m, n) or None
+    start : array-like of shape (m, n) or None
         States to start from; None for phi(z).
     rtol, atol, max_iter : float, float, int
         As in :func:`equilibrium`; whatever a method iterates on, the tolerances are those of the states.
@@ -111,7 +110,12 @@ def solve_equilibrium(A, drive, activation, *, method="auto", start=None, rtol=1
     Winston and Kolter (2020) for "peaceman_rachford".
     """
     stopping = Stopping(rtol, atol, max_iter)
-    return prepare_method(A, activation, method).solve(drive, start=start, stopping=stopping)
+    return prepare_method(A, activation, method).solve(_floats(drive), start=_floats(start), stopping=stopping)
+
+
+def _floats(rows):
+    """Return rows as the loops work on them, whatever the type and order of bytes of their numbers; None as it is."""
+    return None if rows is None else np.asarray(rows, dtype=np.float64)
 
 
 def prepare_method(A, activation, method="auto"):
