@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from skimplicit.distill import from_states
 from skimplicit.rows import Samples, merge_duplicates
 
 every_seed = pytest.mark.parametrize("seed", range(3))
@@ -98,6 +99,28 @@ def test_units_do_not_matter(make, unit):
     np.testing.assert_allclose(there.Y_scale, here.Y_scale * unit, rtol=1e-12)
     np.testing.assert_allclose(there.UU, here.UU, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(there.Y, here.Y, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("m", [3, 200, 5000])
+def test_states_that_are_the_same_in_all_rows_have_no_deviation(m):
+    rng = np.random.default_rng(0)
+    samples = Samples(rng.normal(size=(m, 2)), rng.normal(size=(m, 1)), rng.uniform(0.5, 2.0, m))
+    X = np.tile(rng.normal(size=5), (m, 1))
+    X[-1, 0] += 1.0  # the one that is not
+    moments = samples.moments(X)
+    np.testing.assert_array_equal(moments.X_mean[1:], X[0, 1:])
+    assert moments.XX[0, 0] > 0
+    for second in (moments.XX[1:], moments.XU[1:], moments.XY[1:]):
+        assert not second.any()
+
+
+def test_distilled_states_without_weights_do_not_reach_the_outputs():
+    rng = np.random.default_rng(0)
+    U, Y = rng.normal(size=(200, 4)), rng.normal(size=(200, 1)) + 1.0
+    Z = U @ rng.normal(size=(4, 6)) + rng.normal(size=6)
+    rule = from_states(U, Z, Y, activation="tanh", l1=1.0).rule
+    assert not rule.C.any()
+    np.testing.assert_allclose(rule.predict(U), Y.mean(), rtol=1e-12)
 
 
 @pytest.mark.parametrize("constant", [0.0, 5.0, -1e8])

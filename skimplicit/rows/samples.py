@@ -18,6 +18,8 @@ __all__ = ["LARGEST_MATRIX", "Samples"]
 _LEAST_SQUARE = 1e-12
 #: Inputs beyond this number have no second moment as a matrix, however many rows there are.
 LARGEST_MATRIX = 4000
+# First rows that tell of most states that they are not the same in all.
+_PROBED = 64
 
 
 class Samples(InUnits):
@@ -300,6 +302,11 @@ class Samples(InUnits):
         """
         weight, U_sum, Y_sum = self._sums
         mean = self.mean(X) / weight if self.centre else np.zeros(X.shape[1])
+        if self.centre:
+            # What rounding leaves of a state that is the same in all rows would be taken for a signal.
+            constant = np.flatnonzero((X[:_PROBED] == X[:1]).all(axis=0))
+            constant = constant[(X[:, constant] == X[:1, constant]).all(axis=0)]
+            mean[constant] = X[:1, constant]
         centred = X - mean
         weighted = centred * self.weights[:, None]
         if crossed:
