@@ -81,6 +81,20 @@ def test_radius_without_a_path_is_infinite():
     assert np.array_equal(certified_radius(rule, [[0.0], [0.0]], [1, 0]), [np.inf, 0.0])
 
 
+@pytest.mark.parametrize("method", ["sensitivity", "mixed-monotone", "lp"])
+def test_rounding_of_logits_whose_differences_are_small(method):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        nothing = np.zeros((0, 0)), np.zeros((0, 5)), np.zeros((3, 0))
+        D = 1e7 * rng.normal(size=5) + 1e-6 * rng.normal(size=(3, 5))
+        rule = ImplicitRule(*nothing, D, c=1e-6 * rng.normal(size=3))
+        u = rng.normal(size=(1, 5))
+        label = rule.predict(u).argmax(axis=1)
+        radius = certified_radius(rule, u, label, method=method)[0]
+        ends = np.repeat(u + radius * np.sign(rule.D - rule.D[label]), 4, axis=0)
+        assert radius == 0 or np.all(rule.predict(ends).argmax(axis=1) == label)
+
+
 @pytest.mark.parametrize("unit", [1e-100, 1e-13, 1e13, 1e100])
 def test_a_radius_is_found_in_any_unit(unit):
     rule = ImplicitRule(A=[[0.5]], B=[[1.0 / unit]], C=[[2.0]], c=[-4.0])  # 1 where 4 relu(u) > 4

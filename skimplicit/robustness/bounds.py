@@ -171,28 +171,32 @@ class Readout:
         Weights.
     c : ndarray of shape (k,)
         Offsets.
-    solver_share : ndarray of shape (k,)
-        ``|G| |C| 1``: how an error of all states reaches a combination of computed outputs.
+    C_size, D_size, c_size : ndarray of shape (k, n), (k, p) and (k,)
+        ``|G| |C|``, ``|G| |D|`` and ``|G| |c|``: how errors of what outputs are summed of reach a combination of them,
+        whose own weights may be small where those of the outputs cancel.
     """
 
     C: np.ndarray
     D: np.ndarray
     c: np.ndarray
-    solver_share: np.ndarray
+    C_size: np.ndarray
+    D_size: np.ndarray
+    c_size: np.ndarray
 
     @classmethod
     def of(cls, rule, G=None):
         """Return the readout of a rule, or of combinations of its outputs."""
-        share = np.asarray(abs(rule.C).sum(axis=1)).ravel()
-        if G is None:
-            return cls(to_dense(rule.C), to_dense(rule.D), rule.c, share)
-        return cls(to_dense(G @ rule.C), to_dense(G @ rule.D), G @ rule.c, np.abs(G) @ share)
+        parts = (rule.C, rule.D, rule.c)
+        sizes = [abs(part) for part in parts]
+        if G is not None:
+            parts, sizes = [G @ part for part in parts], [np.abs(G) @ size for size in sizes]
+        return cls(*map(to_dense, (*parts, *sizes)))
 
     def rounding(self, inputs, box):
         """Return what to add on both sides, (m, k)."""
-        size = box.size @ abs(self.C).T + inputs.size @ abs(self.D).T + np.abs(self.c)
+        size = box.size @ self.C_size.T + inputs.size @ self.D_size.T + self.c_size
         terms = self.C.shape[1] + self.D.shape[1] + 16
-        return terms * _EPS * size + SOLVER_ERROR * box.largest * self.solver_share
+        return terms * _EPS * size + SOLVER_ERROR * box.largest * self.C_size.sum(axis=1)
 
     def by_sensitivity(self, propagation, inputs, centre, box):
         """Return bounds by the sensitivity matrix, (m, k)."""
