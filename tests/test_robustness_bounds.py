@@ -150,6 +150,19 @@ def test_semidefinite_program(phi, n_changed):
     assert np.all(lower >= low) and np.all(upper <= high)
 
 
+@pytest.mark.slow_cases
+@pytest.mark.parametrize("inputs, states", [(1.0, 1e-9), (1.0, 1e-12), (1.0, 1e9), (1e12, 1.0), (1e-12, 1.0)])
+@pytest.mark.parametrize("method", ["lp"])
+def test_programs_do_not_depend_on_units(method, inputs, states):
+    rng = np.random.default_rng(0)
+    A, B, C, D = (rng.normal(size=s) for s in ((6, 6), (6, 3), (1, 6), (1, 3)))
+    A, b, U = A / (1.2 * np.abs(A).sum(axis=1).max()), rng.normal(size=6), rng.normal(size=(1, 3))
+    expected = output_bounds(ImplicitRule(A, B, C, D, b), U, 0.5, method=method)
+    rule = ImplicitRule(A, B * states / inputs, C / states, D / inputs, b * states)
+    bounds = output_bounds(rule, U * inputs, 0.5 * inputs, method=method)
+    np.testing.assert_allclose(bounds, expected, rtol=1e-5)
+
+
 def test_deep_network_with_norms_above_one():
     rng = np.random.default_rng(0)
     rule = feedforward([rng.normal(size=s) * 2 for s in ((6, 3), (6, 6), (6, 6), (2, 6))])

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from skimplicit.activations import max_pool
-from skimplicit.linalg import to_dense
+from skimplicit.linalg import row_scaled, to_dense
 from skimplicit.robustness.relaxations import chord_facets, parts
 
 __all__ = ["LinearRelaxation"]
@@ -57,6 +57,12 @@ class LinearRelaxation:
             facets.append(self._few_changes(down, up, inputs.n_changed))
         self.below = sparse.vstack([left for left, _ in facets], format="csr")
         self.below_right = np.concatenate([right for _, right in facets])
+        # The solver's tolerances are numbers: it sees every variable and inequality in a unit of its own size.
+        size = np.maximum(np.abs(self.lower), np.abs(self.upper))
+        self._bounds = np.column_stack([self.lower, self.upper]) / _power_of_two(size)[:, None]
+        self._unit = np.where(size > 0, _power_of_two(size), 0.0)  # what is always 0 must not look large beside others
+        self._scaled_below, self._below_unit = _in_units(self.below, self._unit)
+        self._scaled_equal, self._equal_unit = _in_units(self.equal, self._unit)
 
     def maximum(self, input_weights, state_weights):
         """Return a bound on ``D (u - base) + C x`` for one row of weights D and C, and the inputs that suggest it.
@@ -77,19 +83,21 @@ class LinearRelaxation:
         """
         n, p = self.rule.n_hidden, self.rule.n_inputs
         cost = -np.concatenate([input_weights, state_weights, np.zeros(n + self.n_shares)])
+        scaled = cost * self._unit
+        size = _power_of_two(np.abs(scaled).max(initial=0.0))
         result = linprog(
-            cost,
-            A_ub=self.below,
-            b_ub=self.below_right,
-            A_eq=self.equal,
-            b_eq=self.equal_right,
-            bounds=np.column_stack([self.lower, self.upper]),
+            scaled / size,
+            A_ub=self._scaled_below,
+            b_ub=self.below_right / self._below_unit,
+            A_eq=self._scaled_equal,
+            b_eq=self.equal_right / self._equal_unit,
+            bounds=self._bounds,
             method="highs",
         )
         if result.x is None or result.ineqlin.marginals is None:
             return np.inf, None
-        bound = -self._dual_bound(cost, result.ineqlin.marginals, result.eqlin.marginals)
-        return bound, self.base + result.x[:p]
+        below, equal = result.ineqlin.marginals / self._below_unit, result.eqlin.marginals / self._equal_unit
+        return -self._dual_bound(cost, size * below, size * equal), self.base + (result.x * self._unit)[:p]
 
     def _dual_bound(self, cost, below, equal):
         """Return a lower bound on the minimum that any multipliers prove: ``below <= 0``, ``equal`` of either sign."""
@@ -139,6 +147,18 @@ class LinearRelaxation:
         below = sparse.hstack([-one, none, sparse.diags_array(down)])
         total = sparse.csr_array(np.concatenate([np.zeros(p + 2 * n), np.ones(p)])[None])
         return sparse.vstack([above, below, total]), np.concatenate([np.zeros(2 * p), [n_changed]])
+
+
+def _power_of_two(sizes):
+    """Return powers of two near sizes, 1 for those that are zero: to divide by them rounds nothing."""
+    return np.ldexp(1.0, np.frexp(sizes)[1])
+
+
+def _in_units(M, columns):
+    """Return a matrix for variables in these units, each row divided by the size of its entries, and these sizes."""
+    M = M * columns
+    rows = _power_of_two(abs(M).max(axis=1).toarray().ravel() if M.nnz else np.zeros(M.shape[0]))
+    return row_scaled(M, 1.0 / rows), rows
 
 
 class _Rows:

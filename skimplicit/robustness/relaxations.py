@@ -233,7 +233,9 @@ def _candidate_slopes(part, lower, upper, values, low_slope, high_slope):
         return np.hstack([middle, declared])
     rise = values[:, -1] - values[:, 0]
     average = (low_slope[:, :1] + high_slope[:, :1]) / 2
-    chord = np.divide(rise[:, None], width[:, None], out=average.copy(), where=width[:, None] > 1e-9)
+    # Of an interval that is nearly a point, the difference of values is rounding.
+    wide = width > 1e-9 * np.maximum(np.abs(lower), np.abs(upper))
+    chord = np.divide(rise[:, None], width[:, None], out=average.copy(), where=wide[:, None])
     chord = np.clip(chord, low_slope.min(axis=1, keepdims=True), high_slope.max(axis=1, keepdims=True))
     middle = low_slope.shape[1] // 2
     sides = [(low_slope[:, k] + high_slope[:, k])[:, None] / 2 for k in (0, -1, middle)]
