@@ -260,11 +260,7 @@ def test_missing_targets(missing, kind, call):
         call(kind(y))
 
 
-@pytest.mark.parametrize(
-    ("weights", "error"),
-    [(list(LABELS), ValueError), (LABELS.astype(str), ValueError), (pd.Series(LABELS), ValueError), ({}, TypeError)],
-)
-@pytest.mark.parametrize(
+WEIGHTED = pytest.mark.parametrize(
     "call",
     [
         lambda w: ImplicitRegressor().fit(X, Y, sample_weight=w),
@@ -275,9 +271,23 @@ def test_missing_targets(missing, kind, call):
         lambda w: implicit_path(X, Y, sample_weight=w),
     ],
 )
+
+
+@pytest.mark.parametrize(
+    ("weights", "error"),
+    [(list(LABELS), ValueError), (LABELS.astype(str), ValueError), (pd.Series(LABELS), ValueError), ({}, TypeError)],
+)
+@WEIGHTED
 def test_weights_that_are_no_numbers(weights, error, call):
     with pytest.raises(error, match="^sample_weight holds what is no number: "):
         call(weights)
+
+
+@pytest.mark.parametrize("weight", [np.nan, np.inf])
+@WEIGHTED
+def test_one_weight_for_all_rows_is_finite(weight, call):
+    with pytest.raises(ValueError, match="^Input sample_weight contains "):
+        call(weight)
 
 
 @pytest.mark.parametrize(

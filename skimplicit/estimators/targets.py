@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, assert_all_finite
 
 from skimplicit.estimators.validation import refuse_text
 from skimplicit.losses import class_codes
@@ -134,6 +134,7 @@ def check_weights(sample_weight, X):
         return None
     try:
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        assert_all_finite(weights, input_name="sample_weight")  # one number for all rows too
     except (TypeError, ValueError) as error:
         refuse_text(sample_weight, "sample_weight", error)
         raise
