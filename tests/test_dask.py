@@ -195,6 +195,7 @@ def test_bad_chunks_are_named_and_change_nothing(scheduler, change, message):
     ("model", "y", "weights", "message"),
     [
         (ImplicitClassifier(n_hidden=2), (2,), None, "y should be a 1d array"),
+        (ImplicitClassifier(n_hidden=2), (0,), None, "y should be a 1d array|0 feature"),
         (ImplicitClassifier(n_hidden=2), (), (2,), "sample_weight must have one dimension"),
         (ImplicitRegressor(n_hidden=2), (2,), (1,), "sample_weight must have one dimension"),
         (ImplicitFeatureSelector(ImplicitClassifier(n_hidden=2)), (2,), None, "y should be a 1d array"),
@@ -238,6 +239,11 @@ def _with_hole(y):
     return da.from_array(np.where(np.arange(y.size) == 577, None, (y > 1).astype(int).astype(str)), chunks=150)
 
 
+def _with_kinds(size):
+    """Labels of two kinds: each chunk of 150 rows has one, one of the chunks of 250 both."""
+    return lambda y: da.from_array(np.where(np.arange(y.size) < 300, 1, (y > 1).astype(str).astype(object)), size)
+
+
 @pytest.mark.parametrize("m", [300, M])  # in this process, and in blocks
 @pytest.mark.parametrize(
     ("model", "change", "error", "message"),
@@ -265,8 +271,11 @@ def test_what_memory_refuses_is_refused(model, change, error, message, m):
         (MODELS["regressor"][0], _with_text, "y holds what is no number"),
         (MODELS["classifier"][0], _with_hole, "the label of row 577 is missing"),
         (ImplicitFeatureSelector(), _with_hole, "the label of row 577 is missing"),
+        (MODELS["classifier"][0], _with_kinds(150), "Unknown label type"),
+        (MODELS["classifier"][0], _with_kinds(250), "Unknown label type"),
+        (ImplicitFeatureSelector(), _with_kinds(250), "Unknown label type"),
     ],
-    ids=["text", "hole", "hole of a selector"],
+    ids=["text", "hole", "hole of a selector", "kinds by chunks", "kinds in a chunk", "kinds of a selector"],
 )
 def test_a_row_in_a_chunk_is_named(model, change, message):
     X, y, _ = data()
@@ -346,6 +355,14 @@ def test_ridge_by_cross_validation(scheduler):
     assert model.alpha_ == 1e-3
     assert model.score(X, y) > 0.6
     assert isinstance(model.predict(da.from_array(X, chunks=(550, 4))), da.Array)
+
+
+@pytest.mark.filterwarnings("error", "ignore:Training stopped")
+@pytest.mark.parametrize("m", [300, M])  # in this process, and in blocks
+def test_many_classes_are_no_more_than_half_of_the_rows(m):
+    X, _, _ = data(m=m)
+    lazy = da.from_array(X, chunks=(150, 4)), da.arange(m, chunks=150) % 30
+    assert clone(MODELS["classifier"][0]).fit(*lazy).classes_.size == 30
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")

@@ -5,12 +5,14 @@ from numbers import Number
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
+from sklearn.utils.multiclass import check_classification_targets
 
 from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed, lazy_meta
 from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, fixed_folds, open_rows
 from skimplicit.estimators.validation import is_missing, refuse_dates, refuse_missing, refuse_text
 from skimplicit.losses import class_indicators
+from skimplicit.quiet import without_warnings
 from skimplicit.rows import block_size, blocks_of_chunk, is_lazy, open_store
 
 __all__ = ["distinct_targets", "open_given_rows"]
@@ -126,7 +128,7 @@ def _check_dimensions(arrays, classes):
         raise ValueError(f"y must have one or two dimensions, got an array of shape {y.shape}.")
     if weights is not None and weights.ndim > 1:
         raise ValueError(f"sample_weight must have one dimension, got an array of shape {weights.shape}.")
-    if classes and y.ndim > 1 and y.shape[1] > 1:
+    if classes and y.ndim > 1 and y.shape[1] != 1:
         raise ValueError(f"y should be a 1d array, got an array of shape {y.shape} instead.")
 
 
@@ -177,7 +179,7 @@ def _distinct(y, most):
     y = np.asarray(y).ravel()
     if y.dtype == object:  # what is missing cannot be sorted among labels; the fit names it
         y = y[[not is_missing(label) for label in y]]
-    return np.unique(y)[:most]
+    return _distinct_labels(y)[0][:most]
 
 
 def _encode_lazily(estimator, chunks):
@@ -198,8 +200,19 @@ def _encode_lazily(estimator, chunks):
         raise ValueError("sample_weight must not be zero for every sample.")
     if not classes:
         return estimator._encode_targets(values[:2], None)
-    classes, codes = np.unique(values, return_inverse=True)
-    return estimator._encode_targets(classes, np.bincount(codes, total))
+    classes, codes = _distinct_labels(values)
+    # With one row of each class there seem to be as many classes as rows.
+    with without_warnings(message="The number of unique classes"):
+        return estimator._encode_targets(classes, np.bincount(codes, total))
+
+
+def _distinct_labels(y):
+    """Return the distinct labels, and the number of each row's; those that have no order are refused as in memory."""
+    try:
+        return np.unique(y, return_inverse=True)
+    except TypeError:
+        check_classification_targets(y)
+        raise
 
 
 def _kinds(y, weights, first, classes):
@@ -208,8 +221,10 @@ def _kinds(y, weights, first, classes):
     if not classes:
         return _check_numbers(y[:2], "y", ensure_2d=False), np.array([weights.sum()])
     refuse_missing(y, first)
-    labels, codes = np.unique(np.asarray(y).ravel() if np.ndim(y) == 2 and y.shape[1] == 1 else y, return_inverse=True)
-    return labels, np.bincount(codes.ravel(), weights, minlength=labels.size)
+    y = np.asarray(y).ravel()
+    assert_all_finite(y, input_name="y")
+    labels, codes = _distinct_labels(y)
+    return labels, np.bincount(codes, weights, minlength=labels.size)
 
 
 def _check_weights(weights, size):
