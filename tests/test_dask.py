@@ -366,6 +366,21 @@ def test_many_classes_are_no_more_than_half_of_the_rows(m):
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize("m", [300, M])  # in this process, and in blocks
+def test_columns_whose_number_is_not_known(m):
+    X, y, _ = data(m=m)
+    lazy, y = da.from_array(X, chunks=(150, 4)), da.from_array(y, chunks=150)
+    given = lazy[:, da.from_array(np.array([True, True, False, True]), chunks=2)]
+    for model in (MODELS["regressor"][0], ImplicitFeatureSelector(MODELS["regressor"][0], column_budgets=2, cv=2)):
+        model = clone(model).set_params(random_state=0)
+        expected = model.fit(lazy[:, [0, 1, 3]], y).predict(X[:, [0, 1, 3]])
+        np.testing.assert_allclose(model.fit(given, y).predict(X[:, [0, 1, 3]]), expected, rtol=1e-9)
+        for method in (model.predict, model.transform):
+            with pytest.raises(ValueError, match="The number of columns of X is not known"):
+                method(given)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
 def test_sizes_of_chunks_that_are_not_known(scheduler):
     X, y, weights = data()
     kept, model = X[:, 0] > 5, MODELS["regressor"][0]

@@ -44,6 +44,8 @@ def check_lazy_columns(estimator, X, reset=False):
     """
     if lazy_meta(X, "X").ndim != 2:
         raise ValueError(f"X must have 2 dimensions, got {X.ndim}.")
+    if not hasattr(X, "columns") and np.isnan(X.shape[1]):
+        raise ValueError("The number of columns of X is not known; give X.compute_chunk_sizes().")
     columns = X._meta if hasattr(X, "columns") else np.empty((1, X.shape[1]))
     _check_feature_names(estimator, columns, reset=reset)
     _check_n_features(estimator, columns, reset=reset)

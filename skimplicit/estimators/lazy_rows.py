@@ -65,6 +65,7 @@ def _open_lazy_rows(estimator, chosen, X, y, sample_weight, cv):
             "constraints, lipschitz and monotonic_cst of a classifier need the states of all rows at once; with more "
             f"than {MANY_ROWS} rows of a Dask collection, leave them out or compute X."
         )
+    X = X if hasattr(X, "columns") else arrays["X"]  # of which the number of columns is known
     check_lazy_columns(estimator, X, reset=True)
     chunks = _aligned(arrays)
     targets = _encode_lazily(estimator, chunks)
@@ -109,7 +110,7 @@ def _as_array(array, name):
         # By the kinds that the parts have: Dask would take numbers that can be missing, or are categories, for objects.
         array = array.map_partitions(_plain, name, meta=_plain(array._meta, name))
     # Of a copy, for Dask writes the sizes into the array at hand, which is the user's.
-    return array.copy().compute_chunk_sizes() if np.isnan(array.shape[0]) else array
+    return array.copy().compute_chunk_sizes() if np.isnan(array.shape).any() else array
 
 
 def _plain(array, name):
