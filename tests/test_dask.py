@@ -512,3 +512,14 @@ def test_a_lazy_result_does_not_fit_into_a_data_frame(kind):
         model.transform(da.from_array(X, chunks=20))
     model.set_output(transform="default")
     np.testing.assert_allclose(model.transform(da.from_array(X, chunks=20)).compute(), model.transform(X), rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_states_are_what_was_asked_for_whenever_they_are_computed():
+    X, y, _ = data(m=60)
+    model = clone(MODELS["regressor"][0]).fit(X, y).set_output(transform="default")
+    expected = model.transform(X)
+    lazily = model.transform(da.from_array(X, chunks=(20, 4)))
+    model.set_output(transform="pandas")
+    assert isinstance(model.transform(X), pd.DataFrame)
+    np.testing.assert_allclose(lazily.sum(axis=0).compute(), expected.sum(axis=0), rtol=1e-9)

@@ -160,8 +160,9 @@ def predict_lazily(estimator, name, X, n_columns, dtype=np.float64):
 
     check_is_fitted(estimator)
     check_lazy_columns(estimator, X)
-    shape = () if n_columns is None else (n_columns,)
-    call = _OfChunk(copy(estimator), name, shape, dtype)
+    shape, own = () if n_columns is None else (n_columns,), copy(estimator)
+    own._sklearn_output_config = {"transform": "default"}  # an array, whatever set_output asks when it is computed
+    call = _OfChunk(own, name, shape, dtype)
     if hasattr(X, "columns"):
         parts = [da.from_delayed(delayed(call)(part), (np.nan, *shape), dtype) for part in X.to_delayed()]
         return da.concatenate(parts, allow_unknown_chunksizes=True)
