@@ -1,6 +1,8 @@
 """Dask collections: the same fits as in memory, on a cluster and without one, and lazy predictions."""
 
+import gc
 import threading
+import time
 from contextlib import closing
 
 import joblib
@@ -188,6 +190,23 @@ def test_bad_chunks_are_named_and_change_nothing(scheduler, change, message):
     with pytest.raises(ValueError, match=message):
         model.fit(*lazy)
     assert vars(model) == before
+
+
+def test_a_fit_that_failed_leaves_no_blocks_on_the_workers(client):
+    X, y, _ = data()
+    gc.collect()
+    before = set(client.futures)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        ImplicitRegressor(n_hidden=2).fit(da.from_array(np.where(X > X.max() - 1e-9, np.nan, X), chunks=(150, 4)), y)
+    for _ in range(100):
+        client.submit(
+            len, [], pure=False
+        ).result()  # the loop of the client holds the last error until it has another task
+        gc.collect()
+        if not set(client.futures) - before:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"left: {set(client.futures) - before}")
 
 
 @pytest.mark.parametrize("m", [300, M])  # in this process, and in blocks

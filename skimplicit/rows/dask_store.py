@@ -154,7 +154,7 @@ class ClusterStore:
 
     def __init__(self, client, chunks):
         self._client = client
-        sizes = client.gather(client.map(len, chunks, pure=False))
+        sizes = [_result(future) for future in client.map(len, chunks, pure=False)]
         self._chunks = [chunk for chunk, size in zip(chunks, sizes, strict=True) if size]
         self._sizes = [size for size in sizes if size]
 
@@ -163,7 +163,7 @@ class ClusterStore:
         shared = self._client.submit(_given, (function, arguments), pure=False)
         futures = [self._client.submit(_swept, shared, chunk, pure=False) for chunk in self._chunks]
         for future in futures:
-            yield from future.result()
+            yield from _result(future)
 
     def sweep_each(self, function, arguments):
         """See :meth:`LoadedStore.sweep_each`."""
@@ -172,7 +172,7 @@ class ClusterStore:
             own, arguments = arguments[:size], arguments[size:]
             futures.append(self._client.submit(_swept_each, function, chunk, own, pure=False))
         for future in futures:
-            yield from future.result()
+            yield from _result(future)
 
     def run(self, function, *arrays):
         """See :meth:`LoadedStore.run`."""
@@ -183,7 +183,19 @@ class ClusterStore:
             both = submit(_run, shared, chunk, *parts)
             kept.append(submit(itemgetter(0), both))
             totals.append(submit(itemgetter(1), both))
-        return _ClusterArray(self._client, tuple(kept)), _total(future.result() for future in totals)
+        return _ClusterArray(self._client, tuple(kept)), _total(map(_result, totals))
+
+
+def _result(future):
+    """Return what a task has made; one that has failed is let go, and with it the blocks of the fit.
+
+    As long as there is a future of the task, the client keeps its error, whose frames hold those of the fit: for ever.
+    """
+    try:
+        return future.result()
+    except Exception:
+        future.release()
+        raise
 
 
 def _given(function):
