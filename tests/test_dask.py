@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import closing
 
+import cloudpickle
 import joblib
 import numpy as np
 import pytest
@@ -428,6 +429,32 @@ def test_callbacks_see_every_iteration(scheduler):
     scores = [entry["r2"] for entry in monitor.get_logs().data]
     assert len(scores) == model.objective_history_.size + 1
     assert scores[-1] == pytest.approx(model.score(X, y))
+
+
+@pytest.mark.filterwarnings("ignore:Training stopped")
+def test_callbacks_that_cannot_be_sent_stay_here(scheduler):
+    class Sent:
+        """A monitor that no process but this one has."""
+
+        seen = 0
+
+        def setup(self, estimator, context):
+            pass
+
+        teardown = on_fit_task_begin = setup
+
+        def on_fit_task_end(self, estimator, context):
+            self.seen += 1
+
+        def __reduce__(self):
+            raise TypeError("it cannot be sent")
+
+    X, y, _ = data()
+    lazy, own, scores = da.from_array(X, chunks=(250, 4)), Sent(), ScoringMonitor(scoring="r2")
+    model = clone(MODELS["regressor"][0]).set_callbacks(own, scores).fit(lazy, da.from_array(y, chunks=250))
+    assert own.seen > len(scores.get_logs().data) > 1
+    assert cloudpickle.dumps(model.predict(lazy))
+    np.testing.assert_allclose(model.predict(lazy).compute(), model.predict(X), rtol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")

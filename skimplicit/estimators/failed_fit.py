@@ -2,7 +2,24 @@
 
 from contextlib import contextmanager
 
-__all__ = ["unchanged_on_failure"]
+__all__ = ["left_by_callbacks", "unchanged_on_failure"]
+
+
+def left_by_callbacks(estimator):
+    """Return what callbacks and scikit-learn, which calls them, have of their own in an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator.
+
+    Returns
+    -------
+    dict
+        Attributes by name.
+    """
+    names = "_callback", "_skl", "_parent_callback"
+    return {name: value for name, value in vars(estimator).items() if name.startswith(names)}
 
 
 @contextmanager
@@ -24,7 +41,7 @@ def unchanged_on_failure(estimator):
         yield
     except BaseException:
         # What callbacks need for their teardown stays.
-        kept = {name: value for name, value in estimator.__dict__.items() if name.startswith(("_callback", "_skl"))}
+        kept = left_by_callbacks(estimator)
         estimator.__dict__.clear()
         estimator.__dict__.update({**before, **kept})
         raise

@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
+from skimplicit.estimators.failed_fit import left_by_callbacks
 from skimplicit.linalg import MatrixLike
 from skimplicit.rows import is_lazy
 
@@ -160,15 +161,23 @@ def predict_lazily(estimator, name, X, n_columns, dtype=np.float64):
 
     check_is_fitted(estimator)
     check_lazy_columns(estimator, X)
-    shape, own = () if n_columns is None else (n_columns,), copy(estimator)
-    own._sklearn_output_config = {"transform": "default"}  # an array, whatever set_output asks when it is computed
-    call = _OfChunk(own, name, shape, dtype)
+    shape = () if n_columns is None else (n_columns,)
+    call = _OfChunk(_to_send(estimator), name, shape, dtype)
     if hasattr(X, "columns"):
         parts = [da.from_delayed(delayed(call)(part), (np.nan, *shape), dtype) for part in X.to_delayed()]
         return da.concatenate(parts, allow_unknown_chunksizes=True)
     X = X.rechunk({1: -1})
     axes = dict(drop_axis=1) if n_columns is None else dict(chunks=(X.chunks[0], (n_columns,)))
     return X.map_blocks(call, dtype=dtype, meta=np.empty((0,) * (1 + len(shape)), dtype), **axes)
+
+
+def _to_send(estimator):
+    """Return a copy that predicts as the estimator does now, without callbacks, which may not leave this process."""
+    own = copy(estimator)
+    for name in left_by_callbacks(own):
+        delattr(own, name)
+    own._sklearn_output_config = {"transform": "default"}  # an array, whatever set_output asks when it is computed
+    return own
 
 
 @dataclass(frozen=True)
