@@ -154,6 +154,20 @@ def test_constants_do_not_let_noise_in(n_constant):
         assert {0, 1} <= set(found) and len(found) <= 4
 
 
+@pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize("rule, n_constant", [("best", 1), ("one_standard_error", 2)])
+def test_no_number_of_inputs_counts_those_that_are_constant(rule, n_constant):
+    rng = np.random.default_rng(8)
+    X = rng.normal(size=(60, 3))
+    y = np.abs(X[:, 0]) + np.abs(X[:, 1]) + X[:, 2] + 0.3 * rng.normal(size=60)
+    estimator = ImplicitRegressor(n_hidden=3, alpha=0.02, max_iter=5, tol=1e-2)
+    selector = ImplicitFeatureSelector(estimator, rule=rule, column_budgets=3, cv=2, random_state=0)
+    selector.fit(np.column_stack([X, np.ones((60, n_constant))]), y)
+    assert selector.get_support(indices=True).tolist() == [0, 1, 2]
+    assert selector.cv_results_["n_features"].max() == 3
+    assert not selector.selection_frequency_[3:].any()
+
+
 @pytest.mark.parametrize("vanishing", [[1e-9, 1e-16, 1e-17], [1e-9, 1e-16, 0.0], [1e-300] * 3])
 def test_shares_that_vanish_are_no_gap(vanishing, monkeypatch):
     search = search_over(np.zeros((4, 6)))

@@ -251,7 +251,9 @@ class SubsetSearch:
         scores, tried, ridge, every = {}, {}, None, _search_alphas(self.estimator)
         refits = {most: [Refit(path.path.dense_rule, path.bias, path.columns, of_path=True) for path in paths]}
         if before is None:
-            in_turn = sizes_to_try(scores, most, [gap for gap in gaps if gap <= most], rule)
+            # What no path uses, a constant for instance, is no input that one more size could try.
+            used = min(most, np.count_nonzero(self.unit_shares(paths)))
+            in_turn = sizes_to_try(scores, used, [gap for gap in gaps if gap <= used], rule)
         else:
             in_turn = [size for size in sorted(before.tables, reverse=True) if size <= most]
         for size in in_turn:
