@@ -13,7 +13,7 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer, r2_score
+from sklearn.metrics import get_scorer, make_scorer, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -247,6 +247,16 @@ class TestScores:
         assert sum(seen[:3]) == pytest.approx(weights.sum())
         plain = selector(scoring=lambda estimator, inputs, y: r2_score(y, estimator.predict(inputs))).fit(X, Y, weights)
         assert plain.get_support(indices=True).tolist() == TRUE
+
+    @pytest.mark.parametrize(
+        "scoring", ["neg_max_error", make_scorer(lambda y, predicted: r2_score(y, predicted))], ids=["name", "metric"]
+    )
+    def test_a_metric_that_takes_no_weights_gets_none(self, scoring):
+        folds, weights = list(KFold(2).split(X)), np.arange(90) % 3 + 1.0
+        found = selector(scoring=scoring, cv=folds).fit(X, Y, weights)
+        scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+        plain = selector(scoring=lambda *rows: scorer(*rows), cv=folds).fit(X, Y, weights)
+        np.testing.assert_array_equal(found.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
 
     def test_a_callable_may_ask_for_the_number_of_inputs(self):
         seen = []

@@ -84,8 +84,7 @@ class ScorerOnFolds:
         self.scorer = scorer
         self.data = data
         self.folds = folds
-        parameters = inspect.signature(scorer).parameters.values()
-        self.takes_weights = any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+        self.takes_weights = _takes_weights(scorer)
 
     def __call__(self, model, X, number):
         """Return the score of a fitted estimator on the held-out inputs of a fold."""
@@ -99,6 +98,14 @@ class ScorerOnFolds:
         if not (isinstance(score, Real) and np.isfinite(score)):
             raise ValueError(f"scoring must give a finite number, got {score!r} on fold {number} of cv.")
         return float(score)
+
+
+def _takes_weights(scorer):
+    """Tell whether a scorer takes weights of samples; the call of one of scikit-learn's does, but not every metric."""
+    if hasattr(scorer, "_accept_sample_weight"):
+        return scorer._accept_sample_weight()
+    parameters = inspect.signature(scorer).parameters.values()
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def make_judge(scoring, estimator, data, folds):
