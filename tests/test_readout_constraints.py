@@ -38,6 +38,16 @@ def test_the_units_are_those_of_the_data():
     assert rule.C.sum() == pytest.approx(20.0, rel=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e90, 1e-90])
+def test_the_square_of_a_unit_need_not_be_a_number(unit):
+    U, y = make_data(20)
+    model = ImplicitRegressor(
+        n_hidden=2, alpha=0.01, max_iter=1, random_state=0, constraints=lambda A, B, C, D: [D[0] == 0, C >= 0]
+    )
+    rule = quietly(model, U * unit, y / unit).rule_  # D counts in units of 1e180, or 1e-180
+    assert not rule.D.any() and rule.C.min() >= 0
+
+
 @pytest.mark.slow
 def test_rows_can_be_tied():
     rule = fit(

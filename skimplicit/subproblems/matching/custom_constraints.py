@@ -99,7 +99,7 @@ class _Scaled:
         probe = np.random.RandomState(0).standard_normal(W.shape)
         at_zero, _ = self.at(np.zeros(W.shape))
         _, slopes = self.at(probe)
-        size = np.sqrt(np.asarray(slopes.multiply(slopes).sum(axis=1)).ravel())
+        size = _row_norms(slopes)
         size = np.maximum(size, _FAR * np.abs(np.where(np.isfinite(at_zero), at_zero, 0.0)))
         self._scale = 1.0 / np.where(np.isfinite(size) & (size > 0), size, 1.0)
         if expr.is_affine():
@@ -137,6 +137,15 @@ class _Scaled:
             raise _NoGradient
         slopes = sparse.csr_array(sparse.csr_array(np.atleast_2d(slopes) if np.isscalar(slopes) else slopes).T)
         return values * self._scale, sparse.csr_array(sparse.diags_array(np.ones(values.size) * self._scale) @ slopes)
+
+
+def _row_norms(slopes):
+    """Return the Euclidean norms of the rows of a CSR matrix, shape (k,), whatever the unit of each row."""
+    largest = abs(slopes).max(axis=1).toarray().ravel()
+    exponents = np.frexp(np.where(np.isfinite(largest), largest, 0.0))[1]
+    rows = np.repeat(exponents, np.diff(slopes.indptr))
+    entries = sparse.csr_array((np.ldexp(slopes.data, -rows), slopes.indices, slopes.indptr), slopes.shape)
+    return np.ldexp(np.sqrt(entries.power(2).sum(axis=1)), exponents)  # no square overflows or vanishes
 
 
 def _scaled_cone(constraint, W):
