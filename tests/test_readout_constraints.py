@@ -112,6 +112,25 @@ def test_blocks_must_not_be_tied():
         fit(lambda A, B, C, D: [A[0, 0] + C[0, 0] <= 1])
 
 
+def bounded_by_a_variable(A, B, C, D):
+    low, high = cp.Variable(), cp.Variable()
+    return [B >= -1e6, high <= 0, low <= high, C <= low]
+
+
+def test_variables_of_ones_own_are_where_they_are_tied_to():
+    assert fit(bounded_by_a_variable, max_iter=1, n_hidden=2).rule_.C.max() <= 1e-9
+
+
+def tied_by_a_variable(A, B, C, D):
+    bound = cp.Variable()
+    return [B <= bound, C >= bound]
+
+
+def test_blocks_must_not_be_tied_by_a_variable():
+    with pytest.raises(ValueError, match="ties A or B to C or D"):
+        fit(tied_by_a_variable)
+
+
 def test_contradictions_name_the_block():
     with pytest.raises(SubproblemError, match=r"readout block \(C, D\)"):
         fit(lambda A, B, C, D: [C >= 1, C <= 0])

@@ -93,18 +93,27 @@ class _Part:
         """Return the constraints on A and B, and those on C and D."""
         found = self.constraints(A, B, C, D)
         found = list(found) if isinstance(found, list | tuple) else [found]
-        inner, outer = ({v.id for v in first.variables() + second.variables()} for first, second in ((A, B), (C, D)))
+        # What is no constraint is named where constraints are checked.
+        ids = [{v.id for v in getattr(constraint, "variables", list)()} for constraint in found]
+        inner, outer = (_reached(first.variables() + second.variables(), ids) for first, second in ((A, B), (C, D)))
         parts = [], []
-        for constraint in found:
-            # What is no constraint is named where constraints are checked.
-            ids = {v.id for v in getattr(constraint, "variables", list)()}
-            if ids & inner and ids & outer:
+        for constraint, own in zip(found, ids, strict=True):
+            if own & inner and own & outer:
                 raise ValueError(
                     f"constraints(A, B, C, D) returned one that ties A or B to C or D: {constraint}. Each must be on A "
-                    "and B or on C and D, for these are found in turn."
+                    "and B or on C and D, for these are found in turn; so must those that share a variable."
                 )
-            parts[bool(ids & outer)].append(constraint)
+            parts[bool(own & outer)].append(constraint)
         return parts
+
+
+def _reached(variables, ids):
+    """Return the ids of some variables and of all that constraints tie to them, by way of one another."""
+    reached, size = {v.id for v in variables}, 0
+    while size < len(reached):
+        size = len(reached)
+        reached.update(*(own for own in ids if own & reached))
+    return reached
 
 
 class _StatesPart(_Part):
