@@ -18,6 +18,7 @@ MAKES = {
     "leaky -0.5": (lambda: leaky_relu(-0.5), lambda z: np.where(z > 0, z, -0.5 * z)),
     "hardtanh": (hardtanh, lambda z: np.minimum(np.maximum(z, -1.0), 1.0)),
     "relu6": (lambda: hardtanh(0, 6), lambda z: np.minimum(np.maximum(z, 0.0), 6.0)),
+    "one side": (lambda: hardtanh(-np.inf, 1), lambda z: np.minimum(z, 1.0)),
 }
 every = pytest.mark.parametrize(("make", "reference"), MAKES.values(), ids=MAKES)
 Z = np.linspace(-9.05, 9.05, 182).reshape(14, 13)  # no kink is on the grid

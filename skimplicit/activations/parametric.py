@@ -3,6 +3,7 @@
 Functions are frozen records rather than closures, so that rules with them pickle, and two that agree are equal.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,7 +132,7 @@ def hardtanh(low=-1.0, high=1.0):
     Parameters
     ----------
     low, high : float
-        Range of phi.
+        Range of phi; infinite for no bound on that side.
 
     Returns
     -------
@@ -154,4 +155,5 @@ def hardtanh(low=-1.0, high=1.0):
     if not low < high:
         raise ValueError(f"low must be below high, got {low} and {high}.")
     functions = _Clip(low, high), _ClipSlope(low, high)
-    return Activation(f"hardtanh({low:g}, {high:g})", *functions, 0.0, 1.0, kinks=(low, high))
+    kinks = tuple(filter(math.isfinite, (low, high)))
+    return Activation(f"hardtanh({low:g}, {high:g})", *functions, 0.0, 1.0, kinks=kinks)
