@@ -172,6 +172,11 @@ class TestRules:
     def test_few_rows(self, U, m):
         check_rule(random_rule("relu"), U[:m])
 
+    @pytest.mark.parametrize("activation", [max_pool(3), softmax(4)], ids=str)
+    @pytest.mark.parametrize("m", [0, 1])
+    def test_few_rows_in_groups(self, U, m, activation):
+        check_rule(random_rule(activation, feedforward=True), U[:m])
+
     def test_without_states(self, U):
         check_rule(affine_rule(np.ones((2, 4)), [1.0, 2.0]), U)
 

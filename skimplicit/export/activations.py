@@ -47,7 +47,7 @@ def write_activation(graph, activation, value, size):
         If it is not an activation of this package: what another computes is known to Python alone.
     """
     if not isinstance(activation, BlockActivation):
-        return _writer(activation)(graph, value)
+        return _writer(activation, size)(graph, value)
     parts, start = [], 0
     for part, count in activation.blocks:
         columns = graph.columns(value, start, start + count) if count < size else value
@@ -56,7 +56,7 @@ def write_activation(graph, activation, value, size):
     return parts[0] if len(parts) == 1 else graph.node("Concat", *parts, axis=1)
 
 
-def _writer(activation):
+def _writer(activation, size):
     """Return ``write(graph, value)`` of an activation, which is known by what it computes and not by its name."""
     if ACTIVATIONS.get(activation.name) == activation:
         return _BY_NAME[activation.name]
@@ -66,7 +66,8 @@ def _writer(activation):
     if isinstance(activation, GroupActivation):
         for make, write in ((max_pool, _max_pool), (softmax, _softmax)):
             if activation == make(activation.group_size):
-                return lambda graph, value: write(graph, value, activation.group_size)
+                groups = size // activation.group_size, activation.group_size
+                return lambda graph, value: write(graph, value, groups)
     if isinstance(activation, Activation):
         slope, range_ = getattr(function, "slope", None), (getattr(function, "low", 0), getattr(function, "high", 0))
         if slope is not None and activation == leaky_relu(slope):
@@ -154,22 +155,23 @@ def _clenshaw(graph, twice, coefficients):
     return graph.node("Sub", total, later)
 
 
-def _in_groups(graph, value, size):
-    return graph.node("Reshape", value, graph.constant(np.array([0, -1, size], dtype=np.int64)))
+def _in_groups(graph, value, groups):
+    # The number of groups is not left to the runtime, which an empty batch does not tell.
+    return graph.node("Reshape", value, graph.constant(np.array([0, *groups], dtype=np.int64)))
 
 
 def _flat(graph, value, like):
     return graph.node("Reshape", value, graph.node("Shape", like))
 
 
-def _max_pool(graph, value, size):
-    first = graph.largest(_in_groups(graph, value, size))
-    place = graph.constant(np.arange(size) == 0)
+def _max_pool(graph, value, groups):
+    first = graph.largest(_in_groups(graph, value, groups))
+    place = graph.constant(np.arange(groups[1]) == 0)
     return _flat(graph, graph.node("Where", place, first, graph.constant(0.0)), value)
 
 
-def _softmax(graph, value, size):
-    return _flat(graph, graph.node("Softmax", _in_groups(graph, value, size), axis=-1), value)
+def _softmax(graph, value, groups):
+    return _flat(graph, graph.node("Softmax", _in_groups(graph, value, groups), axis=-1), value)
 
 
 _BY_NAME = {
