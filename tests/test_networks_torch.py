@@ -114,6 +114,8 @@ def test_input_shape_of_a_linear_network():
     for shape in ("3", (3.0,), (-3,), 3.0, [[3]]):
         with pytest.raises(ValueError, match="input_shape must be positive integers"):
             from_torch(nn.Linear(3, 2), input_shape=shape)
+    with pytest.raises(ValueError, match=r"input_shape must be .* \(channels, length\)"):
+        from_torch(nn.MaxPool1d(2), input_shape=3)
     with pytest.raises(TypeError, match=r"module must be a torch.nn.Module, got .*MLPRegressor"):
         from_torch(MLPRegressor())
 
@@ -201,8 +203,9 @@ def test_subclasses_hooks_and_parametrisations_are_refused():
         (nn.utils.parametrizations.weight_norm(nn.Linear(3, 3)), "ParametrizedLinear"),
         (nn.utils.parametrizations.spectral_norm(nn.Linear(3, 3)), "ParametrizedLinear"),
     ):
-        with pytest.raises(TypeError, match=f"(?s){name}.*cannot be converted"):
-            from_torch(net, input_shape=(3,))
+        for shape in ((3,), None):
+            with pytest.raises(TypeError, match=f"(?s){name}.*cannot be converted"):
+                from_torch(net, input_shape=shape)
 
     hooked, replaced = nn.Sequential(nn.Linear(3, 3), nn.ReLU()), nn.Sequential(nn.Linear(3, 3))
     hooked[1].register_forward_hook(lambda layer, inputs, outputs: 2 * outputs)

@@ -120,6 +120,10 @@ def _flattened(module):
     if in_list(_SEQUENTIAL, module):
         for child in module:
             yield from _flattened(child)
+    elif in_list(_LAYERS, module) is None and in_list(ACTIVATIONS, module) is None:
+        raise TypeError(
+            f"{_shown(module)} cannot be converted to a rule. Layers that can: {names_in(_LAYERS, ACTIVATIONS)}."
+        )
     else:
         yield module
 
@@ -133,14 +137,9 @@ def _convert(layer, shape):
     convert = in_list(_LAYERS, layer)
     if convert is not None:
         return convert(layer, shape)
-    activation = activation_of(layer, shape)
-    if activation is None:
-        raise TypeError(
-            f"{_shown(layer)} cannot be converted to a rule. Layers that can: {names_in(_LAYERS, ACTIVATIONS)}."
-        )
     n = int(np.prod(shape))
     identity = sparse.eye_array(n, format="csr")
-    return ImplicitRule(sparse.csr_array((n, n)), identity, identity, activation=activation), shape
+    return ImplicitRule(sparse.csr_array((n, n)), identity, identity, activation=activation_of(layer, shape)), shape
 
 
 def activation_of(layer, shape):
@@ -251,7 +250,7 @@ def _convolution(layer, shape):
 
 
 def _max_pooling(layer, shape):
-    if layer.ceil_mode or layer.return_indices or set(_each(layer.dilation, shape)) != {1}:
+    if layer.ceil_mode or layer.return_indices or np.any(np.asarray(layer.dilation) != 1):
         raise TypeError(f"{layer} cannot be converted: ceil_mode, dilation and return_indices are not supported.")
     return _pooled(layer, shape, max_pooling)
 
