@@ -121,6 +121,19 @@ def test_variables_of_ones_own_are_where_they_are_tied_to():
     assert fit(bounded_by_a_variable, max_iter=1, n_hidden=2).rule_.C.max() <= 1e-9
 
 
+@pytest.mark.parametrize("unit", [1e-3, 1e6])
+@pytest.mark.parametrize("sign", [{}, {"nonneg": True}], ids=str)
+def test_variables_of_ones_own_are_in_the_units_of_what_they_are_tied_to(unit, sign):
+    def total(A, B):
+        parts = cp.Variable((3, 3), **sign)
+        return [B[:, :3] == parts, cp.sum(parts) == 0.5 / unit]
+
+    B = fit(total, unit=unit, max_iter=1).rule_.B * unit
+    assert B[:, :3].sum() == pytest.approx(0.5, rel=1e-9)
+    if sign:
+        assert B[:, :3].min() >= -1e-9
+
+
 def tied_by_a_variable(A, B, C, D):
     bound = cp.Variable()
     return [B <= bound, C >= bound]

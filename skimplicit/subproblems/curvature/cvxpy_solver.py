@@ -77,7 +77,8 @@ class CvxpyCurvatureSolver:
         if problem.row_set is not None:
             W = problem.row_set.clipped(W)
             free = free & ((W != 0) | (problem.signs == 0))
-        return self._inside(problem, program.custom.hold(W, free)), program.lift.value
+        W = program.custom.hold(W, free, program.problem.solution.primal_vars)
+        return self._inside(problem, W), program.lift.value
 
     @staticmethod
     def _inside(problem, W):

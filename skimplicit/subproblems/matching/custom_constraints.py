@@ -17,6 +17,8 @@ _FAR = 1e-3
 # Most Newton steps, and the share of its terms that a violation may be, as rounding.
 _MAX_STEPS, _ROUNDING = 30, 1e-14
 _CANCELLED = 4 * np.finfo(float).eps
+# What CVXPY calls variables of one sign. Others, symmetric or boolean, cannot take any step.
+_SIGNS = {"nonneg", "nonpos", "pos", "neg"}
 # Accuracy and most iterations of a step; what it leaves is left to the next one.
 _STEP_TOL, _STEP_MAX_ITER = 1e-14, 500
 
@@ -46,14 +48,22 @@ class CustomConstraints:
 
     def __init__(self, constraints, W, n_first=None):
         n = W.shape[0] if n_first is None else n_first
-        self._groups, self.bounds = [], []
-        for constraint in _checked(constraints(W[:, :n], W[:, n:])):
-            scaled = _Scaled.of(constraint, W)
-            if scaled is not None:
-                self._groups.append(scaled)
-            self.bounds.append(_scaled_cone(constraint, W) if scaled is None else scaled.bound)
+        found = _checked(constraints(W[:, :n], W[:, n:]))
+        own = {v.id: v for constraint in found for v in constraint.variables() if v.id != W.id and _can_move(v)}
+        self._own = list(own.values())
+        # The sign of a variable is a constraint too.
+        found += [v >= 0 for v in self._own if v.is_nonneg()] + [v <= 0 for v in self._own if v.is_nonpos()]
+        scaled = [_Scaled.of(constraint, [W, *self._own]) for constraint in found]
+        self._groups = [group for group in scaled if group is not None]
+        self._units = _units(self._groups, [W, *self._own])
+        for group in self._groups:
+            group.set_units(self._units)
+        self.bounds = [
+            _scaled_cone(constraint, W) if group is None else group.bound
+            for constraint, group in zip(found, scaled, strict=True)
+        ]
 
-    def hold(self, W, free):
+    def hold(self, W, free, solution):
         """Return a point near W that violates no equation and no inequality by more than rounding.
 
         Parameters
@@ -62,6 +72,8 @@ class CustomConstraints:
             A solver's solution.
         free : ndarray of bool of shape (n, n + p)
             Entries that may move.
+        solution : dict
+            The solver's values of all variables by id, the user's own among them.
 
         Returns
         -------
@@ -70,10 +82,14 @@ class CustomConstraints:
         """
         if not self._groups:
             return W
-        w, movable = W.ravel(order="F"), sparse.diags_array(free.ravel(order="F").astype(float))
+        own = [np.ravel(solution[v.id], order="F") for v in self._own]
+        w = np.concatenate([W.ravel(order="F"), *own]) / self._units
+        movable = np.ones(w.size)
+        movable[: W.size] = free.ravel(order="F")
+        movable = sparse.diags_array(movable)
         ever = None
         for _ in range(_MAX_STEPS):
-            found = [group.at(w.reshape(W.shape, order="F")) for group in self._groups]
+            found = [group.at(w) for group in self._groups]
             residual = np.concatenate([r for r, _ in found])
             slopes = sparse.csr_array(sparse.vstack([J for _, J in found]))
             along = slopes @ w
@@ -87,56 +103,91 @@ class CustomConstraints:
             step = lsmr(slopes[ever] @ movable, -residual[ever], 0.0, _STEP_TOL, _STEP_TOL, 0.0, _STEP_MAX_ITER)[0]
             # What cancels to rounding is zero.
             w = np.where(np.abs(w + step) > _CANCELLED * np.abs(w), w + step, 0.0)
-        return w.reshape(W.shape, order="F")
+        return w[: W.size].reshape(W.shape, order="F")
 
 
 class _Scaled:
     """Equations ``expr == 0`` or inequalities ``expr <= 0`` of one constraint, divided by the sizes of gradients."""
 
-    def __init__(self, expr, W, is_equation):
-        self._expr, self._W, self.is_equation = expr, W, is_equation
-        self._scale, self._affine = 1.0, None
-        probe = np.random.RandomState(0).standard_normal(W.shape)
-        at_zero, _ = self.at(np.zeros(W.shape))
-        _, slopes = self.at(probe)
-        size = _row_norms(slopes)
-        size = np.maximum(size, _FAR * np.abs(np.where(np.isfinite(at_zero), at_zero, 0.0)))
-        self._scale = 1.0 / np.where(np.isfinite(size) & (size > 0), size, 1.0)
-        if expr.is_affine():
-            self._affine = at_zero * self._scale, sparse.csr_array(sparse.diags_array(self._scale) @ slopes)
-        scaled = cp.multiply(self._scale.reshape(expr.shape, order="F"), expr)
-        self.bound = scaled == 0 if is_equation else scaled <= 0
+    def __init__(self, expr, variables, is_equation):
+        self._expr, self._variables, self.is_equation = expr, variables, is_equation
+        self._places = np.cumsum([v.size for v in variables])
+        self._scale, self._units, self._affine = 1.0, np.ones(self._places[-1]), None
+        draw = np.random.RandomState(0).standard_normal
+        self.at_zero, _ = self.at(np.zeros(self._places[-1]))
+        _, self.slopes = self.at(np.concatenate([np.ravel(draw(v.shape), order="F") for v in variables]))
 
     @classmethod
-    def of(cls, constraint, W):
-        """Return a constraint scaled; None if it is a cone, has other variables or no gradient at some point."""
-        if [v.id for v in constraint.variables()] != [W.id]:
+    def of(cls, constraint, variables):
+        """Return a constraint to be scaled; None if it is a cone, of other variables, or has no gradient somewhere."""
+        if not constraint.variables() or not all(map(_can_move, constraint.variables())):
             return None
         try:
             if isinstance(constraint, cp.constraints.Equality | cp.constraints.Zero):
-                return cls(constraint.expr, W, True)
+                return cls(constraint.expr, variables, True)
             if isinstance(constraint, cp.constraints.Inequality | cp.constraints.NonPos):
-                return cls(constraint.expr, W, False)
+                return cls(constraint.expr, variables, False)
             if isinstance(constraint, cp.constraints.NonNeg):
-                return cls(-constraint.expr, W, False)
+                return cls(-constraint.expr, variables, False)
         except _NoGradient:
             pass
         return None
 
-    def at(self, W):
-        """Return values (k,) and derivatives by the entries of W in columns, sparse of shape (k, n N)."""
+    def sizes(self):
+        """Return the size of the gradient by each variable."""
+        parts = np.split(np.arange(self.slopes.shape[1]), self._places[:-1])
+        return np.concatenate([_row_norms(self.slopes[:, part].reshape((1, -1)).tocsr()) for part in parts])
+
+    def set_units(self, units):
+        """Take the units of all entries of the variables, and the size of the gradient in them for the constraint's."""
+        self._units, slopes = units, sparse.csr_array(self.slopes @ sparse.diags_array(units))
+        size = _row_norms(slopes)
+        size = np.maximum(size, _FAR * np.abs(np.where(np.isfinite(self.at_zero), self.at_zero, 0.0)))
+        self._scale = 1.0 / np.where(np.isfinite(size) & (size > 0), size, 1.0)
+        if self._expr.is_affine():
+            self._affine = self.at_zero * self._scale, sparse.csr_array(sparse.diags_array(self._scale) @ slopes)
+        scaled = cp.multiply(self._scale.reshape(self._expr.shape, order="F"), self._expr)
+        self.bound = scaled == 0 if self.is_equation else scaled <= 0
+
+    def at(self, w):
+        """Return values (k,) and derivatives by the entries of the variables in their units, sparse of shape (k, N)."""
         if self._affine is not None:
-            return self._affine[1] @ W.ravel(order="F") + self._affine[0], self._affine[1]
-        kept, self._W.value = self._W.value, W
+            return self._affine[1] @ w + self._affine[0], self._affine[1]
+        kept = [v.value for v in self._variables]
         try:
-            slopes = self._expr.grad[self._W]
+            for v, part in zip(self._variables, np.split(w * self._units, self._places[:-1]), strict=True):
+                v.save_value(part.reshape(v.shape, order="F"))
+            slopes = self._expr.grad
             values = np.ravel(np.asarray(self._expr.value, dtype=float), order="F")
         finally:
-            self._W.value = kept
-        if slopes is None:
+            for v, value in zip(self._variables, kept, strict=True):
+                v.save_value(value)
+        if any(slope is None for slope in slopes.values()):
             raise _NoGradient
-        slopes = sparse.csr_array(sparse.csr_array(np.atleast_2d(slopes) if np.isscalar(slopes) else slopes).T)
-        return values * self._scale, sparse.csr_array(sparse.diags_array(np.ones(values.size) * self._scale) @ slopes)
+        none = {v: np.zeros((v.size, values.size)) for v in self._variables}
+        slopes = [np.reshape(M, (1, 1)) if np.isscalar(M) else M for M in (none | slopes).values()]
+        slopes = sparse.csr_array(sparse.vstack([sparse.csr_array(M) for M in slopes]).T)
+        left = sparse.diags_array(np.ones(values.size) * self._scale)
+        return values * self._scale, sparse.csr_array(left @ slopes @ sparse.diags_array(self._units))
+
+
+def _can_move(variable):
+    return _SIGNS.issuperset(name for name, value in variable.attributes.items() if value)
+
+
+def _units(groups, variables):
+    """Return a unit for each entry of the variables: of one of the user's own, that of what it is tied to.
+
+    W is in units of one. Where a constraint ties a variable to some whose units are known, its unit is the change that
+    has the effect of a change of theirs.
+    """
+    known, sizes = {0: 1.0}, [group.sizes() for group in groups]
+    for _ in variables:
+        for each in sizes:
+            tied = np.flatnonzero(each)
+            effect = max((known[k] * each[k] for k in tied if k in known), default=0.0)
+            known |= {k: effect / each[k] for k in tied if effect > 0 and k not in known}
+    return np.repeat([known.get(k, 1.0) for k in range(len(variables))], [v.size for v in variables])
 
 
 def _row_norms(slopes):

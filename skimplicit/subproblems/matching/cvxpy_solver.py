@@ -107,7 +107,7 @@ class CvxpyProgram:
         if matching.row_set is not None:
             free &= (matching.balls()[2] == 0) | (W != 0)
         for _ in range(_ALTERNATIONS):
-            moved = self._custom.hold(W, free)
+            moved = self._custom.hold(W, free, self.problem.solution.primal_vars)
             W = _inside(matching, moved)
             if np.array_equal(moved, W):
                 break

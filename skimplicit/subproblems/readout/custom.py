@@ -72,4 +72,4 @@ class CustomRowSet(RowSet):
         solve_by_any(problem, "readout block (C, D)", (*SOLVERS[1:], SOLVERS[0]))
         inside = self.shrunk(V.value)
         free = np.ones(T.shape, dtype=bool) if self.signs is None else (self.signs == 0) | (inside != 0)
-        return self.shrunk(custom.hold(inside, free))
+        return self.shrunk(custom.hold(inside, free, problem.solution.primal_vars))
