@@ -169,6 +169,19 @@ def test_decision_values(inner, labels):
     np.testing.assert_allclose(run(exported, X)[1], expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("labels", [["a", "b", "c"], [5, 6, 7]], ids=str)
+@pytest.mark.parametrize("whose", [True, False], ids=["model", "all"])
+@pytest.mark.parametrize("inner", [classifier, lambda: selector(classifier(), 2)], ids=["classifier", "selector"])
+def test_options_of_classes(inner, whose, labels):
+    X, y = IRIS
+    model = inner().fit(X, np.array(labels)[y])
+    options = {"zipmap": False, "raw_scores": True, "nocl": True}
+    exported = skl2onnx.to_onnx(model, X[:1], options={id(model): options} if whose else options)
+    places, values = run(exported, X)
+    np.testing.assert_array_equal(model.classes_[places], model.predict(X))
+    np.testing.assert_allclose(values, model.decision_function(X), atol=1e-9)
+
+
 def test_several_outputs_and_columns_apart(numbers):
     X, y, _ = numbers
     model = scaled(regressor()).fit(X, np.column_stack([y, X[:, 0]]))

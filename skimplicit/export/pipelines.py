@@ -236,8 +236,12 @@ def _convert_prediction(scope, operator, container):
         if model.labels is None:
             _give(graph, operator, 0, Y)
             return
-        asked = container.get_options(operator.raw_operator, {"raw_scores": False})
-        label, probabilities = write_classes(graph, model.labels, Y, asked["raw_scores"])
+        # Parsers give the options of what they parse to its parts in the scope alone, converters in both.
+        asked = scope.get_options(operator.raw_operator, {"raw_scores": False, "nocl": False})
+        asked = container.get_options(operator.raw_operator, asked)
+        # Without class labels: their positions.
+        labels = np.arange(len(model.labels)) if asked["nocl"] else model.labels
+        label, probabilities = write_classes(graph, labels, Y, asked["raw_scores"])
         _give(graph, operator, 0, label, cast=False)
         _give(graph, operator, 1, probabilities)
 
