@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 
-__all__ = ["N_JOBS", "Attribute", "Names", "Parameter", "Parametrised", "checked_number", "nearest"]
+__all__ = ["N_JOBS", "Attribute", "Names", "Parameter", "Parametrised", "check_truths", "checked_number", "nearest"]
 
 # What ``n_jobs`` may be: joblib says that 0 has no meaning, but only when there is something to run.
 N_JOBS = [None, Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right")]
@@ -132,6 +132,24 @@ def checked_number(value, name, *, least=-np.inf, integer=False):
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value!r}.")
     return value
+
+
+def check_truths(**values):
+    """Refuse what is neither true nor false.
+
+    Parameters
+    ----------
+    **values : object
+        What was given, by the names of the arguments.
+
+    Raises
+    ------
+    ValueError
+        If one is no truth value; the message names it.
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name} must be True or False, got {value!r}.")
 
 
 class Names(StrOptions):

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from skimplicit.activations import join_activations
 from skimplicit.linalg import checked_array, to_dense
+from skimplicit.parameters import check_truths
 
 __all__ = [
     "added",
@@ -237,8 +238,9 @@ def input_blocks(rules, D, shared_input):
     Raises
     ------
     ValueError
-        If the numbers of shared inputs differ.
+        If the numbers of shared inputs differ, or ``shared_input`` is neither true nor false.
     """
+    check_truths(shared_input=shared_input)
     if shared_input:
         _check_same(rules, "n_inputs", "given the same input")
         return [[rule.B] for rule in rules], D

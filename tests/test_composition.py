@@ -210,3 +210,10 @@ def test_activate_and_feedback_name_what_is_no_rule():
 def test_affine_rule_names_what_is_no_matrix(D):
     with pytest.raises(ValueError, match="^D must "):
         affine_rule(D)
+
+
+@pytest.mark.parametrize("join", [parallel, concatenate])
+def test_neither_true_nor_false_is_named(join):
+    rule = random_rule(2, 2, 1, 0)
+    with pytest.raises(ValueError, match="shared_input must be True or False, got 'no'"):
+        join(rule, rule, shared_input="no")

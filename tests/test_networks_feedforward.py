@@ -235,6 +235,8 @@ def test_a_row_does_not_depend_on_the_others():
         (lambda: batch_norm([0.0], [1.0], repeat=1.5), TypeError, "repeat must be an integer, got 1.5"),
         (lambda: batch_norm([0.0], [1.0], repeat=0), ValueError, "repeat must be at least 1"),
         (lambda: feedforward([[["a"]]]), ValueError, r"weights\[0\] must be an array of finite numbers"),
+        (lambda: feedforward([sparse.csr_array([[np.nan]])]), ValueError, r"weights\[0\] must be an array of finite"),
+        (lambda: feedforward([sparse.coo_array([1.0])]), ValueError, r"weights\[0\] must have 2 dimension"),
         (lambda: feedforward([[[1.0]]], [["a"]]), ValueError, r"biases\[0\] must be an array of finite numbers"),
     ],
 )

@@ -126,6 +126,7 @@ ODE = {"step": 0.1, "n_steps": 2}
         (lambda: convolution([[[1.0]]], [1, 2], input_shape=(1, 4)), ValueError, r"bias must have shape \(1,\)"),
         (lambda: convolution([[[1.0]]], input_shape=(1, 4), n_groups="a"), TypeError, "n_groups must be an integer"),
         (lambda: convolution([[[1.0]]], input_shape=(1, 4), n_groups=0), ValueError, "n_groups must be at least 1"),
+        (lambda: average_pooling(2, input_shape=(1, 4), count_padding="no"), ValueError, "count_padding must be True"),
     ],
 )
 def test_weights_and_numbers_are_named(call, error, message):

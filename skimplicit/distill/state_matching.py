@@ -13,6 +13,7 @@ from skimplicit.activations import activation_of
 from skimplicit.distill.certificates import drift_bound
 from skimplicit.estimators.structure import check_structure
 from skimplicit.linalg import MatrixLike, block_triangular_order
+from skimplicit.parameters import check_truths
 from skimplicit.projections import project_rows_l1
 from skimplicit.rows import Samples
 from skimplicit.rule import ImplicitRule
@@ -169,7 +170,7 @@ def from_states(
     """
     U, Z, Y, phi = _check_arrays(U, Z, Y, activation)
     _check_numbers(kappa=kappa, l1=l1, alpha=alpha)
-    _check_truths(direct=direct, refit=refit, regenerate=regenerate)
+    check_truths(direct=direct, refit=refit, regenerate=regenerate)
     n = Z.shape[1]
     if isinstance(structure, str):
         if structure != "no_self_loops":
@@ -256,12 +257,6 @@ def _check_arrays(U, Z, Y, activation):
     if not np.all(np.isfinite(phi.lipschitz)):
         raise ValueError(f"The slope of activation {phi.name!r} has no bound; matching needs one.")
     return U, Z, Y, phi
-
-
-def _check_truths(**truths_by_name):
-    for name, value in truths_by_name.items():
-        if not isinstance(value, bool | np.bool_):
-            raise ValueError(f"{name} must be True or False, got {value!r}.")
 
 
 def _check_numbers(**numbers_by_name):

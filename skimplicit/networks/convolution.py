@@ -14,7 +14,7 @@ from scipy import sparse
 from skimplicit.activations import BlockActivation, max_pool
 from skimplicit.composition import activate, affine_rule
 from skimplicit.networks.arrays import shaped_array
-from skimplicit.parameters import checked_number
+from skimplicit.parameters import check_truths, checked_number
 from skimplicit.rule import ImplicitRule
 
 __all__ = ["average_pooling", "convolution", "max_pooling"]
@@ -130,6 +130,7 @@ def average_pooling(
     ValueError
         If the shapes do not fit.
     """
+    check_truths(count_padding=count_padding)
     n_channels, sides = _channels_and_sides(input_shape)
     window = _each("window", window, sides, least=1)
     position, inside = _windows(sides, window, window if stride is None else stride, padding, 1)

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from skimplicit.activations import join_activations
 from skimplicit.composition import activate, affine_rule, check_rule, parallel
-from skimplicit.linalg import MatrixLike
+from skimplicit.linalg import MatrixLike, checked_array
 from skimplicit.networks.arrays import shaped_array
 from skimplicit.parameters import checked_number
 from skimplicit.rule import ImplicitRule
@@ -56,7 +56,9 @@ def feedforward(
            [2.]])
     """
     weights = [
-        sparse.csr_array(W if sparse.issparse(W) else shaped_array(W, f"weights[{layer}]", (None, None)))
+        checked_array(W, f"weights[{layer}]", 2)
+        if sparse.issparse(W)
+        else sparse.csr_array(shaped_array(W, f"weights[{layer}]", (None, None)))
         for layer, W in enumerate(weights)
     ]
     if not weights:
