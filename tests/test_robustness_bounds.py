@@ -152,7 +152,7 @@ def test_semidefinite_program(phi, n_changed):
 
 @pytest.mark.slow_cases
 @pytest.mark.parametrize("inputs, states", [(1.0, 1e-9), (1.0, 1e-12), (1.0, 1e9), (1e12, 1.0), (1e-12, 1.0)])
-@pytest.mark.parametrize("method", ["lp"])
+@pytest.mark.parametrize("method", ["lp", "sdp"])
 def test_programs_do_not_depend_on_units(method, inputs, states):
     rng = np.random.default_rng(0)
     A, B, C, D = (rng.normal(size=s) for s in ((6, 6), (6, 3), (1, 6), (1, 3)))
@@ -161,6 +161,16 @@ def test_programs_do_not_depend_on_units(method, inputs, states):
     rule = ImplicitRule(A, B * states / inputs, C / states, D / inputs, b * states)
     bounds = output_bounds(rule, U * inputs, 0.5 * inputs, method=method)
     np.testing.assert_allclose(bounds, expected, rtol=1e-5)
+
+
+def test_semidefinite_program_of_settled_states_is_tighter_than_the_linear_one():
+    rng = np.random.default_rng(0)
+    A, B, C = (rng.normal(size=s) for s in ((6, 6), (6, 3), (2, 6)))
+    rule = ImplicitRule(A / (1.2 * np.abs(A).sum(axis=1).max()), B, C, rng.normal(size=(2, 3)), b=rng.normal(size=6))
+    U = rng.normal(size=(1, 3))
+    assert np.any(rule.states(U) == 0)
+    linear, semidefinite = (np.subtract(*output_bounds(rule, U, 0.5, method=m)[::-1]) for m in ("lp", "sdp"))
+    assert semidefinite[0, 0] < 0.9 * linear[0, 0]
 
 
 def test_deep_network_with_norms_above_one():

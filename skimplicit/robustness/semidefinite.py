@@ -15,8 +15,9 @@ from skimplicit.robustness.relaxations import chord_facets, parts
 __all__ = ["SemidefiniteRelaxation"]
 
 _EPS = np.finfo(float).eps
-# Of a side that is a point, or nearly: kept from dividing by zero.
-_LEAST_SIDE = 1e-12
+# Least side of a state, as a share of its pre-activation: the lines around a point have room of the size of rounding,
+# which beside a shorter side would be so far away that the solver gives up.
+_LEAST_SIDE = 1e-8
 
 
 class SemidefiniteRelaxation:
@@ -49,7 +50,10 @@ class SemidefiniteRelaxation:
         base = inputs.base[0]
         down, up = (np.broadcast_to(end, inputs.base.shape)[0] for end in (inputs.down, inputs.up))
         low, high = np.concatenate([down, box.lower[0]]), np.concatenate([up, box.upper[0]])
-        self.centre, self.radius = (low + high) / 2, np.maximum((high - low) / 2, _LEAST_SIDE)
+        self.centre = (low + high) / 2
+        self.radius = (high - low) / 2 + 2 * _EPS * np.maximum(np.abs(low), np.abs(high))  # rounding of the centre too
+        states = self.radius[rule.n_inputs :]
+        np.maximum(states, _LEAST_SIDE * np.maximum(*map(abs, (box.drive_lower[0], box.drive_upper[0]))), out=states)
         # Rows of linear forms in (1, v): states, and pre-activations z = A x + B u + b.
         weights = np.hstack([to_dense(rule.B), to_dense(rule.A)])
         drive_offset = rule.b + to_dense(rule.B @ base)
@@ -158,9 +162,11 @@ class SemidefiniteRelaxation:
                     form = x - facets.slope[i, k] * z - facets.high[i, k] * one
                     self._add(_product(form, one), 0.0, abs(facets.slope[i, k]) * error)
                 first, second = x - right[state] * z, x - left[state] * z
-                size = np.abs(first).sum() + np.abs(second).sum() + 1.0
+                # Each is off by a slope times the error of z, the product by that times the size of the other.
+                off, other = abs(right[state]) * error, abs(left[state]) * error
+                slack = off * np.abs(second).sum() + other * np.abs(first).sum() + off * other
                 for sign in (1, -1):
-                    self._add(sign * _product(first, second), 0.0, 2 * error * size + error**2)
+                    self._add(sign * _product(first, second), 0.0, slack)
 
     def _add_few_changes(self, inputs):
         """Add ``sum_j ((u_j - base_j) / reach_j)^2 <= k``."""
