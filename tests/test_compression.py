@@ -305,6 +305,19 @@ class TestValidation:
                 compress(rule, box=([0.0], [1.0]), tolerance=1.0)
 
 
+@pytest.mark.parametrize("seed", [12, 29])
+def test_small_bounds_beside_large_ones_do_not_cancel(seed):
+    rng = np.random.default_rng(seed)
+    A = np.triu(rng.normal(size=(7, 7)) * 10.0 ** rng.integers(-6, 9, size=(7, 7)), 1)
+    A += np.diag(rng.uniform(0, 0.9, size=7)) * (seed % 2)
+    order = rng.permutation(7)
+    rule = ImplicitRule(A[order][:, order], rng.normal(size=(7, 2)), np.eye(7))
+    U = rng.normal(size=(5, 2))
+    result = prune(rule, U, threshold=0.5)
+    size = np.abs(rule.predict(U)).max(axis=0)
+    assert np.all(change(rule, result.rule, U) <= result.output_bound + ROUNDING * size)
+
+
 @pytest.mark.parametrize("call", [prune, low_rank, ArchitectureReport.of])
 def test_an_estimator_is_told_where_its_rule_is(call):
     with pytest.raises(

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from skimplicit.activations import activation_of
 from skimplicit.composition import check_rule
 from skimplicit.linalg import MatrixLike, checked_array, row_scaled, to_dense
 from skimplicit.rule import ImplicitRule
-from skimplicit.wellposedness import perron_certificate
+from skimplicit.wellposedness import Amplification, perron_certificate
 
 __all__ = ["InputRegion", "drift_bound"]
 
@@ -68,13 +67,8 @@ def drift_bound(A: MatrixLike, activation: Any, residual: ArrayLike) -> np.ndarr
         raise ValueError("A bound on each state needs an activation that acts on each state alone.")
     if perron_certificate(M, gamma) is None:
         raise ValueError("No bound: the Perron-Frobenius value of Gamma |A| is not certified below 1.")
-    M = row_scaled(abs(M), gamma)
-    right = np.abs(rows).T * np.broadcast_to(gamma, n)[:, None]
-    if sparse.issparse(M):
-        bound = splu(sparse.csc_array(sparse.eye_array(n) - M)).solve(right)
-    else:
-        bound = np.linalg.solve(np.eye(n) - M, right)
-    return np.maximum(bound, 0.0).T
+    # In sums of numbers that are not negative: what a solver cancels could be all of a small entry.
+    return Amplification(row_scaled(abs(M), gamma), np.broadcast_to(gamma, n)).states(np.abs(rows))
 
 
 @dataclass(frozen=True)
