@@ -112,6 +112,8 @@ class TestTargets:
             (Y.astype(object), is_regressor),
             (pd.Series([Decimal(str(value)) for value in Y]), is_regressor),
             (np.arange(90).astype(object), is_regressor),
+            ([10**25 * int(1000 * value) for value in Y], is_regressor),
+            (pd.Series([2**63 + 10**14 * k for k in range(90)], dtype=object), is_regressor),
             (pd.Series(Y > 0), is_classifier),
             ((Y > 0).astype(object), is_classifier),
             ((Y > 0).astype(int).astype(object), is_classifier),
@@ -131,6 +133,11 @@ class TestTargets:
         monkeypatch.undo()
         for y, kind in ((Y, ImplicitRegressor), (SIGNS, ImplicitClassifier)):
             assert estimator_for(y, None, 3).get_params() == kind(random_state=3).get_params()
+
+    def test_labels_that_no_number_of_64_bits_tells_apart_are_refused(self):
+        for estimator in (None, LABELS):
+            with pytest.raises(ValueError, match="Unknown label type"):
+                selector(estimator).fit(X, [10**25 + k % 2 for k in range(90)])
 
     def test_no_numbers(self):
         with pytest.raises(ValueError, match="NaN"):

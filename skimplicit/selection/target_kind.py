@@ -117,7 +117,7 @@ def natural_type(y):
     Returns
     -------
     array-like
-        The array of numbers or booleans; otherwise y as it is.
+        The array of numbers or booleans; otherwise, and where 64 bits do not hold an integer, y as it is.
     """
     values = np.asarray(y)
     if values.dtype != object or values.size == 0:
@@ -127,7 +127,10 @@ def natural_type(y):
         return values.astype(bool)
     if any(isinstance(entry, (bool, np.bool_)) or not isinstance(entry, Number) for entry in entries):
         return y
-    return values.astype(np.int64 if all(isinstance(entry, Integral) for entry in entries) else np.float64)
+    if not all(isinstance(entry, Integral) for entry in entries):
+        return values.astype(np.float64)
+    largest = np.iinfo(np.int64).max  # of larger ones floats could make the same label
+    return values.astype(np.int64) if max(map(abs, entries)) <= largest else y
 
 
 def holds_classes(y):
@@ -146,4 +149,7 @@ def holds_classes(y):
     values = np.asarray(natural_type(distinct_targets(y, _MOST_CLASSES + 1)) if is_lazy(y) else y)
     if values.ndim > 1 and values.shape[1] > 1:
         return False
-    return values.dtype.kind in "OUSb" or (values.dtype.kind in "iu" and np.unique(values).size <= _MOST_CLASSES)
+    kind = values.dtype.kind
+    if kind == "O" and all(isinstance(entry, Integral) for entry in values.ravel()):  # too large for 64 bits
+        kind = "i"
+    return kind in "OUSb" or (kind in "iu" and np.unique(values).size <= _MOST_CLASSES)
