@@ -56,9 +56,8 @@ def test_intervals_grow_with_the_coverage_around_the_prediction():
 
 def one_member(residuals, weights):
     residuals = np.asarray(residuals, dtype=float)[:, None]
-    return HeldOutResiduals(
-        (affine_rule([[1.0]]),), (None,), (residuals,), (np.asarray(weights, dtype=float),), np.zeros(1)
-    )
+    parts = (residuals,), (np.asarray(weights, dtype=float),)
+    return HeldOutResiduals((affine_rule([[1.0]]),), (None,), *parts, np.zeros(1), n_rows=len(residuals))
 
 
 @pytest.mark.parametrize("coverage", [0.2, 0.5, 0.8, 0.95])
@@ -223,6 +222,17 @@ def test_without_intercepts_nothing_is_in_doubt_where_every_readout_is_zero(dire
     assert mean[0] == 0 and std[0] == 0
 
 
+def test_rows_of_a_table_of_counts_tell_as_much_as_others():
+    rng = np.random.default_rng(0)
+    x, values = rng.integers(0, 4, 2000), np.arange(4.0)
+    y = rng.poisson(1 + np.abs(x - 1.0))
+    model = ImplicitRegressor(**SMALL).fit(x[:, None], y)
+    _, std = model.predict(values[:, None], return_std=True)
+    of_cells = [y[x == value].std() / np.sqrt(np.sum(x == value)) for value in values]
+    np.testing.assert_allclose(std, of_cells, rtol=0.5)  # not five times as much
+    assert 1990 < model._residuals.n_rows <= 2000
+
+
 def test_constant_inputs_have_no_variance():
     rng = np.random.default_rng(0)
     inputs, weights = np.column_stack([rng.normal(size=30), np.full(30, 0.1)]), np.full(30, 1 / 30)
@@ -251,7 +261,9 @@ def test_inputs_are_held_once_for_all_members():
 def test_bounds_of_two_members_that_disagree():
     # Centres 1 below and above the prediction, residuals of 3: targets are foreseen 2 and 4 above it, and as far below.
     rules = tuple(affine_rule([[slope]]) for slope in (0.0, 2.0))
-    residuals = HeldOutResiduals(rules, (None,) * 2, (np.full((50, 1), 3.0),) * 2, (np.ones(50),) * 2, np.zeros(1))
+    residuals = HeldOutResiduals(
+        rules, (None,) * 2, (np.full((50, 1), 3.0),) * 2, (np.ones(50),) * 2, np.zeros(1), n_rows=100
+    )
     bounds = [residuals.interval(np.ones((1, 1)), np.ones((1, 1)), coverage)[0, :, 0] for coverage in (0.4, 0.9)]
     # But none is nearer than the residuals themselves say.
     np.testing.assert_allclose(bounds, [[-2.0, 4.0], [-3.0, 5.0]])

@@ -141,7 +141,7 @@ def wants_one_rule(estimator):
 
 def _residuals(choice, targets):
     """Return the :class:`HeldOutResiduals` of the members."""
-    members, residuals, weights = choice.members, [], []
+    members, residuals, weights, n_rows = choice.members, [], [], 0.0
     seen = np.isfinite(choice.predictions).all(axis=1)
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
     error = np.average(missed**2, axis=0, weights=targets.row_weights[seen])
@@ -151,7 +151,9 @@ def _residuals(choice, targets):
         rows = member.fold.test
         residuals.append(np.abs(targets.Y - kept)[rows])
         weights.append(targets.row_weights[rows])
-    return HeldOutResiduals(choice.rules, tuple(m.range for m in members), tuple(residuals), tuple(weights), share)
+        n_rows += float(targets.times_drawn[rows].sum())
+    ranges = tuple(m.range for m in members)
+    return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows)
 
 
 def _covariances(fitted, U, chosen, rows):
@@ -163,10 +165,12 @@ def _covariances(fitted, U, chosen, rows):
     too_many = chosen.direct and n_left * min(n_left, U.shape[0]) > LARGEST_MATRIX**2
     if not fitted.choice.members[0].targets.scale or too_many:
         return None
-    choice = fitted.choice
-    weights = choice.members[0].targets.row_weights
-    weights = weights / weights.sum()
-    more = 1.0 if rows.store is None else fitted.task.objective.samples.n_samples / U.shape[0]
+    choice, targets = fitted.choice, fitted.choice.members[0].targets
+    weights = targets.row_weights / targets.row_weights.sum()
+    times = targets.times_drawn
+    more = np.sum(weights**2) / np.sum(weights**2 / times)
+    if rows.store is not None:
+        more *= fitted.task.objective.samples.n_samples / times.sum()
     intercept = choice.members[0].task.objective.samples.centre
     covariance = ReadoutCovariance.of(
         fitted.rules, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge, fitted.relevance, intercept

@@ -46,6 +46,9 @@ class HeldOutResiduals:
         Weights of these rows.
     share : ndarray of shape (q,)
         Share of the mean squared residual that is the members' variance about their mean, at most 1.
+    n_rows : float
+        Number of rows that were held out, as many as they are residuals of where these are of rows drawn again and
+        again.
     """
 
     rules: tuple
@@ -53,6 +56,7 @@ class HeldOutResiduals:
     residuals: tuple
     weights: tuple
     share: np.ndarray
+    n_rows: float
 
     def deviation(self):
         """Return the root mean squared error of the mean of the members, of each target, shape (q,).
@@ -79,7 +83,7 @@ class HeldOutResiduals:
             rule.predict(X if limits is None else limits.cut(X))
             for rule, limits in zip(self.rules, self.ranges, strict=True)
         ]
-        weights = np.concatenate(self.weights)
+        weights, level = np.concatenate(self.weights), coverage * (1.0 + 1.0 / self.n_rows)  # one row more
         bounds = np.empty((X.shape[0], 2, Y.shape[1]))
         size = max(_TABLE_SIZE // weights.size, 1)
         for first in range(0, X.shape[0], size):
@@ -89,17 +93,17 @@ class HeldOutResiduals:
                 pairs = [(c[:, None], factor * r[:, j]) for c, r in zip(centres, self.residuals, strict=True)]
                 upper = np.concatenate([centre + residual for centre, residual in pairs], axis=1)
                 lower = np.concatenate([residual - centre for centre, residual in pairs], axis=1)
-                bounds[rows, 0, j] = -_upper_quantile(lower, weights, coverage)
-                bounds[rows, 1, j] = _upper_quantile(upper, weights, coverage)
-        least = _upper_quantile(np.concatenate(self.residuals).T, weights, coverage) * shrinkage
+                bounds[rows, 0, j] = -_upper_quantile(lower, weights, level)
+                bounds[rows, 1, j] = _upper_quantile(upper, weights, level)
+        least = _upper_quantile(np.concatenate(self.residuals).T, weights, level) * shrinkage
         bounds[:, 0], bounds[:, 1] = np.minimum(bounds[:, 0], Y - least), np.maximum(bounds[:, 1], Y + least)
         return bounds
 
 
-def _upper_quantile(values, weights, coverage):
-    """Return the smallest value of each row that has ``coverage`` of the weight, and one row more, at or below it."""
+def _upper_quantile(values, weights, level):
+    """Return the smallest value of each row that has a share ``level`` of the weight at or below it, or the largest."""
     order = np.argsort(values, axis=1)
     share = np.cumsum(weights[order], axis=1)
-    wanted = coverage * (1.0 + 1.0 / weights.size) * weights.sum()
+    wanted = level * weights.sum()
     position = np.minimum((share < wanted * (1 - 1e-12)).sum(axis=1), weights.size - 1)
     return np.take_along_axis(values, order, axis=1)[np.arange(len(values)), position[:, None].ravel()]

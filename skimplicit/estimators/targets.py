@@ -48,6 +48,11 @@ class EncodedTargets:
         """The weights of the samples, (m,), ones where there are none."""
         return np.ones(self.Y.shape[0]) if self.weights is None else self.weights
 
+    @property
+    def times_drawn(self):
+        """How many rows each sample tells as much as, (m,): those of a table of counts as many as were drawn."""
+        return np.ones(self.Y.shape[0]) if self.repeats is None else self.repeats
+
     @cached_property
     def deviations(self):
         """The deviations of the targets about their means, (q,); of a constant its size, and ones for classes."""
