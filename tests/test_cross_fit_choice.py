@@ -10,7 +10,7 @@ from sklearn.model_selection import PredefinedSplit
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators import cross_fit_choice
 from skimplicit.estimators.fold_paths import Fold, FoldPath
-from skimplicit.estimators.held_out_losses import mean_loss, mean_losses
+from skimplicit.estimators.held_out_losses import difference, mean_loss, mean_losses
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.losses import CrossEntropyLoss, SquaredLoss
 
@@ -199,3 +199,16 @@ def test_of_ridges_that_rows_do_not_tell_apart_the_least_is_taken(losses, chosen
     rungs, means = mean_losses(members)
     np.testing.assert_allclose(means, losses)
     assert cross_fit_choice._least_alike(members, rungs, means, 2) == chosen
+
+
+def test_the_standard_error_of_a_table_of_counts_is_that_of_its_rows():
+    rng = np.random.default_rng(0)
+    times, mine, its = rng.integers(1, 30, 12), rng.random((12, 1)), rng.random((12, 1))
+
+    def judge(n_rows, **counts):
+        targets = EncodedTargets(np.zeros((n_rows, 1)), counts.get("weights"), True, {}, repeats=counts.get("repeats"))
+        return SimpleNamespace(targets=targets, losses=lambda predictions, rows: predictions[:, 0])
+
+    of_table = difference(judge(12, weights=times.astype(float), repeats=times), mine, its)
+    of_rows = difference(judge(times.sum()), np.repeat(mine, times, axis=0), np.repeat(its, times, axis=0))
+    np.testing.assert_allclose(of_table, of_rows, rtol=1e-12)

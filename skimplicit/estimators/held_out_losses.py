@@ -194,4 +194,5 @@ def difference(judge, predictions, others):
     weights = judge.targets.weights
     weights = np.full(rows.size, 1 / rows.size) if weights is None else weights[rows] / weights[rows].sum()
     mean = float(weights @ (mine - its))
-    return mean, float(np.sqrt(np.sum((weights * (mine - its - mean)) ** 2)))
+    apart = weights * (mine - its - mean) / np.sqrt(judge.targets.times_drawn[rows])
+    return mean, float(np.sqrt(np.sum(apart**2)))
