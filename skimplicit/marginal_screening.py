@@ -26,7 +26,7 @@ _BLOCK, _MOST_KEPT = 1 << 20, 1 << 23
 
 
 def standing_out(states, explained, most=None):
-    """Return the units that explain more of what the others of them leave than noise would.
+    """Return units each of which explains more of what all the others leave than noise would.
 
     The likely ones are gone through alone, until none of them stands out any more; then all, which may be as likely
     now.
@@ -64,7 +64,7 @@ def standing_out(states, explained, most=None):
 
 
 def _one_beside_the_other(states, found, n_units, most):
-    """Return the units that stand out among n_units, those found before and more, each chosen beside the others."""
+    """Return the units found before and more that stand out, then each of them chosen anew beside all others."""
     most_inputs = len(states.Y) // _ROWS_PER_FOUND
     while found.size < most:
         best, chance = states.best(states.left_by(found))

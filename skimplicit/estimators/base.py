@@ -70,7 +70,7 @@ class ImplicitEstimator(
         raise NotImplementedError
 
     def _encode_batch(self, y, sample_weight):
-        """Do the same for targets that are a part of all."""
+        """Return the same of one batch of all targets, for ``partial_fit``."""
         return self._encode_targets(y, sample_weight)
 
     @with_callbacks

@@ -97,7 +97,7 @@ class CrossFit:
         return error + (1.0 - share) * variance, error - (n * share - 1.0) / max(n - 1, 1) * self.spread
 
     def has_folds_of(self, other):
-        """Tell whether the members of another choice are trained without the same folds."""
+        """Tell whether the members of another choice hold out the same rows as these, one by one."""
         pairs = zip(self.members, other.members, strict=False)
         same = len(self.members) == len(other.members)
         return same and all(np.array_equal(mine.fold.test, its.fold.test) for mine, its in pairs)

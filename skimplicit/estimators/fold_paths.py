@@ -9,7 +9,7 @@ __all__ = ["Fold", "FoldPath"]
 
 @dataclass(frozen=True)
 class Fold:
-    """Who trains a member, who judges it, and where it starts.
+    """The rows that train a member, those that judge it, and the seed of its start.
 
     Parameters
     ----------

@@ -124,7 +124,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
 
 
 def _given_to_all(estimator):
-    """Return the parameters that every number of states has: the same folds and starts, and those of a fit with it."""
+    """Return the parameters of the fits of all numbers of states, with one seed, and splits that can be taken again."""
     given = estimator.get_params(deep=False)
     del given["n_hidden"]
     if not isinstance(given["random_state"], Integral):

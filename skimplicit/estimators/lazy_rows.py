@@ -81,7 +81,7 @@ def _open_lazy_rows(estimator, chosen, X, y, sample_weight, cv):
 
 
 def _as_arrays(given, classes):
-    """Return Dask arrays with known chunks and as many rows each, by name; ``classes`` are no numbers."""
+    """Return Dask arrays with known chunks and as many rows each, by name; y need not be numbers for ``classes``."""
     metas = {name: lazy_meta(array, name) for name, array in given.items()}
     if metas["X"].ndim != 2:
         raise ValueError(f"X must have 2 dimensions, got {metas['X'].ndim}.")

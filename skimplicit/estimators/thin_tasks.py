@@ -28,7 +28,7 @@ def task_over(estimator, task, changed):
 
 
 def thinned(estimator, samples):
-    """Return how samples in these units lose what training has no use for.
+    """Return a function that takes from samples in these units what training has no use for.
 
     Inputs that do not vary go. Of more inputs than rows their coordinates along the axes of the row space stay, as many
     as there are rows: what is orthogonal to all rows changes no prediction of them, and the ridge of a weight matrix is

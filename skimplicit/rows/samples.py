@@ -166,7 +166,7 @@ class Samples(InUnits):
         return self._without_rows(self.units.opened(wait))
 
     def units_with(self, U, Y, weights):
-        """Return these units, without samples, and those of inputs that first vary in other samples of :meth:`like`."""
+        """Return these units without samples, with those of inputs that first vary in new ones (see :meth:`like`)."""
         units = self.units
         if units.waiting is not None and units.waiting.any():
             units = units.with_varying(Samples(U, Y, weights, self.centre, scale_targets=False).units)
