@@ -43,8 +43,8 @@ PATHS = {
     "selection.budget_path": {
         "_DENSE_ITER": (15, 60),
         "_BUDGET_ITER": (2, 10),
-        "_END_SHARE": (0.005, 0.1),
-    }
+    },
+    "training.continuation": {"_END_SHARE": (0.005, 0.1)},
 }
 
 
