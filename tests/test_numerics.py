@@ -237,6 +237,8 @@ CUSTOM = {
     "rows": lambda A, B, u: [cp.sum(A, axis=1) == 0.5, A >= 0],
     "caps": lambda A, B, u: [cp.abs(cp.multiply(B, np.tile(u, (3, 1)))) <= 0.1],
     "norm": lambda A, B, u: [cp.norm(cp.multiply(B, np.tile(u, (3, 1))), 2) <= 0.4],
+    "largest": lambda A, B, u: [cp.norm(cp.multiply(B, np.tile(u, (3, 1))), "inf") <= 0.1],
+    "columns": lambda A, B, u: [cp.sum(cp.norm(cp.multiply(B, np.tile(u, (3, 1))), "inf", axis=0)) <= 0.3],
     "cone": lambda A, B, u: [cp.SOC(0.3, cp.multiply(B[0], u))],
 }
 

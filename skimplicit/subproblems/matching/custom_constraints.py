@@ -110,7 +110,7 @@ class _Scaled:
     """Equations ``expr == 0`` or inequalities ``expr <= 0`` of one constraint, divided by the sizes of gradients."""
 
     def __init__(self, expr, variables, is_equation):
-        self._expr, self._variables, self.is_equation = expr, variables, is_equation
+        self._expr, self._variables, self.is_equation = _with_gradients(expr), variables, is_equation
         self._places = np.cumsum([v.size for v in variables])
         self._scale, self._units, self._affine = 1.0, np.ones(self._places[-1]), None
         draw = np.random.RandomState(0).standard_normal
@@ -188,6 +188,16 @@ def _units(groups, variables):
             effect = max((known[k] * each[k] for k in tied if k in known), default=0.0)
             known |= {k: effect / each[k] for k in tied if effect > 0 and k not in known}
     return np.repeat([known.get(k, 1.0) for k in range(len(variables))], [v.size for v in variables])
+
+
+def _with_gradients(expr):
+    """Return an expression with largest sizes spelt out: CVXPY has no gradient of its own norm of them."""
+    if cp.norm_inf not in expr.atoms():
+        return expr
+    args = [_with_gradients(arg) for arg in expr.args]
+    if isinstance(expr, cp.norm_inf):
+        return cp.max(cp.abs(args[0]), axis=expr.axis, keepdims=expr.keepdims)
+    return expr.copy(args)
 
 
 def _row_norms(slopes):
