@@ -251,6 +251,23 @@ def test_kinds_of_pandas_are_taken_as_in_memory(scheduler, kind):
         assert there.score(*lazy) == pytest.approx(here.score(X, codes))
 
 
+@pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize("kind", ["Int64", "boolean", "Float32", bool, pd.SparseDtype("float", 0.0)], ids=str)
+def test_columns_of_any_kind_are_selected_as_in_memory(kind):
+    X, y, _ = data()
+    frame = pd.DataFrame({"a": X[:, 0], "b": np.round(X[:, 0] - 5).clip(0, 1)})
+    frame = frame.astype(kind if isinstance(kind, pd.SparseDtype) else {"b": kind})
+    lazy = dd.from_pandas(frame, npartitions=2)
+    parameters = {"n_features_to_select": 2, "column_budgets": 2, "cv": 2, "random_state": 0}
+    selector = ImplicitFeatureSelector(MODELS["regressor"][0], **parameters)
+    here, there = selector.fit(frame, y), clone(selector).fit(lazy, da.from_array(y, chunks=150))
+    selected, lazily = here.transform(frame), there.transform(lazy)
+    assert lazily.dtype == lazily.compute().dtype == selected.dtype == np.float64
+    assert sparse.issparse(lazily.compute()) == sparse.issparse(selected)
+    assert abs(lazily.compute() - selected).max() == 0.0
+    np.testing.assert_allclose(there.predict(lazy).compute(), here.predict(frame), rtol=1e-6, atol=1e-6)
+
+
 def _with_text(y):
     return da.from_array(np.where(np.arange(y.size) == 577, "x", y.astype(str)), chunks=150)
 

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import check_array
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
@@ -17,11 +18,13 @@ from skimplicit.rows import is_lazy
 
 __all__ = [
     "ScoreMixin",
+    "array_of_frame",
     "check_lazy_columns",
     "check_lazy_output",
     "delayed",
     "lazy_columns",
     "lazy_meta",
+    "plain_array",
     "predict_lazily",
 ]
 
@@ -115,7 +118,54 @@ def lazy_columns(X, columns):
     dask.array.Array of shape (m, k)
         Lazy, without names; of a data frame the sizes of its chunks are not known.
     """
-    return X.iloc[:, columns.tolist()].to_dask_array() if hasattr(X, "columns") else X[:, columns]
+    return array_of_frame(X.iloc[:, columns.tolist()], "X") if hasattr(X, "columns") else X[:, columns]
+
+
+def array_of_frame(frame, name):
+    """Return a data frame or a series of Dask's as a Dask array.
+
+    Parameters
+    ----------
+    frame : dask.dataframe.DataFrame or dask.dataframe.Series
+        The frame.
+    name : str
+        What to call it.
+
+    Returns
+    -------
+    dask.array.Array
+        Lazy; the sizes of its chunks are not known.
+    """
+    # By the kinds that the parts have: Dask would take numbers that can be missing, or are categories, for objects.
+    return frame.map_partitions(plain_array, name, meta=plain_array(frame._meta, name))
+
+
+def plain_array(array, name):
+    """Return an array of the type that validation in memory makes of it.
+
+    Parameters
+    ----------
+    array : array-like
+        Targets, weights or, with "X" for a name, inputs, of which a frame may be sparse.
+    name : str
+        What to call them.
+
+    Returns
+    -------
+    ndarray or CSR matrix
+        The array.
+
+    Raises
+    ------
+    TypeError or ValueError
+        If it is none.
+    """
+    checks = dict(dtype=None, ensure_2d=False, allow_nd=True, ensure_all_finite=False, ensure_min_samples=0)
+    accepts = "csr" if name == "X" else False
+    array = check_array(array, **checks, accept_sparse=accepts, ensure_min_features=0, input_name=name)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have a row for each sample, got {array}.")
+    return array
 
 
 def delayed(function):

@@ -8,7 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.multiclass import check_classification_targets
 
-from skimplicit.estimators.lazy_columns import check_lazy_columns, delayed, lazy_meta
+from skimplicit.estimators.lazy_columns import array_of_frame, check_lazy_columns, delayed, lazy_meta, plain_array
 from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, fixed_folds, open_rows
 from skimplicit.estimators.validation import is_missing, refuse_dates, refuse_missing, refuse_text
 from skimplicit.losses import class_indicators
@@ -104,22 +104,12 @@ def _as_array(array, name):
     import dask.array as da
 
     if not is_lazy(array):
-        array = _plain(array, name)
+        array = plain_array(array, name)
         return da.from_array(array, chunks=array.shape)
     if hasattr(array, "columns") or hasattr(array, "to_frame"):
-        # By the kinds that the parts have: Dask would take numbers that can be missing, or are categories, for objects.
-        array = array.map_partitions(_plain, name, meta=_plain(array._meta, name))
+        array = array_of_frame(array, name)
     # Of a copy, for Dask writes the sizes into the array at hand, which is the user's.
     return array.copy().compute_chunk_sizes() if np.isnan(array.shape).any() else array
-
-
-def _plain(array, name):
-    """Return an ndarray, of the type that validation in memory makes of it."""
-    checks = dict(dtype=None, ensure_2d=False, allow_nd=True, ensure_all_finite=False, ensure_min_samples=0)
-    array = check_array(array, **checks, ensure_min_features=0, input_name=name)
-    if array.ndim == 0:
-        raise ValueError(f"{name} must have a row for each sample, got {array}.")
-    return array
 
 
 def _check_dimensions(arrays, classes):
