@@ -292,6 +292,9 @@ def _with_kinds(size):
         ("selector", lambda X, y: (X, dask.delayed(y)), TypeError, "y must be a Dask array or data frame"),
         ("regressor", lambda X, y: (dask.delayed(X), y), TypeError, "X must be a Dask array or data frame"),
         ("regressor", lambda X, y: (X, 1.0), ValueError, "y must have a row for each sample"),
+        ("regressor", lambda X, y: (X, y.sum()), ValueError, "y must have a row for each sample"),
+        ("selector", lambda X, y: (X, y.sum()), ValueError, "y must have a row for each sample"),
+        ("regressor", lambda X, y: (X, y, y.sum()), ValueError, "sample_weight must have a row for each sample"),
         ("classifier", lambda X, y: (X, y[:, None, None] > 1), ValueError, "y must have one or two dimensions"),
     ],
 )

@@ -108,6 +108,8 @@ def _as_array(array, name):
         return da.from_array(array, chunks=array.shape)
     if hasattr(array, "columns") or hasattr(array, "to_frame"):
         array = array_of_frame(array, name)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have a row for each sample, got {array}.")
     # Of a copy, for Dask writes the sizes into the array at hand, which is the user's.
     return array.copy().compute_chunk_sizes() if np.isnan(array.shape).any() else array
 
