@@ -45,6 +45,21 @@ def test_a_kink_has_no_room():
     np.testing.assert_array_equal(affine_forms(rule, [[0.0], [2.0]]).radius, [0.0, 2.0])
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_slopes_of_layers_of_any_size_do_not_cancel(seed):
+    rng = np.random.default_rng(seed)
+    A = np.triu(rng.normal(size=(7, 7)) * 10.0 ** rng.integers(-9, 9, size=(7, 7)), 1)
+    B, b, U = rng.normal(size=(7, 2)), rng.normal(size=7), rng.normal(size=(1, 2))
+    order = rng.permutation(7)
+    rule = ImplicitRule(A[order][:, order], B[order], np.eye(7), b=b[order], activation="leaky_relu")
+    slope = np.where(rule.states(U)[0] > 0, 1.0, 0.01)[np.argsort(order)]
+    J, size = np.zeros((2, 7, 2))
+    for i in range(6, -1, -1):
+        J[i] = slope[i] * (A[i] @ J + B[i])
+        size[i] = slope[i] * (np.abs(A[i]) @ size + np.abs(B[i]))
+    assert np.all(np.abs(affine_forms(rule, U).slopes[0] - J[order]) <= 1e-12 * size[order])
+
+
 def test_an_estimator():
     U, y = make_data()
     model = quietly(ImplicitRegressor(n_hidden=4, alpha=0.01, random_state=0), U, y)

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from skimplicit.feature_names import check_columns
-from skimplicit.inspection.piecewise_paths import Pieces
+from skimplicit.inspection.piecewise_paths import Pieces, solve, substitution_order
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.robustness.models import open_model
 
@@ -84,14 +84,16 @@ def affine_forms(model: Any, X: MatrixLike) -> AffineForms:
     if U.shape[1] != rule.n_inputs:
         raise ValueError(f"X has {U.shape[1]} columns, but the rule has {rule.n_inputs} inputs.")
     A, B, C, D = map(to_dense, (rule.A, rule.B, rule.C, rule.D))
-    states = rule.states(U, rtol=_RTOL)
-    Z = states @ A.T + U @ B.T + rule.b
+    order, triangular = substitution_order(A)
+    A, B, C, pieces = A[np.ix_(order, order)], B[order], C[:, order], pieces.of_states(order)
+    states = rule.states(U, rtol=_RTOL)[:, order]
+    Z = states @ A.T + U @ B.T + rule.b[order]
     slopes, radius = np.empty((len(U), rule.n_outputs, rule.n_inputs)), np.full(len(U), np.inf)
     coordinates = np.arange(n)
     for k, z in enumerate(Z):
         piece = np.sum(z[:, None] >= pieces.edges[:, 1:-1], axis=1)
         slope = pieces.slopes[coordinates, piece]
-        J = np.linalg.solve(np.eye(n) - A * slope, B)
+        J = solve(np.eye(n) - A * slope, B, triangular)
         slopes[k] = (C * slope) @ J + D
         distance = np.minimum(z - pieces.edges[coordinates, piece], pieces.edges[coordinates, piece + 1] - z)
         speed = np.abs(J).sum(axis=1)

@@ -7,7 +7,7 @@ from scipy.linalg import solve_triangular
 
 from skimplicit.linalg import block_triangular_order
 
-__all__ = ["Pieces", "mean_adjoint_of_pieces"]
+__all__ = ["Pieces", "mean_adjoint_of_pieces", "solve", "substitution_order"]
 
 # Two kinks closer than this, as a share of the path, are passed at once.
 _SAME = 1e-13
@@ -50,6 +50,33 @@ class Pieces:
             np.reshape(edges, (n, most + 2)), np.reshape(slopes, (n, most + 1)), np.reshape(offsets, (n, most + 1))
         )
 
+    def of_states(self, states):
+        """Return the pieces of some of the coordinates, in their order."""
+        return Pieces(self.edges[states], self.slopes[states], self.offsets[states])
+
+
+def substitution_order(A):
+    """Return the order of the states that follow one from another, and whether none needs itself.
+
+    In this order the systems of a feedforward rule are triangular: n^2 operations solve them, in place of n^3, and
+    nothing cancels that substitution does not.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n, n)
+        Weights of the states.
+
+    Returns
+    -------
+    order : ndarray of int of shape (n,)
+        The states.
+    triangular : bool
+        Whether A is strictly triangular in this order.
+    """
+    steps = block_triangular_order(A)
+    order = np.concatenate([np.empty(0, dtype=int), *(step.states for step in steps)])
+    return order, not any(step.implicit for step in steps)
+
 
 def mean_adjoint_of_pieces(A, C, pieces, start, way, Z):
     """Return the mean over t in [0, 1] of dy/dz at ``z = A x + start + t way``, ``x = phi(z)``, row by row.
@@ -75,11 +102,8 @@ def mean_adjoint_of_pieces(A, C, pieces, start, way, Z):
     RuntimeError
         If a path has more than 200 pieces for each state.
     """
-    steps = block_triangular_order(A)
-    order = np.concatenate([step.states for step in steps])
-    # In this order the systems of a feedforward rule are triangular: n^2 operations solve them, in place of n^3.
-    triangular = not any(step.implicit for step in steps)
-    A, pieces = A[np.ix_(order, order)], Pieces(pieces.edges[order], pieces.slopes[order], pieces.offsets[order])
+    order, triangular = substitution_order(A)
+    A, pieces = A[np.ix_(order, order)], pieces.of_states(order)
     rows = zip(start[:, order], way[:, order], Z[:, order], strict=True)
     means = np.empty((start.shape[0], *C.shape))
     means[..., order] = [_walk(A, C[:, order], pieces, triangular, *row) for row in rows]
@@ -102,14 +126,14 @@ def _walk(A, C, pieces, triangular, start, way, z):
         piece, moved = _sides(A, pieces, triangular, way, piece, edge, system)
         slopes, offsets = pieces.slopes[states, piece], pieces.offsets[states, piece]
         drive = start + t * way
-        x = _solve(system.matrix, slopes * drive + offsets, triangular)
+        x = solve(system.matrix, slopes * drive + offsets, triangular)
         z = A @ x + drive
         goal = np.where(moved > 0, piece + 1, piece)
         with np.errstate(divide="ignore", invalid="ignore"):
             left = np.where(moved != 0, (pieces.edges[states, goal] - z) / moved, np.inf)
         left = np.maximum(left, 0.0)
         length = min(float(left.min(initial=np.inf)), 1.0 - t)
-        total += length * _solve(system.matrix, C.T, triangular, transposed=True).T * slopes
+        total += length * solve(system.matrix, C.T, triangular, transposed=True).T * slopes
         t += length
         if t >= 1.0:
             return total
@@ -141,7 +165,7 @@ def _sides(A, pieces, triangular, way, piece, edge, system):
     for _ in range(_MOST_PIECES * (piece.size + 1)):
         slopes = pieces.slopes[states, piece]
         system.turn_to(slopes)
-        moved = A @ _solve(system.matrix, slopes * way, triangular) + way
+        moved = A @ solve(system.matrix, slopes * way, triangular) + way
         wanted = np.where(edge < 0, piece, np.where(moved > 0, edge, np.where(moved < 0, edge - 1, piece)))
         wrong = np.flatnonzero(wanted != piece)
         if wrong.size == 0:
@@ -151,8 +175,25 @@ def _sides(A, pieces, triangular, way, piece, edge, system):
     raise RuntimeError("No direction of the states was found at a kink: the rule is not well posed.")
 
 
-def _solve(system, right, triangular, transposed=False):
-    """Solve with ``I - S A`` or its transpose."""
+def solve(system, right, triangular, transposed=False):
+    """Solve a system of states in the order of substitution.
+
+    Parameters
+    ----------
+    system : ndarray of shape (n, n)
+        ``I - S A``, or ``I - A S``.
+    right : ndarray of shape (n,) or (n, k)
+        Right-hand sides.
+    triangular : bool
+        Whether the system is lower triangular.
+    transposed : bool
+        Whether to solve with the transpose.
+
+    Returns
+    -------
+    ndarray like right
+        The solution.
+    """
     if triangular:
         return solve_triangular(
             system, right, trans=int(transposed), lower=True, unit_diagonal=True, check_finite=False
