@@ -134,6 +134,24 @@ def test_variables_of_ones_own_are_in_the_units_of_what_they_are_tied_to(unit, s
         assert B[:, :3].min() >= -1e-9
 
 
+def test_variables_made_outside_are_left_alone():
+    bound = cp.Variable(nonneg=True)  # other threads may have it in their programs
+    assert fit(lambda A, B: [cp.norm(B[:, 0]) <= bound, bound <= 0.5], max_iter=1).rule_.B.any()
+    assert bound.value is None
+
+
+@pytest.mark.parametrize(
+    ("constraints", "violation"),
+    [
+        (lambda A, B: [cp.norm_inf(B[:, 0]) <= 0.05], lambda rule: np.abs(rule.B[:, 0]).max() - 0.05),
+        (lambda A, B: [cp.upper_tri(A) == 0], lambda rule: np.abs(np.triu(rule.A, 1)).max()),
+    ],
+    ids=["none", "of another shape"],
+)
+def test_functions_of_which_cvxpy_has_no_gradient(constraints, violation):
+    assert violation(fit(constraints, max_iter=1).rule_) <= 1e-7
+
+
 def tied_by_a_variable(A, B, C, D):
     bound = cp.Variable()
     return [B <= bound, C >= bound]

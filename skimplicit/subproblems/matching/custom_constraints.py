@@ -50,7 +50,10 @@ class CustomConstraints:
         n = W.shape[0] if n_first is None else n_first
         found = _checked(constraints(W[:, :n], W[:, n:]))
         own = {v.id: v for constraint in found for v in constraint.variables() if v.id != W.id and _can_move(v)}
-        self._own = list(own.values())
+        # Copies, for one that the user has made outside of the callable is in the programs of other threads too.
+        copies = {id(v): cp.Variable(v.shape, **{name: True for name in _attributes(v)}) for v in own.values()}
+        found = [constraint.tree_copy(copies) for constraint in found] if copies else found
+        self._own = list(copies.values())
         # The sign of a variable is a constraint too.
         found += [v >= 0 for v in self._own if v.is_nonneg()] + [v <= 0 for v in self._own if v.is_nonpos()]
         scaled = [_Scaled.of(constraint, [W, *self._own]) for constraint in found]
@@ -157,22 +160,28 @@ class _Scaled:
         try:
             for v, part in zip(self._variables, np.split(w * self._units, self._places[:-1]), strict=True):
                 v.save_value(part.reshape(v.shape, order="F"))
-            slopes = self._expr.grad
             values = np.ravel(np.asarray(self._expr.value, dtype=float), order="F")
+            slopes = self._expr.grad
+        except (NotImplementedError, ValueError) as error:  # of some functions CVXPY has no gradient
+            raise _NoGradient from error
         finally:
             for v, value in zip(self._variables, kept, strict=True):
                 v.save_value(value)
-        if any(slope is None for slope in slopes.values()):
-            raise _NoGradient
         none = {v: np.zeros((v.size, values.size)) for v in self._variables}
         slopes = [np.reshape(M, (1, 1)) if np.isscalar(M) else M for M in (none | slopes).values()]
+        if any(M is None or M.shape != zeros.shape for M, zeros in zip(slopes, none.values(), strict=True)):
+            raise _NoGradient
         slopes = sparse.csr_array(sparse.vstack([sparse.csr_array(M) for M in slopes]).T)
         left = sparse.diags_array(np.ones(values.size) * self._scale)
         return values * self._scale, sparse.csr_array(left @ slopes @ sparse.diags_array(self._units))
 
 
 def _can_move(variable):
-    return _SIGNS.issuperset(name for name, value in variable.attributes.items() if value)
+    return _attributes(variable) <= _SIGNS
+
+
+def _attributes(variable):
+    return {name for name, value in variable.attributes.items() if value}
 
 
 def _units(groups, variables):
@@ -223,7 +232,7 @@ def _scaled_cone(constraint, W):
 
 
 class _NoGradient(Exception):
-    """A convex function has no gradient outside its domain."""
+    """A convex function has no gradient outside its domain, or none that CVXPY knows."""
 
 
 def _checked(extra):
