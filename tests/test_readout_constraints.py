@@ -1,5 +1,7 @@
 """``constraints(A, B, C, D)``: constraints of one's own reach the readout, in the units of the data."""
 
+import pickle
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -7,8 +9,11 @@ from test_monotonic_cst import make_data, quietly
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.custom_constraints import takes_readout
+from skimplicit.rows import Samples
 from skimplicit.selection import ImplicitFeatureSelector
+from skimplicit.subproblems import constrained_logistic_readout
 from skimplicit.subproblems.attempts import SubproblemError
+from skimplicit.subproblems.readout.custom import CustomRowSet
 
 UNIT = np.array([1.0, 1e3, 1e-3, 1.0])
 
@@ -183,3 +188,58 @@ def test_a_parameter_with_the_name_of_another_matrix_is_named(constraints):
 def test_a_function_of_another_number_of_parameters_is_named(constraints):
     with pytest.raises(TypeError, match=r"constraints must be a function of \(A, B\) or \(A, B, C, D\)"):
         takes_readout(constraints)
+
+
+def tied(C, D):
+    return [cp.sum(C) == 0.3, cp.norm(C, 2) <= 0.5, D[0] >= D[-1]]
+
+
+def make_classes(q, centre):
+    rng = np.random.default_rng(2)
+    U, X = rng.normal(size=(60, 2)), rng.uniform(size=(60, 3))
+    scores = X @ rng.normal(size=(3, q)) + rng.normal(size=(60, q))
+    Y = (scores > 0).astype(float) if q == 1 else np.eye(q)[scores.argmax(axis=1)]
+    return Samples(U, Y, rng.uniform(0.5, 2.0, size=60), centre, scale_targets=False), X
+
+
+@pytest.mark.parametrize("most_tied", [300, 0])
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("q", [1, 3])
+def test_classes_end_at_the_minimum_of_all_their_weights(q, centre, most_tied, monkeypatch):
+    monkeypatch.setattr("skimplicit.subproblems.readout.constrained._MOST_TIED", most_tied)
+    samples, X = make_classes(q, centre)
+    row_set = pickle.loads(pickle.dumps(CustomRowSet(custom=tied, n_states=3)))
+    problem = samples, X, samples.moments(X), 0.01, True, None, 1e-13, 2.0
+    readout, loss = constrained_logistic_readout(*problem, row_set)
+    found = loss + 0.005 * readout.squared_norm(2.0)
+
+    C, D, c = cp.Variable((q, 3)), cp.Variable((q, 2)), cp.Variable((1, q))
+    logits = X @ C.T + samples.inputs_times(np.eye(2)) @ D.T + np.full((60, 1), float(centre)) @ c
+    totals = cp.logistic(logits[:, 0]) if q == 1 else cp.log_sum_exp(logits, axis=1)
+    losses = totals - cp.sum(cp.multiply(samples.Y, logits), axis=1)
+    ridge = 0.005 * (cp.sum_squares(C) + 2.0 * cp.sum_squares(D))
+    wanted = cp.Problem(cp.Minimize(samples.weights @ losses + ridge), tied(C, D)).solve(solver=cp.CLARABEL)
+    assert found == pytest.approx(wanted, rel=1e-7)
+
+
+def test_steps_for_classes_are_of_second_order():
+    solved = []
+
+    class Counted(CustomRowSet):
+        def minimise(self, H, T):
+            solved.append(H.shape)
+            return super().minimise(H, T)
+
+    samples, X = make_classes(3, True)
+    constrained_logistic_readout(
+        samples, X, samples.moments(X), 1e-4, True, None, 1e-13, 1.0, Counted(custom=tied, n_states=3)
+    )
+    assert len(solved) < 15  # 5; with a bound on the curvature of each class alone 201, the most
+
+
+def test_one_compiled_program_serves_members_side_by_side():
+    def few(A, B, C, D):
+        return [cp.sum(C) <= 0.5]
+
+    one, two = (fit(few, ImplicitClassifier, n_members=3, n_jobs=n_jobs, max_iter=2).rule_ for n_jobs in (1, 3))
+    np.testing.assert_array_equal(one.C, two.C)

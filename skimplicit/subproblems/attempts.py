@@ -21,7 +21,7 @@ class SubproblemError(RuntimeError):
     """A convex subproblem could not be solved; the message names the block and the status CVXPY reported."""
 
 
-def status_of(problem, solver, options):
+def status_of(problem, solver, options, warm_start=True):
     """Run one solver and return the status, whatever happens.
 
     Parameters
@@ -32,6 +32,8 @@ def status_of(problem, solver, options):
         CVXPY's name of the solver.
     options : dict
         Its options.
+    warm_start : bool
+        Whether the solver may start from what it has found before.
 
     Returns
     -------
@@ -41,13 +43,13 @@ def status_of(problem, solver, options):
     # CVXPY warns about inaccurate solutions; the status says the same and is acted upon.
     with without_warnings(Warning):
         try:
-            problem.solve(solver=solver, warm_start=True, **options)
+            problem.solve(solver=solver, warm_start=warm_start, **options)
         except cp.error.SolverError as error:
             return f"solver error ({error})"
     return problem.status
 
 
-def solve_by_any(problem, block, solvers=SOLVERS):
+def solve_by_any(problem, block, solvers=SOLVERS, warm_start=True):
     """Solve a program by the first of some solvers that can.
 
     Parameters
@@ -58,6 +60,8 @@ def solve_by_any(problem, block, solvers=SOLVERS):
         What the program is, for the message.
     solvers : sequence of (str, dict)
         Names of solvers and their options, in turn.
+    warm_start : bool
+        As for :func:`status_of`.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def solve_by_any(problem, block, solvers=SOLVERS):
     """
     statuses = []
     for solver, options in solvers:
-        status = status_of(problem, solver, options)
+        status = status_of(problem, solver, options, warm_start)
         if status == cp.OPTIMAL:
             return
         statuses.append(f"{solver}: {status}")

@@ -1,7 +1,8 @@
 """The readout block inside a row set: signs of C and D, and balls of their rows.
 
 For the squared loss every output is a quadratic program of its own, solved exactly by its active sets. Cross-entropy is
-lowered by such programs that lie above it near the last point, with a line search.
+lowered by such programs that lie above it near the last point, with a line search; where constraints of the user's own
+may tie the outputs, by one program for all of them, with the second derivatives of the loss.
 """
 
 import numpy as np
@@ -17,6 +18,8 @@ __all__ = ["constrained_logistic_readout", "constrained_ridge_readout"]
 
 # Weights of an output up to which its program is solved by factorisations; beyond, by projected gradient.
 _MOST_FACTORED = 1500
+# Weights of all classes up to which those that constraints may tie have one matrix of second derivatives.
+_MOST_TIED = 300
 # Relative accuracy and most iterations of projected gradient.
 _TOL, _MAX_ITER = 1e-10, 3000
 # Ridge, as a share of each square, that makes a singular system definite: what rounding adds anyway.
@@ -149,6 +152,8 @@ class _Classes:
 
         ``diag(p) - p p' <= 2 diag(p (1 - p))``: with twice the curvature of each logit alone the outputs come apart.
         """
+        if self.row_set.is_custom and 1 < len(V) and V.size <= _MOST_TIED:
+            return self._newton_step(P, gradient, slope_c, V)
         weights = np.maximum(P * (1.0 - P), np.finfo(float).eps) * self.samples.weights[:, None]
         weights = weights if P.shape[1] == 1 else 2.0 * weights
         total = weights.sum(axis=0)
@@ -167,6 +172,25 @@ class _Classes:
         new = _minimise(hessians, T, self.row_set, V)
         # c is eliminated.
         return new, -slope_c / total - np.sum(means * (new - V), axis=1)
+
+    def _newton_step(self, P, gradient, slope_c, V):
+        """Return the same by the second derivatives themselves, which couple the outputs as ties of weights do."""
+        q, N = V.shape
+        curvature = (np.eye(q) * P[:, None] - P[:, :, None] * P[:, None]) * self.samples.weights[:, None, None]
+        H, lift, along = np.empty((q, N, q, N)), np.zeros(q), np.zeros((q, V.size))
+        for k in range(q):
+            for other in range(k + 1):
+                H[k, :, other] = H[other, :, k] = (self._rows * curvature[:, k, other, None]).T @ self._rows
+        H = H.reshape(V.size, V.size) + np.diag(np.tile(self.ridge, q))
+        linear = gradient.ravel()
+        if self.samples.centre:  # c is eliminated; a common shift of all changes nothing
+            across = np.concatenate([curvature[:, k].T @ self._rows for k in range(q)], axis=1)
+            inverse = np.linalg.pinv(curvature.sum(axis=0), hermitian=True)
+            along, lift = inverse @ across, inverse @ slope_c
+            H, linear = H - across.T @ along, linear - across.T @ lift
+        H = _definite(H)
+        new = self.row_set.minimise(H[None], (H @ V.ravel() - linear).reshape(q, N))
+        return new, -lift - along @ (new - V).ravel()
 
 
 def _minimise(hessians, T, row_set, start):

@@ -1,7 +1,8 @@
 """Readouts inside constraints of the user's own: CVXPY."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 import cvxpy as cp
 import numpy as np
@@ -11,6 +12,9 @@ from skimplicit.subproblems.matching.custom_constraints import CustomConstraints
 from skimplicit.subproblems.row_sets import RowSet
 
 __all__ = ["CustomRowSet"]
+
+# The readout is asked for to full accuracy: the fast solver comes last.
+_SOLVERS = (*SOLVERS[1:], SOLVERS[0])
 
 
 @dataclass(frozen=True)
@@ -29,25 +33,25 @@ class CustomRowSet(RowSet):
 
     custom: Callable | None = None
     n_states: int = 0
+    _compiled: "_Compiled" = field(default_factory=lambda: _Compiled(), init=False, repr=False, compare=False)
 
     is_custom = True
 
     def project(self, V, metric=1.0):
         """See :meth:`RowSet.project <skimplicit.subproblems.RowSet.project>`."""
-        H = np.broadcast_to(np.diag(np.broadcast_to(1.0, V.shape[1])), (len(V), V.shape[1], V.shape[1]))
         if np.ndim(metric):
             raise ValueError("Constraints of the user's own are only projected on in Euclid's metric.")
-        return self.minimise(H, V)
+        return self.minimise(np.broadcast_to(np.eye(V.shape[1]), (len(V), V.shape[1], V.shape[1])), V)
 
     def minimise(self, H, T):
-        """Minimise ``sum_k 1/2 v_k' H_k v_k - t_k v_k`` over V with rows v_k in the set.
+        """Minimise ``sum_k 1/2 v_k' H_k v_k - t v`` over V in the set, v being its rows one after the other.
 
         Parameters
         ----------
-        H : ndarray of shape (q, N, N)
-            Positive definite matrices.
+        H : ndarray of shape (q, N, N) or (1, q N, q N)
+            Positive definite matrices: one for each row v_k of V, or one for all of v.
         T : ndarray of shape (q, N)
-            Linear terms.
+            Linear terms t, in rows.
 
         Returns
         -------
@@ -59,17 +63,47 @@ class CustomRowSet(RowSet):
         SubproblemError
             If no solver finds a solution; the message has the block's name and the status.
         """
-        V = cp.Variable(T.shape, name="V")
-        custom = CustomConstraints(self.custom, V, self.n_states)
-        # In the unit of each output's curvature.
-        size = np.array([max(np.trace(each) / len(each), np.finfo(float).tiny) for each in H])
-        roots = [np.linalg.cholesky(each / s).T for each, s in zip(H, size, strict=True)]
-        share = size / size.max()
-        terms = [w * cp.sum_squares(root @ V[k]) / 2 for k, (w, root) in enumerate(zip(share, roots, strict=True))]
-        objective = sum(terms) - cp.sum(cp.multiply(T / size.max(), V))
-        problem = cp.Problem(cp.Minimize(objective), [*self.to_cvxpy(V), *custom.bounds])
-        # The readout is asked for to full accuracy: the fast solver comes last.
-        solve_by_any(problem, "readout block (C, D)", (*SOLVERS[1:], SOLVERS[0]))
-        inside = self.shrunk(V.value)
-        free = np.ones(T.shape, dtype=bool) if self.signs is None else (self.signs == 0) | (inside != 0)
-        return self.shrunk(custom.hold(inside, free, problem.solution.primal_vars))
+        with self._compiled.lock:
+            return self._compiled.of(self, T.shape, len(H)).solve(self, H, T)
+
+
+class _Compiled:
+    """The program of a set once compiled, for one thread at a time; nothing of it is pickled."""
+
+    def __init__(self):
+        self.lock, self._program = Lock(), None
+
+    def __reduce__(self):
+        return _Compiled, ()
+
+    def of(self, row_set, shape, n_parts):
+        """Return the program for readouts of that shape whose curvature has so many matrices."""
+        if self._program is None or (self._program.V.shape, len(self._program.roots)) != (shape, n_parts):
+            self._program = _Program(row_set, shape, n_parts)
+        return self._program
+
+
+class _Program:
+    """``minimise sum_k 1/2 ||R_k v_k||^2 - t v`` in a set, a CVXPY problem with parameters R_k and t."""
+
+    def __init__(self, row_set, shape, n_parts):
+        self.V = cp.Variable(shape, name="V")
+        self.custom = CustomConstraints(row_set.custom, self.V, row_set.n_states)
+        size = self.V.size // n_parts
+        self.roots, self.linear = [cp.Parameter((size, size)) for _ in range(n_parts)], cp.Parameter(shape)
+        parts = cp.reshape(self.V, (n_parts, size), order="C")
+        squares = [cp.sum_squares(root @ parts[k]) / 2 for k, root in enumerate(self.roots)]
+        objective = sum(squares) - cp.sum(cp.multiply(self.linear, self.V))
+        self.problem = cp.Problem(cp.Minimize(objective), [*row_set.to_cvxpy(self.V), *self.custom.bounds])
+
+    def solve(self, row_set, H, T):
+        """Return the minimiser, inside the set."""
+        unit = max(np.einsum("kii->k", H).max() / H.shape[1], np.finfo(float).tiny)
+        for root, each in zip(self.roots, H, strict=True):
+            root.value = np.linalg.cholesky(each / unit).T
+        self.linear.value = T / unit
+        # The result is not to hang on what was solved before, which with threads side by side is anything.
+        solve_by_any(self.problem, "readout block (C, D)", _SOLVERS, warm_start=False)
+        inside = row_set.shrunk(self.V.value)
+        free = np.ones(T.shape, dtype=bool) if row_set.signs is None else (row_set.signs == 0) | (inside != 0)
+        return row_set.shrunk(self.custom.hold(inside, free, self.problem.solution.primal_vars))
