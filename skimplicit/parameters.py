@@ -87,10 +87,11 @@ def nearest(value, names):
     >>> nearest("rleu", ["tanh", "relu"])
     " Did you mean 'relu'?"
     """
-    found = (
-        get_close_matches(value, [name for name in names if isinstance(name, str)], 1) if isinstance(value, str) else []
-    )
-    return f" Did you mean {found[0]!r}?" if found else ""
+    if not isinstance(value, str):
+        return ""
+    known = {name.lower(): name for name in names if isinstance(name, str)}
+    found = get_close_matches(value.lower(), known, 1)
+    return f" Did you mean {known[found[0]]!r}?" if found else ""
 
 
 def checked_number(value, name, *, least=-np.inf, integer=False):
@@ -182,6 +183,11 @@ class Parametrised:
     _parameters: ClassVar[dict[str, Any]] = {}
     _attributes: ClassVar[dict[str, Any]] = {}
 
+    @staticmethod
+    def _elsewhere(name, known):
+        """Return a sentence on a parameter that there is not, with a space before it: what could have been meant."""
+        return nearest(name, known)
+
     def __init_subclass__(cls, **kwargs):
         """Make what follows from the table, unless a base has made it already."""
         super().__init_subclass__(**kwargs)
@@ -213,6 +219,7 @@ class Parametrised:
             If there is no such parameter, or what should have it is no object with parameters.
         """
         self._check_nested(params)
+        self._check_known(params)
         return super().set_params(**params)  # type: ignore[misc]  # that of BaseEstimator, which comes next
 
     def _check_nested(self, params):
@@ -226,6 +233,14 @@ class Parametrised:
                     f"{name} sets a parameter of {part}, but {part}={value!r} has none; give {part} as an object that "
                     "has it."
                 )
+
+    def _check_known(self, params):
+        """Ask of a parameter that is misspelt whether the nearest one was meant; others are left to scikit-learn."""
+        own = self.get_params(deep=False)
+        for name in params:
+            advice = "" if "__" in name or name in own else nearest(name, own)
+            if advice:
+                raise ValueError(f"{type(self).__name__} has no parameter {name!r}.{advice}")
 
     def _validate_params(self):
         """Validate as ``BaseEstimator`` does, and add to its message what could have been meant."""
@@ -256,8 +271,8 @@ def _constructor(cls, table):
             bound = __init__.__signature__.bind(self, *args, **parameters)
         except TypeError as error:
             unknown = next((name for name in parameters if name not in table), None)
-            advice = nearest(unknown, table)
-            raise TypeError(f"{type(self).__name__}: {error}; parameters are given by keyword.{advice}") from None
+            advice = "; parameters are given by keyword." if unknown is None else f".{self._elsewhere(unknown, table)}"
+            raise TypeError(f"{type(self).__name__}: {error}{advice}") from None
         bound.apply_defaults()
         for name in table:
             setattr(self, name, bound.arguments[name])

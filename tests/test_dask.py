@@ -308,7 +308,7 @@ def test_what_memory_refuses_is_refused(model, change, error, message, m):
 @pytest.mark.parametrize(
     ("model", "change", "message"),
     [
-        (MODELS["regressor"][0], _with_text, "y holds what is no number"),
+        (MODELS["regressor"][0], _with_text, "y holds values that are not numbers"),
         (MODELS["classifier"][0], _with_hole, "the label of row 577 is missing"),
         (ImplicitFeatureSelector(), _with_hole, "the label of row 577 is missing"),
         (MODELS["classifier"][0], _with_kinds(150), "Unknown label type"),

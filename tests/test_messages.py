@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
 
 from skimplicit import (
     ImplicitClassifier,
@@ -52,6 +54,8 @@ RULE = ImplicitRule([[0.5]], [[1.0]], [[1.0]])
         (lambda: RULE.solve([[1.0]], method="newtn"), "newton"),
         (lambda: output_bounds(RULE, [[1.0]], 0.1, method="intervals"), "interval"),
         (lambda: implicit_path(X, Y, activation="idenity"), "identity"),
+        (lambda: ImplicitRegressor(activation="ReLU").fit(X, Y), "relu"),
+        (lambda: ImplicitRegressor().set_params(aplha=1.0), "alpha"),
     ],
 )
 def test_nearest_name(call, meant):
@@ -165,6 +169,58 @@ class TestGroups:
             self.groups_of({"colour": ["red"]}, X)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ImplicitRegressor(5), "parameters are given by keyword"),
+        (lambda: ImplicitRegressor(hidden_layer_sizes=(5,)), "Give n_hidden"),
+        (lambda: ImplicitClassifier(batch_size=5), r"method=StochasticGradient\(batch_size=...\)"),
+        (lambda: ImplicitFeatureSelector(n_hidden=5), r"ImplicitFeatureSelector\(ImplicitRegressor\(n_hidden=...\)\)"),
+        (lambda: ImplicitRegressor(activation=np.tanh).fit(X, Y), "give an Activation"),
+        (lambda: ImplicitRegressor(activation="swish").fit(X, Y), 'Give "silu"'),
+        (lambda: ImplicitRegressor(method="adam").fit(X, Y), '"gradient"'),
+        (lambda: ImplicitRegressor(method=StochasticGradient).fit(X, Y), r"Give an instance, StochasticGradient\(\)"),
+        (lambda: ImplicitRegressor(n_hidden=3, structure=[2, 2]).fit(X, Y), "give n_hidden=4"),
+        (lambda: ImplicitRegressorCV(alphas=0.1).fit(X, Y), "For one ridge"),
+        (lambda: ImplicitFeatureSelector(ImplicitRegressor).fit(X, Y), r"Give an instance, ImplicitRegressor\(\)"),
+        (lambda: ImplicitFeatureSelector(ImplicitRegressorCV()).fit(X, Y), "alpha='auto'"),
+        (lambda: ImplicitFeatureSelector(make_pipeline(ImplicitRegressor())).fit(X, Y), "before the selector"),
+        (lambda: ImplicitRegressor(cv=GroupKFold(2)).fit(X, Y), "needs groups: .*enable_metadata_routing=True"),
+    ],
+)
+def test_what_to_give_instead(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas, np.array, lambda table: table.to_numpy().tolist()])
+@pytest.mark.parametrize(("wrong", "called"), [(np.nan, "NaN"), (np.inf, "infinity")])
+def test_columns_that_have_no_value_are_named(frame, wrong, called):
+    table = pd.DataFrame(X, columns=list("abcd"))
+    table.loc[[3, 7], "b"] = table.loc[5, "d"] = wrong
+    columns = "'b', 'd'" if hasattr(frame(table), "columns") else "1, 3"
+    with pytest.raises(ValueError, match=f"Input X contains {called}.*: columns {columns}, first in row 3\\."):
+        ImplicitRegressor().fit(frame(table), Y)
+
+
+def test_a_target_that_has_no_value_has_its_row_in_the_message():
+    with pytest.raises(ValueError, match=r"Input y contains NaN: first in row 2\.$"):
+        ImplicitRegressor().fit(X, np.where(np.arange(30) == 2, np.nan, Y))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ("data.csv", "X is the string 'data.csv'; read a file first"),
+        ([[1.0, 2.0], [3.0]], "rows differ in length"),
+        (pd.DataFrame(index=range(2)), "X has no columns"),
+    ],
+)
+def test_what_is_no_table(inputs, message):
+    with pytest.raises(ValueError, match=message):
+        ImplicitRegressor().fit(inputs, [0.0, 1.0])
+
+
 DATES = pd.Series(pd.date_range("2020-01-01", periods=30))
 LABELS = np.where(Y, "b", "a").astype(object)
 TABLE = pd.DataFrame(X, columns=list("abcd"))
@@ -176,7 +232,7 @@ TABLE = pd.DataFrame(X, columns=list("abcd"))
     [
         (DATES, "Column 'when' of X holds dates or times"),
         (pd.Series(pd.to_timedelta(np.arange(30), unit="s")), "Column 'when' of X holds dates or times"),
-        (pd.Series(["1", "2", "x"] * 10), "Column 'when' of X holds what is no number: .*'x'.*OneHotEncoder"),
+        (pd.Series(["1", "2", "x"] * 10), "Column 'when' of X holds values that are not numbers: .*'x'.*OneHotEncoder"),
     ],
 )
 @pytest.mark.parametrize(
@@ -196,7 +252,7 @@ def test_a_column_that_holds_no_numbers_has_its_name_in_the_message(frame, colum
 
 
 def test_a_column_of_objects_is_named_too():
-    with pytest.raises(TypeError, match="Column 'when' of X holds what is no number: .*datetime.date"):
+    with pytest.raises(TypeError, match="Column 'when' of X holds values that are not numbers: .*datetime.date"):
         ImplicitRegressor().fit(TABLE.assign(when=[datetime.date(2020, 1, 1)] * 30), Y)
 
 
@@ -215,10 +271,10 @@ def test_a_column_that_holds_no_numbers_is_named_in_predictions_too():
         (DATES, "y holds dates or times"),
         (DATES.to_numpy(), "y holds dates or times"),
         (pd.DataFrame({"first": X[:, 0], "second": DATES}), "Column 'second' of y holds dates or times"),
-        (pd.Series(LABELS), "y holds what is no number: .*'a'"),
-        (list(LABELS), "y holds what is no number: .*'a'"),
-        (LABELS.astype(str), "y holds what is no number: .*'a'"),
-        ([[0.0, label] for label in LABELS], "Column [01] of y holds what is no number"),
+        (pd.Series(LABELS), "y holds values that are not numbers: .*'a'"),
+        (list(LABELS), "y holds values that are not numbers: .*'a'"),
+        (LABELS.astype(str), "y holds values that are not numbers: .*'a'"),
+        ([[0.0, label] for label in LABELS], "Column [01] of y holds values that are not numbers"),
     ],
 )
 def test_targets_that_are_no_numbers(y, message):
@@ -279,7 +335,7 @@ WEIGHTED = pytest.mark.parametrize(
 )
 @WEIGHTED
 def test_weights_that_are_no_numbers(weights, error, call):
-    with pytest.raises(error, match="^sample_weight holds what is no number: "):
+    with pytest.raises(error, match="^sample_weight holds values that are not numbers: "):
         call(weights)
 
 

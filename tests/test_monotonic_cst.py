@@ -250,7 +250,7 @@ def test_activations_that_fall_are_refused(activation):
 @pytest.mark.parametrize("make", [ImplicitClassifier, ImplicitClassifierCV])
 def test_more_classes_are_refused(make):
     U, y = make_data()
-    with pytest.raises(ValueError, match="monotonic_cst is for numbers and for two classes"):
+    with pytest.raises(ValueError, match="monotonic_cst needs a regressor or two classes, got 3"):
         make(monotonic_cst=CST).fit(U, np.digitize(y, [-1, 0]))
 
 

@@ -274,7 +274,7 @@ NO_STEP = {"n_hidden": 2, "max_iter": 1, "random_state": 0}
         ((ROWS[:, :2], NUMBERS), {}, "X has 2 features, but ImplicitRegressor is expecting 3"),
         ((FRAME[["b", "a", "c"]], NUMBERS), {}, "feature names should match"),
         ((FRAME * np.nan, NUMBERS), {}, "Input X contains NaN"),
-        ((FRAME, NAMES), {}, "y holds what is no number"),
+        ((FRAME, NAMES), {}, "y holds values that are not numbers"),
         ((FRAME, ROWS), {}, "y must have as many targets as the estimator, 1, got 3"),
         ((FRAME[:4], NUMBERS[:4]), {}, "test_size=0.25 of n_samples=4 holds out one row"),
         ((FRAME, NUMBERS), {"test_size": 0.999}, "test_size=0.999 of n_samples=40 cannot be held out"),

@@ -145,8 +145,8 @@ def _folds_of_others(estimator, X, y, train):
             return clone(estimator)._make_folds(X[train], y[train], classifies, None, {})
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"cv={cv!r} makes no folds of the rows that are not held out: {error} It is given X and y alone; where "
-                "it needs more, fit with a list of its splits, cv=list(cv.split(X, y, groups))."
+                f"cv={cv!r} makes no folds of the rows that are not held out: {error.__cause__ or error} It is given X "
+                "and y alone; where it needs more, fit with a list of its splits, cv=list(cv.split(X, y, groups))."
             ) from error
     number = np.full(len(y), -1)
     number[train] = np.arange(train.size)

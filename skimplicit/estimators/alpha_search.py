@@ -39,6 +39,12 @@ def _worded(name, text):
     return replace(RULE_PARAMETERS[name], text=text)
 
 
+def _one_ridge(value):
+    """Return what to do with one ridge, which is none to choose."""
+    one = isinstance(value, Real) and not isinstance(value, bool)
+    return "For one ridge give it as alpha to the estimator without CV in its name." if one else None
+
+
 class RidgePathMixin(FoldsMixin):
     """Chooses the ridge: ``alpha_ = argmin over alpha of the mean over folds of the held-out loss``.
 
@@ -71,6 +77,7 @@ class RidgePathMixin(FoldsMixin):
             f"The ridges, or their number: then they are spaced geometrically from {_SMALLEST_ALPHA} to "
             f"{_LARGEST_ALPHA:g}.",
             [Interval(Integral, 1, None, closed="left"), "array-like"],
+            advice=_one_ridge,
         ),
         "cv": CV,
         "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", N_JOBS),
@@ -234,5 +241,5 @@ def _check_alphas(alphas):
         return np.geomspace(_SMALLEST_ALPHA, _LARGEST_ALPHA, alphas)
     values = checked_array(alphas, "alphas", 1)
     if values.size == 0 or not np.all(values >= 0):
-        raise ValueError(f"alphas must be a number or a list of non-negative finite ridges, got {alphas!r}.")
+        raise ValueError(f"alphas must be a number of ridges, or a list of ridges that are at least 0, got {alphas!r}.")
     return np.sort(values)

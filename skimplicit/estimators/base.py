@@ -26,7 +26,7 @@ from skimplicit.estimators.lazy_columns import check_lazy_output, predict_lazily
 from skimplicit.estimators.lazy_rows import open_given_rows
 from skimplicit.estimators.predicting import by_rows
 from skimplicit.estimators.rule_attributes import RULE_ATTRIBUTES
-from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
+from skimplicit.estimators.rule_parameters import RULE_PARAMETERS, elsewhere
 from skimplicit.estimators.targets import check_weights
 from skimplicit.estimators.tasks import TaskMixin
 from skimplicit.estimators.validation import validate_named
@@ -53,6 +53,7 @@ class ImplicitEstimator(
 
     _parameters = RULE_PARAMETERS
     _attributes = RULE_ATTRIBUTES
+    _elsewhere = staticmethod(elsewhere)
 
     # Inputs are cut only where a fit has seen their range.
     _input_range = None

@@ -61,8 +61,8 @@ class FoldsMixin:
             in_parts = _make_splitter(cv, y[counted], classifier, seed).split(counted, y[counted])
             folds = [tuple(counted[part] for part in fold) for fold in in_parts]
         else:
-            in_parts = check_cv(cv if hasattr(cv, "split") else _pairs(cv)).split(X, y, **routed)
-            folds = [tuple(_row_numbers(part, X.shape[0]) for part in fold) for fold in in_parts]
+            splitter = check_cv(cv if hasattr(cv, "split") else _pairs(cv))
+            folds = [tuple(_row_numbers(part, X.shape[0]) for part in fold) for fold in _split(splitter, X, y, routed)]
         if not folds:
             raise ValueError(
                 f"cv={cv!r} yields no splits. A generator can be used only once: give a list of its splits."
@@ -75,6 +75,19 @@ class FoldsMixin:
             return folds
         _check_fold_weights(weights, folds)
         return [tuple(part[weights[part] > 0] for part in fold) for fold in folds]
+
+
+def _split(splitter, X, y, metadata):
+    """Return the folds of a splitter; of one that misses its groups, say how they get to it."""
+    try:
+        return list(splitter.split(X, y, **metadata))
+    except ValueError as error:
+        if "groups" in metadata or "groups" not in str(error):
+            raise
+        raise ValueError(
+            f"cv={splitter!r} needs groups: call sklearn.set_config(enable_metadata_routing=True), and give them to "
+            "fit(X, y, groups=groups)."
+        ) from error
 
 
 def _make_splitter(n_folds, y, classifier, seed):

@@ -39,7 +39,9 @@ class FromRuleMixin:
         """Return a fitted estimator with a rule, the attributes of its targets and parameters for its constructor."""
         taken = sorted({"n_hidden", "activation"} & parameters.keys())
         if taken:
-            raise TypeError(f"from_rule takes {' and '.join(taken)} from the rule; leave them out.")
+            raise TypeError(
+                f"from_rule takes {' and '.join(taken)} from the rule; leave {'them' if taken[1:] else 'it'} out."
+            )
         known = ACTIVATIONS.get(rule.activation.name) == rule.activation
         # Nothing says what range of inputs the rule was made for.
         parameters = {"clip": False, **parameters}

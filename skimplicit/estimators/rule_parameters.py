@@ -6,10 +6,10 @@ from sklearn.utils._param_validation import Interval
 
 from skimplicit.activations import ACTIVATIONS, Activation
 from skimplicit.estimators.methods import METHODS
-from skimplicit.parameters import N_JOBS, Names, Parameter
+from skimplicit.parameters import N_JOBS, Names, Parameter, nearest
 from skimplicit.training import TrainingMethod
 
-__all__ = ["RULE_PARAMETERS"]
+__all__ = ["RULE_PARAMETERS", "elsewhere"]
 
 
 def _layers(value):
@@ -17,6 +17,50 @@ def _layers(value):
     if isinstance(value, (list, tuple)) and value and all(isinstance(size, Integral) for size in value):
         return f"For layers of these sizes give structure={list(value)} and n_hidden={sum(value)}."
     return None
+
+
+def elsewhere(name, known):
+    """Return a sentence on a parameter that no estimator of a rule has: where it is, or what could have been meant.
+
+    Parameters
+    ----------
+    name : str
+        What was given.
+    known : iterable of str
+        What it could have been.
+
+    Returns
+    -------
+    str
+        With a space before it; empty if there is nothing to say.
+
+    Examples
+    --------
+    >>> from skimplicit.estimators.rule_parameters import elsewhere
+    >>> elsewhere("batch_size", [])
+    ' It is one of the options of a method: method=StochasticGradient(batch_size=...).'
+    """
+    if name in ("hidden_layer_sizes", "hidden_sizes"):
+        return " Give n_hidden, the number of states, and for layers structure, their sizes."
+    for method in METHODS.values():
+        if name in method.get_params():
+            return f" It is one of the options of a method: method={type(method).__name__}({name}=...)."
+    return nearest(name, known)
+
+
+def _activation(value):
+    """Return what to give for a function, or for a name that other packages use."""
+    if callable(value):
+        return "For a function of your own give an Activation, made of it and its derivative."
+    return 'Give "silu".' if value in ("swish", "Swish") else None
+
+
+def _method(value):
+    """Return the method that is meant by a class, or by the name of an optimiser."""
+    if isinstance(value, type) and issubclass(value, TrainingMethod):
+        return f"Give an instance, {value.__name__}()."
+    known = isinstance(value, str) and value.lower() in ("adam", "sgd")
+    return 'Steps of Adam or SGD are those of "gradient".' if known else None
 
 
 #: Name to :class:`~skimplicit.parameters.Parameter`, in the order of the signature. Estimators override what differs.
@@ -38,6 +82,7 @@ RULE_PARAMETERS = {
         '``"silu"``, ``"gelu"``, or an :class:`~skimplicit.Activation`. If its slopes exceed 1, the bound on A is '
         "kappa divided by the largest.",
         [Names(ACTIVATIONS), Activation],
+        advice=_activation,
     ),
     "kappa": Parameter(
         0.95,
@@ -132,6 +177,7 @@ RULE_PARAMETERS = {
         ':class:`~skimplicit.lifted.Lifted`, which knows ``"relu"``, ``"leaky_relu"``, ``"identity"``, ``"tanh"`` '
         'and ``"sigmoid"``.',
         [Names(METHODS), TrainingMethod],
+        advice=_method,
     ),
     "n_members": Parameter(
         "auto",

@@ -39,7 +39,10 @@ def check_structure(structure, n_hidden):
         ):
             raise ValueError(f"structure as a list must hold positive layer sizes, got {structure!r}.")
         if sum(structure) != n_hidden:
-            raise ValueError(f"The layer sizes of structure must add up to n_hidden={n_hidden}, got {structure!r}.")
+            raise ValueError(
+                f"The layer sizes of structure must add up to n_hidden={n_hidden}, got {structure!r}; give "
+                f"n_hidden={sum(structure)}."
+            )
         layer = np.repeat(np.arange(len(structure))[::-1], list(structure)[::-1])
         return layer[:, None] == layer[None, :] + 1
     mask = np.asarray(structure)

@@ -104,7 +104,7 @@ class TaskMixin:
         if directions is None:
             return None, None
         if is_classifier(self) and samples.n_outputs > 1:
-            raise ValueError("monotonic_cst is for numbers and for two classes, got more classes.")
+            raise ValueError(f"monotonic_cst needs a regressor or two classes, got {samples.n_outputs} classes.")
         return monotone_signs(samples.of_given(directions), self.n_hidden, samples.n_outputs, chosen.direct)
 
     def _balls(self, chosen, samples):

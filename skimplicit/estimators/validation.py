@@ -43,6 +43,8 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
         _refuse_lazy_frame(values, name)
     for name, values in parts:
         refuse_dates(values, name)
+    if _is_frame(X) and not len(X.columns):  # scikit-learn looks for the type that its columns have in common
+        raise ValueError(f"X has no columns, while at least one is required by {type(estimator).__name__}.")
     if classes:
         refuse_missing(y)
     elif issparse(y):  # which scikit-learn lets pass where targets may have several columns
@@ -53,7 +55,32 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
     except (TypeError, ValueError) as error:
         for name, values in parts:
             refuse_text(values, name, error)
+            _locate(values, name, error)
         raise
+
+
+def _locate(values, name, error):
+    """Raise the error again with the columns, or for one column the first row, that it is about."""
+    if issparse(values) or not str(error).startswith(f"Input {name} contains "):
+        return
+    wrong = np.isnan if "contains NaN" in str(error) else np.isinf
+    found = [(label, rows) for label, column in _columns(values, name) if (rows := _rows_where(wrong, column)).size]
+    if not found:
+        return
+    labels = [label.removesuffix(f" of {name}").removeprefix("Column ") for label, _ in found]
+    rest = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
+    where = "" if labels == [name] else f"column{'s'[: len(labels) - 1]} {', '.join(labels[:5])}{rest}, "
+    message, *advice = str(error).split("\n", 1)
+    message = f"{message.rstrip('.')}: {where}first in row {min(rows[0] for _, rows in found)}."
+    raise ValueError("\n".join([message, *advice])) from error
+
+
+def _rows_where(wrong, column):
+    """Return the numbers of the rows whose entry is not a number, or not finite, as ``wrong`` tells."""
+    try:
+        return np.flatnonzero(wrong(np.asarray(column, dtype=np.float64)))
+    except (TypeError, ValueError):
+        return np.flatnonzero([is_missing(entry) for entry in np.asarray(column, dtype=object).ravel()])
 
 
 def _refuse_lazy_frame(values, name):
@@ -182,11 +209,18 @@ def refuse_text(values, name, error):
         With the name.
     """
     kind = TypeError if isinstance(error, TypeError) else ValueError
-    advice = " Encode categories, for instance by OneHotEncoder in a ColumnTransformer." if name == "X" else ""
+    if isinstance(values, str) and values is not _NOTHING:
+        raise kind(f"{name} is the string {values!r}; read a file first, for instance by pandas.read_csv.") from error
+    if "inhomogeneous" in str(error):
+        raise kind(f"{name} must be a table of numbers: its rows differ in length, or entries are lists.") from error
+    advice = {
+        "X": " Encode categories, for instance by OneHotEncoder in a ColumnTransformer.",
+        "y": " For labels use ImplicitClassifier.",
+    }.get(name, "")
     for label, column in _columns(values, name):
         entries = np.asarray(column).ravel()
         if entries.dtype.kind in "OUST" and not all(map(_is_number, entries)):
-            raise kind(f"{label} holds what is no number: {str(error).rstrip('.')}.{advice}") from error
+            raise kind(f"{label} holds values that are not numbers: {str(error).rstrip('.')}.{advice}") from error
 
 
 def is_missing(entry):

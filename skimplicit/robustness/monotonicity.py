@@ -95,7 +95,8 @@ def monotone_directions(model: Any, j: int, *, output: int | None = None) -> tup
 
 def _checked_index(name, value, size):
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}.")
+        what = "input" if name == "j" else "output"
+        raise TypeError(f"{name} must be an integer, the position of the {what}, got {value!r}.")
     if not -size <= value < size:
         raise ValueError(f"{name} must be an index below {size}, got {value!r}.")
     return int(value) % size

@@ -19,9 +19,10 @@ from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.folds import CV
+from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
-from skimplicit.parameters import N_JOBS, Names, Parameter, Parametrised
+from skimplicit.parameters import N_JOBS, Names, Parameter, Parametrised, nearest
 from skimplicit.rows import is_lazy
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
@@ -218,6 +219,12 @@ class ImplicitFeatureSelector(
             ["random_state"],
         ),
     }
+
+    @staticmethod
+    def _elsewhere(name, known):
+        """Say of a parameter of the rule where to give it."""
+        where = f" Give it to the estimator: ImplicitFeatureSelector(ImplicitRegressor({name}=...))."
+        return where if name in RULE_PARAMETERS else nearest(name, known)
 
     if TYPE_CHECKING:
 

@@ -78,11 +78,15 @@ def check_estimator(estimator):
         If it is anything else, or an estimator that chooses alpha: along a path alpha is one number.
     """
     if not isinstance(estimator, ImplicitEstimator) or isinstance(estimator, RidgePathMixin):
-        name = estimator.__name__ + " itself" if isinstance(estimator, type) else type(estimator).__name__
-        raise TypeError(
-            f"estimator must be an ImplicitRegressor or ImplicitClassifier, got {name}. To choose alpha too, search "
-            "over the parameter alpha of one of these."
-        )
+        name = type(estimator).__name__
+        advice = ""
+        if isinstance(estimator, type):
+            name, advice = f"the class {estimator.__name__}", f" Give an instance, {estimator.__name__}()."
+        elif isinstance(estimator, RidgePathMixin):
+            advice = " To have alpha chosen, give one of these with alpha='auto'."
+        elif hasattr(estimator, "steps"):
+            advice = " Put the other steps of the pipeline before the selector."
+        raise TypeError(f"estimator must be an ImplicitRegressor or ImplicitClassifier, got {name}.{advice}")
     return estimator
 
 

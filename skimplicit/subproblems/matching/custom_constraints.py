@@ -241,7 +241,7 @@ def _checked(extra):
     for constraint in extra:
         if not isinstance(constraint, cp.Constraint):
             raise TypeError(
-                f"constraints must return CVXPY constraints, got {type(constraint).__name__}: {constraint!r}."
+                f"constraints must return CVXPY constraints in a list, got {type(constraint).__name__}: {constraint!r}."
             )
         if not constraint.is_dcp():
             raise ValueError(f"constraints returned a constraint that is not convex (DCP): {constraint}.")
