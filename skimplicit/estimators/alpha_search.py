@@ -60,21 +60,21 @@ class RidgePathMixin(FoldsMixin):
         "n_hidden": replace(
             RULE_PARAMETERS["n_hidden"],
             type="int",
-            text="Number n of hidden features, the size of the state x.",
+            text="Number n of hidden states, the size of x.",
             constraints=[Interval(Integral, 1, None, closed="left")],
         ),
         "column_budget": replace(
             RULE_PARAMETERS["column_budget"],
             type="float or None",
-            text="Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, "
-            "so that inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. None for no "
-            "bound.",
+            text="Bound k on ``sum_j max_i |B_ij|``, for inputs in the units they are given in. It drives whole "
+            "columns of B to zero, so that inputs drop out. It acts together with alpha, essentially through "
+            "``alpha / k^2``. None for no bound.",
             constraints=[None, Interval(Real, 0, None, closed="neither")],
         ),
         "alphas": Parameter(
             8,
             "int or array-like of float",
-            f"The ridges, or their number: then they are spaced geometrically from {_SMALLEST_ALPHA} to "
+            f"The ridges to try, or their number: then they are spaced geometrically from {_SMALLEST_ALPHA} to "
             f"{_LARGEST_ALPHA:g}.",
             [Interval(Integral, 1, None, closed="left"), "array-like"],
             advice=_one_ridge,
@@ -83,26 +83,26 @@ class RidgePathMixin(FoldsMixin):
         "n_jobs": Parameter(None, "int or None", "Folds that run side by side.", N_JOBS),
         "n_members": _worded(
             "n_members",
-            "Number of rules from different starts, fitted to all data at the chosen alpha, whose mean is the rule; "
+            "Number of rules fitted to all data at the chosen alpha, from different starts; ``rule_`` is their mean. "
             '``"auto"`` is one.',
         ),
         "max_iter": _worded(
             "max_iter",
-            "Most outer iterations (epochs, for the gradient) of a fit, all stages of the schedule together; on a fold "
-            f"that many at the smallest ridge, and {_STEP_ITER} at each further one. With more than 40,000 rows, all "
-            "but the last seven of the fit to all data are on 4,000 rows, for classes 10,000 (``method='bcd'``), one "
-            "at least on either.",
+            'Maximum number of outer iterations (epochs with ``method="gradient"``) of the fit to all data, over all '
+            f"stages of the schedule. On a fold, the limit is the same at the smallest ridge, and {_STEP_ITER} at each "
+            'further one. With more than 40,000 rows and ``method="bcd"``, all but the last seven iterations of the '
+            "fit to all data run on 4,000 rows (10,000 for classes), but at least one runs on these and one on more.",
         ),
         "tol": _worded(
             "tol",
             "Relative decrease of the objective that counts as progress in the fit to all data, which ends after three "
-            "iterations without (``n_iter_no_change`` epochs, for the gradient).",
+            'iterations without it (``n_iter_no_change`` epochs with ``method="gradient"``).',
         ),
         "warm_start": _worded("warm_start", "Whether the fit to all data starts from the rule of the last one."),
         "n_init": _worded(
             "n_init",
             "Number of random starts of the fit to all data; the one with the best objective is kept. With "
-            "``warm_start``, the last rule takes the place of the first.",
+            "``warm_start``, the last rule replaces the first start.",
         ),
     }
     _attributes: ClassVar[dict[str, Any]] = {

@@ -205,7 +205,7 @@ class ImplicitEstimator(
         Returns
         -------
         ndarray of shape (n_samples, n_members * n_hidden)
-            States, member by member, those of all ``rules_``; of a Dask collection a lazy Dask array.
+            States of all ``rules_``, member after member; for a Dask collection a lazy Dask array.
         """
         check_is_fitted(self)
         if is_lazy(X):
@@ -214,12 +214,12 @@ class ImplicitEstimator(
         return self._by_rows(X, self.rule_.states)
 
     def clipped_rule(self):
-        """Return the rule that cuts its inputs itself, ``u -> rule_(min(max(u, lower), upper))``.
+        """Return the rule that clips its inputs itself, ``u -> rule_(min(max(u, lower), upper))``.
 
         Returns
         -------
         ImplicitRule
-            ``rule_`` after 2p relu states that cut, sparse above 2,000 inputs; ``rule_`` itself with ``clip=False``.
+            ``rule_`` after 2p relu states that clip, sparse above 2,000 inputs; ``rule_`` itself with ``clip=False``.
         """
         check_is_fitted(self)
         return self.rule_ if self._input_range is None else cascade(clip_rule(self._input_range), self.rule_)

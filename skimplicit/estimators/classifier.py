@@ -39,10 +39,10 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         min  -1/m sum_i log p_i[y_i] + alpha/2 (||A||_F^2 + ||B||_F^2 + ||C||_F^2 + ||D||_F^2)
         s.t. X = phi(X A' + U B' + 1 b'),   ||A||_inf <= kappa,   sum_j max_i |B_ij| <= column_budget,
 
-    where the ridge (not the budget) is measured with every input divided by its standard deviation (its root mean
-    square, without intercepts), so that ``alpha`` means the same in any unit. With ``alpha="auto"``, columns j of B and
-    D have the ridge ``alpha_ / relevance_[j]**2`` in the end, where ``relevance_`` is not None. Two classes have one
-    logit, that of the second, of probability ``1 / (1 + exp(-logit))``.
+    where the ridge (not the budget) applies to inputs divided by their standard deviations (without intercepts, by
+    their root mean squares), so that ``alpha`` means the same in any unit. With ``alpha="auto"``, columns j of B and D
+    end with the ridge ``alpha_ / relevance_[j]**2`` where ``relevance_`` is not None. For two classes there is a single
+    logit, that of the second class, whose probability is ``1 / (1 + exp(-logit))``.
 
     {parameters}
 
@@ -50,8 +50,8 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
 
     See Also
     --------
-    ImplicitRegressor : The same for numbers.
-    ImplicitClassifierCV : alpha by a grid and cross-validation, for one rule.
+    ImplicitRegressor : The same model for numbers.
+    ImplicitClassifierCV : Alpha chosen from a grid by cross-validation, for a single rule.
     ImplicitFeatureSelector : Select the inputs that a rule needs.
     skimplicit.inspection.explain : Contributions of the inputs to predictions.
     sklearn.neural_network.MLPClassifier : Layers in place of an equilibrium.
@@ -80,14 +80,14 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         "kappa": replace(
             RULE_PARAMETERS["kappa"],
             default=0.5,
-            text=RULE_PARAMETERS["kappa"].text + " Lower than for regression by default: classes that a rule can "
-            "nearly separate need no strong feedback.",
+            text=RULE_PARAMETERS["kappa"].text + " The default is lower than for regression: classes that a rule "
+            "nearly separates need no strong feedback.",
         ),
         "class_weight": Parameter(
             None,
             'dict, "balanced" or None',
-            'Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"``: every '
-            "class weighs the same. None: 1.",
+            'Weights of the classes, as ``{label: weight}``; they multiply ``sample_weight``. ``"balanced"`` gives '
+            "every class the same total weight. None: all weights are 1.",
             [dict, Names({"balanced"}), None],
         ),
     }
@@ -95,28 +95,28 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         "classes_": Attribute("ndarray of shape (n_classes,)", "The labels."),
         "rule_": replace(
             RULE_ATTRIBUTES["rule_"],
-            text="The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits within the "
-            "range of the training inputs; beyond it with ``clip=False``, or those of ``clipped_rule()``.",
+            text="The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits within the range of "
+            "the training inputs. Beyond it, this holds with ``clip=False``; otherwise use ``clipped_rule()``.",
         ),
         "heldout_scores_": replace(
             RULE_ATTRIBUTES["heldout_scores_"],
-            text="Log-likelihood of a label (the log-loss with a minus) at each of them, of the mean of the members on "
-            "rows that they have not seen, as if one more row were of another class; None with a number for alpha.",
+            text="Negative log-loss on held-out rows at each ridge in ``alphas_``, of the mean of the members, as if "
+            "one more row were of another class. None with a number for alpha.",
         ),
         "heldout_score_": replace(
             RULE_ATTRIBUTES["heldout_score_"],
-            text="What ``score`` may be on new rows, judged by those rows: accuracy. None with a number for alpha.",
+            text="Estimate of ``score`` (accuracy) on new rows, from the held-out rows. None with a number for alpha.",
         ),
         "heldout_prediction_": Attribute(
             "ndarray of shape (n_samples, n_classes), or None",
-            "Probabilities of the classes for each row, by members that have not seen it; NaN where there are none. "
-            "None with a number for alpha, and for a Dask collection of more than 40,000 rows.",
+            "Class probabilities of each row, by members that were not trained on it; NaN where there is no such "
+            "member. None with a number for alpha, and for a Dask collection of more than 40,000 rows.",
         ),
         "objective_history_": replace(
             RULE_ATTRIBUTES["objective_history_"],
-            text="Objective after each accepted iteration, of the readout at hand: up to a few percent above that of "
-            "the best one, but in the last value, which is that of ``rule_`` to 1e-6. It never rises within a stage of "
-            "the schedule.",
+            text="Objective after each accepted iteration, with the readout at that point: up to a few percent above "
+            "that of the best readout, except for the last value, which is that of ``rule_`` to 1e-6. It never rises "
+            "within a stage of the schedule.",
         ),
     }
     _target_checks = {"classes": True}
@@ -129,30 +129,30 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
     def from_rule(cls, rule: ImplicitRule, classes: ArrayLike, **parameters: Any) -> Self:
         """Return a fitted classifier around a rule whose outputs are logits.
 
-        As :meth:`ImplicitRegressor.from_rule <skimplicit.ImplicitRegressor.from_rule>`, which says what is None and how
-        ``warm_start=True`` goes on.
+        See :meth:`ImplicitRegressor.from_rule <skimplicit.ImplicitRegressor.from_rule>` for the attributes that are
+        None and for ``warm_start=True``.
 
         Parameters
         ----------
         rule : ImplicitRule
-            Any rule, with one logit for each class, or for two classes that of the second alone.
+            Any rule with one logit for each class or, for two classes, that of the second alone.
         classes : array-like of shape (n_classes,)
             Labels, in the order of the outputs.
         **parameters
-            Parameters of the estimator, but for ``n_hidden`` and ``activation``.
+            Parameters of the estimator, except ``n_hidden`` and ``activation``.
 
         Returns
         -------
         ImplicitClassifier
-            ``classes_`` are sorted, and the outputs of ``rule_`` with them; of two logits for two classes it has the
-            difference.
+            The fitted estimator. ``classes_`` are sorted, and so are the outputs of ``rule_``; two logits for two
+            classes are replaced by their difference.
 
         Raises
         ------
         TypeError
-            If it is not a rule, or ``n_hidden`` or ``activation`` are among the parameters.
+            If ``rule`` is not a rule, or ``n_hidden`` or ``activation`` are among the parameters.
         ValueError
-            If labels repeat or one is missing, or their number does not fit the outputs.
+            If a label is repeated or missing, or the number of labels does not fit the outputs.
 
         Examples
         --------
@@ -169,22 +169,22 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
     def partial_fit(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
-        """Take one pass of batches over the data, from the rule so far.
+        """Train for one pass of batches over the data, starting from the current rule.
 
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs are
-        centred and divided by the means and deviations of that first data, one constant there once it varies. Until 10
-        rows have come each call starts anew with all. The readout moves with the batches, lest it forget those before.
+        standardised by the means and deviations of that first data (an input that is constant there, once it varies).
+        Until 10 rows have come, each call starts anew with all rows so far. The readout is trained by batches too.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         y : array-like of shape (n_samples,)
-            Labels, some of the classes.
+            Labels; each must be one of the classes.
         sample_weight : array-like of shape (n_samples,) or None
             Weights of the samples, at least 0.
         classes : array-like of shape (n_classes,) or None
-            All labels of all calls; needed in the first one.
+            All labels that can occur in any call; required in the first one.
 
         Returns
         -------

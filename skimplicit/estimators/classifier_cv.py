@@ -14,13 +14,11 @@ __all__ = ["ImplicitClassifierCV"]
 class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
     """Classification with ``alpha`` chosen by log-loss: ``alpha_ = argmin mean_folds -log p_alpha(y)``.
 
-    On every stratified fold one run goes through the ridges from the smallest to the largest, each started from the
-    rule of the one before. The rule is then fitted to all data at ``alpha_``. The log-loss of a held-out fold is that
-    of the objective: samples weigh there what they weigh in training, ``class_weight`` included. A class without a
-    sample in the training part of a fold is part of the model all the same, with a probability near zero.
-    Balanced weights of the classes are those of all data.
-
-    ``verbose`` is that of the fit to all data.
+    On every stratified fold, rules are trained for the ridges from the smallest to the largest, each started from the
+    rule of the ridge before. A rule is then fitted to all data at ``alpha_``; ``verbose`` concerns that fit only. In
+    the log-loss of a held-out fold, samples have the same weights as in training, ``class_weight`` included;
+    ``"balanced"`` weights are those of all data. A class without a sample in the training part of a fold is still part
+    of the model, with a probability near zero.
 
     {parameters}
 
@@ -28,7 +26,7 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
 
     See Also
     --------
-    ImplicitClassifier : Alpha chosen by the rows that its members have not seen.
+    ImplicitClassifier : Alpha chosen by the rows held out from its members.
     sklearn.linear_model.LogisticRegressionCV : The same for a linear model.
 
     Examples

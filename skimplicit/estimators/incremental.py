@@ -69,15 +69,15 @@ class IncrementalMixin:
     @available_if(takes_batches)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Take one pass of batches over the data, from the rule so far.
+        """Train for one pass of batches over the data, starting from the current rule.
 
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs and
-        targets are centred and divided by the means and deviations of that first data. While fewer than 10 rows have
-        been given in all, each call starts anew, with the rows of all calls. An input that is constant in that data
-        has no part until a call in which it varies, which fixes its unit and starts it at random weights. The readout
-        moves with the batches like everything else, for the best one for these rows would forget those before. After
-        ``fit`` an input that it has left out (``relevance_``), or seen as constant, never has a part. The members that
-        there are go on, at most ``n_members`` of them: none begins later than the others.
+        targets are standardised by the means and deviations of that first data. While fewer than 10 rows have been
+        given in all, each call starts anew, with the rows of all calls. An input that is constant in the first data is
+        not used until a call in which it varies, which fixes its unit and starts it at random weights. After ``fit``,
+        an input that was left out (``relevance_``) or constant is never used. The readout is trained by batches like
+        the other weights, since solving it for the last rows would forget those before. The existing members are
+        trained further, at most ``n_members`` of them; none is added later.
 
         Parameters
         ----------

@@ -30,10 +30,10 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
         min  1/2m ||Y - X C' - U D' - 1 c'||_F^2 + alpha/2 (||A||_F^2 + ||B||_F^2 + ||C||_F^2 + ||D||_F^2)
         s.t. X = phi(X A' + U B' + 1 b'),   ||A||_inf <= kappa,   sum_j max_i |B_ij| <= column_budget,
 
-    where the ridge (not the budget) is measured with every input and target divided by its standard deviation (its
-    root mean square, without intercepts), so that ``alpha`` means the same in any unit and predictions do not depend on
-    the units. With ``alpha="auto"``, columns j of B and D have the ridge ``alpha_ / relevance_[j]**2`` in the end,
-    where ``relevance_`` is not None (of more inputs than rows, a ridge of this kind for each member).
+    where the ridge (not the budget) applies to inputs and targets divided by their standard deviations (without
+    intercepts, by their root mean squares), so that ``alpha`` means the same and predictions are the same in any unit.
+    With ``alpha="auto"``, columns j of B and D end with the ridge ``alpha_ / relevance_[j]**2`` where ``relevance_`` is
+    not None (with more inputs than rows, each member has such ridges of its own).
 
     {parameters}
 
@@ -41,8 +41,8 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
 
     See Also
     --------
-    ImplicitClassifier : Classes.
-    ImplicitRegressorCV : Alpha by cross-validation over a grid, for one rule.
+    ImplicitClassifier : The same model for classes.
+    ImplicitRegressorCV : Alpha chosen from a grid by cross-validation, for a single rule.
     ImplicitFeatureSelector : Select the inputs that a rule needs.
     skimplicit.inspection.explain : Contributions of the inputs to predictions.
     sklearn.neural_network.MLPRegressor : Layers in place of an equilibrium.
@@ -70,30 +70,30 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
     def from_rule(cls, rule: ImplicitRule, **parameters: Any) -> Self:
         """Return a fitted regressor around a rule: ``predict`` is ``rule.predict``.
 
-        With ``warm_start=True``, ``fit`` goes on from the rule as it does from the last fit, at the ridge ``alpha``
-        (0.03 for ``"auto"``): where the inputs are as many and the activation is one for all states. A rule outside the
-        bound kappa is rescaled into it first if that changes nothing, and projected otherwise.
+        With ``warm_start=True``, ``fit`` continues from the rule as it does from the last fit, at the ridge ``alpha``
+        (0.03 for ``"auto"``), if the number of inputs is the same and all states have one activation. A rule outside
+        the bound kappa is first rescaled into it where that leaves its outputs unchanged, and projected otherwise.
 
         Parameters
         ----------
         rule : ImplicitRule
-            Any rule: trained, converted, distilled, composed. One output is predicted as a vector.
+            Any rule: trained, converted, distilled, composed. A single output is predicted as a vector.
         **parameters
-            Parameters of the estimator. ``n_hidden`` and ``activation`` are those of the rule, ``clip`` is False unless
-            given: the range of its training rows is not known, so inputs are cut only after a fit.
+            Parameters of the estimator. ``n_hidden`` and ``activation`` come from the rule. ``clip`` is False unless
+            given; as the range of the rule's training rows is not known, inputs are clipped only after a fit.
 
         Returns
         -------
         ImplicitRegressor
-            What needs training rows is None: ``alpha_``, the scores and predictions of held-out rows, ``is_linear_``;
-            ``objective_history_`` is empty, ``n_iter_`` 0. ``feature_importances_`` are the mean over outputs of the
-            bound ``sensitivity_``, for inputs and targets of deviation one. Like any estimator it is trained anew by
-            ``clone`` and ``fit``, as in a cross-validation; ``sklearn.frozen.FrozenEstimator`` keeps it.
+            The fitted estimator. What needs training rows is None (``alpha_``, the scores and predictions of held-out
+            rows, ``is_linear_``), ``objective_history_`` is empty and ``n_iter_`` is 0. ``feature_importances_`` are
+            the mean over outputs of the bound ``sensitivity_``, for inputs and targets of deviation one. ``clone``
+            drops the rule, so that a cross-validation trains anew; ``sklearn.frozen.FrozenEstimator`` keeps it.
 
         Raises
         ------
         TypeError
-            If it is not a rule, or ``n_hidden`` or ``activation`` are among the parameters.
+            If ``rule`` is not a rule, or ``n_hidden`` or ``activation`` are among the parameters.
 
         Examples
         --------
@@ -112,27 +112,27 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
         X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
             Inputs.
         return_std : bool, default=False
-            Whether to return the standard error of each prediction too. It has two parts: that of the readout, by the
-            delta method with the variance of the held-out residuals, and the spread of the members, of which one alone
-            has none. Where those residuals are bias more than noise, as of clean data with more inputs than rows, it is
-            far too large. Else it is on the small side: A, B and the choices of a fit count as known, and bias, such as
-            that of the ridge, is no part of it. Of ``|u_1|`` and a line with noise, 1.645 of it held the true mean for
-            .8 of new rows in place of .9 (100 and 400 rows), for .67 (20 rows), for .4 (40 rows of 60 inputs). Noise of
-            the targets is not part of it either; for that see :meth:`predict_interval`. A ValueError tells
-            where there is none: with a number for ``alpha``, and where a direct term of k inputs that are not left out,
-            on m distinct rows, would need more than 4,000 x 4,000 numbers, ``k min(k, m)``.
+            Whether to return the standard error of each prediction too; it does not include the noise of the targets,
+            for which see :meth:`predict_interval`. It has two parts: the error of the readout, by the delta method with
+            the variance of the held-out residuals, and the spread of the members, which is zero for a single one. It is
+            usually too small, since it takes A, B and the choices of the fit as known and ignores bias, such as that of
+            the ridge: for ``|u_1|`` plus a line with noise, 1.645 standard errors held the true mean for .8 of new rows
+            instead of .9 (100 and 400 rows), for .67 (20 rows), for .4 (40 rows of 60 inputs). It is far too large
+            where the residuals are mostly bias, as for clean data with more inputs than rows. A ValueError is raised
+            with a number for ``alpha``, and where a direct term of k inputs that are not left out, on m distinct rows,
+            would need ``k min(k, m)`` numbers, more than 4,000 x 4,000.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, of the dimension of the targets in ``fit``; for a Dask collection a lazy Dask array.
+            Predictions, with as many dimensions as the targets in ``fit``; for a Dask collection a lazy Dask array.
         std : ndarray of the same shape
-            With ``return_std`` only.
+            Standard errors; only with ``return_std=True``.
         """
         check_is_fitted(self)
         if is_lazy(X):
             if return_std:
-                raise ValueError("return_std=True has two results, which a lazy Dask array has not; compute X.")
+                raise ValueError("return_std=True gives two arrays, which a lazy prediction cannot; give X.compute().")
             return predict_lazily(self, "predict", X, None if self._flat_target else self.rule_.n_outputs)
         if not return_std:
             Y = self._by_rows(X, self.rule_.predict)
@@ -155,14 +155,14 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
     def predict_interval(self, X: MatrixLike, coverage: float = 0.9) -> np.ndarray:
         """Return intervals ``low(u) <= predict(u) <= high(u)`` that hold a new target with about a given probability.
 
-        By the residuals of held-out rows (CV+).
+        They are made from the residuals of held-out rows (CV+), and so require ``alpha="auto"``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs.
         coverage : float, default=0.9
-            Share of new targets that the intervals are to hold, in (0, 1).
+            Share of new targets that the intervals should contain, in (0, 1).
 
         Returns
         -------
@@ -171,14 +171,14 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
 
         Notes
         -----
-        The coverage holds about, in the mean over rows that are drawn independently of one another, from where the
-        training rows came from; with a ``cv`` that keeps groups or times together, over new groups or times. It is
-        measured (.90 to .95 for .9 on nine sets with more rows than inputs, .88 to .95 on four with more inputs than
-        rows), not guaranteed; where little is to be held of clean data, more is. With one member (``cv`` of one split)
-        it is split conformal prediction, about that member and at least as wide about the prediction, but for two
-        things: the same rows have chosen the ridge, and where fewer than ``1 / (1 - coverage)`` are held out the
-        largest residual has to do (90 % intervals from 5, 8 and 30 rows held .76, .85 and .91). With several members
-        residuals are reduced by what the mean errs less than they. Source: Barber, Candes, Ramdas and Tibshirani
+        The coverage is approximate, and an average over rows drawn independently from the same source as the training
+        rows; with a ``cv`` that keeps groups or times together, over new groups or times. It is measured, not
+        guaranteed: .90 to .95 for .9 on nine sets with more rows than inputs, .88 to .95 on four with more inputs than
+        rows. A small ``coverage`` on clean data is exceeded. With one member (``cv`` of one split) this is split
+        conformal prediction around that member, and at least as wide around the prediction, with two differences: the
+        same rows have chosen the ridge, and where fewer than ``1 / (1 - coverage)`` rows are held out, the largest
+        residual is used (90 % intervals from 5, 8 and 30 rows held .76, .85 and .91). With several members, residuals
+        are reduced by as much as the mean errs less than the members. Source: Barber, Candes, Ramdas and Tibshirani
         (2021), Predictive inference with the jackknife+, Annals of Statistics 49(1).
         """
         if not (isinstance(coverage, Real) and 0 < coverage < 1):

@@ -15,11 +15,9 @@ __all__ = ["ImplicitRegressorCV"]
 class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
     """Regression with ``alpha`` chosen by cross-validation: ``alpha_ = argmin mean_folds ||y - yhat(alpha)||^2``.
 
-    On every fold one run goes through the ridges from the smallest to the largest, each started from the rule of the
-    one before, which is also how a single fit reaches a large ridge without collapsing to a linear rule. The rule is
-    then fitted to all data at ``alpha_``.
-
-    ``verbose`` is that of the fit to all data.
+    On every fold, rules are trained for the ridges from the smallest to the largest, each started from the rule of the
+    ridge before; a single fit reaches a large ridge in the same way, without collapsing to a linear rule. A rule is
+    then fitted to all data at ``alpha_``. ``verbose`` concerns that fit only.
 
     {parameters}
 
@@ -27,7 +25,7 @@ class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
 
     See Also
     --------
-    ImplicitRegressor : Alpha chosen by the rows that its members have not seen.
+    ImplicitRegressor : Alpha chosen by the rows held out from its members.
     sklearn.linear_model.RidgeCV : The same for a linear model.
 
     Examples

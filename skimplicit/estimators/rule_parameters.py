@@ -68,10 +68,10 @@ RULE_PARAMETERS = {
     "n_hidden": Parameter(
         20,
         'int or "auto"',
-        'Number n of hidden features, the size of the state x. ``"auto"``: 5, 10, 20, 40, 80, as long as twice as many '
-        'lower the held-out loss of ``alpha="auto"`` by a hundredth; each is a fit. The rules of the best number are '
-        "averaged with those of all that the same rows do not tell from it, by 1.5 standard errors of the difference, "
-        "unless one rule is wanted.",
+        'Number n of hidden states, the size of x. ``"auto"`` tries 5, 10, 20, 40 and 80, one fit each, and stops when '
+        'doubling the number no longer lowers the held-out loss of ``alpha="auto"`` by a hundredth. The rules of the '
+        "best number are averaged with those of every number whose loss is within 1.5 standard errors of the "
+        "difference, unless one rule is wanted.",
         [Interval(Integral, 1, None, closed="left"), Names({"auto"})],
         advice=_layers,
     ),
@@ -93,35 +93,36 @@ RULE_PARAMETERS = {
     "column_budget": Parameter(
         None,
         'float, "auto" or None',
-        "Bound k on ``sum_j max_i |B_ij|``, for inputs as they are given; drives whole columns of B to zero, so that "
-        "inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. Auto, with "
-        '``alpha="auto"``: at the ridge that is chosen without a bound, members go through ten falling budgets, and '
-        "rows that they have not seen choose: the smallest one that is not worse than the best by more than one "
-        "standard error of the difference. None for no bound.",
+        "Bound k on ``sum_j max_i |B_ij|``, for inputs in the units they are given in. It drives whole columns of B to "
+        "zero, so that inputs drop out. It acts together with alpha, essentially through ``alpha / k^2``. "
+        '``"auto"`` requires ``alpha="auto"``: at the ridge chosen without a bound, the members go through ten '
+        "decreasing budgets, and the smallest budget is taken whose held-out loss exceeds the least one by no more "
+        "than one standard error of the difference. None for no bound.",
         [None, Interval(Real, 0, None, closed="neither"), Names({"auto"})],
     ),
     "alpha": Parameter(
         "auto",
         'float or "auto"',
-        "Ridge on A, B, C and D, not on the intercepts. Auto: chosen by the predictions of rows that the members were "
-        "not trained on, along a rising schedule (of classes the least ridge whose loss is within a standard error of "
-        "the best); the direct term has a ridge of its own there, and in the end so has each input, or some are left "
-        "out, where these rows want it (``relevance_``). A number: training starts at a small value and raises it in "
-        "warm-started stages.",
+        'Ridge on A, B, C and D, not on the intercepts. ``"auto"``: the members are trained along a rising schedule of '
+        "ridges, and the loss on rows held out from them chooses one (for classes, the smallest ridge whose loss is "
+        "within one standard error of the best). The held-out rows also choose a ridge for the direct term and, in the "
+        "last training, whether each input gets a ridge of its own and whether some are left out (``relevance_``). A "
+        "number: training starts at a small ridge and raises it to this one in warm-started stages.",
         [Interval(Real, 0, None, closed="left"), Names({"auto"})],
     ),
     "direct": Parameter(
         "auto",
         'bool or "auto"',
-        'Whether there is a direct term D u. ``"auto"``: yes without a budget, no with one.',
+        'Whether there is a direct term D u. ``"auto"``: yes, unless there is a column budget.',
         ["boolean", Names({"auto"})],
     ),
     "fit_intercept": Parameter(True, "bool", "Whether there are intercepts b and c.", ["boolean"]),
     "clip": Parameter(
         True,
         "bool",
-        "Whether every input is cut at the range of the training rows before a prediction, as trees do by nature; "
-        "False extrapolates. After ``partial_fit`` inputs are cut if it was True in all calls, and in the fit before.",
+        "Whether every input is clipped to its range in the training rows before a prediction, so that predictions "
+        "stay constant beyond it, as those of trees do. False extrapolates. After ``partial_fit``, inputs are clipped "
+        "if ``clip`` was True in every call and in the fit before them.",
         ["boolean"],
     ),
     "structure": Parameter(
@@ -135,92 +136,92 @@ RULE_PARAMETERS = {
         "callable or None",
         "``constraints(A, B)`` returns a list of convex CVXPY constraints on the CVXPY expressions A (n, n) and B "
         "(n, p), in the units of the data; ``constraints(A, B, C, D)``, a function of four parameters, has some on C "
-        "(q, n) and D (q, p) as well, each on A and B or on C and D. Forces "
-        '``solver="cvxpy"``. Of several members each has them, in ``rules_``; their mean has C divided by their '
-        "number.",
+        "(q, n) and D (q, p) as well, each either on A and B or on C and D. Forces "
+        '``solver="cvxpy"``. With several members, each rule in ``rules_`` satisfies them; in ``rule_``, their mean, C '
+        "is divided by their number.",
         [None, callable],
     ),
     "monotonic_cst": Parameter(
         None,
         "None, array-like of int of shape (n_features,), or dict of str to int",
-        "Directions of inputs, as for scikit-learn's HistGradientBoosting: 1 for an input with which the prediction "
-        "must not fall, -1 for one with which it must not rise, 0 for others; a dict has them by the names of the "
-        "columns, and a Series of pandas those of all columns, by its index. They hold everywhere, not only on the "
-        "data (:func:`skimplicit.robustness.is_monotone` proves it from "
-        "``rule_``), for all targets, or for the probability of the second of two classes. Half of the states rise and "
-        "half fall, and weights have the signs that all paths of such an input need.",
+        "Directions of the inputs, as in scikit-learn's HistGradientBoosting: 1 if the prediction must not fall when "
+        "the input rises, -1 if it must not rise, 0 for no constraint. A dict gives them by column name, a pandas "
+        "Series for all columns by its index. They hold everywhere, not only on the data "
+        "(:func:`skimplicit.robustness.is_monotone` proves it from ``rule_``), for all targets, or for the probability "
+        "of the second of two classes. Half of the states rise and half fall with such an input, and the weights are "
+        "given the signs that every path from it needs.",
         [None, "array-like", dict],
     ),
     "lipschitz": Parameter(
         None,
         "float or None",
-        "Bound L on how far any output (of classes, any logit) moves when no input moves by more than 1, in the units "
-        "of the data: ``lipschitz_bound(rule_) <= L`` (:func:`skimplicit.robustness.lipschitz_bound`). Weighted l1 "
-        "balls of the rows of [A B] and [C D] imply it. Give inputs one scale, in which a change of 1 means as much in "
-        "each. None for no bound.",
+        "Bound L on how far any output (for classes, any logit) moves when no input moves by more than 1, in the units "
+        "of the data: ``lipschitz_bound(rule_) <= L`` (:func:`skimplicit.robustness.lipschitz_bound`). It is enforced "
+        "by weighted l1 balls on the rows of [A B] and [C D]. Scale the inputs first, so that a change of 1 means the "
+        "same in each. None for no bound.",
         [None, Interval(Real, 0, None, closed="neither")],
     ),
     "solver": Parameter(
         "auto",
         '{"auto", "cvxpy", "projected"}',
-        "Solver of the block of A and B, for the methods that have one: CVXPY, the reference, or accelerated projected "
-        'gradient, which is faster; ``"auto"`` takes CVXPY for custom constraints only.',
+        "Solver of the block of A and B, for methods that have one: CVXPY, the reference, or accelerated projected "
+        'gradient, which is faster. ``"auto"`` uses CVXPY only for custom constraints.',
         [Names({"auto", "cvxpy", "projected"})],
     ),
     "method": Parameter(
         "bcd",
         '{"bcd", "gradient", "lifted"} or TrainingMethod',
-        "How to train, by name or as an object that has the options of the method: block "
-        "coordinate descent with the states at equilibrium, :class:`~skimplicit.training.BlockCoordinateDescent`; "
-        "projected implicit gradient over batches of samples, for many rows and hundreds of states, "
-        ":class:`~skimplicit.training.StochasticGradient`; or lifted (Fenchel) block coordinate descent, "
-        ':class:`~skimplicit.lifted.Lifted`, which knows ``"relu"``, ``"leaky_relu"``, ``"identity"``, ``"tanh"`` '
-        'and ``"sigmoid"``.',
+        'How to train, by name or as an object that holds the options of the method: ``"bcd"``, block coordinate '
+        "descent with the states at equilibrium (:class:`~skimplicit.training.BlockCoordinateDescent`); "
+        '``"gradient"``, projected implicit gradient over batches of samples, for many rows or hundreds of states '
+        '(:class:`~skimplicit.training.StochasticGradient`); or ``"lifted"``, lifted (Fenchel) block coordinate '
+        'descent (:class:`~skimplicit.lifted.Lifted`), which supports ``"relu"``, ``"leaky_relu"``, ``"identity"``, '
+        '``"tanh"`` and ``"sigmoid"``.',
         [Names(METHODS), TrainingMethod],
         advice=_method,
     ),
     "n_members": Parameter(
         "auto",
         'int or "auto"',
-        'Number of rules from different starts whose mean is the rule. Auto: with ``alpha="auto"`` one for each fold '
-        "that is held out, at most five, and one with a number for alpha, a column budget or custom constraints.",
+        'Number of members: rules trained from different starts, whose mean is ``rule_``. ``"auto"``: one for each '
+        'held-out fold, at most five, with ``alpha="auto"``; one with a number for alpha, a column budget or custom '
+        "constraints.",
         [Interval(Integral, 1, None, closed="left"), Names({"auto"})],
     ),
     "cv": Parameter(
         None,
         "int, cross-validation splitter, iterable or None",
-        'Folds that the members are not trained on, for ``alpha="auto"``: None for shuffled folds of the distinct '
-        "rows, stratified for classes: five, of which two are held out with more than 2,500 rows (or where rows times "
-        "outputs times states exceed 500,000). Copies of a row are in one fold; what is drawn again and again, as in a "
-        "table of counts, is in several (its inputs come with other targets, and its target with other inputs). For "
-        "rows that depend on one another, a splitter that keeps them together: GroupKFold (groups reach it by metadata "
-        "routing) or TimeSeriesSplit.",
+        'Folds held out from the members, for ``alpha="auto"``; not used with a number for alpha. None: five '
+        "shuffled folds of the distinct rows, stratified for classes; with more than 2,500 rows (or where rows times "
+        "outputs times states exceed 500,000) only two of the five are held out. Copies of a row stay in one fold, but "
+        "rows that recur by chance, as in a table of counts, are spread over several (such inputs also come with other "
+        "targets, and such targets with other inputs). For rows that depend on one another give a splitter that "
+        "respects this: GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",
         [None, "cv_object"],
     ),
     "max_iter": Parameter(
         200,
         "int",
-        "Most outer iterations (epochs, for the gradient), all stages of the schedule together; with "
-        '``alpha="auto"``, of each member at each ridge. With more than 40,000 '
-        "rows, all but the last seven of them are on 4,000 rows, for classes 10,000 (``method='bcd'``), one at least "
-        "on either.",
+        'Maximum number of outer iterations (epochs with ``method="gradient"``), over all stages of the schedule; with '
+        '``alpha="auto"``, of each member at each ridge. With more than 40,000 rows and ``method="bcd"``, all but the '
+        "last seven iterations run on 4,000 rows (10,000 for classes), but at least one runs on these and one on more.",
         [Interval(Integral, 1, None, closed="left")],
     ),
     "tol": Parameter(
         1e-5,
         "float",
-        "Relative decrease of the objective that counts as progress; training ends after three iterations without "
-        "(``n_iter_no_change`` epochs, for the gradient). With ``alpha='auto'`` stages end by tolerances of their own, "
-        "but for those on more rows than a fit looks at first.",
+        "Relative decrease of the objective that counts as progress; training ends after three iterations without it "
+        '(``n_iter_no_change`` epochs with ``method="gradient"``). With ``alpha="auto"`` the stages have tolerances of '
+        "their own, except those on more rows than the sample that a fit to more than 40,000 rows starts with.",
         [Interval(Real, 0, None, closed="left")],
     ),
     "warm_start": Parameter(
         False,
         "bool",
-        "Whether ``fit`` starts from the rule of the last ``fit``, at the wanted alpha and budget; where these "
-        "are auto, at those that the last ``fit`` chose: no rows are held out again, and an input that was left out "
-        '(``relevance_``) stays out. With ``n_hidden="auto"`` it '
-        "starts from the members of the best number of states alone. Columns must have the names that they had.",
+        "Whether ``fit`` starts from the rule of the last ``fit``, at the given alpha and budget. Where these are "
+        '``"auto"``, the values that the last ``fit`` chose are kept: no rows are held out again, and an input that '
+        'was left out (``relevance_``) stays out. With ``n_hidden="auto"`` it starts from the members of the best '
+        "number of states alone. The columns must have the same names as before.",
         ["boolean"],
     ),
     "random_state": Parameter(
@@ -229,22 +230,23 @@ RULE_PARAMETERS = {
     "verbose": Parameter(
         0,
         "int",
-        "How much to print: 1 for the first iteration of each stage and every tenth, 2 or more for every iteration.",
+        "How much to print: 1 for the first and every tenth iteration of each stage, 2 or more for every iteration.",
         ["verbose"],
     ),
     "n_init": Parameter(
         1,
         "int",
-        "Number of random starts at a number for ``alpha``; the one with the best objective is kept. With "
-        "``warm_start``, the last rule takes the place of the first. With ``alpha='auto'`` every member starts once: "
-        "it is the mean of several that counts.",
+        "Number of random starts with a number for ``alpha``; the one with the best objective is kept. With "
+        '``warm_start``, the last rule replaces the first start. With ``alpha="auto"`` every member starts once, '
+        "whatever ``n_init`` is, since the mean of several counts.",
         [Interval(Integral, 1, None, closed="left")],
     ),
     "n_jobs": Parameter(
         None,
         "int or None",
-        "Members that are trained side by side, in threads; with more than 40,000 rows also blocks of rows. On a Dask "
-        "cluster all members are, for its workers do most of the work. The result does not depend on it.",
+        "Number of threads that train members side by side and, with more than 40,000 rows, work on blocks of rows. On "
+        "a Dask cluster all members are always trained side by side, since the workers do most of the work. The result "
+        "does not depend on it.",
         N_JOBS,
     ),
 }

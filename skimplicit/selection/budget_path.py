@@ -59,14 +59,14 @@ def implicit_path(
     Parameters
     ----------
     X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
-        Inputs; standardise them if the budget is to treat all alike, as that of a selector does. Of more than 40,000
-        rows the path goes by 4,000 (10,000 for classes), and then the readouts of its rules are those that are best for
-        all rows, over which the training scores are.
+        Inputs; standardise them if the budget should treat all alike, as a selector does by itself. With more than
+        40,000 rows the path is trained on 4,000 of them (10,000 for classes); the readouts of its rules are then fitted
+        to all rows, and ``train_scores`` are over all rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     column_budgets : int, array-like of positive floats, or None
-        The budgets, or their number (None for 20): then they are spaced geometrically from what the dense rule uses
-        down to where almost nothing of the targets is explained.
+        The budgets, or their number (None for 20), spaced geometrically from what the dense rule uses down to where
+        almost nothing of the targets is explained.
     alpha : float
         Ridge, positive. The budget acts together with it, through ``alpha / k^2``.
     groups : array-like of shape (n_features,), dict, list of lists, or None

@@ -51,23 +51,24 @@ class ImplicitFeatureSelector(
 ):
     """Select the inputs a deep rule needs: ``min J, ||A||_inf <= kappa, sum_j s_j max_i |B_ij| <= k``, for falling k.
 
-    1. Paths of rules under falling column budgets, one on all data and one on each fold, from different starts, rank
-       the inputs by their mean share in the budget, that is by how long and how large their columns of B live. Inputs
-       compete in units of their deviations s_j, whatever those of the data are. Of more than 200 inputs, if there are
-       fewer rows, those take part that stand out beside one another, as they are or bent, and those that alone explain
-       most.
+    1. Paths of rules under decreasing column budgets, one on all data and one on each fold, from different starts, rank
+       the inputs by their mean share in the budget, that is by how long and how large their columns of B survive.
+       Inputs are compared in units of their deviations s_j, whatever the units of the data. With more than 200 inputs
+       and fewer rows than inputs, only some inputs enter the paths: those that stand out beside one another, linearly
+       or bent, and those that explain most on their own.
     2. The number of inputs is given, or chosen by cross-validation: rules without a budget are refitted on the best few
-       inputs of each fold's own path, and ``rule`` says which number the held-out scores speak for. The inputs that
-       nearly all folds then select are selected, in the order of all paths together where folds do not decide, and
-       those in doubt without whose values the rules of the folds are clearly worse on rows that they have not seen.
+       inputs of each fold's own path, and ``rule`` says which number is taken, given the held-out scores. Selected are
+       the inputs that nearly all folds rank among so many (all paths together break ties), and those inputs in doubt
+       whose permutation makes the rules of the folds clearly worse on held-out rows.
     3. A rule without a budget is refitted on the selected inputs.
 
-    With ``fdr`` the expected share of wrong inputs among the selected ones is held at that level in place of step 2:
-    every input gets a knockoff, a made column that stands to the others as the input does and knows nothing of the
-    targets, and paths over inputs and knockoffs together show which inputs stand out from what chance does there.
+    With ``fdr``, step 2 is replaced by a control of the expected share of wrong inputs among the selected ones: every
+    input gets a knockoff, a generated column that relates to the other inputs as the input does but is independent of
+    the targets given the inputs; paths over inputs and knockoffs together show which inputs stand out from chance.
 
-    Rules but the last have half as many states again and A = 0 (without ``constraints``): inputs enter through B, and
-    a step costs a third. To scikit-learn the selector is what its estimator is, and once fitted what ``estimator_`` is.
+    All rules but the last have half as many states again and A = 0 (without ``constraints``): inputs enter through B,
+    and a step takes a third of the time. For scikit-learn the selector is a classifier or regressor as its estimator
+    is, and once fitted as ``estimator_`` is.
 
     {parameters}
 
@@ -83,30 +84,31 @@ class ImplicitFeatureSelector(
     column_budgets_ : ndarray of shape (n_budgets,)
         Budgets of the path on all data.
     column_norms_ : ndarray of shape (n_budgets, n_features)
-        Column norms ``s_j max_i |B_ij|`` along it.
+        Column norms ``s_j max_i |B_ij|`` along that path.
     path_ : ImplicitPath
         The path on all data.
     best_budget_ : float
         Budget of the path at which the selected inputs stand out most from the others.
     cv_results_ : dict of ndarray
-        ``n_features`` tried, ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the refitted rules,
-        by ``scoring``, every time that folds were drawn, and the ``standard_error`` of the mean, for which folds that
-        were drawn again are no more rows; empty when the number was given, or ``fdr``.
+        The numbers tried, ``n_features``; ``mean_test_score``, ``std_test_score`` and ``split<i>_test_score`` of the
+        refitted rules by ``scoring``, over all folds of all draws; and the ``standard_error`` of the mean, for which
+        drawing folds again does not count as more rows. Empty when the number or ``fdr`` was given.
     selection_frequency_ : ndarray of shape (n_features,)
-        Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the best, as many as the
-        held-out scores speak for (with ``fdr``, as are selected); of two rows, 1 or 0.
+        Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the best k, where k is
+        the number that the held-out scores favour (with ``fdr``, the number selected); with two rows, 1 or 0.
     permutation_scores_ : ndarray of shape (n_features,) or None
-        By how many standard errors, over rows, the loss of the folds' rules on rows that they have not seen rises where
-        the values of the input (group) are permuted: with ``rule="all_relevant"`` of all inputs, with "best" of those
-        in doubt, NaN for the others. None where none was asked for.
+        By how many standard errors, over rows, the loss of the folds' rules on held-out rows rises when the values of
+        the input (group) are permuted: with ``rule="all_relevant"`` for all inputs, with ``"best"`` for those in doubt,
+        NaN for the others. None if it was not computed.
     knockoff_statistics_ : ndarray of shape (n_features,) or None
         With ``fdr``: W_j, the larger of the mean shares of the input and its knockoff in the sum of squared column
-        norms on the joint paths, with a minus where that is the knockoff's.
+        norms on the joint paths, with a minus sign if the larger one is the knockoff's.
     threshold_ : float or None
-        With ``fdr``: inputs with ``W_j >= threshold_`` are selected, the least t > 0 with
-        ``(1 + #{W_j <= -t}) / #{W_j >= t} <= fdr``; infinity where there is none.
+        With ``fdr``: inputs with ``W_j >= threshold_`` are selected. It is the least t > 0 with
+        ``(1 + #{W_j <= -t}) / #{W_j >= t} <= fdr``, or infinity if there is none.
     estimator_ : estimator
-        The rule refitted without a budget on the selected inputs (if none is, on a column of zeros: a constant).
+        The rule refitted without a budget on the selected inputs (if none is selected, on a column of zeros: a
+        constant). It takes ``transform(X)``.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -114,16 +116,16 @@ class ImplicitFeatureSelector(
 
     Notes
     -----
-    Identical columns share one effect between them: the cross-validation may keep one or all. A constant column is
-    never ranked before one that varies. At least one input is selected; when no selection predicts better than a
-    constant it is only one, and a warning tells so. Only ``fdr`` may select none.
+    Identical columns share one effect: the cross-validation may keep one or all of them. A constant column is never
+    ranked before one that varies. At least one input is selected; if no selection predicts better than a constant, it
+    is a single one, with a warning. Only ``fdr`` may select none.
 
-    The promise of ``fdr`` is that of the knockoff filter (Candes, Fan, Janson and Lv, 2018): the mean of
+    The guarantee of ``fdr`` is that of the knockoff filter (Candes, Fan, Janson and Lv, 2018): the mean of
     ``#{wrong and selected} / #selected`` over repetitions is at most ``fdr`` if rows are independent and inputs
-    Gaussian, whatever the targets depend on and how; an input is wrong that tells nothing beside the others. Knockoffs
-    here match means and covariances, the latter estimated on the same rows (Ledoit and Wolf's), so that for other
-    inputs it holds as far as these say all. ``1 / fdr`` inputs or more are selected, or none. Inputs that nearly equal
-    one another cannot be told from each other's knockoffs: give them as ``groups``.
+    Gaussian, however the targets depend on them; an input is wrong if it tells nothing beyond the others. The knockoffs
+    match means and covariances, the latter estimated on the same rows (Ledoit and Wolf), so for other distributions the
+    guarantee holds as far as means and covariances describe them. Either none or at least ``1 / fdr`` inputs are
+    selected. Nearly equal inputs cannot be told from each other's knockoffs: give them as ``groups``.
 
     Examples
     --------
@@ -141,77 +143,75 @@ class ImplicitFeatureSelector(
         "estimator": Parameter(
             None,
             "ImplicitRegressor, ImplicitClassifier or None",
-            "Rule to train, without a ``column_budget`` and with a number for ``n_hidden``; all its parameters are "
-            "kept for the refit. ``constraints`` speak of B for all inputs, with zeros for those that are not "
-            "selected. None "
-            "for an ImplicitClassifier when y holds strings, booleans or at most 20 distinct integers, "
-            "and an ``ImplicitRegressor()`` otherwise; since nobody can know before ``fit``, scikit-learn"
-            " then takes the selector for a regressor and does not stratify the folds of its own "
-            "searches: give them ``StratifiedKFold``, or give the classifier here.",
+            "Rule to train, without a ``column_budget`` and with a number for ``n_hidden``; the refit uses all its "
+            "parameters. ``constraints`` are on B for all inputs, with zeros for those that are not selected. None: an "
+            "``ImplicitClassifier()`` if y holds strings, booleans or at most 20 distinct integers, and an "
+            "``ImplicitRegressor()`` otherwise. As this is not known before ``fit``, scikit-learn then takes the "
+            "selector for a regressor and does not stratify the folds of its searches: give these a "
+            "``StratifiedKFold``, or the classifier here.",
             [None, HasMethods(["fit", "predict"])],
             positional=True,
         ),
         "n_features_to_select": Parameter(
             None,
             "int, float or None",
-            "Number of inputs (of groups, with groups); a float in (0, 1] for a share; None to choose by "
-            "cross-validation, by ``rule`` and ``scoring``, which have no part otherwise.",
+            "Number of inputs (with ``groups``, of groups) to select, or their share as a float in (0, 1]. None: "
+            "chosen by cross-validation, according to ``rule`` and ``scoring``, which are not used otherwise.",
             [None, Interval(Integral, 1, None, closed="left"), Interval(RealNotInt, 0, 1, closed="right")],
         ),
         "column_budgets": Parameter(
             None,
             "int, array-like of float, or None",
-            "Budgets of the paths, for inputs of deviation one, or their number, None for eight.",
+            "Budgets of the paths, for inputs of deviation one, or their number. None for eight.",
             [None, Interval(Integral, 1, None, closed="left"), "array-like"],
         ),
         "groups": Parameter(
             None,
             "array-like of shape (n_features,), dict, list of lists, or None",
-            "Inputs that are selected together (one-hot columns): a label for each input (of a Series of pandas, by "
-            "the names in its index); or the names or positions of "
-            'the columns of each group, as ``{"colour": ["red", "green"]}`` or ``[["red", "green"]]``. A column that '
-            "is in none is alone.",
+            "Inputs that are selected together, such as one-hot columns: a label for each input (a pandas Series has "
+            "them by the names in its index); or the names or positions of the columns of each group, as "
+            '``{"colour": ["red", "green"]}`` or ``[["red", "green"]]``. A column in no group is a group of its own.',
             [None, dict, "array-like"],
         ),
         "scoring": Parameter(
             None,
             "str, callable or None",
-            "What held-out predictions are judged by, larger for better: a name or ``scorer(estimator, X,"
-            " y)`` as in scikit-learn, which gets ``sample_weight`` where it takes it. None for the share"
-            " of the held-out loss of a constant that the rule removes, the squared error or, for "
-            "classes, the log-loss, with samples and classes weighed as in training; for numbers this is "
-            "R2, pooled over the folds.",
+            "Score of held-out predictions, larger is better: a name or ``scorer(estimator, X, y)`` as in "
+            "scikit-learn, which is given ``sample_weight`` if it takes it. None: the share of the held-out loss of a "
+            "constant prediction that the rule removes, where the loss is the squared error or, for classes, the "
+            "log-loss, weighted as in training; for numbers this is R2, pooled over the folds.",
             [None, Names(get_scorer_names()), callable],
         ),
         "rule": Parameter(
             "best",
             '{"best", "one_standard_error", "all_relevant"}',
-            "Which number of inputs the held-out scores speak for: the smallest one that is as good as the best up to "
-            "the spread of refits (that of all inputs only where the score clearly falls with fewer), less the inputs "
-            "that more than a tenth of the folds do not have among so many of theirs (of more inputs than rows: two "
-            "fifths, neither them nor one that is correlated with them by .6), but for those whose "
-            "``permutation_scores_`` tell them from noise; the smallest "
-            "one that is not worse than the best by more than one standard error of the difference; or that of "
-            '"best" and with them all other inputs whose scores do, redundant ones too, for a model of another kind.',
+            'Which number k of inputs is taken, given the held-out scores. ``"best"``: the smallest k that scores as '
+            "well as the best up to the spread of refits (all inputs only if the score clearly falls with fewer). Of "
+            "these, inputs are dropped that more than a tenth of the folds do not rank among their best k (with more "
+            "inputs than rows: two fifths, where a correlation of .6 with one of the best k counts too), unless "
+            'their ``permutation_scores_`` tell them from noise. ``"one_standard_error"``: the smallest k that is not '
+            "worse than the best by more than one standard error of the difference. "
+            '``"all_relevant"``: those of ``"best"`` and all other inputs whose ``permutation_scores_`` tell them from '
+            "noise, redundant ones too, for use by a model of another kind.",
             [Names(RULES)],
         ),
         "fdr": Parameter(
             None,
             "float or None",
-            "False discovery rate in (0, 1): the expected share of wrong inputs among those selected, held by "
-            "knockoffs. Takes the place of ``n_features_to_select``, ``rule``, ``scoring`` and ``cv``, which keep "
-            "their defaults; needs more rows than inputs, dense, and no ``constraints``. None for no such control.",
+            "False discovery rate in (0, 1): bound on the expected share of wrong inputs among the selected ones, by "
+            "knockoffs. It replaces ``n_features_to_select``, ``rule``, ``scoring`` and ``cv``, which must keep their "
+            "defaults, and needs dense inputs, more rows than inputs and no ``constraints``. None for no such control.",
             [None, Interval(Real, 0, 1, closed="neither")],
         ),
         "cv": replace(
             CV,
-            text="Splitter or splits, as in scikit-learn, by which the refitted rule chooses its ridge too, unless it "
-            "has a ``cv`` of its own; a number for that many shuffled folds, stratified for classes and seeded by "
-            "``random_state``. None for the splitter or splits of the estimator, or else five such folds, drawn twice "
-            "with few data (rows times inputs times outputs up to 15,000), and with fewer (10,000) three times, and up "
-            "to six where inputs are in doubt: not all folds select them.",
+            text="Splitter or splits, as in scikit-learn, which the refitted rule also uses to choose its ridge, "
+            "unless it has a ``cv`` of its own; an int for that many shuffled folds, stratified for classes and seeded "
+            "by ``random_state``. None: the splitter or splits of the estimator, or else five such folds. These are "
+            "drawn twice with few data (rows times inputs times outputs up to 15,000), three times with fewer "
+            "(10,000), and up to six times where inputs are in doubt because not all folds select them.",
         ),
-        "n_jobs": Parameter(None, "int or None", "Folds and refits that run side by side.", N_JOBS),
+        "n_jobs": Parameter(None, "int or None", "Number of folds and refits that run side by side.", N_JOBS),
         "random_state": Parameter(
             None,
             "int, RandomState instance or None",
@@ -239,23 +239,22 @@ class ImplicitFeatureSelector(
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Select inputs and refit a rule on them.
 
-        A KeyboardInterrupt (Ctrl-C) before the refit is not caught, for there is no selection yet; in the refit it
-        keeps the best rule so far. Callbacks see the path, the folds, the sizes and the refit as tasks of ``fit``, and
-        their iterations when they are auto-propagated. A callback that asks to stop ends the level that it stops: a
-        path, a round of folds (the rest of the selection then goes by those before), or the search for the size.
+        A KeyboardInterrupt (Ctrl-C) before the refit is not caught, since there is no selection yet; during the refit
+        the best rule so far is kept. Callbacks see the path, the folds, the sizes and the refit as tasks of ``fit``,
+        and their iterations when they are auto-propagated. A callback that asks to stop ends the current level: a path,
+        a round of folds (the selection then uses the folds so far), or the search for the size.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, Dask collection} of shape (n_samples, n_features)
-            Inputs. Of more than 40,000 rows the search goes by those that a fit looks at first (4,000; 10,000 for
-            classes), as long as ``cv`` is a number or None; the rule of the selected inputs is fitted to all of them,
-            where they are.
+            Inputs. With more than 40,000 rows, and ``cv`` a number or None, the search uses a sample of the rows
+            (4,000; 10,000 for classes); the rule of the selected inputs is fitted to all of them, without a copy.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,) or None
             Weights of the samples, for training and for the held-out scores.
         **params : dict
-            Passed to the ``split`` of the splitter, and of that of the estimator, for instance ``groups`` of samples;
+            Passed to ``split`` of the splitter and of that of the estimator, for instance ``groups`` of samples;
             needs ``sklearn.set_config(enable_metadata_routing=True)``.
 
         Returns
