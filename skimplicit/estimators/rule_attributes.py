@@ -80,8 +80,8 @@ RULE_ATTRIBUTES = {
         "ndarray or None",
         "Share of the loss of a constant prediction (with ``fit_intercept=False`` of zero, or of equal probabilities) "
         "that the rule removes on the held-out samples, after every epoch of the last stage of the schedule. None "
-        "without ``early_stopping``, and where there is no last training: where ``is_linear_``, and where members stay as "
-        "cross-fitting left them.",
+        "without ``early_stopping``, and where there is no last training: where ``is_linear_``, and where members stay "
+        "as cross-fitting left them.",
     ),
     "best_validation_score_": Attribute("float or None", "The largest of ``validation_scores_``."),
     "column_norms_": Attribute("ndarray of shape (n_features,)", "``max_i |B_ij|`` of each input."),
