@@ -88,7 +88,7 @@ RULE_ATTRIBUTES = {
     "feature_importances_": Attribute(
         "ndarray of shape (n_features,)",
         "Mean of ``|dy_i/du_j| sd(input j) / sd(target i)`` over the training rows, weighted, and over the outputs i: "
-        "how far a prediction moves, in standard deviations, when the input moves by one. The derivative is that of "
+        "how many standard deviations a prediction moves when the input moves by one of its own. The derivative is of "
         "``rule_``, through its equilibrium; for classes it is that of the logits, which are not divided by a "
         "deviation. With ``fit_intercept=False`` sd is the root mean square. It is exactly zero when no path leads "
         "from the input to an output or, with ``fit_intercept``, when the input is constant. After ``partial_fit`` it "
