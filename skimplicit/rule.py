@@ -51,7 +51,7 @@ class ImplicitRule:
     --------
     ImplicitRegressor.from_rule : An estimator around a rule.
     skimplicit.networks.from_sklearn : A fitted model as a rule.
-    skimplicit.networks.cascade : Rules in a row.
+    skimplicit.networks.cascade : Rules applied one after another.
 
     Notes
     -----

@@ -24,11 +24,11 @@ class ArchitectureReport:
     n_weights : int
         Weights of A, B, C and D together: multiplications for one sweep over the states and the readout.
     depth : int
-        Groups of states that have to be computed one after another, 0 without states: the layers of a feedforward
-        network; states in a loop are one group.
+        Number of groups of states that have to be computed one after another, 0 without states: the layers of a
+        feedforward network; states in a loop form one group.
     components : tuple of int
-        Sizes of the loops: strongly connected parts of more than one state, and states that need themselves, the
-        largest first.
+        Sizes of the loops, the largest first: strongly connected parts of more than one state, and states that depend
+        on themselves.
     layers : tuple of int or None
         Sizes of the layers, the first one first, if there are no loops; None otherwise.
     has_skips : bool

@@ -75,8 +75,8 @@ def prune(
 ) -> Pruning:
     """Set small weights of A and B to zero and return a bound on ``|y - y0|``, the change of each output.
 
-    With ``E = [A0 - A, B0 - B]`` what was removed and ``x0`` the states of the original rule, the bound is
-    ``|C| (I - Gamma |A|)^-1 Gamma |E [x0; u]|``, at its largest over the inputs u.
+    With the removed weights ``E = [A0 - A, B0 - B]`` and the states ``x0`` of the original rule, the bound is the
+    largest value of ``|C| (I - Gamma |A|)^-1 Gamma |E [x0; u]|`` over the inputs u.
 
     Parameters
     ----------
@@ -89,9 +89,9 @@ def prune(
     threshold : float or None
         Set the weights of at most this size to zero.
     tolerance : float or None
-        Instead of a threshold: remove the weights that matter least, as many as bisection finds with every output's
-        bound at most this. What a weight matters is the first-order bound for its removal alone: the largest
-        ``(|C| (I - Gamma |A0|)^-1 Gamma)_qi |W_ij|``, times the largest size of the state or input j.
+        Instead of a threshold: remove the weights that matter least, as many as bisection finds while the bound of
+        every output is at most this. How much a weight matters is the first-order bound for its removal alone: the
+        largest ``(|C| (I - Gamma |A0|)^-1 Gamma)_qi |W_ij|``, times the largest size of the state or input j.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def prune(
 
     See Also
     --------
-    low_rank : Fewer dimensions in place of fewer weights.
+    low_rank : Reduce the rank of A instead of the number of weights.
     distill : Fit a sparse rule anew.
 
     Notes
@@ -161,7 +161,7 @@ def low_rank(
 ) -> LowRank:
     """Replace A by a matrix ``L R'`` of low rank and return a bound on ``|y - y0|``, the change of each output.
 
-    ``L R'`` is nearest to A in the norm that weighs what A does to the states, ``||diag(g) (A - L R') X'||_F``, where
+    ``L R'`` is nearest to A in a norm of its effect on the states, ``||diag(g) (A - L R') X'||_F``, where
     ``g_i = max_q (|C| (I - Gamma |A|)^-1 Gamma)_qi`` is what an error of state i can do to an output; its rows are then
     shrunk to the infinity norm of A where they exceed it. The bound is that of :func:`prune`.
 
@@ -176,7 +176,7 @@ def low_rank(
     rank : int or None
         The rank r, at most n.
     tolerance : float or None
-        Instead of a rank: the smallest one that bisection finds with every output's bound at most this.
+        Instead of a rank: the smallest one that bisection finds for which the bound of every output is at most this.
 
     Returns
     -------
@@ -193,12 +193,12 @@ def low_rank(
 
     See Also
     --------
-    prune : Fewer weights in place of fewer dimensions.
+    prune : Reduce the number of weights instead of the rank of A.
 
     Notes
     -----
-    Source: El Ghaoui et al. (2021), section 5. The rule keeps its n states: phi acts on each of them, and only the
-    product with A gets cheaper, from n^2 to 2 n r, for who uses the factors.
+    Source: El Ghaoui et al. (2021), section 5. The rule keeps its n states, since phi acts on each of them. Only the
+    product with A becomes cheaper, 2 n r instead of n^2 operations, if the factors are used.
 
     Examples
     --------

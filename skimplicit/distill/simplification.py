@@ -86,22 +86,23 @@ def simplify(
     test_size: float = 0.25,
     random_state: int | np.random.RandomState | None = None,
 ) -> Simplification:
-    """Take weights, states, feedback and layers away as long as held-out rows are predicted as well.
+    """Remove weights, states, feedback and layers as long as held-out rows are predicted equally well.
 
-    A part of the rows is held out, and the estimator is fitted on the others. Then are tried, in this order: a rule
-    without states; one without weights between states; one without feedback, where each weight goes that closes a loop
-    of stronger ones; and ever fewer weights, those with the least effect ``|W_ij| sd(source_j)`` times what their state
-    can do to the outputs going first, and with their last way to an output the states; then, again, one without
-    feedback. After each attempt A, B and b are trained on with the pattern that is left, the readout with them; what is
-    worse by more than the tolerance is taken back. At the end the smallest rule is trained on all rows.
+    A part of the rows is held out, and the estimator is fitted on the others. These are then tried, in this order: a
+    rule without states; one without weights between states; one without feedback, from which every weight is removed
+    that closes a loop of stronger ones; rules with ever fewer weights; and again one without feedback. Weights with the
+    least effect go first, ``|W_ij| sd(source_j)`` times the possible effect of their state on the outputs, and a state
+    goes with its last path to an output. After each attempt A, B, b and the readout are trained further with the
+    remaining pattern; an attempt that is worse by more than the tolerance is undone. At the end the smallest rule is
+    trained on all rows.
 
     Parameters
     ----------
     estimator : ImplicitRegressor or ImplicitClassifier
-        Fitted, to these data. The rule, ridges and units that it has without the held-out rows are where the way
-        starts from: those of a fit with its ``method`` and ``n_hidden``, by the splits of its ``cv`` without these
-        rows. The rules of the way are trained by block coordinate descent. Every row counts alike: weights of
-        samples that it was fitted with are not known here, those of ``class_weight`` are.
+        The estimator, fitted to these data. The search starts from its rule, ridges and units without the held-out
+        rows: those of a fit with its ``method`` and ``n_hidden``, and the splits of its ``cv`` without these rows.
+        The rules of the search are trained by block coordinate descent. All rows have the same weight: the
+        ``sample_weight`` of its fit is not known here, while ``class_weight`` is used.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -109,21 +110,22 @@ def simplify(
     tolerance : float
         How much of the held-out score, R2 or accuracy, may be lost.
     test_size : float
-        Share of the rows to hold out, in (0, 1), drawn one by one, within classes; the only row of a class is not.
+        Share of the rows to hold out, in (0, 1), drawn one by one, within classes; a row that is the only one of its
+        class is not held out.
     random_state : int, RandomState instance or None
         Source of the rows that are held out.
 
     Returns
     -------
     Simplification
-        The smaller rule, in a fitted estimator, and the record of the way.
+        The smaller rule, in a fitted estimator, and a record of all attempts.
 
     Raises
     ------
     TypeError
         If the estimator is of another type.
     ValueError
-        If an argument is not as above, before any work; or the estimator has parameters that the way would not heed:
+        If an argument is not as above; or the estimator has parameters that the search would not respect:
         ``structure``, ``constraints``, ``monotonic_cst``, ``lipschitz`` or ``column_budget``; or its ``cv`` is a
         splitter that needs more than X and y, such as groups: give the list of its splits.
 

@@ -26,24 +26,23 @@ def to_onnx(
 ) -> Any:
     """Return the ONNX model of ``y = C x + D u + c`` where ``x = phi(A x + B u + b)``.
 
-    States that follow one from another (a feedforward rule) are computed layer by layer. Where states need one another,
-    a Loop repeats the sweep that is certified to find them, until every row of the batch is certified to be within the
-    tolerance.
+    The states of a feedforward rule are computed layer by layer. If states depend on one another, a Loop repeats the
+    sweep that is certified to find them, until every row of the batch is certified to be within the tolerance.
 
     Parameters
     ----------
     model : ImplicitRule or estimator
-        A rule, or a fitted estimator of this package; the cut of ``clip=True`` and the choice of inputs of an
+        A rule, or a fitted estimator of this package. The clipping of ``clip=True`` and the selection of an
         ImplicitFeatureSelector are part of the model. For pipelines see :func:`register_onnx_converters`.
     dtype : {"float32", "float64"}, default="float32"
         Type of inputs and outputs.
     arithmetic : {"float64", "float32"}, default="float64"
-        Type of everything in between. Loops can amplify rounding errors; take float32 only for a device that has no
-        float64: the tolerance is then no smaller than what float32 allows.
+        Type of the computation in between. Loops can amplify rounding errors: use float32 only for a device that has no
+        float64; the tolerance is then no smaller than float32 allows.
     rtol : float, default=1e-10
         Error allowed in the states of a row, as a share of its largest state.
     max_iter : int, default=10_000
-        Most passes of a loop. ONNX has no warnings: a loop that ends there is not reported.
+        Maximum number of passes of a loop. ONNX has no warnings: a loop that ends there is not reported.
 
     Returns
     -------

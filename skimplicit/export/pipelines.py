@@ -46,9 +46,9 @@ _TRANSFORMING = ContextVar("transforming", default=frozenset())
 def register_onnx_converters() -> None:
     """Teach ``skl2onnx`` the estimators of this package, so that ``skl2onnx.to_onnx(pipeline, X)`` takes them.
 
-    An ImplicitFeatureSelector before the last step of a pipeline selects columns, another estimator there gives its
+    Before the last step of a pipeline, an ImplicitFeatureSelector selects columns and another estimator outputs its
     states, as ``transform`` does; the last step predicts. Types follow the inputs, the arithmetic is in float64, and
-    the tolerance that of :meth:`ImplicitRule.predict <skimplicit.ImplicitRule.predict>`. Calling it again changes
+    the tolerance is that of :meth:`ImplicitRule.predict <skimplicit.ImplicitRule.predict>`. Calling it again changes
     nothing.
 
     Raises

@@ -39,15 +39,15 @@ class AffineForms:
 def affine_forms(model: Any, X: MatrixLike) -> AffineForms:
     """Return ``dy/du = C (I - L A)^-1 L B + D`` at each row, L the slopes of phi there, and how far it holds.
 
-    Inside the region all states keep to their pieces of phi, so the rule is that affine function exactly. Along the way
-    pre-activations are affine too, ``z + J (v - u)`` with ``J = (I - A L)^-1 B``: the region in which none passes a
-    kink has the radius ``min_i dist(z_i, kinks) / sum_j |J_ij|``.
+    Inside this region every state stays on its linear piece of phi, so the rule is exactly that affine function.
+    Pre-activations are affine there too, ``z + J (v - u)`` with ``J = (I - A L)^-1 B``, so the region in which none
+    passes a kink has the radius ``min_i dist(z_i, kinks) / sum_j |J_ij|``.
 
     Parameters
     ----------
     model : ImplicitRule or estimator
-        A rule, or a fitted estimator with a ``rule_``; of a classifier the logits. The form is that of the rule, before
-        an estimator cuts inputs at the range of its training rows.
+        A rule, or a fitted estimator with a ``rule_``; for a classifier the logits. The form is that of ``rule_``,
+        without the clipping of inputs to the range of the training rows.
     X : array-like or sparse matrix of shape (m, p)
         Inputs u.
 

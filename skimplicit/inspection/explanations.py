@@ -61,18 +61,18 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
     model : ImplicitRule or estimator
         A rule, or a fitted estimator with a ``rule_``; of a classifier the logits are explained.
     X : array-like or sparse matrix of shape (m, p)
-        Inputs u. An estimator that cuts its inputs is explained at the cut ones.
+        Inputs u. An estimator that clips its inputs is explained at the clipped ones.
     reference : array-like of shape (p,) or (1, p), or None
-        Inputs r to compare with, in a Series of pandas by their names; None for the weighted mean of the training rows
-        where an estimator knows it (with ``fit_intercept=True``), else zeros.
+        Inputs r to compare with; a pandas Series has them by name. None for the weighted mean of the training rows,
+        if the estimator knows it (with ``fit_intercept=True``), else zeros.
 
     Returns
     -------
     Explanation
-        With ``contributions`` of shape (m, p) where the estimator predicts one number for a row, else (m, p, q). They
-        sum to the difference of the predictions at u and r to 1e-9 of their size, or to what rounding leaves where the
-        rule amplifies rounding errors beyond that. An input without a path to an output, and one that is as in the
-        reference, has exactly zero; of a linear rule they are coefficients times differences.
+        With ``contributions`` of shape (m, p) if the estimator predicts one number per row, else (m, p, q). They sum to
+        the difference of the predictions at u and r to 1e-9 of their size, or less exactly if the rule amplifies
+        rounding errors beyond that. The contribution is exactly zero for an input without a path to an output, and for
+        one with the same value as in the reference; for a linear rule it is a coefficient times a difference.
 
     Raises
     ------
@@ -98,9 +98,9 @@ def explain(model: Any, X: MatrixLike, *, reference: ArrayLike | None = None) ->
     -----
     Integrated gradients (Sundararajan et al., 2017), with the derivative through the equilibrium. Where phi is
     piecewise linear, the states are affine in t between kinks: these are found one after the other, and the integral
-    is a finite sum. Otherwise Gauss-Legendre quadrature is refined until it agrees with itself. What a row costs grows
-    with n^3 (pieces are as many as states, and n^2 each without feedback, n^3 with it): a millisecond or ten for 20
-    states, of a network with 384 units .08 seconds with relu and .8 with tanh.
+    is a finite sum. Otherwise Gauss-Legendre quadrature is refined until two results agree. The time for a row grows
+    with n^3 (there are as many pieces as states, and each takes n^2 without feedback, n^3 with it): one to ten
+    milliseconds for 20 states; for a network with 384 units .08 seconds with relu and .8 with tanh.
 
     Examples
     --------

@@ -42,10 +42,10 @@ class Lifted(TrainingMethod):
     3. the equilibrium and the readout C, D, c, which give the true objective J.
 
     A sweep that raises J is not accepted, and the coupling t doubles. As t grows, step 1 moves the states along the
-    implicit gradient and step 2 becomes the matching program of block coordinate descent at equilibrium, so that what
-    no sweep improves is a stationary point of J.
+    implicit gradient and step 2 becomes the matching program of block coordinate descent at equilibrium, so that
+    points that no sweep improves are stationary points of J.
 
-    It has no options, and knows the activations that have a divergence.
+    The method has no options, and supports the activations that have a divergence.
 
     Notes
     -----

@@ -24,9 +24,9 @@ def from_sklearn(model: Any, *, output: str = "decision") -> ImplicitRule:
     model : estimator, Pipeline or search
         See the notes for what can be converted.
     output : {"decision", "probability"}
-        What a classifier returns. "decision": the values before the last sigmoid or softmax, what ``decision_function``
-        gives if there is one. "probability": after it, as further states; one column, the probability of
-        ``classes_[1]``, when there are two classes. Of a regressor only "decision", what ``predict`` gives.
+        Outputs for a classifier. "decision": the values before the last sigmoid or softmax, which are those of
+        ``decision_function`` if there is one. "probability": the probabilities, as further states; for two classes one
+        column, the probability of ``classes_[1]``. A regressor has only "decision", the values of ``predict``.
 
     Returns
     -------

@@ -45,26 +45,26 @@ def output_bounds(
     U : array-like or sparse matrix of shape (m, p)
         Inputs.
     radius : float or array-like of shape (p,)
-        How far each input may move: one number, or one for each; in a Series of pandas by their names.
+        How far each input may move: one number, or one for each input; a pandas Series has them by name.
     norm : {"inf"}
         The set of inputs is a box.
     n_changed : int or None
-        Only so many inputs change at the same time, whichever they are; None for all.
+        At most so many inputs change at the same time, whichever they are; None for all.
     method : {"auto", "sensitivity", "interval", "mixed-monotone", "lp", "sdp"}
-        In the order of their cost; each is at least as tight as "sensitivity", "sdp" as "lp" and "lp" as
-        "mixed-monotone", on every row.
+        Methods in the order of their cost. On every row, each is at least as tight as "sensitivity", "lp" at least as
+        tight as "mixed-monotone", and "sdp" at least as tight as "lp".
 
         - "sensitivity": ``|y(v) - y(u)| <= S |v - u|`` with ``S = |C| (I - Gamma |A|)^-1 Gamma |B| + |D|``;
-        - "interval": boxes of states, pushed through ``x = phi(A x + B u + b)`` until they no longer shrink;
-        - "mixed-monotone": the same with each state's own feedback solved, so that a negative one does not widen its
-          box; this is "auto". Both take all rows at once, in a few times the time of ``predict``;
+        - "interval": boxes of states, propagated through ``x = phi(A x + B u + b)`` until they no longer shrink;
+        - "mixed-monotone" (and "auto"): the same with the feedback of each state on itself solved, so that negative
+          feedback does not widen its box. Both process all rows at once, in a few times the time of ``predict``;
         - "lp": two linear programs for each output of each row, with exact sides for piecewise linear activations;
         - "sdp": two semidefinite programs (CVXPY) for each, for relu, leaky relu and identity; n + p up to about 50.
 
     Returns
     -------
     lower, upper : ndarray of shape (m, q)
-        Bounds, which hold for what ``predict`` returns, its tolerance and all rounding included.
+        Bounds on what ``predict`` returns, including its tolerance and all rounding.
 
     Raises
     ------
@@ -76,9 +76,9 @@ def output_bounds(
 
     See Also
     --------
-    certify : Labels that stay.
+    certify : Labels that provably stay.
     lipschitz_bound : One number for all inputs.
-    attack : How far outputs are known to move.
+    attack : Inputs that move outputs far.
 
     Notes
     -----

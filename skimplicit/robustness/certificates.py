@@ -31,8 +31,8 @@ def certify(
 ) -> np.ndarray:
     """Tell which rows keep the label y for every ``|v_j - u_j| <= radius_j``: the margins have positive lower bounds.
 
-    Bounds are on the differences of logits themselves, ``(C_y - C_k) x + (D_y - D_k) u``, which is tighter than to
-    compare bounds on both.
+    The differences of logits, ``(C_y - C_k) x + (D_y - D_k) u``, are bounded directly, which is tighter than comparing
+    bounds on both logits.
 
     Parameters
     ----------
@@ -48,15 +48,15 @@ def certify(
     n_changed : int or None
         Only so many inputs change at the same time; None for all.
     method : {"auto", "sensitivity", "interval", "mixed-monotone", "lp", "sdp"}
-        As in :func:`output_bounds`. The programs are solved only for rows that "mixed-monotone" leaves open.
+        As in :func:`output_bounds`. Programs are solved only for rows that "mixed-monotone" does not certify.
     classes : array-like or None
-        Labels of the outputs of a rule; None for 0, 1, ... An output alone is the logit of the second of two.
+        Labels of the outputs of a rule; None for 0, 1, ... A single output is the logit of the second of two classes.
 
     Returns
     -------
     ndarray of bool of shape (m,)
-        True: proved, for what ``predict`` returns, its tolerance and rounding included. False: not proved, or the
-        prediction at the row itself is another label.
+        True: proved, including the tolerance and rounding of ``predict``. False: not proved, or the label predicted at
+        the row itself is not y.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def certify(
 
     See Also
     --------
-    certified_radius : How far inputs may be off.
+    certified_radius : The largest radius that is certified.
     attack : Look for inputs that change a label.
     output_bounds : Bounds of the outputs.
 

@@ -26,9 +26,9 @@ def is_monotone(model: Any, j: int, *, output: int | None = None) -> int:
     model : ImplicitRule or estimator
         A rule, or a fitted estimator with a ``rule_``; the logits of a classifier.
     j : int
-        Input.
+        Position of the input; a negative one counts from the end.
     output : int or None
-        Output; None for all, in the same direction.
+        Position of the output; None for all, in the same direction.
 
     Returns
     -------

@@ -46,10 +46,10 @@ class BlockCoordinateDescent(TrainingMethod):
         "block": Parameter(
             "auto",
             '{"auto", "curvature", "matching"}',
-            "The equilibrium block. Auto takes the curvature block where it has at most "
+            "The equilibrium block. Auto takes the curvature block if it has at most "
             f"{MOST_VARIABLES} variables, n (p + 1) and up to {ENTRIES_PER_ROW} entries in each row of A (up to "
-            f"{MOST_VARIABLES_OF_FEW_ROWS} where samples are so few that a step costs no more), where the "
-            f"readout has at most {MOST_READOUT} weights, and where there are neither a column budget nor custom "
+            f"{MOST_VARIABLES_OF_FEW_ROWS} if samples are so few that a step costs no more), if the "
+            f"readout has at most {MOST_READOUT} weights, and if there are neither a column budget nor custom "
             f"constraints; for classes, where there are more than {_MANY_ROWS} samples besides.",
             [Names({"auto", "curvature", "matching"})],
         )

@@ -36,9 +36,9 @@ class StochasticGradient(TrainingMethod):
     """Steps along the gradient of batches of samples, each followed by the projection on the constraints.
 
     All of A, B, b and the readout move with each batch. After each epoch the readout is solved exactly for all samples
-    with their states at equilibrium, which gives the true objective J. A point counts as an iteration if its J is below
-    that of all points before, so the record never rises in a stage. After epochs without one, training goes back to the
-    best point and halves the learning rate. For many rows and hundreds of states.
+    with their states at equilibrium, which gives the true objective J. An epoch counts as an iteration if its J is
+    below that of all epochs before, so the recorded objective never rises in a stage. After epochs without progress,
+    training returns to the best point and halves the learning rate. For many rows and hundreds of states.
 
     {parameters}
 
@@ -55,7 +55,7 @@ class StochasticGradient(TrainingMethod):
         "optimiser": Parameter(
             "adam",
             '{"adam", "sgd"}',
-            "What makes a step of a gradient: Adam, or gradient descent with Nesterov's momentum.",
+            "How a gradient becomes a step: Adam, or gradient descent with Nesterov's momentum.",
             [Names(OPTIMISERS)],
         ),
         "batch_size": Parameter(
@@ -73,8 +73,8 @@ class StochasticGradient(TrainingMethod):
         "early_stopping": Parameter(
             False,
             "bool",
-            "Whether to hold samples out, end training when the rule does not get better on them, and keep the rule "
-            "that did best there.",
+            "Whether to hold samples out, end training when the rule no longer improves on them, and keep the rule "
+            "that did best on them.",
             ["boolean"],
         ),
         "validation_fraction": Parameter(
@@ -86,7 +86,7 @@ class StochasticGradient(TrainingMethod):
         "n_iter_no_change": Parameter(
             10,
             "int",
-            "Epochs in a row with less progress than the estimator's ``tol`` after which training ends.",
+            "Training ends after so many epochs in a row with less progress than ``tol`` of the estimator.",
             [Interval(Integral, 1, None, closed="left")],
         ),
     }
