@@ -214,10 +214,11 @@ def test_a_target_that_has_no_value_has_its_row_in_the_message():
         ("data.csv", "X is the string 'data.csv'; read a file first"),
         ([[1.0, 2.0], [3.0]], "rows differ in length"),
         (pd.DataFrame(index=range(2)), "X has no columns"),
+        ({"a": [1.0, 2.0], "b": [3.0, 4.0]}, "X is a dict; give a data frame"),
     ],
 )
 def test_what_is_no_table(inputs, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         ImplicitRegressor().fit(inputs, [0.0, 1.0])
 
 

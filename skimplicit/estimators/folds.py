@@ -120,7 +120,9 @@ def _row_numbers(rows, n_samples):
         or rows.size
         and (rows.dtype.kind not in "iu" or rows.min() < -n_samples or rows.max() >= n_samples)
     ):
-        raise ValueError(f"cv yields {rows!r}, which are not rows of the {n_samples} samples.")
+        raise ValueError(
+            f"cv yields {np.array2string(rows, threshold=20)}, which are not rows of the {n_samples} samples."
+        )
     return rows.astype(np.intp) % n_samples
 
 

@@ -211,6 +211,8 @@ def refuse_text(values, name, error):
     kind = TypeError if isinstance(error, TypeError) else ValueError
     if isinstance(values, str) and values is not _NOTHING:
         raise kind(f"{name} is the string {values!r}; read a file first, for instance by pandas.read_csv.") from error
+    if isinstance(values, dict) and name == "X":
+        raise kind("X is a dict; give a data frame, such as pandas.DataFrame(X), or an array.") from error
     if "inhomogeneous" in str(error):
         raise kind(f"{name} must be a table of numbers: its rows differ in length, or entries are lists.") from error
     advice = {
