@@ -331,3 +331,14 @@ def _classes(rng, q):
     scores = X @ rng.normal(size=(4, q)) + rng.normal(size=(80, q))
     Y = (scores > np.median(scores)).astype(float) if q == 1 else np.eye(q)[scores.argmax(axis=1)]
     return Samples(U, Y, scale_targets=False), X
+
+
+def test_inputs_may_be_named():
+    U, y = make_data()
+    frame = pd.DataFrame(U, columns=list("abcd"))
+    model = ImplicitRegressor(n_hidden=4, alpha=0.1, tol=1e-2, monotonic_cst={"b": -1}, random_state=0).fit(frame, y)
+    assert is_monotone(model, "b") == is_monotone(model, 1) == -1
+    with pytest.raises(ValueError, match="no input 'bb'. Did you mean 'b'?"):
+        is_monotone(model, "bb")
+    with pytest.raises(TypeError, match="where inputs have no names, got 'b'"):
+        is_monotone(model.rule_, "b")

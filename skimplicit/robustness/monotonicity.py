@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from skimplicit.activations import max_pool
 from skimplicit.linalg import block_triangular_order, without_diagonal
+from skimplicit.parameters import nearest
 from skimplicit.robustness.models import open_model
 from skimplicit.robustness.relaxations import parts
 from skimplicit.wellposedness import perron_certificate
@@ -16,7 +17,7 @@ from skimplicit.wellposedness import perron_certificate
 __all__ = ["is_monotone", "monotone_directions"]
 
 
-def is_monotone(model: Any, j: int, *, output: int | None = None) -> int:
+def is_monotone(model: Any, j: int | str, *, output: int | None = None) -> int:
     """Return 1 if the outputs provably rise with input j, -1 if they fall, 0 if neither is proved.
 
     "Rise" is "nowhere fall", for all values of all inputs, not only on data.
@@ -25,8 +26,9 @@ def is_monotone(model: Any, j: int, *, output: int | None = None) -> int:
     ----------
     model : ImplicitRule or estimator
         A rule, or a fitted estimator with a ``rule_``; the logits of a classifier.
-    j : int
-        Position of the input; a negative one counts from the end.
+    j : int or str
+        Position of the input, where a negative one counts from the end; or its name, if the estimator was fitted to a
+        data frame.
     output : int or None
         Position of the output; None for all, in the same direction.
 
@@ -41,7 +43,7 @@ def is_monotone(model: Any, j: int, *, output: int | None = None) -> int:
     ValueError
         If there is no such input or output.
     TypeError
-        If j or output is not an integer, or the model has no rule.
+        If j is neither a position nor a name, output is not an integer, or the model has no rule.
 
     Notes
     -----
@@ -62,17 +64,17 @@ def is_monotone(model: Any, j: int, *, output: int | None = None) -> int:
     return 1 if rises else -1 if falls else 0
 
 
-def monotone_directions(model: Any, j: int, *, output: int | None = None) -> tuple[bool, bool]:
+def monotone_directions(model: Any, j: int | str, *, output: int | None = None) -> tuple[bool, bool]:
     """Return whether the outputs provably never fall, and whether they never rise, with input j.
 
     Parameters
     ----------
     model : ImplicitRule or estimator
         As in :func:`is_monotone`.
-    j : int
-        Input; a negative one counts from the end.
+    j : int or str
+        Input, as in :func:`is_monotone`.
     output : int or None
-        Output, as j; None for all of them.
+        Position of the output; None for all of them.
 
     Returns
     -------
@@ -84,13 +86,23 @@ def monotone_directions(model: Any, j: int, *, output: int | None = None) -> tup
     ValueError
         If there is no such input or output.
     TypeError
-        If j or output is not an integer, or the model has no rule.
+        If j is neither a position nor a name, output is not an integer, or the model has no rule.
     """
     rule = open_model(model).rule
-    j = _checked_index("j", j, rule.n_inputs)
+    j = _checked_index("j", _position(model, j) if isinstance(j, str) else j, rule.n_inputs)
     outputs = range(rule.n_outputs) if output is None else [_checked_index("output", output, rule.n_outputs)]
     effects = [_effect(rule, j, i) for i in outputs]
     return all(rises for rises, _ in effects), all(falls for _, falls in effects)
+
+
+def _position(model, name):
+    """Return the position of the input of a name."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        raise TypeError(f"j must be the position of an input where inputs have no names, got {name!r}.")
+    if name not in names:
+        raise ValueError(f"The model has no input {name!r}.{nearest(name, names)}")
+    return int(np.flatnonzero(names == name)[0])
 
 
 def _checked_index(name, value, size):
