@@ -173,7 +173,7 @@ RULE_PARAMETERS = {
         '{"bcd", "gradient", "lifted"} or TrainingMethod',
         'How to train, by name or as an object that holds the options of the method: ``"bcd"``, block coordinate '
         "descent with the states at equilibrium (:class:`~skimplicit.training.BlockCoordinateDescent`); "
-        '``"gradient"``, projected implicit gradient over batches of samples, for many rows or hundreds of states '
+        '``"gradient"``, projected implicit gradient over batches of samples, for hundreds of states and many rows '
         '(:class:`~skimplicit.training.StochasticGradient`); or ``"lifted"``, lifted (Fenchel) block coordinate '
         'descent (:class:`~skimplicit.lifted.Lifted`), which supports ``"relu"``, ``"leaky_relu"``, ``"identity"``, '
         '``"tanh"`` and ``"sigmoid"``.',

@@ -56,9 +56,9 @@ class ImplicitFeatureSelector(
        Inputs are compared in units of their deviations s_j, whatever the units of the data. With more than 200 inputs
        and fewer rows than inputs, only some inputs enter the paths: those that stand out beside one another, linearly
        or bent, and those that explain most on their own.
-    2. The number of inputs is given, or chosen by cross-validation: rules without a budget are refitted on the best few
-       inputs of each fold's own path, and ``rule`` says which number is taken, given the held-out scores. Selected are
-       the inputs that nearly all folds rank among so many (all paths together break ties), and those inputs in doubt
+    2. The number k of inputs is given, or chosen by cross-validation: rules without a budget are refitted on the best
+       few inputs of each fold's own path, and ``rule`` says which k is taken, given the held-out scores. The inputs are
+       selected that nearly all folds rank among their best k (all paths together break ties), and also inputs in doubt
        whose permutation makes the rules of the folds clearly worse on held-out rows.
     3. A rule without a budget is refitted on the selected inputs.
 
