@@ -41,7 +41,7 @@ def elsewhere(name, known):
     ' It is one of the options of a method: method=StochasticGradient(batch_size=...).'
     """
     if name in ("hidden_layer_sizes", "hidden_sizes"):
-        return " Give n_hidden, the number of states, and for layers structure, their sizes."
+        return " Give n_hidden, the number of states; for layers also structure, the list of their sizes."
     for method in METHODS.values():
         if name in method.get_params():
             return f" It is one of the options of a method: method={type(method).__name__}({name}=...)."
