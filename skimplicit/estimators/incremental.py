@@ -102,7 +102,7 @@ class IncrementalMixin:
         if self.column_budget != "auto":
             self.column_budget_ = self.column_budget
         elif getattr(self, "column_budget_", None) is None:
-            raise ValueError("column_budget='auto' is chosen by fit: partial_fit goes on with it, or takes a number.")
+            raise ValueError("column_budget='auto' is chosen by fit: before partial_fit call fit, or give a number.")
         first = not hasattr(self, "rule_")
         X, y = self._validate_data(X, y, reset=first)
         targets = self._encode_batch(y, check_weights(sample_weight, X))
