@@ -190,6 +190,36 @@ def test_an_estimator_takes_it(options):
     np.testing.assert_array_equal(fits[0].predict(U), fits[1].predict(U))
 
 
+def absolute(Z, out=None):
+    return np.abs(Z, out=out)
+
+
+def rectified(Z, out=None):
+    return np.maximum(Z, 0.0, out=out)
+
+
+@pytest.mark.parametrize("method", ["bcd", "gradient"])
+@pytest.mark.parametrize(
+    ("function", "derivative", "least"),
+    [(absolute, lambda Z, X: np.sign(Z), -1.0), (rectified, lambda Z, X: Z >= 0, 0.0)],
+    ids=["absolute value", "slope of 0 counts right of it"],
+)
+def test_states_that_do_not_tell_the_slope_are_trained_alike(function, derivative, least, method):
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(60, 2))
+    y = np.abs(U[:, 0])
+    quick = {"n_hidden": 3, "alpha": 0.01, "tol": 1e-2, "random_state": 0, "method": method}
+    own = [Activation("own", function, derivative, least, 1.0, homogeneous) for homogeneous in (True, False)]
+    ends = [ImplicitRegressor(**quick, activation=phi).fit(U, y).objective_history_[-1] for phi in own]
+    assert ends[0] == pytest.approx(ends[1], rel=0.1)
+
+
+def test_homogeneous_in_name_alone_is_refused():
+    own = Activation("own", of_its_own, tanh_slope, 0.0, 1.0, homogeneous=True)
+    with pytest.raises(ValueError, match="'own': homogeneous=True, but at z = .* is not twice as much"):
+        own.check()
+
+
 @every_activation
 def test_what_is_declared_rightly_passes(activation):
     copy = Activation("copy", activation.function, activation.derivative, activation.min_slope, activation.max_slope)

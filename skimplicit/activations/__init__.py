@@ -10,7 +10,7 @@ from skimplicit.activations.blockwise import (
 )
 from skimplicit.activations.componentwise import ACTIVATIONS, Activation, BaseActivation, get_activation
 from skimplicit.activations.parametric import Exponential, hardtanh, leaky_relu
-from skimplicit.activations.slopes import has_two_slopes, is_increasing, two_slopes
+from skimplicit.activations.slopes import has_two_slopes, is_increasing, states_tell_slopes, two_slopes
 
 __all__ = [
     "ACTIVATIONS",
@@ -28,5 +28,6 @@ __all__ = [
     "leaky_relu",
     "max_pool",
     "softmax",
+    "states_tell_slopes",
     "two_slopes",
 ]

@@ -148,12 +148,13 @@ class Activation(BaseActivation):
         TypeError
             If the function or the derivative cannot be called as :class:`Activation` says.
         ValueError
-            If one of them does not return a finite number for each, if slopes leave ``[min_slope, max_slope]``, or if
-            the derivative is not that of the function.
+            If one of them does not return a finite number for each, if slopes leave ``[min_slope, max_slope]``, if the
+            derivative is not that of the function, or if it is homogeneous in name alone.
         """
         if ACTIVATIONS.get(self.name) == self:
             return
-        found = self._evaluated("derivative", _PROBES, self._evaluated("function", _PROBES, out=None))
+        values = self._evaluated("function", _PROBES, out=None)
+        found = self._evaluated("derivative", _PROBES, values)
         above, below = (self._evaluated("function", _PROBES + step, out=None) for step in (_STEP, -_STEP))
         slopes, margin = (above - below) / (2.0 * _STEP), 1e-4 * max(1.0, self.lipschitz)
         if slopes.min() < self.min_slope - margin or slopes.max() > self.max_slope + margin:
@@ -161,11 +162,23 @@ class Activation(BaseActivation):
                 f"Activation {self.name!r}: the function has slopes from {slopes.min():.4g} to {slopes.max():.4g}, "
                 f"which are not between min_slope={self.min_slope:g} and max_slope={self.max_slope:g}."
             )
+        if self.homogeneous:
+            self._check_homogeneous(values, margin)
         worst = np.abs(found - slopes).argmax()
         if abs(found[worst] - slopes[worst]) > margin:
             raise ValueError(
                 f"Activation {self.name!r}: at z = {_PROBES[worst]:.4g} the derivative is {found[worst]:.4g}, but the "
                 f"function has the slope {slopes[worst]:.4g}."
+            )
+
+    def _check_homogeneous(self, values, margin):
+        """Refuse a function that at twice the points is not twice its values there."""
+        apart = np.abs(self._evaluated("function", 2.0 * _PROBES, out=None) - 2.0 * values)
+        worst = apart.argmax()
+        if apart[worst] > margin:
+            raise ValueError(
+                f"Activation {self.name!r}: homogeneous=True, but at z = {_PROBES[worst]:.4g} the function is "
+                f"{values[worst]:.4g}, and at twice that it is not twice as much."
             )
 
     def _evaluated(self, part, Z, *arguments, **named):

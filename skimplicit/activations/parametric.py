@@ -102,8 +102,7 @@ def leaky_relu(slope):
     Returns
     -------
     Activation
-        With slopes between 1 and ``slope``; the one known by name where that is the same. Declared positively
-        homogeneous unless the slope is negative.
+        With slopes between 1 and ``slope``; the one known by name where that is the same.
 
     Raises
     ------
@@ -121,8 +120,7 @@ def leaky_relu(slope):
     if slope in _BY_NAME:
         return ACTIVATIONS[_BY_NAME[slope]]
     functions = _Leaky(slope), _LeakySlope(slope)
-    # Below 0 a state does not have the sign of its pre-activation, which is what training takes from ``homogeneous``.
-    slopes = {"min_slope": min(slope, 1.0), "max_slope": max(slope, 1.0), "homogeneous": slope >= 0, "kinks": (0.0,)}
+    slopes = {"min_slope": min(slope, 1.0), "max_slope": max(slope, 1.0), "homogeneous": True, "kinks": (0.0,)}
     return Activation(f"leaky_relu({slope:g})", *functions, **slopes)
 
 

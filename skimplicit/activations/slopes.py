@@ -1,8 +1,8 @@
-"""What the slopes of phi tell: whether it increases, and which are the only two of one that is linear beside zero."""
+"""What the slopes of phi tell: whether it increases, which are the two of one that is linear beside zero, and where."""
 
 import numpy as np
 
-__all__ = ["has_two_slopes", "is_increasing", "two_slopes"]
+__all__ = ["has_two_slopes", "is_increasing", "states_tell_slopes", "two_slopes"]
 
 
 def is_increasing(activation):
@@ -55,3 +55,28 @@ def two_slopes(activation, n):
     """
     right, left = activation(np.array([[1.0], [-1.0]]) * np.ones(n)) * [[1.0], [-1.0]]
     return left, right
+
+
+def states_tell_slopes(activation, n):
+    """Tell whether the derivative at a state is that at its pre-activation, so that training need not keep the latter.
+
+    It is not where a state that is positive may come from a negative number, as of the absolute value, nor where the
+    derivative counts 0 to the side on which a state is not 0.
+
+    Parameters
+    ----------
+    activation : BaseActivation
+        phi.
+    n : int
+        Number of coordinates.
+
+    Returns
+    -------
+    bool
+        True if it is.
+    """
+    if not has_two_slopes(activation):
+        return False
+    Z = np.array([[1.0], [-1.0]]) * np.ones(n)
+    X = activation(Z)
+    return np.array_equal(activation.derivative(X, X), activation.derivative(Z, X))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skimplicit.activations import states_tell_slopes
 from skimplicit.equilibrium import adjoint, equilibrium, output_adjoints
 from skimplicit.rows import Sums
 from skimplicit.rule import ImplicitRule
@@ -148,8 +149,7 @@ class ImplicitObjective:
         predictions = self._predictions(states, point.X_mean, point.readout)
         residual, second = self.sample_loss.derivatives(predictions, samples.Y)
         if sensitivities is None:
-            drive = None if self.activation.homogeneous else self._drive(point.W, point.b)
-            S = self._pull_back(self._slopes(point, states, drive), point, residual @ point.readout.C, start, tol)
+            S = self._pull_back(self._slopes(point, states), point, residual @ point.readout.C, start, tol)
         else:
             S = np.einsum("mq,mqn->mn", residual, sensitivities)
         return S, AdjointSums(
@@ -234,14 +234,15 @@ class ImplicitObjective:
 
     def slopes(self, evaluation):
         """Return ``phi'`` at the pre-activations of an evaluation, shape (m, n)."""
-        point = evaluation.point
-        drive = None if self.activation.homogeneous else self._drive(point.W, point.b)
-        return self._slopes(point, evaluation.states, drive)
+        return self._slopes(evaluation.point, evaluation.states)
 
-    def _slopes(self, point, states, drive):
-        # With a homogeneous activation, the sign of the state is that of its pre-activation.
-        Z = states if self.activation.homogeneous else states @ point.W[:, : states.shape[1]].T + drive
-        return self.activation.derivative(Z, states)
+    def _slopes(self, point, states, drive=None):
+        """Return ``phi'``; ``drive`` has the rows ``B u + b`` where they are at hand."""
+        n = states.shape[1]
+        if states_tell_slopes(self.activation, n):
+            return self.activation.derivative(states, states)
+        drive = self._drive(point.W, point.b) if drive is None else drive
+        return self.activation.derivative(states @ point.W[:, :n].T + drive, states)
 
     def predictions(self, evaluation):
         """Return the predictions at an evaluation, shape (m, q), for scaled targets."""
