@@ -9,7 +9,7 @@ from sklearn.datasets import make_friedman1
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
-from skimplicit.training import StochasticGradient
+from skimplicit.training import ImplicitObjective, SquaredObjective, StochasticGradient
 
 X, NUMBERS = make_friedman1(80, n_features=5, random_state=0)
 CLASSES = (NUMBERS > np.median(NUMBERS)).astype(int)
@@ -83,6 +83,33 @@ def test_interrupt_keeps_the_rule_so_far(kind, method, column_budget, count):
     assert np.all(np.isfinite(model.predict(X)))
     if column_budget is not None:  # whatever budget the stage had
         assert max(model.column_norms_.sum(), stopped.column_norms_.sum()) <= column_budget * (1 + 1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupt_as_the_last_stage_begins_keeps_what_it_begins_with(method, monkeypatch):
+    calls = 0
+
+    def train(count):
+        """Fit with an interrupt in the evaluation of that number, of a rule with a budget."""
+        nonlocal calls
+        calls = 0
+
+        def evaluate(objective, *arguments, **numbers):
+            nonlocal calls
+            calls += 1
+            if calls == count:
+                raise KeyboardInterrupt
+            return ImplicitObjective.evaluate(objective, *arguments, **numbers)
+
+        monkeypatch.setattr(SquaredObjective, "evaluate", evaluate)
+        model, y = make("regressor", method=method, column_budget=0.05, n_hidden=2, tol=1e-2)
+        return model.fit(X, y)
+
+    train(None)
+    fits = [train(count) for count in range(6, calls)]  # the last one is of the rule that is stored
+    assert len({fit.objective_stages_.max() for fit in fits}) > 1
+    assert max(fit.column_norms_.sum() for fit in fits) <= 0.05 * (1 + 1e-12)
 
 
 @pytest.mark.slow

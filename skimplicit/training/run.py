@@ -42,8 +42,9 @@ class TrainingRun(ABC):
         self.objectives, self.stages, self.scores = [], [], []
         self.n_iter = 0
         self.stopped = self.interrupted = False
-        # What an interrupt keeps, and what was recorded last: where rows are held out these may be two points.
-        self.latest = self.recorded = None
+        # What an interrupt keeps, of which stage, and what was recorded last: where rows are held out these may be two
+        # points.
+        self.latest = self.latest_position = self.recorded = None
 
     @abstractmethod
     def run(self, position, stage, W, b, start):
@@ -90,13 +91,14 @@ class TrainingRun(ABC):
             except KeyboardInterrupt:
                 if self.latest is None or not keep_interrupted:
                     raise
-                evaluation, converged, self.interrupted = self.latest, False, True
+                evaluation, converged, self.interrupted = self._kept(len(ends), stage), False, True
             ends.append(_end(stage, evaluation))
             W, b = evaluation.point.W, evaluation.point.b
             if self.stopped or self.interrupted:
                 break
         final = self._finish(pending, evaluation)
-        last = None if pending or self.recorded is None else self.recorded.point
+        # What an earlier stage recorded had another ridge.
+        last = self.recorded.point if not pending and self.stages and self.stages[-1] == len(ends) - 1 else None
         if last is not None and np.array_equal(last.W, W) and np.array_equal(last.b, b):
             # What was recorded last is the final point, now seen to full accuracy.
             self.objectives[-1] = min(self.objectives[-1], final.objective)
@@ -114,6 +116,13 @@ class TrainingRun(ABC):
             ends=tuple(ends),
             scores=np.array(self.scores),
         )
+
+    def _kept(self, position, stage):
+        """Return what an interrupt of a stage keeps: where the stage begins if it has come to nothing better."""
+        if self.latest_position == position:
+            return self.latest
+        W, b, scale = self._enter(stage, self.latest.point.W, self.latest.point.b)
+        return self.objective.evaluate(W, b, stage.alpha, start=self.latest.scaled(scale), tol=self.latest.tol)
 
     def _finish(self, pending, evaluation):
         """Return the evaluation of the problem that was asked for, the last of the stages, where the run ended."""
@@ -190,9 +199,21 @@ class TrainingRun(ABC):
         self.stages.append(position)
         self.recorded = evaluation
         if keep:
-            self.latest = evaluation
+            self.keep(position, evaluation)
         if self.callback is not None:
             self.stopped = bool(self.callback(Iteration(len(self.objectives), position, evaluation)))
+
+    def keep(self, position, evaluation):
+        """Let an interrupt keep an evaluation from now on.
+
+        Parameters
+        ----------
+        position : int
+            Position of the stage in the schedule.
+        evaluation : Evaluation
+            The point.
+        """
+        self.latest, self.latest_position = evaluation, position
 
     def correct(self, position, objective):
         """Raise the last values of a stage that a closer look has shown to be too low.

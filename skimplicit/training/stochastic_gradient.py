@@ -156,7 +156,7 @@ class GradientRun(TrainingRun):
                 tol = min(tol, max(_TOL_SHARE * decrease, _TIGHT))
                 best, stale = new, 0
                 # Where samples are held out, they say below what an interrupt keeps; before they have, it is the first.
-                self.record(position, best, keep=self.held_out is None or self.latest is None)
+                self.record(position, best, keep=self.held_out is None or self.latest_position != position)
             else:
                 stale += 1
             if self.held_out is None:
@@ -168,8 +168,8 @@ class GradientRun(TrainingRun):
                 self.scores.append(score)
                 progress = score > best_score + stage.tol
                 if score > best_score:
-                    self.latest = winner = new
-                    best_score = score
+                    self.keep(position, new)
+                    winner, best_score = new, score
             idle = 0 if progress else idle + 1
             if self.stopped or idle >= self.n_iter_no_change:
                 return winner, not self.stopped
