@@ -5,7 +5,6 @@ import threading
 import time
 from contextlib import closing
 
-import cloudpickle
 import joblib
 import numpy as np
 import pytest
@@ -30,6 +29,7 @@ da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 distributed = pytest.importorskip("distributed")
 pd = pytest.importorskip("pandas")
+cloudpickle = pytest.importorskip("cloudpickle")
 
 pytestmark = pytest.mark.slow
 

@@ -196,7 +196,7 @@ def test_what_to_give_instead(call, message):
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas, np.array, lambda table: table.to_numpy().tolist()])
 @pytest.mark.parametrize(("wrong", "called"), [(np.nan, "NaN"), (np.inf, "infinity")])
 def test_columns_that_have_no_value_are_named(frame, wrong, called):
-    table = pd.DataFrame(X, columns=list("abcd"))
+    table = pd.DataFrame(X.copy(), columns=list("abcd"))
     table.loc[[3, 7], "b"] = table.loc[5, "d"] = wrong
     columns = "'b', 'd'" if hasattr(frame(table), "columns") else "1, 3"
     with pytest.raises(ValueError, match=f"Input X contains {called}.*: columns {columns}, first in row 3\\."):

@@ -9,6 +9,7 @@ from test_monotonic_cst import make_data, quietly
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.custom_constraints import takes_readout
+from skimplicit.quiet import without_warnings
 from skimplicit.rows import Samples
 from skimplicit.selection import ImplicitFeatureSelector
 from skimplicit.subproblems import constrained_logistic_readout
@@ -191,7 +192,7 @@ def test_a_function_of_another_number_of_parameters_is_named(constraints):
 
 
 def tied(C, D):
-    return [cp.sum(C) == 0.3, cp.norm(C, 2) <= 0.5, D[0] >= D[-1]]
+    return [cp.sum(C) == 0.3, cp.norm(C, "fro") <= 0.5, D[0] >= D[-1]]
 
 
 def make_classes(q, centre):
@@ -218,7 +219,8 @@ def test_classes_end_at_the_minimum_of_all_their_weights(q, centre, most_tied, m
     totals = cp.logistic(logits[:, 0]) if q == 1 else cp.log_sum_exp(logits, axis=1)
     losses = totals - cp.sum(cp.multiply(samples.Y, logits), axis=1)
     ridge = 0.005 * (cp.sum_squares(C) + 2.0 * cp.sum_squares(D))
-    wanted = cp.Problem(cp.Minimize(samples.weights @ losses + ridge), tied(C, D)).solve(solver=cp.CLARABEL)
+    with without_warnings(UserWarning):  # old versions of Clarabel call this solution inaccurate
+        wanted = cp.Problem(cp.Minimize(samples.weights @ losses + ridge), tied(C, D)).solve(solver=cp.CLARABEL)
     assert found == pytest.approx(wanted, rel=1e-7)
 
 
