@@ -77,6 +77,20 @@ class TestKnockoffs:
         assert np.linalg.eigvalsh(2 * R - S)[0] > 0
         np.testing.assert_allclose(np.linalg.inv(S)[same], np.linalg.inv(2 * R - S)[same], atol=0.02)
 
+    def test_inputs_that_nearly_determine_one_another(self):
+        """In the mean over draws knockoffs stand to the other inputs of the same rows as their inputs do."""
+        rng = np.random.default_rng(0)
+        X = rng.standard_normal((300, 14)) @ (np.eye(14) + 0.3 * rng.standard_normal((14, 14)))
+        R = np.corrcoef(X, rowvar=False)
+        assert np.linalg.eigvalsh(R)[1] < 0.05
+        with_X = np.mean([np.corrcoef(knockoffs(X, seed=k), X, rowvar=False)[:14, 14:] for k in range(20)], axis=0)
+        np.testing.assert_allclose(with_X[~np.eye(14, dtype=bool)], R[~np.eye(14, dtype=bool)], atol=0.015)
+
+    def test_few_rows(self):
+        """Of hardly more rows than inputs, what looks like a correlation does not tie knockoffs to their inputs."""
+        X = np.random.default_rng(0).standard_normal((60, 50))
+        assert np.corrcoef(knockoffs(X), X, rowvar=False)[:50, 50:].diagonal().mean() < 0.1
+
     def test_units(self):
         X = correlated(50, 4)
         units = np.array([1e-150, 1e-3, 1.0, 1e150])

@@ -7,8 +7,8 @@ __all__ = ["knockoff_columns", "knockoff_threshold"]
 # Sweeps over the inputs that bring a knockoff as far from its input as the others allow, and relative change that ends
 # them. Whatever the last sweep has left is valid: more of them only give more power.
 _SWEEPS, _TOL = 50, 1e-3
-# The covariance is shrunk by this share at least: it is inverted, and two columns may be the same.
-_LEAST_SHRINKAGE = 1e-6
+# Shares by which the covariance may be shrunk, the first one at least: it is inverted, and two columns may be the same.
+_SHRINKAGES = np.geomspace(1e-6, 1.0, 49)
 
 
 def knockoff_columns(X, weights, labels, random_state):
@@ -36,8 +36,10 @@ def knockoff_columns(X, weights, labels, random_state):
 
     Notes
     -----
-    R is shrunk towards the identity as Ledoit and Wolf (2004) do it. Sources: Candes, Fan, Janson and Lv (2018),
-    "Panning for gold"; for groups Dai and Barber (2016); for S Gimenez and Zou (2019).
+    R is shrunk towards the identity by the share at which rows that are left out are most likely. A share that brings R
+    itself nearest to the truth (Ledoit and Wolf, 2004) is far too large where inputs nearly determine one another:
+    knockoffs then stand to the others as their inputs do not. Sources: Candes, Fan, Janson and Lv (2018), "Panning for
+    gold"; for groups Dai and Barber (2016); for S Gimenez and Zou (2019); for R Hoffbeck and Landgrebe (1996).
     """
     weights = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
     counted = weights > 0
@@ -63,16 +65,21 @@ def _drawn(X, weights, labels, random_state):
 
 
 def _shrunk_correlation(Z, weights):
-    """Return the correlation of standardised columns, shrunk towards the identity by Ledoit and Wolf's share."""
-    p = Z.shape[1]
+    """Return the correlation of standardised columns, shrunk towards the identity as far as left-out rows tell.
+
+    With the share a, G without row i is ``G - (1 - a) w_i z_i z_i'``: determinant and inverse follow from those of G.
+    """
     R = Z.T @ (weights[:, None] * Z)
-    n_effective = 1.0 / np.sum(weights**2)
-    off = R - np.diag(np.diag(R))
-    variance = (Z**2).T @ (weights[:, None] * Z**2) - R**2
-    np.fill_diagonal(variance, 0.0)
-    distance = np.sum(off**2)
-    share = np.clip(variance.sum() / n_effective / distance if distance > 0 else 1.0, _LEAST_SHRINKAGE, 1.0)
-    return (1.0 - share) * off + np.eye(p)
+    np.fill_diagonal(R, 1.0)  # of a constant too, which says nothing of the share
+    values, vectors = np.linalg.eigh(R)
+    values = (1.0 - _SHRINKAGES)[:, None] * np.maximum(values, 0.0) + _SHRINKAGES[:, None]
+    lengths = (Z @ vectors) ** 2 @ (1.0 / values).T
+    left = 1.0 - weights[:, None] * (1.0 - _SHRINKAGES) * lengths
+    possible = np.all(left > 0, axis=0)  # of the last share it always is
+    lengths, left, shares = lengths[:, possible], left[:, possible], _SHRINKAGES[possible]
+    unlikeliness = np.log(values[possible]).sum(axis=1) + weights @ (np.log(left) + lengths / left)
+    share = shares[np.argmin(unlikeliness)]
+    return (1.0 - share) * R + share * np.eye(len(R))
 
 
 def _largest_entropy(R, labels):

@@ -123,7 +123,7 @@ class ImplicitFeatureSelector(
     The guarantee of ``fdr`` is that of the knockoff filter (Candes, Fan, Janson and Lv, 2018): the mean of
     ``#{wrong and selected} / #selected`` over repetitions is at most ``fdr`` if rows are independent and inputs
     Gaussian, however the targets depend on them; an input is wrong if it tells nothing beyond the others. The knockoffs
-    match means and covariances, the latter estimated on the same rows (Ledoit and Wolf), so for other distributions the
+    match means and covariances, the latter estimated on the same rows, so for other distributions the
     guarantee holds as far as means and covariances describe them. Either none or at least ``1 / fdr`` inputs are
     selected. Nearly equal inputs cannot be told from each other's knockoffs: give them as ``groups``.
 
