@@ -48,6 +48,17 @@ def test_units_and_inputs_without_a_path():
     assert display.ax_ is ax and display.output_names == ["p", "q"]
 
 
+@pytest.mark.parametrize("names", [[f"input number {j}" for j in range(9)], ["sepal length", "sepal width", "other"]])
+def test_names_end_at_their_columns_and_do_not_overlap(names):
+    rule = ImplicitRule(A=[[0.5]], B=np.ones((1, len(names))), C=[[2.0]])
+    display = SensitivityDisplay.from_estimator(rule, feature_names=names)
+    display.figure_.draw_without_rendering()
+    columns = display.ax_.transData.transform([(j, 0) for j in range(len(names))])[:, 0]
+    width = columns[1] - columns[0]
+    for label, column in zip(display.ax_.get_xticklabels(), columns, strict=True):
+        assert abs(label.get_window_extent().x1 - column) < 0.5 * width
+
+
 def test_wrong_names_and_units():
     rule = ImplicitRule(A=[[0.5]], B=[[1.0, -2.0]], C=[[2.0]])
     for name, value in {"per": [1.0], "feature_names": ["a"], "output_names": ["a", "b"]}.items():

@@ -19,6 +19,10 @@ from skimplicit.wellposedness import sensitivity
 
 __all__ = ["SensitivityDisplay"]
 
+# Inputs, and letters if every name had as many as the longest, that fit side by side; inches of height for each letter
+# of names that do not.
+_MOST_LEVEL, _MOST_LETTERS, _LETTER = 6, 20, 0.07
+
 
 class SensitivityDisplay(Display):
     """The bound ``S = |C| (I - |A|)^-1 |B| + |D|`` on all derivatives as a heat map, outputs by inputs.
@@ -113,7 +117,11 @@ class SensitivityDisplay(Display):
             The display.
         """
         q, p = self.sensitivity.shape
-        self._open(ax, size=(max(3.5, min(0.45 * p + 2.0, 12.0)), max(1.8, min(0.45 * q + 1.2, 8.0))))
+        named = self.feature_names is not None and p <= MOST_NAMES
+        letters = max(len(str(name)) for name in self.feature_names) if named and p else 0
+        turned = named and (p > _MOST_LEVEL or p * letters > _MOST_LETTERS)
+        below = _LETTER * letters if turned else 0.0
+        self._open(ax, size=(max(3.5, min(0.45 * p + 2.0, 12.0)), below + max(1.8, min(0.45 * q + 1.2, 8.0))))
         finite = self.sensitivity[np.isfinite(self.sensitivity)]
         largest = float(finite.max(initial=0.0)) or 1.0
         known = self.directions != 0
@@ -125,13 +133,15 @@ class SensitivityDisplay(Display):
             self.ax_.imshow(cells, cmap=cmap, vmin=low, vmax=largest, aspect="auto", interpolation="nearest")
             for cells, cmap, low in layers
         ]
-        self.figure_.colorbar(self.images_[1], ax=self.ax_, label="bound, with the sign that is proved")
+        self.figure_.colorbar(self.images_[1], ax=self.ax_, label="bound, with the\nsign that is proved")
         for axis, names, length in (
             (self.ax_.xaxis, self.feature_names, p),
             (self.ax_.yaxis, self.output_names, q),
         ):
             if names is not None and length <= MOST_NAMES:
                 axis.set_ticks(range(length), names)
-        self.ax_.tick_params(axis="x", rotation=60 if p > 6 else 0)
+        for label in self.ax_.get_xticklabels() if turned else ():
+            # It ends at its column; turned about its middle it would end at another one.
+            label.set(rotation=60, ha="right", rotation_mode="anchor")
         self.ax_.set(xlabel="input", ylabel="output")
         return self
