@@ -67,9 +67,10 @@ RULE_ATTRIBUTES = {
         "True objective after each accepted iteration, member after member. It never rises within a stage of a fit. "
         "Values are accurate to 1e-3 on the way and to 1e-6 at the end of each member, also if no iteration was "
         "accepted. The last value is that of ``rule_``, or with several members that of ``rules_[-1]`` as trained, "
-        "unless ``early_stopping`` keeps another rule. With more than 40,000 rows the last stage of each member is "
-        "over all rows, to 1e-5, and earlier stages are over some of them. After each ``partial_fit`` it is the mean "
-        "over the members, to 1e-3.",
+        "unless ``early_stopping`` keeps another rule, or a callback or Ctrl-C ended the fit before its last ridge or "
+        "budget: then the value is that of the stage it came to. With more than 40,000 rows the last stage of each "
+        "member is over all rows, to 1e-5, and earlier stages are over some of them. After each ``partial_fit`` it is "
+        "the mean over the members, to 1e-3.",
     ),
     "objective_stages_": Attribute(
         "ndarray of int",
