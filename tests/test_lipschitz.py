@@ -98,6 +98,17 @@ def test_units_shared_by_all_inputs_do_not_matter():
     np.testing.assert_allclose(57.0 * other.column_norms_, one.column_norms_, atol=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e3, 1e6])
+@pytest.mark.parametrize("options", [{}, {"direct": False}, {"method": "gradient", "max_iter": 50}])
+def test_an_input_in_a_unit_of_its_own_leaves_the_others_their_bends(unit, options):
+    U = np.random.default_rng(0).normal(size=(120, 3))
+    y = U[:, 0] + np.abs(U[:, 1])
+    units = np.array([1.0, 1.0, unit])  # a date in seconds, say
+    model = ImplicitRegressor(n_hidden=6, alpha=1e-3, tol=1e-3, random_state=0, lipschitz=5.0, **options)
+    alike, apart = (quietly(clone(model), X, y).score(X, y) for X in (U, U * units))
+    assert apart > alike - 0.03
+
+
 @pytest.mark.parametrize("make", [ImplicitClassifier, ImplicitRegressor])
 @pytest.mark.parametrize("units", [(1.0, 1e-200), (1e-150, 1e-150), (1e150, 1e-150)])
 def test_inputs_in_units_whose_squares_are_no_numbers(units, make):

@@ -6,6 +6,9 @@ __all__ = ["lipschitz_balls"]
 
 # What rounding may add on the way from the units of training to those of the data.
 _MARGIN = 1e-11
+# An input has a say in how the bound is shared if it may move the targets by so many of their deviations when it moves
+# by its own: what others could tell is a tenth of the variance.
+_SAY = 0.3
 
 
 def lipschitz_balls(bound, kappa, slope, samples, n_hidden, direct):
@@ -15,7 +18,8 @@ def lipschitz_balls(bound, kappa, slope, samples, n_hidden, direct):
     ``sum_k |A_ik| / kappa`` of row i, rows of B with ``g sum_j |B_ij| <= beta (1 - t)`` let no state move by more than
     beta when no input moves by more than 1, and ``beta sum_i |C_oi| + sum_j |D_oj| <= bound`` is what is wanted. Which
     beta it is does not matter for a positively homogeneous phi but for the ridge; it is ``sqrt(bound / n)``, in units
-    of the targets and of the input of the largest deviation, at which the ridge on B and C is least.
+    of the targets and of an input, at which the ridge on B and C is least for that input. It is the one of the smallest
+    deviation among those that the bound lets tell something: one of a larger deviation has room to spare.
 
     Parameters
     ----------
@@ -41,7 +45,8 @@ def lipschitz_balls(bound, kappa, slope, samples, n_hidden, direct):
     """
     bound = bound * (1 - _MARGIN)
     per_unit = 1.0 / samples.U_scale
-    beta = np.sqrt(bound / n_hidden / samples.Y_scale.max() / samples.largest_scale)
+    Y_scale = samples.Y_scale.max()
+    beta = np.sqrt(bound / n_hidden / Y_scale / samples.smallest_scale(_SAY * Y_scale / bound))
     # Without feedback A is zero whatever its weights are.
     of_A = np.full((n_hidden, n_hidden), (1 + _MARGIN) / kappa if kappa > 0 else 1.0)
     of_B = np.tile(max(slope, np.finfo(float).tiny) / beta * per_unit, (n_hidden, 1))

@@ -88,10 +88,11 @@ class Units:
         parts = {name: np.where(found, values, getattr(self, name)) for name, values in pairs.items()}
         return replace(self, constant=self.constant & ~found, waiting=self.waiting & ~found, **parts)
 
-    @property
-    def largest_scale(self):
-        """Largest deviation of an input; 1 where none varies."""
-        return np.max(self.U_scale, initial=0.0, where=~self.constant) or 1.0
+    def smallest_scale(self, least):
+        """Return the smallest deviation of an input that is at least ``least``; if none is, the largest one, or 1."""
+        scales = self.U_scale[~self.constant]
+        large = scales[scales >= least]
+        return large.min() if large.size else scales.max(initial=0.0) or 1.0
 
     def rescaled(self, factors):
         """Return units in which scaled inputs are multiplied by factors (p,); one times 0 counts as constant."""
@@ -170,10 +171,9 @@ class InUnits:
         """What inputs are divided by, shape (p,)."""
         return self.units.U_scale
 
-    @property
-    def largest_scale(self):
-        """Largest deviation of an input; 1 where none varies."""
-        return self.units.largest_scale
+    def smallest_scale(self, least):
+        """Return the smallest deviation of an input that is at least ``least``; if none is, the largest one, or 1."""
+        return self.units.smallest_scale(least)
 
     @property
     def U_std(self):
