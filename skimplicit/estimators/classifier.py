@@ -105,7 +105,8 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         ),
         "heldout_score_": replace(
             RULE_ATTRIBUTES["heldout_score_"],
-            text="Estimate of ``score`` (accuracy) on new rows, from the held-out rows. None with a number for alpha.",
+            text="Estimate of ``score`` (accuracy) on new rows of the classes that have a weight above zero, from the "
+            "held-out rows. None with a number for alpha.",
         ),
         "heldout_prediction_": Attribute(
             "ndarray of shape (n_samples, n_classes), or None",
