@@ -220,6 +220,25 @@ def test_homogeneous_in_name_alone_is_refused():
         own.check()
 
 
+def fold(Z, out=None):
+    return np.maximum(np.abs(Z) - 1.0, 0.0)
+
+
+def fold_slope(Z, X):
+    return np.sign(Z) * (X > 0)
+
+
+@pytest.mark.parametrize("kinks", [(), (1.0,), (-1.0, 0.5), (0.0,)])
+def test_a_slope_that_changes_where_no_kink_is_said_to_be_is_refused(kinks):
+    with pytest.raises(ValueError, match="'fold': the slope changes from -?[01] to -?[01] between z = .* has none"):
+        Activation("fold", fold, fold_slope, -1.0, 1.0, kinks=kinks).check()
+
+
+@pytest.mark.parametrize("kinks", [(-1.0, 1.0), (-1.0, 0.0, 1.0), None])
+def test_kinks_where_slopes_change_are_taken(kinks):
+    Activation("fold", fold, fold_slope, -1.0, 1.0, kinks=kinks).check()
+
+
 @every_activation
 def test_what_is_declared_rightly_passes(activation):
     copy = Activation("copy", activation.function, activation.derivative, activation.min_slope, activation.max_slope)

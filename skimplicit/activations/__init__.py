@@ -8,6 +8,7 @@ from skimplicit.activations.blockwise import (
     max_pool,
     softmax,
 )
+from skimplicit.activations.checks import check_activation
 from skimplicit.activations.componentwise import ACTIVATIONS, Activation, BaseActivation, get_activation
 from skimplicit.activations.parametric import Exponential, hardtanh, leaky_relu
 from skimplicit.activations.slopes import has_two_slopes, is_increasing, states_tell_slopes, two_slopes
@@ -20,6 +21,7 @@ __all__ = [
     "Exponential",
     "GroupActivation",
     "activation_of",
+    "check_activation",
     "get_activation",
     "hardtanh",
     "has_two_slopes",

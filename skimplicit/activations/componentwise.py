@@ -12,13 +12,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, ndtr
 
+from skimplicit.activations.checks import check_activation
 from skimplicit.parameters import nearest
 
 __all__ = ["ACTIVATIONS", "Activation", "BaseActivation", "get_activation"]
-
-# Where `Activation.check` looks: away from round numbers, where the slope of a piecewise linear function may change.
-_PROBES, _STEP = np.linspace(-6.03, 6.11, 41), 1e-6
-_CALLS = {"function": "(Z, out=None)", "derivative": "(Z, X)"}
 
 
 class BaseActivation:
@@ -141,58 +138,13 @@ class Activation(BaseActivation):
     def check(self):
         """Refuse a function or a derivative that is not what this activation says of it.
 
-        Both are evaluated at some points between -6 and 6, and the slopes there compared with difference quotients.
-
         Raises
         ------
-        TypeError
-            If the function or the derivative cannot be called as :class:`Activation` says.
-        ValueError
-            If one of them does not return a finite number for each, if slopes leave ``[min_slope, max_slope]``, if the
-            derivative is not that of the function, or if it is homogeneous in name alone.
+        TypeError, ValueError
+            As :func:`~skimplicit.activations.check_activation` says; those known by name are not looked at.
         """
-        if ACTIVATIONS.get(self.name) == self:
-            return
-        values = self._evaluated("function", _PROBES, out=None)
-        found = self._evaluated("derivative", _PROBES, values)
-        above, below = (self._evaluated("function", _PROBES + step, out=None) for step in (_STEP, -_STEP))
-        slopes, margin = (above - below) / (2.0 * _STEP), 1e-4 * max(1.0, self.lipschitz)
-        if slopes.min() < self.min_slope - margin or slopes.max() > self.max_slope + margin:
-            raise ValueError(
-                f"Activation {self.name!r}: the function has slopes from {slopes.min():.4g} to {slopes.max():.4g}, "
-                f"which are not between min_slope={self.min_slope:g} and max_slope={self.max_slope:g}."
-            )
-        if self.homogeneous:
-            self._check_homogeneous(values, margin)
-        worst = np.abs(found - slopes).argmax()
-        if abs(found[worst] - slopes[worst]) > margin:
-            raise ValueError(
-                f"Activation {self.name!r}: at z = {_PROBES[worst]:.4g} the derivative is {found[worst]:.4g}, but the "
-                f"function has the slope {slopes[worst]:.4g}."
-            )
-
-    def _check_homogeneous(self, values, margin):
-        """Refuse a function that at twice the points is not twice its values there."""
-        apart = np.abs(self._evaluated("function", 2.0 * _PROBES, out=None) - 2.0 * values)
-        worst = apart.argmax()
-        if apart[worst] > margin:
-            raise ValueError(
-                f"Activation {self.name!r}: homogeneous=True, but at z = {_PROBES[worst]:.4g} the function is "
-                f"{values[worst]:.4g}, and at twice that it is not twice as much."
-            )
-
-    def _evaluated(self, part, Z, *arguments, **named):
-        """Return what ``function`` or ``derivative`` gives at an array of points, as float64."""
-        try:
-            values = getattr(self, part)(Z.copy(), *arguments, **named)
-        except TypeError as error:
-            raise TypeError(f"Activation {self.name!r}: {part}{_CALLS[part]} cannot be called: {error}") from error
-        if np.shape(values) != Z.shape or not np.isfinite(values).all():
-            raise ValueError(
-                f"Activation {self.name!r}: {part} must return a finite number for each of {Z.size} given, "
-                f"got {values!r}."
-            )
-        return np.asarray(values, dtype=np.float64)
+        if ACTIVATIONS.get(self.name) != self:
+            check_activation(self)
 
     def __getstate__(self):
         """Store one that is known by its name as that name: files then hold no functions, and outlive their names."""
