@@ -14,6 +14,7 @@ from skimplicit.rows import Samples
 from skimplicit.selection import ImplicitFeatureSelector
 from skimplicit.subproblems import constrained_logistic_readout
 from skimplicit.subproblems.attempts import SubproblemError
+from skimplicit.subproblems.readout import custom
 from skimplicit.subproblems.readout.custom import CustomRowSet
 
 UNIT = np.array([1.0, 1e3, 1e-3, 1.0])
@@ -237,6 +238,19 @@ def test_steps_for_classes_are_of_second_order():
         samples, X, samples.moments(X), 1e-4, True, None, 1e-13, 1.0, Counted(custom=tied, n_states=3)
     )
     assert len(solved) < 15  # 5; with a bound on the curvature of each class alone 201, the most
+
+
+def test_programs_are_compiled_once(monkeypatch):
+    compiled = []
+
+    class Counted(custom._Program):
+        def __init__(self, *arguments):
+            compiled.append(arguments[1:])
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(custom, "_Program", Counted)
+    fit(lambda A, B, C, D: [cp.sum(C) <= 0.5], ImplicitClassifier, max_iter=2)
+    assert len(compiled) == len(set(compiled))
 
 
 def test_one_compiled_program_serves_members_side_by_side():

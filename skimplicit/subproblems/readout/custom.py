@@ -17,6 +17,49 @@ __all__ = ["CustomRowSet"]
 _SOLVERS = (*SOLVERS[1:], SOLVERS[0])
 
 
+class _Program:
+    """``minimise sum_k 1/2 ||R_k v_k||^2 - t v`` in a set, a CVXPY problem with parameters R_k and t."""
+
+    def __init__(self, row_set, shape, n_parts):
+        self.V = cp.Variable(shape, name="V")
+        self.custom = CustomConstraints(row_set.custom, self.V, row_set.n_states)
+        size = self.V.size // n_parts
+        self.roots, self.linear = [cp.Parameter((size, size)) for _ in range(n_parts)], cp.Parameter(shape)
+        parts = cp.reshape(self.V, (n_parts, size), order="C")
+        squares = [cp.sum_squares(root @ parts[k]) / 2 for k, root in enumerate(self.roots)]
+        objective = sum(squares) - cp.sum(cp.multiply(self.linear, self.V))
+        self.problem = cp.Problem(cp.Minimize(objective), [*row_set.to_cvxpy(self.V), *self.custom.bounds])
+
+    def solve(self, row_set, H, T):
+        """Return the minimiser, inside the set."""
+        unit = max(np.einsum("kii->k", H).max() / H.shape[1], np.finfo(float).tiny)
+        for root, each in zip(self.roots, H, strict=True):
+            root.value = np.linalg.cholesky(each / unit).T
+        self.linear.value = T / unit
+        # The result is not to hang on what was solved before, which with threads side by side is anything.
+        solve_by_any(self.problem, "readout block (C, D)", _SOLVERS, warm_start=False)
+        inside = row_set.shrunk(self.V.value)
+        free = np.ones(T.shape, dtype=bool) if row_set.signs is None else (row_set.signs == 0) | (inside != 0)
+        return row_set.shrunk(self.custom.hold(inside, free, self.problem.solution.primal_vars))
+
+
+class _Compiled:
+    """The programs of a set once compiled, for one thread at a time; nothing of them is pickled."""
+
+    def __init__(self):
+        self.lock, self._programs = Lock(), {}
+
+    def __reduce__(self):
+        return _Compiled, ()
+
+    def of(self, row_set, shape, n_parts):
+        """Return the program for readouts of that shape whose curvature has so many matrices."""
+        key = shape, n_parts
+        if key not in self._programs:
+            self._programs[key] = _Program(row_set, *key)
+        return self._programs[key]
+
+
 @dataclass(frozen=True)
 class CustomRowSet(RowSet):
     """A :class:`~skimplicit.subproblems.RowSet` of ``[C D]`` with further constraints, which may tie its rows.
@@ -33,7 +76,7 @@ class CustomRowSet(RowSet):
 
     custom: Callable | None = None
     n_states: int = 0
-    _compiled: "_Compiled" = field(default_factory=lambda: _Compiled(), init=False, repr=False, compare=False)
+    _compiled: _Compiled = field(default_factory=_Compiled, init=False, repr=False, compare=False)
 
     is_custom = True
 
@@ -65,45 +108,3 @@ class CustomRowSet(RowSet):
         """
         with self._compiled.lock:
             return self._compiled.of(self, T.shape, len(H)).solve(self, H, T)
-
-
-class _Compiled:
-    """The program of a set once compiled, for one thread at a time; nothing of it is pickled."""
-
-    def __init__(self):
-        self.lock, self._program = Lock(), None
-
-    def __reduce__(self):
-        return _Compiled, ()
-
-    def of(self, row_set, shape, n_parts):
-        """Return the program for readouts of that shape whose curvature has so many matrices."""
-        if self._program is None or (self._program.V.shape, len(self._program.roots)) != (shape, n_parts):
-            self._program = _Program(row_set, shape, n_parts)
-        return self._program
-
-
-class _Program:
-    """``minimise sum_k 1/2 ||R_k v_k||^2 - t v`` in a set, a CVXPY problem with parameters R_k and t."""
-
-    def __init__(self, row_set, shape, n_parts):
-        self.V = cp.Variable(shape, name="V")
-        self.custom = CustomConstraints(row_set.custom, self.V, row_set.n_states)
-        size = self.V.size // n_parts
-        self.roots, self.linear = [cp.Parameter((size, size)) for _ in range(n_parts)], cp.Parameter(shape)
-        parts = cp.reshape(self.V, (n_parts, size), order="C")
-        squares = [cp.sum_squares(root @ parts[k]) / 2 for k, root in enumerate(self.roots)]
-        objective = sum(squares) - cp.sum(cp.multiply(self.linear, self.V))
-        self.problem = cp.Problem(cp.Minimize(objective), [*row_set.to_cvxpy(self.V), *self.custom.bounds])
-
-    def solve(self, row_set, H, T):
-        """Return the minimiser, inside the set."""
-        unit = max(np.einsum("kii->k", H).max() / H.shape[1], np.finfo(float).tiny)
-        for root, each in zip(self.roots, H, strict=True):
-            root.value = np.linalg.cholesky(each / unit).T
-        self.linear.value = T / unit
-        # The result is not to hang on what was solved before, which with threads side by side is anything.
-        solve_by_any(self.problem, "readout block (C, D)", _SOLVERS, warm_start=False)
-        inside = row_set.shrunk(self.V.value)
-        free = np.ones(T.shape, dtype=bool) if row_set.signs is None else (row_set.signs == 0) | (inside != 0)
-        return row_set.shrunk(self.custom.hold(inside, free, self.problem.solution.primal_vars))
