@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import make_friedman1
 from sklearn.metrics import r2_score
 
-from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
+from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV, ImplicitRule
 from skimplicit.estimators.warm_starting import can_warm_start
 from skimplicit.training import StochasticGradient
 
@@ -134,3 +134,14 @@ def test_columns_are_those_of_the_last_fit(n_hidden):
     assert model.rule_ is before and list(model.feature_names_in_) == list("abcdef")
     model.fit(frame, y).fit(X, y)  # an array has no names that could be others
     assert model.fit(frame[list("ab")], y).n_features_in_ == 2  # of another size nothing goes on
+
+
+def test_columns_of_a_path_of_ridges_are_those_of_the_last_fit():
+    X, y = make_data(30)
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    model = ImplicitRegressorCV(**SMALL, alphas=[0.01], warm_start=True).fit(frame, y)
+    before = model.rule_
+    with pytest.raises(ValueError, match="column 1 of X is 'c', and was 'b'"):
+        model.fit(frame[list("acbdef")], y)
+    assert model.rule_ is before and list(model.feature_names_in_) == list("abcdef")
+    assert model.fit(frame, y).n_iter_ <= SMALL["max_iter"]

@@ -20,6 +20,7 @@ from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, run_side_by_side, take_over
 from skimplicit.estimators.targets import check_weights
+from skimplicit.estimators.warm_starting import can_warm_start
 from skimplicit.linalg import MatrixLike, checked_array
 from skimplicit.parameters import N_JOBS, Attribute, Parameter
 from skimplicit.training import Stage
@@ -147,7 +148,7 @@ class RidgePathMixin(FoldsMixin):
             return self._fit_path(X, y, sample_weight, params)
 
     def _fit_path(self, X, y, sample_weight, params):
-        alphas = _check_alphas(self.alphas)
+        alphas, names = _check_alphas(self.alphas), getattr(self, "feature_names_in_", None)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         model = self._with_alpha(alphas[0], seed)
         model._check_choices()
@@ -155,6 +156,7 @@ class RidgePathMixin(FoldsMixin):
         X, y = self._validate_data(X, y)
         if hasattr(model, "feature_names_in_"):
             self.feature_names_in_ = model.feature_names_in_
+        warm = can_warm_start(self, X.shape[1], names)
         directions = self._directions(X.shape[1])
         model.set_params(monotonic_cst=directions)
         sample_weight = check_weights(sample_weight, X)
@@ -171,7 +173,7 @@ class RidgePathMixin(FoldsMixin):
         # A ridge that a stopped fold did not come to has no loss; every fold has come to the first one.
         alpha = float(alphas[np.nanargmin(path.mean(axis=1))])
         best = self._with_alpha(alpha, seed).set_params(monotonic_cst=directions)
-        if self.warm_start and hasattr(self, "rules_"):
+        if warm:
             best.rules_ = self.rules_
         name = "fit at the chosen alpha"
         fit_as_task(
