@@ -9,7 +9,7 @@ import pytest
 from skimplicit.activations import ACTIVATIONS
 from skimplicit.lifted import DIVERGENCES
 from skimplicit.lifted.weights import WeightsProblem, solve_weights
-from skimplicit.linalg import Gram
+from skimplicit.linalg import Gram, InputMatrix
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
 from skimplicit.subproblems import MatchingProblem, ProjectedSolver
@@ -35,7 +35,7 @@ def weights_problem(name="relu", budget=None, masked=False, custom=None, centre=
     samples = Samples(rng.normal(size=(m, p)), rng.normal(size=(m, 1)), rng.uniform(0.5, 2.0, size=m), centre)
     X = divergence.activation(samples.inputs_times(rng.normal(size=(n, p))) + 0.3 * rng.normal(size=(m, n)))
     matching = MatchingProblem(
-        G=Gram.of(np.zeros((n + p, n + p)), n),
+        G=Gram(np.zeros((n, n)), np.zeros((n, p)), InputMatrix(np.zeros((p, p)))),
         R=np.zeros((n, n + p)),
         curvature=np.ones(n),
         ridge=1e-2,
@@ -60,7 +60,7 @@ def test_weights_are_the_minimiser_of_cvxpy(name, budget, masked):
     W, b = solve_weights(problem, ProjectedSolver(), W, b, 1e-12, 3000)
     program, _, symbol_b = problem.to_cvxpy()
     solved(program)
-    assert problem.matching.is_feasible(W)
+    np.testing.assert_allclose(problem.matching.project(W), W, atol=1e-9)
     assert problem.value(W, b) < before
     assert problem.value(W, b) == pytest.approx(program.value, rel=1e-6, abs=1e-7)
     np.testing.assert_allclose(b, symbol_b.value, atol=2e-3)

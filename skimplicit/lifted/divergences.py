@@ -58,10 +58,6 @@ class Divergence(ABC):
         """Return ``G*(z)``; Z is an ndarray of any shape."""
 
     @abstractmethod
-    def inverse(self, X):
-        """Return ``G'(x)``, which phi maps to x; the one nearest to zero where there are several."""
-
-    @abstractmethod
     def proximal_point(self, V, weight):
         """Return ``argmin_x weight (G(x) - mu/2 x^2) + 1/2 (x - v)^2`` for ``weight * mu <= 1``, of the shape of V."""
 
@@ -89,23 +85,6 @@ class Divergence(ABC):
             F of each coordinate; at least 0 (up to rounding), infinite where x is outside the domain.
         """
         return self.potential(X) + self.conjugate(Z) - X * Z
-
-    def gradient(self, X, Z):
-        """Return ``dF/dx = G'(x) - z`` and ``dF/dz = phi(z) - x``.
-
-        Parameters
-        ----------
-        X : ndarray
-            States inside the domain, any shape.
-        Z : ndarray
-            Pre-activations, of the shape of X.
-
-        Returns
-        -------
-        tuple of ndarray
-            The two derivatives of each coordinate.
-        """
-        return self.inverse(X) - Z, self.activation(Z) - X
 
 
 @dataclass(frozen=True)
@@ -136,10 +115,6 @@ class PiecewiseLinearDivergence(Divergence):
     def conjugate(self, Z):
         """See :meth:`Divergence.conjugate`."""
         return 0.5 * np.maximum(Z, 0.0) ** 2 + 0.5 * self._slope * np.minimum(Z, 0.0) ** 2
-
-    def inverse(self, X):
-        """See :meth:`Divergence.inverse`."""
-        return np.maximum(X, 0.0) + (np.minimum(X, 0.0) / self._slope if self._slope else 0.0)
 
     def proximal_point(self, V, weight):
         """See :meth:`Divergence.proximal_point`."""
@@ -181,11 +156,6 @@ class TanhDivergence(Divergence):
         size = np.abs(Z)
         return size + np.log1p(np.exp(-2.0 * size)) - np.log(2.0)
 
-    def inverse(self, X):
-        """See :meth:`Divergence.inverse`."""
-        with np.errstate(divide="ignore"):
-            return np.arctanh(X)
-
     def proximal_point(self, V, weight):
         """See :meth:`Divergence.proximal_point`."""
         return _proximal_tanh(V, weight)
@@ -221,11 +191,6 @@ class SigmoidDivergence(Divergence):
     def conjugate(self, Z):
         """See :meth:`Divergence.conjugate`."""
         return np.logaddexp(0.0, Z)
-
-    def inverse(self, X):
-        """See :meth:`Divergence.inverse`."""
-        with np.errstate(divide="ignore"):
-            return np.log(X) - np.log1p(-X)
 
     def proximal_point(self, V, weight):
         """See :meth:`Divergence.proximal_point`."""

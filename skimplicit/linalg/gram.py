@@ -142,11 +142,6 @@ class Gram:
 
     __array_ufunc__ = None  # NumPy leaves ``W @ gram`` to __rmatmul__
 
-    @classmethod
-    def of(cls, matrix, n):
-        """Return a matrix of shape (n + p, n + p) as a Gram matrix of n states."""
-        return cls(matrix[:n, :n], matrix[:n, n:], InputMatrix(np.ascontiguousarray(matrix[n:, n:])))
-
     @property
     def size(self):
         """Number of rows, n + p."""

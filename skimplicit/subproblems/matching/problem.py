@@ -185,10 +185,6 @@ class MatchingProblem:
             return set_.weights, set_.radius, signs
         return np.where(np.arange(self.R.shape[1]) < self.n_hidden, np.ones(self.R.shape), 0.0), self.kappa, signs
 
-    def is_feasible(self, W, tol=1e-9):
-        """Tell whether W meets the bounds on A and B up to ``tol``, custom constraints aside."""
-        return bool(np.abs(self.project(W) - W).max(initial=0.0) <= tol)
-
     def to_cvxpy(self):
         """Return the same program in symbols.
 
