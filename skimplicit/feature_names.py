@@ -1,11 +1,13 @@
-"""Whether a data frame has the columns that an estimator was fitted on, and a Series a value for each of them."""
+"""Whether a data frame has the columns that an estimator was fitted on, a Series a value for each; and where one is."""
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from skimplicit.parameters import nearest
 from skimplicit.rows import is_lazy
 
-__all__ = ["check_columns", "in_order_of_columns"]
+__all__ = ["check_columns", "in_order_of_columns", "position_of"]
 
 
 def check_columns(model, X):
@@ -61,3 +63,37 @@ def in_order_of_columns(values, names, what):
         wrong = "not every column of X once" if other is None else f"{other!r}, which is no column of X"
         raise ValueError(f"{what} is a Series whose index has {wrong}; what it has for each column goes by name.")
     return values.loc[list(names)]
+
+
+def position_of(name, names, said):
+    """Return the position of a column that is given by its name.
+
+    Parameters
+    ----------
+    name : object
+        What was given.
+    names : array-like of str of shape (p,)
+        Names of the columns.
+    said : str
+        What is said of it, to begin the message.
+
+    Returns
+    -------
+    int
+        The position.
+
+    Raises
+    ------
+    ValueError
+        If no column has that name.
+
+    Examples
+    --------
+    >>> from skimplicit.feature_names import position_of
+    >>> position_of("b", ["a", "b"], "groups has column")
+    1
+    """
+    found = np.flatnonzero(np.asarray(names) == name) if isinstance(name, str) else np.empty(0)
+    if found.size == 0:
+        raise ValueError(f"{said} {name!r}, which is no column of X.{nearest(name, names)}")
+    return int(found[0])

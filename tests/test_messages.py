@@ -140,7 +140,7 @@ class TestGroups:
     @pytest.mark.parametrize(
         ("groups", "message"),
         [
-            ({"colour": ["red", "gren"]}, "column 'gren', which is not among the inputs. Did you mean 'green'"),
+            ({"colour": ["red", "gren"]}, "column 'gren', which is no column of X. Did you mean 'green'"),
             ({"a": ["red"], "b": ["red", "size"]}, "column 'red' in two groups, 'a' and 'b'"),
             ([["red"], [0]], "column 0 in two groups"),
             ({"a": []}, "no columns for group 'a'"),

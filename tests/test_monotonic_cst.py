@@ -229,7 +229,7 @@ def test_wrong_values_are_named(cst, message):
 
 
 def test_wrong_names_are_named():
-    with pytest.raises(ValueError, match="'inocme', which is no feature of X.*income"):
+    with pytest.raises(ValueError, match="'inocme', which is no column of X.*income"):
         check_monotonic_cst({"inocme": 1}, 2, ["income", "age"])
     for index, message in ((["income", "ages"], "'ages', which is no column"), (["age", "age"], "not every column")):
         with pytest.raises(ValueError, match=f"monotonic_cst is a Series whose index has {message} of X"):
@@ -338,7 +338,7 @@ def test_inputs_may_be_named():
     frame = pd.DataFrame(U, columns=list("abcd"))
     model = ImplicitRegressor(n_hidden=4, alpha=0.1, tol=1e-2, monotonic_cst={"b": -1}, random_state=0).fit(frame, y)
     assert is_monotone(model, "b") == is_monotone(model, 1) == -1
-    with pytest.raises(ValueError, match="no input 'bb'. Did you mean 'b'?"):
+    with pytest.raises(ValueError, match="j is 'bb', which is no column of X. Did you mean 'b'?"):
         is_monotone(model, "bb")
     with pytest.raises(TypeError, match="where inputs have no names, got 'b'"):
         is_monotone(model.rule_, "b")

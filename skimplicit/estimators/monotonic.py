@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from skimplicit.activations import BlockActivation
-from skimplicit.feature_names import in_order_of_columns
-from skimplicit.parameters import nearest
+from skimplicit.feature_names import in_order_of_columns, position_of
 
 __all__ = ["check_monotonic_cst", "in_place", "monotone_signs", "state_signs"]
 
@@ -59,12 +58,9 @@ def check_monotonic_cst(monotonic_cst, n_inputs, names=None):
 def _by_name(monotonic_cst, n_inputs, names):
     if names is None:
         raise ValueError("monotonic_cst was given as a dict, but X has no feature names: pass an array instead.")
-    position = {name: j for j, name in enumerate(names)}
     directions = np.zeros(n_inputs, dtype=object)
     for name, value in monotonic_cst.items():
-        if name not in position:
-            raise ValueError(f"monotonic_cst has a value for {name!r}, which is no feature of X.{nearest(name, names)}")
-        directions[position[name]] = value
+        directions[position_of(name, names, "monotonic_cst has a value for")] = value
     return directions
 
 

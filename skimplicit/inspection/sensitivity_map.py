@@ -1,7 +1,6 @@
 """The picture of how far each output can move with each input, with the signs that are proved."""
 
 import numpy as np
-from scipy import sparse
 
 from skimplicit.inspection._figure import (
     DIVERGING,
@@ -94,9 +93,7 @@ class SensitivityDisplay(Display):
         estimator = without_selector(estimator)
         rule = rule_of(estimator)
         p, q = rule.n_inputs, rule.n_outputs
-        S = sensitivity(rule)
-        S = np.asarray(S.toarray() if sparse.issparse(S) else S)
-        S = S * checked_per(per, p, seen)
+        S = sensitivity(rule) * checked_per(per, p, seen)
         proofs = np.array([[monotone_directions(rule, j, output=k) for j in range(p)] for k in range(q)])
         proofs = proofs.reshape(q, p, 2)
         directions = proofs[..., 0].astype(int) - proofs[..., 1]

@@ -8,8 +8,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from skimplicit.activations import max_pool
+from skimplicit.feature_names import position_of
 from skimplicit.linalg import block_triangular_order, without_diagonal
-from skimplicit.parameters import nearest
 from skimplicit.robustness.models import open_model
 from skimplicit.robustness.relaxations import parts
 from skimplicit.wellposedness import perron_certificate
@@ -100,9 +100,7 @@ def _position(model, name):
     names = getattr(model, "feature_names_in_", None)
     if names is None:
         raise TypeError(f"j must be the position of an input where inputs have no names, got {name!r}.")
-    if name not in names:
-        raise ValueError(f"The model has no input {name!r}.{nearest(name, names)}")
-    return int(np.flatnonzero(names == name)[0])
+    return position_of(name, names, "j is")
 
 
 def _checked_index(name, value, size):

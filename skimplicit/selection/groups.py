@@ -6,8 +6,7 @@ from numbers import Integral
 import numpy as np
 
 from skimplicit.estimators.validation import is_missing
-from skimplicit.feature_names import in_order_of_columns
-from skimplicit.parameters import nearest
+from skimplicit.feature_names import in_order_of_columns, position_of
 
 __all__ = ["check_groups"]
 
@@ -91,7 +90,4 @@ def _position(column, n_features, names):
         raise ValueError(f"groups has column {column}, but there are {n_features} inputs.")
     if names is None:
         raise ValueError(f"groups has column {column!r}, but the inputs have no names: give X as a data frame.")
-    found = np.flatnonzero(np.asarray(names) == column) if isinstance(column, str) else np.empty(0)
-    if found.size == 0:
-        raise ValueError(f"groups has column {column!r}, which is not among the inputs.{nearest(column, names)}")
-    return int(found[0])
+    return position_of(column, names, "groups has column")

@@ -55,7 +55,7 @@ class RowSet:
         return V if self.signs is None else np.where(self.signs == 0, V, self.signs * np.abs(V))
 
     def project(self, V, metric=1.0):
-        """Return ``argmin_P ||(P - V) / metric||_F`` for V of entries ``metric`` times those of the set.
+        """Return ``argmin_P ||P - V||_F`` over the P whose entries are ``metric`` times those of a matrix in the set.
 
         Parameters
         ----------
