@@ -5,6 +5,7 @@ Values agree with SciPy, derivatives with finite differences; the slope bounds h
 """
 
 import pickle
+from copy import copy
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import special, stats
 
 from skimplicit import Activation, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS, get_activation
+from skimplicit.lifted import get_divergence
 
 REFERENCES = {
     "relu": lambda z: 0.5 * (z + np.abs(z)),
@@ -267,3 +269,12 @@ def test_what_is_not_as_declared_is_refused_before_any_work(function, derivative
     wrong = Activation("wrong", function, derivative, *slopes)
     with np.errstate(invalid="ignore"), pytest.raises(error, match=f"Activation 'wrong': .*{message}"):
         ImplicitRegressor(activation=wrong).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+
+
+@pytest.mark.parametrize("kinks", [[-1.0, 1.0], np.array([-1.0, 1.0])], ids=["list", "array"])
+def test_kinks_may_be_in_a_list_or_an_array(kinks):
+    one, other = (Activation("fold", fold, fold_slope, -1.0, 1.0, kinks=copy(kinks)) for _ in range(2))
+    assert one.kinks == (-1.0, 1.0)
+    assert one == other and hash(one) == hash(other)
+    with pytest.raises(ValueError, match="No Fenchel divergence is known for Activation\\('fold'\\)"):
+        get_divergence(one)

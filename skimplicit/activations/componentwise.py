@@ -72,9 +72,9 @@ class Activation(BaseActivation):
         ``max(abs(min_slope), abs(max_slope)) * ||A||_inf < 1`` the equilibrium exists and is unique.
     homogeneous : bool
         Whether ``phi(t z) = t phi(z)`` for every t > 0.
-    kinks : tuple of float or None
+    kinks : array-like of float or None
         For a piecewise linear phi the increasing places where its slope changes, none for a linear one; None for any
-        other phi.
+        other phi. They are kept as a tuple.
 
     Notes
     -----
@@ -100,13 +100,17 @@ class Activation(BaseActivation):
     kinks: tuple | None = None
 
     def __post_init__(self):
-        """Refuse slopes that cannot be bounds, and kinks out of order."""
+        """Refuse slopes that cannot be bounds, and kinks out of order; keep the kinks as a tuple."""
         if not (np.isfinite(self.min_slope) and np.isfinite(self.max_slope) and self.min_slope <= self.max_slope):
             raise ValueError(
                 f"Activation {self.name!r}: min_slope and max_slope must be finite with min_slope <= max_slope, "
                 f"got {self.min_slope} and {self.max_slope}."
             )
-        if self.kinks is not None and not (np.isfinite(self.kinks).all() and np.all(np.diff(self.kinks) > 0)):
+        if self.kinks is None:
+            return
+        # Of an array, or a list, an activation could not be compared with others, nor be looked up among them.
+        object.__setattr__(self, "kinks", tuple(np.ravel(self.kinks).tolist()))
+        if not (np.isfinite(self.kinks).all() and np.all(np.diff(self.kinks) > 0)):
             raise ValueError(f"Activation {self.name!r}: kinks must be finite and increasing, got {self.kinks!r}.")
 
     @property
