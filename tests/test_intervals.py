@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.model_selection import RepeatedKFold
 
 import skimplicit.estimators.automatic as automatic
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
@@ -267,6 +268,17 @@ def test_bounds_of_two_members_that_disagree():
     bounds = [residuals.interval(np.ones((1, 1)), np.ones((1, 1)), coverage)[0, :, 0] for coverage in (0.4, 0.9)]
     # But none is nearer than the residuals themselves say.
     np.testing.assert_allclose(bounds, [[-2.0, 4.0], [-3.0, 5.0]])
+
+
+@pytest.mark.usefixtures("short_ladder")
+@pytest.mark.parametrize(
+    "options", [{"cv": RepeatedKFold(n_splits=4, n_repeats=6, random_state=0)}, {"cv": 4, "n_members": 24}]
+)
+def test_a_row_that_many_members_have_not_seen_is_one_row(options):
+    X, y = np.random.default_rng(0).normal(size=(2, 8))
+    model = ImplicitRegressor(n_hidden=2, max_iter=2, random_state=0, **options).fit(X[:, None], y)
+    # Of eight rows the largest residual is that of nine tenths.
+    np.testing.assert_allclose(model.predict_interval(X[:, None], 0.9), model.predict_interval(X[:, None], 0.999))
 
 
 @pytest.mark.parametrize("coverage", [0.05, 0.1, 0.3])

@@ -141,7 +141,7 @@ def wants_one_rule(estimator):
 
 def _residuals(choice, targets):
     """Return the :class:`HeldOutResiduals` of the members."""
-    members, residuals, weights, n_rows = choice.members, [], [], 0.0
+    members, residuals, weights = choice.members, [], []
     seen = np.isfinite(choice.predictions).all(axis=1)
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
     error = np.average(missed**2, axis=0, weights=targets.row_weights[seen])
@@ -151,8 +151,9 @@ def _residuals(choice, targets):
         rows = member.fold.test
         residuals.append(np.abs(targets.Y - kept)[rows])
         weights.append(targets.row_weights[rows])
-        n_rows += float(targets.times_drawn[rows].sum())
     ranges = tuple(m.range for m in members)
+    # A row that several members have not seen is one row all the same.
+    n_rows = float(targets.times_drawn[seen].sum())
     return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows)
 
 

@@ -47,8 +47,8 @@ class HeldOutResiduals:
     share : ndarray of shape (q,)
         Share of the mean squared residual that is the members' variance about their mean, at most 1.
     n_rows : float
-        Number of rows that were held out, as many as they are residuals of where these are of rows drawn again and
-        again.
+        Number of rows that were held out, those that several members have not seen once; of rows drawn again and again
+        as many as were drawn.
     """
 
     rules: tuple
