@@ -141,6 +141,13 @@ def test_a_group_stands_out_by_its_largest_column():
     assert of_path.clearest(np.array([True, True, True, False])) == 0
 
 
+def test_inputs_stand_out_by_their_share_of_the_budget():
+    rule, ones = ImplicitRule(np.zeros((1, 1)), np.zeros((1, 3)), [[1.0]]), np.ones(3)
+    norms = np.array([[10.0, 1.0, 8.0], [3.0, 0.0, 2.0], [0.0, 0.0, 0.0]])  # 7 of 19 apart, 2 of 5, and of nothing
+    of_path = ImplicitPath(norms.sum(axis=1), norms, (rule,) * 3, ones, ones > 0, ones, rule)
+    assert of_path.clearest(np.array([True, False, True])) == 1
+
+
 def test_each_input_its_own_group_is_no_groups(data, path):
     grouped = implicit_path(*data, groups=np.arange(N_INPUTS), **CHEAP)
     np.testing.assert_allclose(grouped.column_norms, path.column_norms, rtol=1e-6, atol=1e-9)

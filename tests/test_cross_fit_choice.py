@@ -212,3 +212,10 @@ def test_the_standard_error_of_a_table_of_counts_is_that_of_its_rows():
     of_table = difference(judge(12, weights=times.astype(float), repeats=times), mine, its)
     of_rows = difference(judge(times.sum()), np.repeat(mine, times, axis=0), np.repeat(its, times, axis=0))
     np.testing.assert_allclose(of_table, of_rows, rtol=1e-12)
+
+
+def test_of_numbers_one_low_loss_between_high_ones_is_luck():
+    losses = np.array([3.0, 1.0, 5.0, 1.3, 1.2, 1.4])
+    assert cross_fit_choice._best(losses, smoothed=True) == 4
+    assert cross_fit_choice._best(losses, smoothed=False) == 1
+    assert cross_fit_choice._best(losses[3:-1], smoothed=True) == 1  # the last one stands for the next

@@ -58,3 +58,45 @@ def test_no_iteration_at_a_ridge_that_the_readout_alone_shows_to_be_too_large(of
         np.testing.assert_array_equal(losses_of(trained)[: losses.size - 1], losses[:-1])
         assert losses_of(trained)[losses.size - 1] > 1.02 * losses.min()
     assert any(ended)
+
+
+class Scripted(Member):
+    """A member whose losses, from ridge to ridge, are given; no ridge is shown to be too large before it is tried."""
+
+    def predict(self, point, rows=None):
+        """Return an empty prediction of some rows: those of all are judged at each ridge, others before it is tried."""
+        return np.full(self.targets.Y.shape, np.nan) if rows is None else np.zeros((rows.size, 1))
+
+    def loss(self, predictions, rows=slice(None)):
+        return next(self.script) if np.isnan(predictions).all() else 0.0
+
+
+def scripted(m, losses):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(m, 2)), rng.normal(size=m)
+    model = ImplicitRegressor(n_hidden=3, max_iter=1)
+    model._check_choices()
+    fold = Fold(np.arange(m // 2), np.arange(m // 2, m), 0)
+    member = Scripted(model, BlockCoordinateDescent(), X, model._encode(X, y, None), fold)
+    member.script = iter(losses)
+    return member
+
+
+def test_a_way_up_goes_on_past_a_rise_at_small_ridges_alone():
+    def ends(*losses):
+        member = scripted(80, losses)
+        member.rise(SILENT)
+        return member.path.rungs[-1]
+
+    assert ends(1.0, 1.2, 1.2, 1.03) == -2  # up to .1 it may rise by a fifth and fall again
+    assert ends(1.0, 1.2, 0.9, 0.91, 0.95) == 0
+    assert ends(1.0, 1.31) == -6
+
+
+@pytest.mark.parametrize(("m", "last"), [(12, -10), (80, -14)])
+def test_a_way_down_of_few_rows_ends_where_little_is_gained(m, last):
+    member = scripted(m, [1.0, 1.31])
+    member.rise(SILENT)
+    member.script = iter([1.0, 0.9995, 0.9991, 1.1])
+    member.fall(SILENT)
+    assert member.path.rungs[0] == last
