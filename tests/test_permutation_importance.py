@@ -187,6 +187,25 @@ def test_scores_are_means_over_their_standard_errors(weighted):
     assert only_first[0] == pytest.approx(scores[0]) and np.isnan(only_first[1:]).all()
 
 
+@pytest.mark.parametrize("clip", [True, False])
+def test_inputs_are_cut_at_the_range_of_the_training_rows_as_in_predictions(clip):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 1))
+    y = X[:, 0] + rng.normal(size=80)
+    rows = np.arange(80)
+    path = SimpleNamespace(
+        path=SimpleNamespace(dense_rule=ImplicitRule([[0.0]], [[0.0]], [[0.0]], [[1.0]])), columns=np.array([0])
+    )
+    scores = []
+    for far in (1e3, X[40:].max()):
+        X[0] = far
+        estimator = ImplicitRegressor(random_state=0, clip=clip)
+        data = SelectionData(X.copy(), y, None, estimator._encode_targets(y, None))
+        search = SubsetSearch(estimator, data, None, None, None, None)
+        scores.append(permutation_scores(search, [(rows[40:], rows[:40])], [path], np.array([0]))[0])
+    assert (scores[0] == scores[1]) == clip
+
+
 @pytest.mark.slow
 def test_of_single_rows_values_come_from_the_training_rows():
     X, y = make_data(25)
