@@ -5,7 +5,9 @@ from functools import cache
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.datasets import load_wine, make_friedman1
+from sklearn.model_selection import GroupKFold
 
 from skimplicit import (
     ImplicitClassifier,
@@ -107,6 +109,23 @@ def test_any_random_state_gives_all_numbers_the_same_folds():
         for each in (np.random.RandomState(1), seed)
     )
     np.testing.assert_array_equal(first.rule_.B, second.rule_.B)
+
+
+@any_ridge
+def test_a_splitter_without_a_seed_gives_all_numbers_the_same_folds():
+    calls = []
+
+    class Drawn(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            calls.append(groups)
+            return super().split(X, y, groups)
+
+    groups = np.arange(40)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = ImplicitRegressor(**(QUICK | {"cv": Drawn(2)})).fit(X[:40], Y[:40], groups=groups)
+    assert len(calls) == 1  # not one for each number
+    np.testing.assert_array_equal(calls[0], groups)
+    assert isinstance(model.cv, Drawn)
 
 
 def test_an_input_is_left_out_if_all_numbers_leave_it_out(short_ladder, monkeypatch):

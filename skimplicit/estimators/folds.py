@@ -4,12 +4,18 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    get_routing_for_object,
+    process_routing,
+)
 from sklearn.utils.multiclass import type_of_target
 
 from skimplicit.parameters import Parameter
 
-__all__ = ["CV", "FoldsMixin", "row_counts"]
+__all__ = ["CV", "FoldsMixin", "SplitOnce", "row_counts"]
 
 # Number of folds where ``cv`` is None.
 _N_FOLDS = 5
@@ -75,6 +81,67 @@ class FoldsMixin:
             return folds
         _check_fold_weights(weights, folds)
         return [tuple(part[weights[part] > 0] for part in fold) for fold in folds]
+
+
+class SplitOnce:
+    """A splitter that is asked once: one without a seed draws other folds in every call.
+
+    Parameters
+    ----------
+    splitter : cross-validation splitter
+        The splitter.
+    """
+
+    def __init__(self, splitter):
+        self.splitter = splitter
+        self._splits = None
+
+    def __repr__(self):
+        return repr(self.splitter)
+
+    def split(self, X, y=None, **metadata):
+        """Return the folds of the first call.
+
+        Parameters
+        ----------
+        X, y : array-like
+            The data, the same in every call.
+        **metadata : dict
+            For the splitter.
+
+        Returns
+        -------
+        list of tuple
+            Training rows and held-out rows of each fold.
+        """
+        if self._splits is None:
+            self._splits = list(self.splitter.split(X, y, **metadata))
+        return self._splits
+
+    def get_n_splits(self, *data, **metadata):
+        """Return the number of folds.
+
+        Parameters
+        ----------
+        *data, **metadata : tuple, dict
+            For the splitter.
+
+        Returns
+        -------
+        int
+            The number.
+        """
+        return self.splitter.get_n_splits(*data, **metadata)
+
+    def get_metadata_routing(self):
+        """Return where metadata go: to the splitter.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRequest
+            Its requests.
+        """
+        return get_routing_for_object(self.splitter)
 
 
 def _split(splitter, X, y, metadata):

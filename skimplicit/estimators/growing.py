@@ -10,6 +10,7 @@ from sklearn.utils.validation import _num_features
 
 from skimplicit.estimators.automatic import told_by_held_out
 from skimplicit.estimators.distinct_rows import DistinctRows
+from skimplicit.estimators.folds import SplitOnce
 from skimplicit.estimators.members import Averaged, stages_and_task
 from skimplicit.estimators.relevance import with_relevance
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, take_over
@@ -124,12 +125,14 @@ def fit_growing(estimator, X, y, sample_weight, params):
 
 
 def _given_to_all(estimator):
-    """Return the parameters of the fits of all numbers of states, with one seed, and splits that can be taken again."""
+    """Return the parameters of the fits of all numbers of states, with one seed, and the same splits for all."""
     given = estimator.get_params(deep=False)
     del given["n_hidden"]
     if not isinstance(given["random_state"], Integral):
         given["random_state"] = check_random_state(given["random_state"]).randint(np.iinfo(np.int32).max)
-    if not (given["cv"] is None or isinstance(given["cv"], Integral) or hasattr(given["cv"], "split")):
+    if hasattr(given["cv"], "split"):
+        given["cv"] = SplitOnce(given["cv"])
+    elif not (given["cv"] is None or isinstance(given["cv"], Integral)):
         given["cv"] = list(given["cv"])  # splits may be given once only, and every number takes them
     return given
 
