@@ -1,7 +1,7 @@
 """What policy strings among an estimator's parameters stand for, and that its numbers are some."""
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Choices:
 
 
 def check_numbers(estimator):
-    """Check what intervals let pass: truth values, infinity and what is not a number, also as weights of classes.
+    """Check what intervals let pass: truth values, huge integers, infinity and what is no number, also class weights.
 
     Parameters
     ----------
@@ -51,12 +51,14 @@ def check_numbers(estimator):
     TypeError
         If one is a truth value, or the weight of a class is no number.
     ValueError
-        If one is not finite.
+        If one is not finite, or an integer of more than 64 bits.
     """
     for name in _NUMBERS:
         value = getattr(estimator, name)
         if isinstance(value, (bool, np.bool_)):
             raise TypeError(f"{name} must be a number, got {value!r}.")
+        if isinstance(value, Integral) and abs(value) > np.iinfo(np.int64).max:  # no number of NumPy's
+            raise ValueError(f"{name} must be an integer of 64 bits, or a float, got {value!r}.")
         if isinstance(value, Real) and not np.isfinite(value):
             raise ValueError(f"{name} must be finite, got {value!r}.")
     weights = getattr(estimator, "class_weight", None)

@@ -52,7 +52,7 @@ def _activation(value):
     """Return what to give for a function, or for a name that other packages use."""
     if callable(value):
         return "For a function of your own give an Activation, made of it and its derivative."
-    return 'Give "silu".' if value in ("swish", "Swish") else None
+    return 'Give "silu".' if isinstance(value, str) and value.lower() == "swish" else None
 
 
 def _method(value):
