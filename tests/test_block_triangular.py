@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skimplicit.linalg import block_triangular_order
+from skimplicit.linalg import block_triangular_order, strong_components
 
 SEEDS = range(2)
 
@@ -22,3 +22,12 @@ def test_steps_make_any_matrix_block_triangular(seed):
         assert block.implicit == bool(np.any(A[np.ix_(block.states, block.states)]))
         first += block.states.size
     assert block_triangular_order(np.zeros((0, 0))) == []
+
+
+def test_states_of_a_group_are_in_the_same_part():
+    A = np.zeros((6, 6))
+    A[1, 2] = A[3, 0] = 0.5  # no loop of states, but one of the groups
+    A[4, 4] = 0.5
+    groups = np.array([0, 0, 1, 1, 2, 2])
+    parts = [sorted(part.tolist()) for part in strong_components(A, np.arange(6), groups)]
+    assert sorted(parts) == [[0, 1, 2, 3], [4, 5]]

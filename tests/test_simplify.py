@@ -12,6 +12,7 @@ from sklearn.model_selection import GroupKFold, KFold, train_test_split
 from test_monotonic_cst import quietly
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV, ImplicitRule
+from skimplicit.activations import max_pool
 from skimplicit.distill import ArchitectureReport, simplification, simplify
 from skimplicit.distill.simplification import _without_idle, _without_loops
 from skimplicit.distill.simplification_data import open_data
@@ -79,6 +80,14 @@ class TestReport:
         report = ArchitectureReport.of(ImplicitRule(A, np.ones((6, 1)), np.ones((1, 6))))
         assert report.components == (3, 1) and not report.is_feedforward and report.layers is None
         assert report.n_edges == 6 and "loops of 3, 1 states" in str(report)
+
+    @pytest.mark.parametrize(("entries", "sizes"), [([(1, 0)], (2,)), ([(3, 0), (1, 2)], (4,))], ids=str)
+    def test_a_group_is_in_a_loop_as_a_whole(self, entries, sizes):
+        A = np.zeros((4, 4))
+        A[tuple(zip(*entries, strict=True))] = 0.5
+        rule = ImplicitRule(A, np.ones((4, 1)), np.ones((1, 4)), activation=max_pool(2))
+        report = ArchitectureReport.of(rule)
+        assert report.components == sizes and not report.is_feedforward
 
     @pytest.mark.parametrize(
         ("entries", "depth", "skips"),

@@ -28,7 +28,7 @@ class ArchitectureReport:
         feedforward network; states in a loop form one group.
     components : tuple of int
         Sizes of the loops, the largest first: strongly connected parts of more than one state, and states that depend
-        on themselves.
+        on themselves. States that an activation takes together are in the same one.
     layers : tuple of int or None
         Sizes of the layers, the first one first, if there are no loops; None otherwise.
     has_skips : bool
@@ -89,7 +89,7 @@ class ArchitectureReport:
             n_edges=A.nnz,
             n_weights=A.nnz + B.nnz + C.nnz + D.nnz,
             depth=int(last) + 1,
-            components=_loops(A, blocks),
+            components=_loops(A, blocks, rule.activation.groups),
             layers=None if any(block.implicit for block in blocks) else tuple(block.states.size for block in blocks),
             has_skips=bool(skips or D.nnz and rule.n_hidden),
         )
@@ -111,7 +111,7 @@ class ArchitectureReport:
         return f"{self.n_states} states, {self.n_edges} edges, {self.n_weights} weights, depth {self.depth}; {kind}"
 
 
-def _loops(A, blocks):
+def _loops(A, blocks, groups):
     """Return the sizes of the strongly connected parts inside the implicit blocks, the largest first."""
-    parts = [part for block in blocks if block.implicit for part in strong_components(A, block.states)]
+    parts = [part for block in blocks if block.implicit for part in strong_components(A, block.states, groups)]
     return tuple(sorted((part.size for part in parts), reverse=True))

@@ -57,10 +57,11 @@ class GraphLayout:
             The layout.
         """
         p, n, q = rule.n_inputs, rule.n_hidden, rule.n_outputs
-        blocks = block_triangular_order(rule.A, rule.activation.groups)
+        groups = rule.activation.groups
+        blocks = block_triangular_order(rule.A, groups)
         parts = [[np.array([j]) for j in range(p)]]
         for block in blocks:
-            loops = strong_components(rule.A, block.states) if block.implicit else block.states[:, None]
+            loops = strong_components(rule.A, block.states, groups) if block.implicit else block.states[:, None]
             parts.append([p + states for states in loops])
         parts.append([np.array([p + n + k]) for k in range(q)])
         implicit = [False, *(block.implicit for block in blocks), False]

@@ -82,7 +82,7 @@ def block_triangular_order(A, groups=None):
     return [StateBlock(piece, bool(key[piece[0]] % 2), int(key[piece[0]] // 2)) for piece in pieces]
 
 
-def strong_components(A, states):
+def strong_components(A, states, groups=None):
     """Return the strongly connected parts of some states: each of its states needs all of the part.
 
     Parameters
@@ -91,6 +91,8 @@ def strong_components(A, states):
         Weights of the state.
     states : ndarray of int of shape (k,)
         The states to look at; paths through others are not seen.
+    groups : ndarray of int of shape (n,) or None
+        As for :func:`block_triangular_order`: what one state of a group needs, all of them need.
 
     Returns
     -------
@@ -105,8 +107,12 @@ def strong_components(A, states):
     >>> sorted(part.tolist() for part in strong_components(A, np.arange(3)))
     [[0, 1], [2]]
     """
-    inside = sparse.csr_array(A[states][:, states])
-    part = connected_components(inside, directed=True, connection="strong")[1]
+    target, source = A[states][:, states].nonzero()
+    node = states if groups is None else groups[states]
+    size = int(node.max(initial=-1)) + 1
+    needs = sparse.coo_array((np.ones(target.size), (node[target], node[source])), shape=(size, size)).tocsr()
+    component = connected_components(needs, directed=True, connection="strong")[1]
+    part = np.unique(component[node], return_inverse=True)[1]
     return [states[part == k] for k in range(part.max(initial=-1) + 1)]
 
 
