@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimplicit import ImplicitRule
 from skimplicit.activations import ACTIVATIONS, BlockActivation, Exponential, hardtanh, leaky_relu
 from skimplicit.inspection import explain
+from skimplicit.networks import activate, affine, max_pooling
 from skimplicit.robustness import is_monotone, lipschitz_bound, output_bounds
 from skimplicit.wellposedness import sensitivity
 
@@ -86,3 +87,9 @@ def test_what_is_known_of_a_slope_without_a_bound(A):
     assert is_monotone(rule, 0) == 1
     found = explain(rule, [[1.0]])
     assert_allclose(found.reference_value + found.contributions.sum(axis=1), rule.predict([[1.0]]))
+
+
+def test_the_direction_behind_pooling_needs_no_bound_of_slopes():
+    pooled = affine(max_pooling(2, input_shape=(1, 4)), G=[[0.5, -0.5]])
+    rule = activate(pooled, Exponential())
+    assert [is_monotone(rule, j) for j in range(4)] == [1, 1, -1, -1]

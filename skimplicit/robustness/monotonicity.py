@@ -157,13 +157,13 @@ def _increasing_part(rule, states):
     for part, _ in parts(phi, states.size):
         if part.min_slope < 0 and not (hasattr(part, "group_size") and part == max_pool(part.group_size)):
             return None
-    slope = np.broadcast_to(np.asarray(phi.lipschitz, dtype=float), states.size)
-    if phi.groups is not None:
-        return _pooled(A, phi) if perron_certificate(A, slope, phi.groups) is not None else None
-    if not any(block.implicit for block in block_triangular_order(A)):
-        return A  # a sum of finitely many products, whatever the slopes are
+    slope, pooled = np.broadcast_to(np.asarray(phi.lipschitz, dtype=float), states.size), phi.groups is not None
+    if not any(block.implicit for block in block_triangular_order(A, phi.groups)):
+        return _pooled(A, phi) if pooled else A  # a sum of finitely many products, whatever the slopes are
     if not np.all(np.isfinite(slope)):
         return None
+    if pooled:
+        return _pooled(A, phi) if perron_certificate(A, slope, phi.groups) is not None else None
     remaining = 1.0 - slope * A.diagonal()
     others = without_diagonal(A)
     certified = np.all(remaining > 0) and perron_certificate(others, slope / remaining) is not None
