@@ -1,5 +1,7 @@
 """``affine_forms``: inside the radius the rule is its affine form exactly, and just outside it is not."""
 
+import warnings
+
 import numpy as np
 import pytest
 from test_monotonic_cst import make_data, quietly
@@ -73,3 +75,11 @@ def test_other_activations_are_refused():
         affine_forms(random_rule(0, activation="tanh"), np.ones((1, 3)))
     with pytest.raises(ValueError, match="X has 2 columns"):
         affine_forms(random_rule(0), np.ones((1, 2)))
+
+
+def test_states_as_exact_as_rounding_allows_are_exact_enough():
+    rule = ImplicitRule([[0.4, 40.0], [0.004, 0.4]], [[1.0], [1.0]], [[1.0, 1.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # as of predict
+        form = affine_forms(rule, [[1.0], [0.3]])
+    np.testing.assert_allclose(form.value, rule.predict([[1.0], [0.3]]))

@@ -7,14 +7,12 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from skimplicit.feature_names import check_columns
+from skimplicit.inspection.explanations import exact_states
 from skimplicit.inspection.piecewise_paths import Pieces, solve, substitution_order
 from skimplicit.linalg import MatrixLike, to_dense
 from skimplicit.robustness.models import open_model
 
 __all__ = ["AffineForms", "affine_forms"]
-
-# Tolerance of the states.
-_RTOL = 1e-13
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def affine_forms(model: Any, X: MatrixLike) -> AffineForms:
     A, B, C, D = map(to_dense, (rule.A, rule.B, rule.C, rule.D))
     order, triangular = substitution_order(A)
     A, B, C, pieces = A[np.ix_(order, order)], B[order], C[:, order], pieces.of_states(order)
-    states = rule.states(U, rtol=_RTOL)[:, order]
+    states = exact_states(rule, U, "Radii and values need not be exact")[:, order]
     Z = states @ A.T + U @ B.T + rule.b[order]
     slopes, radius = np.empty((len(U), rule.n_outputs, rule.n_inputs)), np.full(len(U), np.inf)
     coordinates = np.arange(n)

@@ -22,7 +22,7 @@ from skimplicit.rows import is_lazy
 from skimplicit.rule import ImplicitRule
 from skimplicit.wellposedness import sensitivity
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "exact_states", "explain"]
 
 # Tolerance of the states that are walked through, and rows at a time in matrices of this many numbers.
 _RTOL, _MOST_NUMBERS = 1e-13, 2**21
@@ -153,14 +153,32 @@ def _is_flat(model, X):
     return np.ndim(predict(X)) == 1
 
 
-def _states(rule, U):
-    """Return the states to the tolerance, or as exact as rounding allows: more cannot be had, and is not missed."""
+def exact_states(rule, U, consequence):
+    """Return the states to the tolerance, or as exact as rounding allows: more cannot be had, and is not missed.
+
+    Parameters
+    ----------
+    rule : ImplicitRule
+        The rule.
+    U : ndarray of shape (m, p)
+        Inputs.
+    consequence : str
+        What it means if states are less exact, for the warning.
+
+    Returns
+    -------
+    ndarray of shape (m, n)
+        The states.
+    """
     found = rule.solve(U, rtol=_RTOL)
     codes = np.where(found.status_code == Status.PRECISION.place, Status.CONVERGED.place, found.status_code)
     if codes.any():
-        message = f"Contributions need not sum to the difference of the predictions: {describe(codes)}"
-        warnings.warn(message, ConvergenceWarning, stacklevel=2)
+        warnings.warn(f"{consequence}: {describe(codes)}", ConvergenceWarning, stacklevel=3)
     return found.states
+
+
+def _states(rule, U):
+    return exact_states(rule, U, "Contributions need not sum to the difference of the predictions")
 
 
 def _outputs(rule, U):
