@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor
+from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor, ImplicitRule
 from skimplicit.export import register_onnx_converters
 
 skl2onnx = pytest.importorskip("skl2onnx")
@@ -190,6 +190,15 @@ def test_several_outputs_and_columns_apart(numbers):
     session = onnxruntime.InferenceSession(exported.SerializeToString(), providers=["CPUExecutionProvider"])
     (Y,) = session.run(None, {f"x{j}": X[:, [j]].astype("float32") for j in range(5)})
     np.testing.assert_allclose(Y, model.predict(X.astype("float32")), rtol=1e-5)
+
+
+def test_states_of_a_rule_that_has_none_are_no_columns(numbers):
+    X, y, _ = numbers
+    rule = ImplicitRule(np.zeros((0, 0)), np.zeros((0, 5)), np.zeros((1, 0)), np.ones((1, 5)))
+    union = FeatureUnion([("a", ImplicitRegressor.from_rule(rule)), ("b", StandardScaler().fit(X))])
+    model = make_pipeline(union, Ridge().fit(union.transform(X), y))
+    (Y,) = run(skl2onnx.to_onnx(model, X[:1]), X)
+    np.testing.assert_allclose(Y[:, 0], model.predict(X), rtol=1e-9)
 
 
 def test_integer_inputs(numbers):

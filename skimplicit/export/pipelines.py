@@ -213,10 +213,11 @@ def _give(graph, operator, place, value, cast=True):
 def _convert_states(scope, operator, container):
     model = open_model(operator.operand)
     with _graph(scope, container) as graph:
-        states = write_states(graph, model.rule, _inputs(graph, model, operator), Stopping())
-        # Back to the order of the rule.
+        U = _inputs(graph, model, operator)
+        states = write_states(graph, model.rule, U, Stopping())
+        # Back to the order of the rule. Where it has no states, none of the columns of U.
         place = graph.constant(np.argsort(states.order).astype(np.int64))
-        _give(graph, operator, 0, graph.node("Gather", states.name, place, axis=1))
+        _give(graph, operator, 0, graph.node("Gather", states.name or U, place, axis=1))
 
 
 def _convert_selection(scope, operator, container):
