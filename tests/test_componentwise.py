@@ -248,9 +248,36 @@ def test_what_is_declared_rightly_passes(activation):
     Activation("clipped", clipped, clipped_derivative, 0.0, 1.0).check()
 
 
+def softsign(Z, out=None):
+    out = np.add(1.0, np.abs(Z), out=out)  # where `out` is Z, this is gone
+    return np.divide(Z, out, out=out)
+
+
+def softsign_slope(Z, X):
+    return (1.0 - np.abs(X)) ** 2
+
+
+def over_its_argument(Z, out=None):
+    return np.tanh(Z, out=Z)
+
+
+def slope_over_the_state(Z, X):
+    return np.subtract(1.0, X**2, out=X)
+
+
+def silent(Z, out=None):
+    return np.tanh(Z) if out is None else None
+
+
 @pytest.mark.parametrize(
     ("function", "derivative", "slopes", "error", "message"),
     [
+        (softsign, softsign_slope, (0.0, 1.0), ValueError, r"function\(Z, out=Z\) gives 1 and .* before it"),
+        (over_its_argument, tanh_slope, (0.0, 1.0), ValueError, "function must not change the arrays"),
+        (np.tanh, slope_over_the_state, (0.0, 1.0), ValueError, "derivative must not change the arrays"),
+        (silent, tanh_slope, (0.0, 1.0), TypeError, "function.* cannot be called"),
+        (np.tanh, lambda Z, X: tanh_slope(Z, X).tolist(), (0.0, 1.0), ValueError, "derivative must return .* an array"),
+        (lambda Z, out=None: np.tanh(Z).astype(object), tanh_slope, (0.0, 1.0), ValueError, "must return a finite"),
         (of_its_own, tanh_slope, (0.0, 0.5), ValueError, "slopes from .* not between min_slope=0 and max_slope=0.5"),
         (of_its_own, lambda Z, X: 1.0 - X, (0.0, 1.0), ValueError, "the derivative is .* the function has the slope"),
         (lambda Z: np.tanh(Z), tanh_slope, (0.0, 1.0), TypeError, "function.* cannot be called"),

@@ -1,5 +1,7 @@
 """Whether an activation is what it says of itself: slopes, derivative, homogeneity and kinks, at some points."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 __all__ = ["check_activation"]
@@ -24,13 +26,15 @@ def check_activation(activation):
     TypeError
         If the function or the derivative cannot be called as :class:`~skimplicit.Activation` says.
     ValueError
-        If one of them does not return a finite number for each, if slopes leave ``[min_slope, max_slope]`` or change
-        where there is no kink, if the derivative is not that of the function, or if it is homogeneous in name alone.
+        If one of them does not return a finite number for each or changes what it is given, if the function is another
+        one where it writes to its argument, if slopes leave ``[min_slope, max_slope]`` or change where there is no
+        kink, if the derivative is not that of the function, or if it is homogeneous in name alone.
     """
     name, Z = f"Activation {activation.name!r}", _PROBES
-    values = _evaluated(activation, "function", Z, out=None)
+    values = _evaluated(activation, "function", Z)
     found = _evaluated(activation, "derivative", Z, values)
-    above, below = (_evaluated(activation, "function", Z + step, out=None) for step in (_STEP, -_STEP))
+    _check_in_place(activation, values)
+    above, below = (_evaluated(activation, "function", Z + step) for step in (_STEP, -_STEP))
     slopes, margin = (above - below) / (2.0 * _STEP), 1e-4 * max(1.0, activation.lipschitz)
     if slopes.min() < activation.min_slope - margin or slopes.max() > activation.max_slope + margin:
         raise ValueError(
@@ -51,7 +55,7 @@ def check_activation(activation):
 
 def _check_homogeneous(activation, values, margin):
     """Refuse a function that at twice the points is not twice its values there."""
-    apart = np.abs(_evaluated(activation, "function", 2.0 * _PROBES, out=None) - 2.0 * values)
+    apart = np.abs(_evaluated(activation, "function", 2.0 * _PROBES) - 2.0 * values)
     worst = apart.argmax()
     if apart[worst] > margin:
         raise ValueError(
@@ -71,15 +75,39 @@ def _check_kinks(activation, slopes, margin):
         )
 
 
-def _evaluated(activation, part, Z, *arguments, **named):
-    """Return what ``function`` or ``derivative`` gives at an array of points, as float64."""
+def _check_in_place(activation, values):
+    """Refuse a function that has other values where it writes to its argument, because it reads that again."""
+    Z = _PROBES.copy()
+    with _named(activation, "function"):
+        activation(Z, out=Z)
+    if not np.allclose(Z, values, rtol=1e-9, atol=1e-12):
+        worst = np.abs(Z - values).argmax()
+        raise ValueError(
+            f"Activation {activation.name!r}: at z = {_PROBES[worst]:.4g} function(Z, out=Z) gives {Z[worst]:.4g} and "
+            f"function(Z) {values[worst]:.4g}: it writes to `out` before it has read all of Z."
+        )
+
+
+def _evaluated(activation, part, *points):
+    """Return what ``function`` or ``derivative`` gives at arrays of points, which it is to leave as they are."""
+    given = [each.copy() for each in points]
+    with _named(activation, part):
+        values = getattr(activation, part)(*given, **({"out": None} if part == "function" else {}))
+    numbers = isinstance(values, np.ndarray) and values.dtype.kind in "biuf" and values.shape == points[0].shape
+    if not numbers or not np.isfinite(values).all():
+        raise ValueError(
+            f"Activation {activation.name!r}: {part} must return a finite number for each of {points[0].size} "
+            f"given, in an array, got {values!r}."
+        )
+    if not all(map(np.array_equal, given, points)):
+        raise ValueError(f"Activation {activation.name!r}: {part} must not change the arrays that it is given.")
+    return np.asarray(values, dtype=np.float64)
+
+
+@contextmanager
+def _named(activation, part):
+    """Say of which activation a call failed."""
     try:
-        values = getattr(activation, part)(Z.copy(), *arguments, **named)
+        yield
     except TypeError as error:
         raise TypeError(f"Activation {activation.name!r}: {part}{_CALLS[part]} cannot be called: {error}") from error
-    if np.shape(values) != Z.shape or not np.isfinite(values).all():
-        raise ValueError(
-            f"Activation {activation.name!r}: {part} must return a finite number for each of {Z.size} given, "
-            f"got {values!r}."
-        )
-    return np.asarray(values, dtype=np.float64)

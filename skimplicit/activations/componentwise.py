@@ -66,7 +66,8 @@ class Activation(BaseActivation):
         ``function(Z, out=None)`` returns phi(Z) for a float64 array, in ``out`` if given (which may be Z itself); what
         it returns in another array is copied there. It must be a module-level function for the rule to pickle.
     derivative : callable
-        ``derivative(Z, X)`` returns phi'(Z), as floats or booleans, given Z and X = phi(Z).
+        ``derivative(Z, X)`` returns phi'(Z), as floats or booleans, given Z and X = phi(Z), both of which it leaves as
+        they are.
     min_slope, max_slope : float
         Bounds of phi': ``min_slope <= (phi(s) - phi(t)) / (s - t) <= max_slope`` for all s != t. If
         ``max(abs(min_slope), abs(max_slope)) * ||A||_inf < 1`` the equilibrium exists and is unique.
