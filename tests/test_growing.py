@@ -210,6 +210,38 @@ def test_too_few_rows_to_hold_any_out():
     assert model.rules_[0].n_hidden == 20
 
 
+class OfLogarithms(ImplicitRegressor):
+    """A subclass whose ``fit`` does more, and whose constructor takes less."""
+
+    def __init__(self, unit=1.0, **options):
+        super().__init__(**options)
+        self.unit = unit
+
+    def fit(self, X, y):
+        return super().fit(X, np.log(y / self.unit))
+
+
+class Growing(ImplicitRegressor):
+    """A subclass with none of the parameters that it sets."""
+
+    def __init__(self, tol=1e-5):
+        super().__init__(**QUICK, tol=tol)
+
+
+@any_ridge
+@pytest.mark.parametrize(
+    "model", [OfLogarithms(2.0, **QUICK), Growing(tol=1e-5)], ids=lambda model: type(model).__name__
+)
+def test_subclasses_grow_as_their_base_does(model, monkeypatch):
+    monkeypatch.setattr(growing, "_SIZES", SIZES[:2])
+    logarithms = isinstance(model, OfLogarithms)
+    y = 2.0 * np.exp(Y[:40]) if logarithms else Y[:40]
+    expected = ImplicitRegressor(**QUICK).fit(X[:40], np.log(y / 2.0) if logarithms else y)
+    model.fit(X[:40], y)
+    assert model.rule_ == expected.rule_
+    assert model.n_hidden == "auto" and model.random_state == 0 and model.cv == 2
+
+
 @pytest.mark.parametrize(
     ("fit", "names"),
     [

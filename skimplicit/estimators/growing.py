@@ -84,14 +84,15 @@ def fit_growing(estimator, X, y, sample_weight, params):
     rules = getattr(estimator, "rules_", None)
     warm = estimator.warm_start and bool(rules) and rules[0].n_inputs == _num_features(X)
     sizes = (estimator.rules_[0].n_hidden,) if warm else _SIZES
-    given = _given_to_all(estimator)
+    kind = _own_class(estimator)
+    given = _given_to_all(estimator, kind)
     context = estimator._init_callback_context(max_subtasks=len(sizes))
     data = data_of(X, y, sample_weight)
     context.call_on_fit_task_begin(estimator=estimator, **data)
 
     def fitted(n_hidden):
         """Return a fitted copy with so many states, its held-out loss, and whether to stop: a callback, or Ctrl-C."""
-        model = type(estimator)(**given, n_hidden=n_hidden)
+        model = kind(**given, n_hidden=n_hidden)
         for name in _CARRIED_ON if warm else ():
             setattr(model, name, getattr(estimator, name, None))
         if warm:
@@ -124,10 +125,15 @@ def fit_growing(estimator, X, y, sample_weight, params):
     return estimator
 
 
-def _given_to_all(estimator):
+def _own_class(estimator):
+    """Return the class of this package: a subclass may have other parameters, and a ``fit`` that does more once."""
+    package = __name__.partition(".")[0]
+    return next(kind for kind in type(estimator).__mro__ if kind.__module__.partition(".")[0] == package)
+
+
+def _given_to_all(estimator, kind):
     """Return the parameters of the fits of all numbers of states, with one seed, and the same splits for all."""
-    given = estimator.get_params(deep=False)
-    del given["n_hidden"]
+    given = {name: getattr(estimator, name) for name in kind().get_params(deep=False) if name != "n_hidden"}
     if not isinstance(given["random_state"], Integral):
         given["random_state"] = check_random_state(given["random_state"]).randint(np.iinfo(np.int32).max)
     if hasattr(given["cv"], "split"):
