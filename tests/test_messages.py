@@ -217,6 +217,8 @@ def test_a_target_that_has_no_value_has_its_row_in_the_message():
         ([[1.0, 2.0], [3.0]], "rows differ in length"),
         (pd.DataFrame(index=range(2)), "X has no columns"),
         ({"a": [1.0, 2.0], "b": [3.0, 4.0]}, "X is a dict; give a data frame"),
+        (iter([[1.0], [2.0]]), "X must be an array or a list, got <list_iterator"),
+        (np.array(1.0), r"X must be an array or a list, got array\(1"),
     ],
 )
 def test_what_is_no_table(inputs, message):
@@ -319,6 +321,20 @@ def test_missing_targets(missing, kind, call):
         call(kind(y))
 
 
+@pytest.mark.parametrize("model", [ImplicitRegressor, ImplicitClassifier, ImplicitFeatureSelector])
+def test_masked_entries_are_missing(model):
+    """NumPy would take the numbers under the mask."""
+    y = np.ma.masked_array(Y > 0, np.arange(30) == 4)
+    with pytest.raises(ValueError, match="Input y contains masked entries, which are missing: first in row 4"):
+        model().fit(X, y)
+    masked = np.ma.masked_array(X, X == X[3])
+    with pytest.raises(ValueError, match="Input X contains masked entries, which are missing: first in row 3"):
+        model().fit(masked, Y > 0)
+    fitted = ImplicitClassifier(alpha=0.1, n_hidden=2, max_iter=2, random_state=0).fit(np.ma.masked_array(X), Y > 0)
+    with pytest.raises(ValueError, match="Input X contains masked entries"):
+        fitted.predict(masked)
+
+
 WEIGHTED = pytest.mark.parametrize(
     "call",
     [
@@ -340,6 +356,28 @@ WEIGHTED = pytest.mark.parametrize(
 def test_weights_that_are_no_numbers(weights, error, call):
     with pytest.raises(error, match="^sample_weight holds values that are not numbers: "):
         call(weights)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (DATES, ValueError, "sample_weight holds dates or times"),
+        (np.ma.masked_less(np.arange(30.0), 2), ValueError, "Input sample_weight contains masked entries.* in row 0"),
+        (iter([1.0] * 30), TypeError, "sample_weight must be an array or a list, got <list_iterator"),
+        (np.array(2.0), TypeError, r"sample_weight must be an array or a list, got array\(2"),
+    ],
+)
+@WEIGHTED
+def test_weights_that_are_something_else(weights, error, message, call):
+    with pytest.raises(error, match=f"^{message}"):
+        call(weights)
+
+
+@TAKE_NUMBERS
+@pytest.mark.parametrize("y", [iter(Y), np.array(1.0)])
+def test_targets_that_are_no_list(y, call):
+    with pytest.raises(TypeError, match="^y must be an array or a list, got "):
+        call(y)
 
 
 @pytest.mark.parametrize("weight", [np.nan, np.inf])

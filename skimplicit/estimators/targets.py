@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite
 
-from skimplicit.estimators.validation import refuse_text
+from skimplicit.estimators.validation import refuse_dates, refuse_masked, refuse_text
 from skimplicit.losses import class_codes
 from skimplicit.rows import Samples
 
@@ -133,16 +133,18 @@ def check_weights(sample_weight, X):
     Raises
     ------
     TypeError or ValueError
-        If a weight is no number or negative, or all are zero.
+        If a weight is no number, masked or negative, or all are zero.
     """
     if sample_weight is None:
         return None
+    refuse_dates(sample_weight, "sample_weight")
+    refuse_masked(sample_weight, "sample_weight")
     try:
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        assert_all_finite(weights, input_name="sample_weight")  # one number for all rows too
     except (TypeError, ValueError) as error:
         refuse_text(sample_weight, "sample_weight", error)
         raise
+    assert_all_finite(weights, input_name="sample_weight")  # one number for all rows too
     if not weights.any():
         raise ValueError("sample_weight must not be zero for every sample.")
     return weights

@@ -6,7 +6,15 @@ from sklearn.utils.validation import assert_all_finite, validate_data
 
 from skimplicit.rows import is_lazy
 
-__all__ = ["as_labels", "is_missing", "refuse_dates", "refuse_missing", "refuse_text", "validate_named"]
+__all__ = [
+    "as_labels",
+    "is_missing",
+    "refuse_dates",
+    "refuse_masked",
+    "refuse_missing",
+    "refuse_text",
+    "validate_named",
+]
 
 _NOTHING = "no_validation"
 
@@ -35,12 +43,14 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
     TypeError
         If targets are sparse, or data are a lazy frame of polars.
     ValueError
-        If the data are not valid: a column of dates or text, a missing label, or what ``validate_data`` refuses.
+        If the data are not valid: a column of dates or text, a masked entry, a missing label, or what ``validate_data``
+        refuses.
     """
     X, y = (values.compute() if is_lazy(values) else values for values in (X, y))
     parts = [("X", X)] if classes else [("X", X), ("y", y)]
     for name, values in (("X", X), ("y", y)):
         _refuse_lazy_frame(values, name)
+        refuse_masked(values, name)
     for name, values in parts:
         refuse_dates(values, name)
     if _is_frame(X) and not len(X.columns):  # scikit-learn looks for the type that its columns have in common
@@ -145,6 +155,26 @@ def _is_time(dtype):
     return temporal() if callable(temporal) else getattr(dtype, "kind", "") in ("M", "m")
 
 
+def refuse_masked(values, name):
+    """Raise if an entry is masked: as an array it would be the number under the mask.
+
+    Parameters
+    ----------
+    values : array-like or Dask collection
+        The data.
+    name : str
+        What to call them.
+
+    Raises
+    ------
+    ValueError
+        With the number of the first row.
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        row = np.argwhere(np.ma.getmaskarray(values))[0][0]
+        raise ValueError(f"Input {name} contains masked entries, which are missing: first in row {row}.")
+
+
 def refuse_missing(labels, first=0):
     """Raise if a label is missing, which would be a class of its own or an error about something else.
 
@@ -223,6 +253,8 @@ def refuse_text(values, name, error):
         entries = np.asarray(column).ravel()
         if entries.dtype.kind in "OUST" and not all(map(_is_number, entries)):
             raise kind(f"{label} holds values that are not numbers: {str(error).rstrip('.')}.{advice}") from error
+    if values is not None and values is not _NOTHING and np.ndim(values) == 0:
+        raise kind(f"{name} must be an array or a list, got {values!r:.100}, which is none.") from error
 
 
 def is_missing(entry):
