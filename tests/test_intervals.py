@@ -45,6 +45,26 @@ def test_coverage_of_fresh_rows():
     assert 0.85 <= np.mean(shares) <= 0.95
 
 
+def far_rows(rng, m):
+    X = np.exp(2 * rng.normal(size=(m, 3)))
+    return X, X[:, 0] - X[:, 1] + rng.normal(size=m)
+
+
+def rare_inputs(rng, m):
+    X = rng.normal(size=(m, 2))
+    X[:, 1] = np.where(rng.random(m) < 0.02, 50 * X[:, 1], 0)
+    return X, X[:, 0] + 0.3 * X[:, 1] + 0.2 * rng.normal(size=m)
+
+
+@pytest.mark.parametrize("draw, seed", [(far_rows, 3), (rare_inputs, 0)])
+def test_the_few_rows_where_members_disagree_do_not_shorten_all_intervals(draw, seed):
+    rng = np.random.default_rng(seed)
+    model = ImplicitRegressor(**SMALL).fit(*draw(rng, 200))
+    fresh, y = draw(rng, 2000)
+    low, high = model.predict_interval(fresh, coverage=0.9).T
+    assert np.mean((low <= y) & (y <= high)) > 0.88  # .81 and .82 by the variance of all rows
+
+
 def test_intervals_grow_with_the_coverage_around_the_prediction():
     bounds = [fitted().predict_interval(X, coverage=c) for c in (0.3, 0.6, 0.9, 0.99)]
     for narrow, wide in zip(bounds, bounds[1:], strict=False):

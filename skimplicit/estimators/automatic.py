@@ -8,6 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators.distinct_rows import folds_of_distinct_rows, in_numbers_of_counted_rows, in_own_unit
+from skimplicit.estimators.held_out_losses import spread_of, where_alike
 from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.readout_covariance import ReadoutCovariance, inputs_left
@@ -140,9 +141,16 @@ def wants_one_rule(estimator):
 
 
 def _residuals(choice, targets):
-    """Return the :class:`HeldOutResiduals` of the members."""
+    """Return the :class:`HeldOutResiduals` of the members.
+
+    Their variance shortens all residuals alike. So it is not that of the few rows where they disagree as nowhere else.
+    """
     members, residuals, weights = choice.members, [], []
     seen = np.isfinite(choice.predictions).all(axis=1)
+    # A row that several members have not seen is one row all the same.
+    n_rows = float(targets.times_drawn[seen].sum())
+    alike = where_alike(members, choice.kept, seen)
+    choice, seen = replace(choice, spread=spread_of(members, choice.kept, alike)), seen & alike
     missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
     error = np.average(missed**2, axis=0, weights=targets.row_weights[seen])
     error, _ = choice.errors(error, seen, targets.row_weights)
@@ -152,8 +160,6 @@ def _residuals(choice, targets):
         residuals.append(np.abs(targets.Y - kept)[rows])
         weights.append(targets.row_weights[rows])
     ranges = tuple(m.range for m in members)
-    # A row that several members have not seen is one row all the same.
-    n_rows = float(targets.times_drawn[seen].sum())
     return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows)
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skimplicit.estimators.intervals import upper_quantile
+
 __all__ = [
     "better_beyond",
     "difference",
@@ -10,7 +12,12 @@ __all__ = [
     "mean_losses",
     "mean_share_held_out",
     "spread_of",
+    "where_alike",
 ]
+
+# Where the variance of members is so many times its median they disagree as nowhere else: ten deviations. On
+# twelve kinds of data the largest was 4 to 33 times the median, with far rows or rare inputs 150 to 10^6 times.
+_FAR = 100.0
 
 
 def held_out_predictions(members, kept):
@@ -36,7 +43,33 @@ def held_out_predictions(members, kept):
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def spread_of(members, kept):
+def where_alike(members, kept, rows):
+    """Tell at which rows members do not disagree far more than at most rows.
+
+    A few rows far from all others, which a member has not seen, can make up all of the members' variance.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members.
+    kept : sequence of ndarray of shape (m, q)
+        What each predicts for all rows.
+    rows : ndarray of bool of shape (m,)
+        The rows that count as most rows; at least half of their weight is of rows that are alike.
+
+    Returns
+    -------
+    ndarray of bool of shape (m,)
+        The rows.
+    """
+    variances = np.var(np.asarray(kept) / members[0].unit, axis=0)
+    weights = members[0].targets.row_weights[rows]
+    usual = upper_quantile(variances[rows].T, weights, 0.5)
+    times = np.divide(variances, usual, out=np.zeros_like(variances), where=usual > 0).max(axis=1)
+    return times <= _FAR * upper_quantile(times[None, rows], weights, 0.5)
+
+
+def spread_of(members, kept, among=True):
     """Return the mean variance of the predictions of members about their mean.
 
     Parameters
@@ -45,13 +78,15 @@ def spread_of(members, kept):
         The members.
     kept : sequence of ndarray of shape (m, q)
         What each predicts for all rows.
+    among : ndarray of bool of shape (m,) or bool
+        Rows to take it over, of those that all members know.
 
     Returns
     -------
     ndarray of shape (q,)
         In squared units of the members; zeros for classes.
     """
-    rows = _known_to_all(members, len(kept[0]))
+    rows = _known_to_all(members, len(kept[0]), among)
     if len(members) == 1 or not members[0].targets.scale or rows.size == 0:
         return np.zeros(kept[0].shape[1])
     scaled = np.asarray(kept)[:, rows] / members[0].unit
@@ -164,9 +199,9 @@ def mean_loss(members, kept):
     return of_new if of_new >= 0 else min(of_mean, loss)
 
 
-def _known_to_all(members, m):
-    """Return those of m rows that every member is trained on or judged by."""
-    known = np.ones(m, dtype=bool)
+def _known_to_all(members, m, among=True):
+    """Return those of m rows, or of a mask over them, that every member is trained on or judged by."""
+    known = np.full(m, among)
     for member in members:
         own = np.zeros(m, dtype=bool)
         own[member.fold.train] = own[member.fold.test] = True

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["HeldOutResiduals", "root_mean_square"]
+__all__ = ["HeldOutResiduals", "root_mean_square", "upper_quantile"]
 
 # Numbers in the table of candidates of an interval that are held at a time.
 _TABLE_SIZE = 1 << 22
@@ -45,7 +45,8 @@ class HeldOutResiduals:
     weights : tuple of ndarray of shape (m_k,)
         Weights of these rows.
     share : ndarray of shape (q,)
-        Share of the mean squared residual that is the members' variance about their mean, at most 1.
+        Share of the mean squared residual that is the members' variance about their mean, at most 1; of rows where
+        they do not disagree far more than at most.
     n_rows : float
         Number of rows that were held out, those that several members have not seen once; of rows drawn again and again
         as many as were drawn.
@@ -93,15 +94,30 @@ class HeldOutResiduals:
                 pairs = [(c[:, None], factor * r[:, j]) for c, r in zip(centres, self.residuals, strict=True)]
                 upper = np.concatenate([centre + residual for centre, residual in pairs], axis=1)
                 lower = np.concatenate([residual - centre for centre, residual in pairs], axis=1)
-                bounds[rows, 0, j] = -_upper_quantile(lower, weights, level)
-                bounds[rows, 1, j] = _upper_quantile(upper, weights, level)
-        least = _upper_quantile(np.concatenate(self.residuals).T, weights, level) * shrinkage
+                bounds[rows, 0, j] = -upper_quantile(lower, weights, level)
+                bounds[rows, 1, j] = upper_quantile(upper, weights, level)
+        least = upper_quantile(np.concatenate(self.residuals).T, weights, level) * shrinkage
         bounds[:, 0], bounds[:, 1] = np.minimum(bounds[:, 0], Y - least), np.maximum(bounds[:, 1], Y + least)
         return bounds
 
 
-def _upper_quantile(values, weights, level):
-    """Return the smallest value of each row that has a share ``level`` of the weight at or below it, or the largest."""
+def upper_quantile(values, weights, level):
+    """Return the smallest value of each row that has a share ``level`` of the weight at or below it, or the largest.
+
+    Parameters
+    ----------
+    values : ndarray of shape (k, m)
+        The rows.
+    weights : ndarray of shape (m,)
+        Weights of the values of each.
+    level : float
+        The share.
+
+    Returns
+    -------
+    ndarray of shape (k,)
+        The values.
+    """
     order = np.argsort(values, axis=1)
     share = np.cumsum(weights[order], axis=1)
     wanted = level * weights.sum()
