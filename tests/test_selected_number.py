@@ -7,7 +7,7 @@ from scipy import sparse
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
 from skimplicit.selection.selection_rows import SelectionData
 from skimplicit.selection.subset_search import SubsetSearch
-from skimplicit.selection.subset_size import best_size, choose_size, sizes_to_try
+from skimplicit.selection.subset_size import best_size, choose_size, is_beyond_chance, sizes_to_try
 
 
 def test_the_best_number_is_the_smallest_up_to_the_spread_of_refits():
@@ -23,6 +23,13 @@ def test_a_difference_that_folds_do_not_agree_on_counts_for_the_best_alone():
     scores = {2: best - np.array([0.2, -0.1, 0.1, -0.1]), 4: best}
     assert choose_size(scores, "one_standard_error") == 2
     assert choose_size(scores, "best") == 4
+
+
+def test_a_constant_is_beaten_by_more_than_the_spread_of_folds():
+    scores = {1: np.zeros(4), 2: np.array([0.1, 0.3, 0.1, 0.3])}  # a mean of .2 with a standard error of .058
+    assert is_beyond_chance(scores, 0.13)
+    with pytest.warns(UserWarning, match="there may be nothing to find"):
+        assert not is_beyond_chance(scores, 0.15)
 
 
 def test_leaving_no_input_out_has_to_be_clearly_better():
