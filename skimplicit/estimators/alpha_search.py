@@ -92,7 +92,8 @@ class RidgePathMixin(FoldsMixin):
             'Maximum number of outer iterations (epochs with ``method="gradient"``) of the fit to all data, over all '
             f"stages of the schedule. On a fold, the limit is the same at the smallest ridge, and {_STEP_ITER} at each "
             'further one. With more than 40,000 rows and ``method="bcd"``, all but the last seven iterations of the '
-            "fit to all data run on 4,000 rows (10,000 for classes), but at least one runs on these and one on more.",
+            "fit to all data (of fewer than 14, the second half) run on 4,000 rows (10,000 for classes), but at least "
+            "one runs on these and one on more.",
         ),
         "tol": _worded(
             "tol",

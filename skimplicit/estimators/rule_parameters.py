@@ -204,7 +204,8 @@ RULE_PARAMETERS = {
         "int",
         'Maximum number of outer iterations (epochs with ``method="gradient"``), over all stages of the schedule; with '
         '``alpha="auto"``, of each member at each ridge. With more than 40,000 rows and ``method="bcd"``, all but the '
-        "last seven iterations run on 4,000 rows (10,000 for classes), but at least one runs on these and one on more.",
+        "last seven iterations (of fewer than 14 at a given ridge, the second half) run on 4,000 rows (10,000 for "
+        "classes), but at least one runs on these and one on more.",
         [Interval(Integral, 1, None, closed="left")],
     ),
     "tol": Parameter(
