@@ -124,6 +124,24 @@ def test_a_step_of_the_direct_term_is_along_the_gradient_of_the_objective(direct
     np.testing.assert_allclose((D - end.readout.D) / (rate * (1 + Momentum.DECAY)), wanted, rtol=1e-6, atol=1e-7)
 
 
+def test_a_step_of_the_weights_leaves_the_pre_activation_at_the_mean_state_to_the_intercept():
+    objective = make_objective(0, "tanh")
+    rate, tol, near = 1e-2, 1e-12, np.zeros((2, objective.samples.n_samples, 4))
+    point = random_point(objective, 0)
+    moves = 1e-5 * np.eye(4)
+    rises = [
+        objective.loss_at(replace(point, b=point.b + move), tol)
+        - objective.loss_at(replace(point, b=point.b - move), tol)
+        for move in moves
+    ]
+    method = StochasticGradient(optimiser="sgd", batch_size=objective.samples.n_samples, learning_rate_init=rate)
+    run, stage = method.begin(TrainingTask(objective, Constraints(KAPPA), random_state=0)), Stage(0.7, None, 1, 0.0)
+    end = run.one_pass(stage, point, rate, run.optimiser(stage), *near, tol)
+    before, after = (each.W[:, :4] @ point.X_mean + each.b for each in (point, end))
+    assert np.abs(end.W[:, :4] - point.W[:, :4]).max() > 1e-4
+    np.testing.assert_allclose(after - before, -rate * (1 + Momentum.DECAY) * np.array(rises) / 2e-5, rtol=1e-6)
+
+
 @pytest.mark.slow_cases
 @every_optimiser
 @pytest.mark.parametrize("activation", ACTIVATIONS)
