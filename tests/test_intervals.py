@@ -56,13 +56,19 @@ def rare_inputs(rng, m):
     return X, X[:, 0] + 0.3 * X[:, 1] + 0.2 * rng.normal(size=m)
 
 
-@pytest.mark.parametrize("draw, seed", [(far_rows, 3), (rare_inputs, 0)])
+def exact(rng, m):
+    X = rng.normal(size=(m, 2))
+    return X, np.abs(X[:, 0])
+
+
+@pytest.mark.parametrize("draw, seed", [(far_rows, 3), (rare_inputs, 0), (exact, 0)])
 def test_the_few_rows_where_members_disagree_do_not_shorten_all_intervals(draw, seed):
     rng = np.random.default_rng(seed)
-    model = ImplicitRegressor(**SMALL).fit(*draw(rng, 200))
+    model = ImplicitRegressor(**SMALL).set_params(max_iter=60 if draw is exact else 2).fit(*draw(rng, 200))
     fresh, y = draw(rng, 2000)
     low, high = model.predict_interval(fresh, coverage=0.9).T
-    assert np.mean((low <= y) & (y <= high)) > 0.88  # .81 and .82 by the variance of all rows
+    # .81 and .82 for the first two by the variance of all rows; the last one if that of the others were to count alone.
+    assert np.mean((low <= y) & (y <= high)) > 0.88
 
 
 def test_intervals_grow_with_the_coverage_around_the_prediction():

@@ -141,26 +141,31 @@ def wants_one_rule(estimator):
 
 
 def _residuals(choice, targets):
-    """Return the :class:`HeldOutResiduals` of the members.
-
-    Their variance shortens all residuals alike. So it is not that of the few rows where they disagree as nowhere else.
-    """
+    """Return the :class:`HeldOutResiduals` of the members."""
     members, residuals, weights = choice.members, [], []
     seen = np.isfinite(choice.predictions).all(axis=1)
     # A row that several members have not seen is one row all the same.
     n_rows = float(targets.times_drawn[seen].sum())
+    share = _share_of_spread(choice, targets, seen)
+    # It shortens all residuals alike: not by what only the few rows tell where members disagree as nowhere else.
     alike = where_alike(members, choice.kept, seen)
-    choice, seen = replace(choice, spread=spread_of(members, choice.kept, alike)), seen & alike
-    missed = ((targets.Y - choice.predictions) / choice.unit)[seen]
-    error = np.average(missed**2, axis=0, weights=targets.row_weights[seen])
-    error, _ = choice.errors(error, seen, targets.row_weights)
-    share = np.minimum(np.divide(choice.spread, error, out=np.zeros_like(error), where=error > 0), 1.0)
+    if not alike.all():
+        elsewhere = replace(choice, spread=spread_of(members, choice.kept, alike))
+        share = np.minimum(share, _share_of_spread(elsewhere, targets, seen & alike))
     for member, kept in zip(members, choice.kept, strict=True):
         rows = member.fold.test
         residuals.append(np.abs(targets.Y - kept)[rows])
         weights.append(targets.row_weights[rows])
     ranges = tuple(m.range for m in members)
     return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows)
+
+
+def _share_of_spread(choice, targets, rows):
+    """Return the share of the mean squared residual of some rows, a mask, that the spread of a choice is, (q,)."""
+    missed = ((targets.Y - choice.predictions) / choice.unit)[rows]
+    error = np.average(missed**2, axis=0, weights=targets.row_weights[rows])
+    error, _ = choice.errors(error, rows, targets.row_weights)
+    return np.minimum(np.divide(choice.spread, error, out=np.zeros_like(error), where=error > 0), 1.0)
 
 
 def _covariances(fitted, U, chosen, rows):

@@ -45,8 +45,8 @@ class HeldOutResiduals:
     weights : tuple of ndarray of shape (m_k,)
         Weights of these rows.
     share : ndarray of shape (q,)
-        Share of the mean squared residual that is the members' variance about their mean, at most 1; of rows where
-        they do not disagree far more than at most.
+        Share of the mean squared residual that is the members' variance about their mean, at most 1; that of rows where
+        they do not disagree far more than at most, if it is less.
     n_rows : float
         Number of rows that were held out, those that several members have not seen once; of rows drawn again and again
         as many as were drawn.
