@@ -283,10 +283,24 @@ def test_rule_that_does_best_on_held_out_samples_is_kept():
     best = np.argmax(result.scores)
     assert result.n_iter == best + 1 + 4
     end = result.evaluation
-    loss = objective.over(held_out).loss_at(end.point, 1e-11)
-    assert 1 - loss / objective.null_loss == pytest.approx(result.scores[best], abs=1e-2)
+    judge = objective.over(held_out)
+    assert 1 - judge.loss_at(end.point, 1e-11) / judge.null_loss == pytest.approx(result.scores[best], abs=1e-2)
     # It is not the one of the lowest objective.
     assert end.objective > result.objectives[-1]
+
+
+@pytest.mark.parametrize("n_held_out", [8, 1])
+def test_scores_are_r2_of_the_held_out_rows(n_held_out):
+    objective = make_objective(4, q=1)
+    rng = np.random.default_rng(2)
+    U = rng.normal(size=(n_held_out, 5))
+    Y = 3.0 * U[:, :1] + rng.normal(size=(n_held_out, 1))  # with a variance of their own
+    samples = objective.samples
+    result = run(objective, held_out=samples.like(U, Y, np.ones(n_held_out)))
+    # One row has none: then it is that of the rows that are trained on.
+    variance = np.var(Y) if n_held_out > 1 else samples.Y_scale[0] ** 2
+    r2 = 1 - np.mean((Y - objective.rule(result.evaluation.point).predict(U)) ** 2) / variance
+    assert result.scores.max() == pytest.approx(r2, abs=1e-3)
 
 
 def test_point_of_is_the_inverse_of_rule():

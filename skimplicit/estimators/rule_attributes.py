@@ -80,7 +80,8 @@ RULE_ATTRIBUTES = {
     "validation_scores_": Attribute(
         "ndarray or None",
         "Share of the loss of a constant prediction (with ``fit_intercept=False`` of zero, or of equal probabilities) "
-        "that the rule removes on the held-out samples, after every epoch of the last stage of the schedule. None "
+        "that the rule removes on the held-out samples, after every epoch of the last stage of the schedule. Where "
+        "these samples have equal targets, as one sample has, it is a share of that loss on the others. None "
         "without ``early_stopping``, and where there is no last training: where ``is_linear_``, and where members stay "
         "as cross-fitting left them.",
     ),

@@ -28,6 +28,8 @@ _DIVERGED = 1e8
 # Beyond this, at a ridge of such a size, a derivative's square would not be a number, and only its sign matters.
 _LARGEST_SLOPE = 1e100
 _POSITION_OF_B = 1
+# Targets are scaled: where a constant has no larger loss, they are alike but for rounding.
+_ALIKE = 1e-12
 # Batches of "auto": at most this many samples.
 _AUTO_BATCH = 200
 
@@ -240,11 +242,13 @@ class GradientRun(TrainingRun):
         return self.objective.evaluate(point.W, point.b, stage.alpha, start=near, tol=tol)
 
     def _score(self, evaluation):
-        """Return the share of the loss of a constant prediction that a rule removes on the held-out samples."""
-        null = self.objective.null_loss
-        if null <= np.finfo(float).eps:  # targets are scaled: less than this is rounding
-            return 0.0
-        return 1.0 - self.held_out.loss_at(evaluation.point, evaluation.tol) / null
+        """Return the share of the loss of a constant prediction that a rule removes on the held-out samples.
+
+        Where these are all alike, as one is, they have no such loss: then it is that of the others.
+        """
+        nulls = (objective.null_loss for objective in (self.held_out, self.objective))
+        null = next((null for null in nulls if null > _ALIKE), None)
+        return 0.0 if null is None else 1.0 - self.held_out.loss_at(evaluation.point, evaluation.tol) / null
 
 
 def _move(problem, objective, point, gradient, alpha, rate, optimiser):
