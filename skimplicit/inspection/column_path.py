@@ -132,7 +132,7 @@ class ColumnPathDisplay(Display):
         n_features = np.shape(self.column_norms)[1]
         names = checked_names(self.feature_names, n_features)
         support = _checked_support(self.support, n_features)
-        has_scores = bool(self.cv_results) and len(self.cv_results["n_features"]) > 0
+        has_scores = bool(self.cv_results)
         self._open(ax, 2 if has_scores else 1, size=(6.0, 4.0), widths=(6, 4))
         self._plot_path(self.ax_, names, support, legend_outside=ax is None)
         if self.axes_.size == 2:

@@ -199,17 +199,19 @@ def cv_results(scores):
     Returns
     -------
     dict of str to ndarray
-        Sizes, means, deviations, standard errors and scores of the folds, by increasing size.
+        Sizes, means, deviations, standard errors and scores of the folds, by increasing size; empty without scores.
     """
+    if not scores:
+        return {}
     sizes = sorted(scores)
     table = np.array([scores[size].ravel() for size in sizes])
-    results = {"n_features": np.array(sizes, dtype=int)}
-    if sizes:
-        results["mean_test_score"] = table.mean(axis=1)
-        results["std_test_score"] = table.std(axis=1)
-        results["standard_error"] = np.array([standard_error(scores[size]) for size in sizes])
-        results |= {f"split{i}_test_score": table[:, i] for i in range(table.shape[1])}
-    return results
+    return {
+        "n_features": np.array(sizes, dtype=int),
+        "mean_test_score": table.mean(axis=1),
+        "std_test_score": table.std(axis=1),
+        "standard_error": np.array([standard_error(scores[size]) for size in sizes]),
+        **{f"split{i}_test_score": table[:, i] for i in range(table.shape[1])},
+    }
 
 
 def standard_error(values):
