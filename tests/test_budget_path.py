@@ -255,3 +255,9 @@ def test_bad_data_are_named():
         implicit_path(np.full((10, 2), np.nan), np.arange(10.0))
     with pytest.raises(ValueError, match="inconsistent"):
         implicit_path(np.ones((10, 2)), np.arange(9.0))
+
+
+@pytest.mark.parametrize("given", [{"direct": True}, {"column_budget": 3.0}])
+def test_what_a_path_cannot_keep_of_its_estimator_is_refused(given):
+    with pytest.raises(ValueError, match=next(iter(given))):
+        implicit_path(np.eye(4), np.arange(4.0), estimator=ImplicitRegressor(**given), column_budgets=2)

@@ -74,6 +74,7 @@ def implicit_path(
         or the names or positions of the columns of each group; see :class:`ImplicitFeatureSelector`.
     estimator : ImplicitRegressor, ImplicitClassifier or None
         Gives all other parameters of the rule and of training, its ``alpha`` none; None for ``ImplicitRegressor()``.
+        It has neither a ``column_budget`` nor ``direct=True``.
     sample_weight : array-like of shape (n_samples,) or None
         Weights of the samples.
     **parameters
@@ -102,11 +103,17 @@ def implicit_path(
     if not isinstance(alpha, Real):
         raise TypeError(f"alpha must be a number: a path goes through budgets at one ridge, got {alpha!r}.")
     model = clone(ImplicitRegressor() if estimator is None else check_estimator(estimator))
-    model.set_params(**{"direct": False, **parameters, "alpha": alpha, "column_budget": 1.0})
+    if model.column_budget is not None:
+        raise ValueError(
+            f"estimator has column_budget={model.column_budget!r}; it must be None: the budgets are column_budgets."
+        )
+    model.set_params(**{**parameters, "alpha": alpha, "column_budget": 1.0})
     check_n_hidden(model)
     model._validate_params()
     column_budgets = check_budgets(column_budgets)
-    rows = open_given_rows(model, model._check_choices(), X, y, sample_weight)
+    chosen = model._check_choices()  # refuses direct=True
+    model.set_params(direct=False)  # of the dense rule too, which has no budget
+    rows = open_given_rows(model, chosen, X, y, sample_weight)
     groups = check_groups(groups, rows.X.shape[1], getattr(model, "feature_names_in_", None))
     data = rows.given if rows.store is None else rows.drawn(model)
     path, _, _ = follow_path(model, data, rows.targets, column_budgets, groups)
