@@ -177,6 +177,7 @@ def test_without_a_path_both_directions_hold():
         (lambda rule: certified_radius(rule, np.zeros((1, 3)), [0], scale=-1.0), ValueError, "scale must be finite"),
         (lambda rule: attack(rule, np.zeros((1, 3)), [[0.0]], 0.1), ValueError, "y must be finite"),
         (lambda rule: attack(rule, np.zeros((1, 3)), [0], 0.1, classes=range(3), n_starts=0), ValueError, "n_starts"),
+        (lambda rule: attack(rule, np.zeros((1, 3)), [0], 0.1, relaxation="no"), ValueError, "relaxation must be True"),
         (lambda rule: is_monotone(rule, 3), ValueError, "j must be"),
         (lambda rule: is_monotone(rule, 0.5), TypeError, "j must be"),
     ],

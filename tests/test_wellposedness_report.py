@@ -192,3 +192,8 @@ def test_what_is_no_square_matrix_of_numbers_is_named(A):
 def test_a_matrix_in_any_form(given):
     A = np.array([[0.0, 4.0], [0.125, 0.0]])
     assert well_posedness(given(A)).perron_frobenius == pytest.approx(well_posedness(A).perron_frobenius)
+
+
+def test_lmi_is_true_or_false():
+    with pytest.raises(ValueError, match="^lmi must be True or False, got 'no'"):
+        ImplicitRule([[0.5]], [[1.0]], [[1.0]]).well_posedness(lmi="no")

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from skimplicit.equilibrium import adjoint
 from skimplicit.feature_names import check_columns
 from skimplicit.linalg import MatrixLike, checked_array, to_dense
+from skimplicit.parameters import check_truths
 from skimplicit.robustness.bounds import Readout, RowPrograms, cheap_bounds
 from skimplicit.robustness.models import OpenedModel, open_model
 from skimplicit.robustness.propagation import Propagation
@@ -105,6 +106,7 @@ def attack(
     for name, value in (("n_starts", n_starts), ("max_iter", max_iter)):
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+    check_truths(relaxation=relaxation)
     n_changed, radius = checked_n_changed(n_changed), checked_radius(radius, rule.n_inputs, model=model)
     given, X = X, to_dense(rule._check_inputs(X)).astype(float)
     check_columns(model, given)

@@ -13,6 +13,7 @@ from scipy.sparse.linalg import bicgstab, splu
 
 from skimplicit.activations import activation_of, is_increasing
 from skimplicit.linalg import block_triangular_order, checked_array, row_scaled, to_dense
+from skimplicit.parameters import check_truths
 from skimplicit.wellposedness.matrix_measures import (
     abscissa,
     block_norms,
@@ -134,7 +135,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     Raises
     ------
     ValueError
-        If the matrix is not square or not finite.
+        If the matrix is not square or not finite, or ``lmi`` is neither true nor false.
 
     Notes
     -----
@@ -151,6 +152,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     >>> well_posedness(np.array([[2.0]])).condition.name
     'NONE'
     """
+    check_truths(lmi=lmi)
     A, phi = (rule.A, rule.activation) if hasattr(rule, "A") else (checked_array(rule, "A", 2), activation)
     if A.shape[0] != A.shape[1]:
         raise ValueError(f"A must be a square matrix, got an array of shape {A.shape}.")
