@@ -332,7 +332,7 @@ class TestRefused:
         with pytest.raises(NotFittedError):
             to_onnx(model)
 
-    @pytest.mark.parametrize("classes", [[0.5, 1.5], [b"a", b"b"]])
+    @pytest.mark.parametrize("classes", [[0.5, 1.5], [b"a", b"b"], np.array([5, 2**63], dtype=np.uint64)])
     def test_labels(self, classes):
         model = ImplicitClassifier.from_rule(ImplicitRule([[0.5]], [[1.0]], [[1.0]]), classes)
         with pytest.raises(ValueError, match="integers or strings"):

@@ -115,14 +115,16 @@ def check_labels(classes):
     Raises
     ------
     ValueError
-        If they are neither integers nor strings.
+        If they are neither integers of 64 bits nor strings.
     """
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
         return np.array(values, dtype=object)
     if all(isinstance(value, (bool, int, float)) and value == int(value) for value in values):
-        return np.array([int(value) for value in values], dtype=np.int64)
-    raise ValueError(f"classes_ must be integers or strings for ONNX, got {values}.")
+        whole = [int(value) for value in values]
+        if max(whole, default=0) < 2**63 and min(whole, default=0) >= -(2**63):
+            return np.array(whole, dtype=np.int64)
+    raise ValueError(f"classes_ must be integers or strings for ONNX, integers of 64 bits, got {values}.")
 
 
 def write_inputs(graph, model, X, dtype):
