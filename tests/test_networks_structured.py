@@ -127,6 +127,7 @@ ODE = {"step": 0.1, "n_steps": 2}
         (lambda: convolution([[[1.0]]], input_shape=(1, 4), n_groups="a"), TypeError, "n_groups must be an integer"),
         (lambda: convolution([[[1.0]]], input_shape=(1, 4), n_groups=0), ValueError, "n_groups must be at least 1"),
         (lambda: average_pooling(2, input_shape=(1, 4), count_padding="no"), ValueError, "count_padding must be True"),
+        (lambda: average_pooling(1, input_shape=(1, 4), padding=1, count_padding=False), ValueError, "padding must"),
     ],
 )
 def test_weights_and_numbers_are_named(call, error, message):

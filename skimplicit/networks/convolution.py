@@ -128,13 +128,15 @@ def average_pooling(
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit, or a window has nothing but padding that does not count.
     """
     check_truths(count_padding=count_padding)
     n_channels, sides = _channels_and_sides(input_shape)
     window = _each("window", window, sides, least=1)
     position, inside = _windows(sides, window, window if stride is None else stride, padding, 1)
     counts = np.full(position.shape[0], position.shape[1]) if count_padding else inside.sum(axis=1)
+    if not counts.all():
+        raise ValueError(f"padding must leave an input in each window with count_padding=False, got {padding}.")
     place = np.broadcast_to(np.arange(position.shape[0])[:, None], position.shape)[inside]
     one = sparse.csr_array(
         (1.0 / counts[place], (place, position[inside])), shape=(position.shape[0], int(np.prod(sides)))
