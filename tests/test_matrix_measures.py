@@ -11,6 +11,7 @@ from skimplicit.wellposedness import (
     block_norms,
     inf_norm,
     mu_inf,
+    perron_certificate,
     perron_frobenius,
     well_posedness,
 )
@@ -67,3 +68,22 @@ def test_inf_norm_is_the_largest_row_sum(seed, shape):
     assert inf_norm(A) == pytest.approx(expected, rel=1e-14)
     assert inf_norm(sparse.csr_array(A)) == pytest.approx(expected, rel=1e-14)
     assert isinstance(inf_norm(A), float)
+
+
+@pytest.mark.parametrize("measure", [inf_norm, perron_frobenius, mu_inf, perron_certificate])
+@pytest.mark.parametrize("given", [np.ndarray.tolist, sparse.coo_array, sparse.lil_array, sparse.dia_matrix])
+def test_a_matrix_in_any_form(measure, given):
+    A = np.array([[0.2, -0.5], [0.25, -0.1]])
+    assert_allclose(measure(given(A)), measure(A))
+
+
+@pytest.mark.parametrize("measure", [perron_frobenius, mu_inf, perron_certificate])
+def test_what_is_not_square_is_named(measure):
+    with pytest.raises(ValueError, match=r"^A must be a square matrix, got an array of shape \(2, 3\)"):
+        measure(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("weights", [[1.0, -1.0], [1.0, 0.0], [1.0, np.nan], [1.0]])
+def test_weights_are_positive(weights):
+    with pytest.raises(ValueError, match="^weights must be 2 positive numbers"):
+        mu_inf(np.eye(2) / 2, weights)

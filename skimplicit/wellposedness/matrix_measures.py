@@ -6,7 +6,17 @@ from scipy.sparse.linalg import ArpackError, eigs
 
 from skimplicit.linalg import block_triangular_order, row_scaled, to_dense
 
-__all__ = ["abscissa", "block_norms", "group_starts", "inf_norm", "metzler", "mu_inf", "perron_frobenius", "relaxation"]
+__all__ = [
+    "abscissa",
+    "block_norms",
+    "group_starts",
+    "inf_norm",
+    "metzler",
+    "mu_inf",
+    "perron_frobenius",
+    "relaxation",
+    "square_matrix",
+]
 
 # Above so many states that need one another all eigenvalues of a sparse matrix take seconds, as the cube of the states.
 _ALL_EIGENVALUES = 500
@@ -14,12 +24,36 @@ _ALL_EIGENVALUES = 500
 _MOST_STARTS, _SHARP = 100, 1e-9
 
 
+def square_matrix(A):
+    """Return a square matrix, in CSR format where it is sparse.
+
+    Parameters
+    ----------
+    A : array-like or sparse matrix of shape (n, n)
+        The matrix.
+
+    Returns
+    -------
+    ndarray or CSR array of shape (n, n)
+        The same numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is not square.
+    """
+    A = sparse.csr_array(A) if sparse.issparse(A) else np.asarray(A)
+    if A.ndim != 2 or A.shape[0] != A.shape[1]:
+        raise ValueError(f"A must be a square matrix, got an array of shape {A.shape}.")
+    return A
+
+
 def inf_norm(A):
     """Return ``||A||_inf = max_i sum_j |A_ij|``, the largest absolute row sum.
 
     Parameters
     ----------
-    A : ndarray or sparse array of shape (n, n)
+    A : array-like or sparse matrix of shape (n, n)
         The matrix.
 
     Returns
@@ -27,6 +61,7 @@ def inf_norm(A):
     float
         The norm; 0 for a matrix without rows.
     """
+    A = A if sparse.issparse(A) else np.asarray(A)
     sums = np.asarray(abs(A).sum(axis=1)).ravel()
     return float(sums.max(initial=0.0))
 
@@ -36,7 +71,7 @@ def perron_frobenius(A):
 
     Parameters
     ----------
-    A : ndarray or sparse array of shape (n, n)
+    A : array-like or sparse matrix of shape (n, n)
         The matrix.
 
     Returns
@@ -52,7 +87,7 @@ def perron_frobenius(A):
     >>> perron_frobenius(np.array([[0.0, 100.0], [0.0, 0.5]]))
     0.5
     """
-    return abscissa(abs(A))
+    return abscissa(abs(square_matrix(A)))
 
 
 def mu_inf(A, weights=None):
@@ -60,9 +95,9 @@ def mu_inf(A, weights=None):
 
     Parameters
     ----------
-    A : ndarray or sparse array of shape (n, n)
+    A : array-like or sparse matrix of shape (n, n)
         The matrix.
-    weights : ndarray of shape (n,) or None
+    weights : array-like of shape (n,) or None
         Positive weights v; None for those that make the measure least.
 
     Returns
@@ -70,14 +105,22 @@ def mu_inf(A, weights=None):
     float
         The measure. Below 1, the rule is well posed for every phi with slopes in [0, 1].
 
+    Raises
+    ------
+    ValueError
+        If the matrix is not square, or weights are not positive numbers, one for each row.
+
     Notes
     -----
     Source: Jafarpour et al. (2021). The least measure is the largest eigenvalue of A with off-diagonal entries
     replaced by their absolute values.
     """
-    M = metzler(A, 1.0)
+    M = metzler(square_matrix(A), 1.0)
     if weights is None:
         return abscissa(M)
+    weights = np.asarray(weights)
+    if weights.shape != M.shape[:1] or not np.all(weights > 0):
+        raise ValueError(f"weights must be {M.shape[0]} positive numbers, got {weights!r}.")
     return float(np.max((M @ weights) / weights, initial=-np.inf))
 
 

@@ -20,6 +20,7 @@ from skimplicit.wellposedness.matrix_measures import (
     inf_norm,
     metzler,
     relaxation,
+    square_matrix,
 )
 from skimplicit.wellposedness.monotone import diagonal_scaling, resolvent_rate
 
@@ -154,8 +155,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     """
     check_truths(lmi=lmi)
     A, phi = (rule.A, rule.activation) if hasattr(rule, "A") else (checked_array(rule, "A", 2), activation)
-    if A.shape[0] != A.shape[1]:
-        raise ValueError(f"A must be a square matrix, got an array of shape {A.shape}.")
+    A = square_matrix(A)
     phi = activation_of(phi, A.shape[0])
     order = block_triangular_order(A, phi.groups)
     norms = block_norms(A, phi.lipschitz, phi.groups)
@@ -199,7 +199,7 @@ def perron_certificate(A, slope=1.0, groups=None):
 
     Parameters
     ----------
-    A : ndarray or sparse array of shape (n, n)
+    A : array-like or sparse matrix of shape (n, n)
         The matrix.
     slope : float or ndarray of shape (n,)
         Lipschitz constants of phi.
@@ -225,6 +225,7 @@ def perron_certificate(A, slope=1.0, groups=None):
     >>> perron_certificate(np.array([[1.0]])) is None
     True
     """
+    A = square_matrix(A)
     if not np.all(np.isfinite(slope)):
         return None
     M = block_norms(A, slope, groups)
