@@ -18,6 +18,7 @@ from skimplicit.activations import BlockActivation, max_pool
 from skimplicit.inspection import (
     ColumnNormsDisplay,
     ColumnPathDisplay,
+    ContributionsDisplay,
     RobustnessDisplay,
     RuleGraphDisplay,
     RulePatternDisplay,
@@ -120,6 +121,31 @@ def test_error_bars_of_scores_do_not_take_rounds_for_rows(path):
     (bars,) = display.axes_[1].containers
     lengths = [np.ptp(segment[:, 1]) / 2 for segment in bars.lines[2][0].get_segments()]
     np.testing.assert_allclose(lengths, [standard_error(scores[size]) for size in (1, 2, 4)])
+
+
+LONG = [letter * 70 for letter in NAMES]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rule, X: ContributionsDisplay.from_estimator(rule, X, feature_names=LONG),
+        lambda rule, X: ContributionsDisplay.from_estimator(rule, X[:1], feature_names=LONG),
+        lambda rule, X: ColumnNormsDisplay.from_estimator(rule, feature_names=LONG),
+        lambda rule, X: RuleGraphDisplay.from_estimator(rule, feature_names=LONG),
+        lambda rule, X: ColumnPathDisplay([2.0, 1.0], [rule.column_norms_] * 2, feature_names=LONG).plot(),
+    ],
+    ids=["swarm", "bars", "norms", "graph", "path"],
+)
+def test_long_names_leave_room_for_what_is_drawn(draw, data, regressor):
+    display = draw(regressor, data[0])
+    display.figure_.draw_without_rendering()
+    width, height = display.ax_.get_window_extent().size / display.figure_.dpi
+    assert min(width, height) > 1.5
+    whole = display.figure_.get_tightbbox()
+    assert min(whole.x0, whole.y0) > -0.1
+    assert whole.x1 < display.figure_.get_figwidth() + 0.1
+    assert whole.y1 < display.figure_.get_figheight() + 0.1
 
 
 @pytest.mark.parametrize("names", [["_a", "b", "_c"], [7, 8, 9]], ids=str)

@@ -20,6 +20,7 @@ __all__ = [
     "checked_names",
     "checked_output_names",
     "checked_per",
+    "more_room",
     "rule_of",
     "seen_names",
     "selected_names",
@@ -33,6 +34,8 @@ DIVERGING = "RdBu_r"
 GREY = "0.75"
 # More names on an axis than this cannot be told apart.
 MOST_NAMES = 40
+# Letters of a name that a panel has room for beside what is drawn, inches of every further one, and the most letters.
+_LETTERS, _LETTER, _MOST_LETTERS = 10, 0.08, 120
 # What the examples are drawn in, as `plt.style.use(STYLE)`: the displays bring it with them.
 STYLE = {
     "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
@@ -155,6 +158,12 @@ def checked_names(names, n_features):
     if len(names) != n_features:
         raise ValueError(f"feature_names must have one name for each of the {n_features} inputs, got {len(names)}.")
     return list(names)
+
+
+def more_room(names):
+    """Return by how many inches a panel has to grow, along the longest name, for more than names to be seen."""
+    longest = max((len(str(name)) for name in names), default=0)
+    return _LETTER * max(min(longest, _MOST_LETTERS) - _LETTERS, 0)
 
 
 def checked_output_names(names, estimator, n_outputs):

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.feature_names import in_order_of_columns
-from skimplicit.inspection._figure import COLOURS, Display, checked_names, rule_of, seen_names
+from skimplicit.inspection._figure import COLOURS, Display, checked_names, more_room, rule_of, seen_names
 from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
 
@@ -117,7 +117,8 @@ class ColumnNormsDisplay(Display):
                 (_share_of_largest(norms), "learned", COLOURS[0], "o"),
                 (_share_of_largest(true_norms), "true", COLOURS[1], "D"),
             ]
-        self._open(ax, len(drawn), size=(4.8, 3.2), widths=(1, 1), sharey=True)
+        below = 0.0 if names is None or norms.size > _MOST_NAMES else more_room(names)
+        self._open(ax, len(drawn), size=(4.8, 3.2 + below), widths=(1, 1), sharey=True)
         self.stems_ = []
         for axes, (values, label, colour, marker) in zip(np.resize(self.axes_, len(drawn)), drawn, strict=True):
             stems = axes.stem(values, linefmt="-", markerfmt=marker, basefmt=" ", label=label)

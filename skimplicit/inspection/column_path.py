@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.feature_names import in_order_of_columns
-from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, seen_names
+from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, more_room, seen_names
 from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath
 
 __all__ = ["ColumnPathDisplay"]
@@ -133,7 +133,9 @@ class ColumnPathDisplay(Display):
         names = checked_names(self.feature_names, n_features)
         support = _checked_support(self.support, n_features)
         has_scores = bool(self.cv_results)
-        self._open(ax, 2 if has_scores else 1, size=(6.0, 4.0), widths=(6, 4))
+        coloured = [names[j] for j in np.flatnonzero(support)]
+        legend = more_room(coloured) if len(coloured) <= _MOST_COLOURS else 0.0
+        self._open(ax, 2 if has_scores else 1, size=(6.0 + legend, 4.0), widths=(6, 4))
         self._plot_path(self.ax_, names, support, legend_outside=ax is None)
         if self.axes_.size == 2:
             self._plot_scores(self.axes_[1], int(support.sum()))

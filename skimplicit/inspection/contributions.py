@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, seen_names
+from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, more_room, seen_names
 from skimplicit.inspection.explanations import explain
 
 __all__ = ["ContributionsDisplay"]
@@ -119,7 +119,8 @@ class ContributionsDisplay(Display):
         if inputs is not None and inputs.shape != values.shape:
             raise ValueError(f"inputs must have shape {values.shape}, got {inputs.shape}.")
         self.order_ = np.argsort(-np.abs(values).mean(axis=0), kind="stable")[: self.max_inputs]
-        self._open(ax, size=(4.8, 0.8 + 0.3 * max(self.order_.size, 4)))
+        shown = [names[j] for j in self.order_]
+        self._open(ax, size=(4.8 + more_room(shown), 0.8 + 0.3 * max(self.order_.size, 4)))
         if values.shape[0] == 1:
             bars = values[0, self.order_]
             self.ax_.barh(range(bars.size), bars, color=np.where(bars < 0, COLOURS[0], COLOURS[1]))
@@ -135,7 +136,7 @@ class ContributionsDisplay(Display):
                 bar = self.figure_.colorbar(points, ax=self.ax_, ticks=[0, 1], label="value of the input", aspect=30)
                 bar.ax.set_yticklabels(["least", "largest"])
         self.ax_.axvline(0.0, color=GREY, zorder=0)
-        self.ax_.set_yticks(range(self.order_.size), [names[j] for j in self.order_])
+        self.ax_.set_yticks(range(self.order_.size), shown)
         self.ax_.set_ylim(self.order_.size - 0.5, -0.5)
         self.ax_.set_xlabel("contribution")
         return self

@@ -14,6 +14,7 @@ from skimplicit.inspection._figure import (
     checked_names,
     checked_output_names,
     checked_per,
+    more_room,
     rule_of,
     selected_names,
     without_selector,
@@ -175,7 +176,9 @@ class RuleGraphDisplay(Display):
         self.feedback_ = layout.column[self.edges_[:, 0]] == layout.column[self.edges_[:, 1]]
         self.layers_ = [np.sort(nodes) - self.rule.n_inputs for nodes in layout.columns[1:-1]]
         across = np.ptp(layout.places[:, 0]) if n_nodes else 0.0
-        self._open(ax, size=(np.clip(2.0 + 1.6 * across, 4.0, 14.0), np.clip(0.36 * layout.height + 0.8, 2.6, 9.0)))
+        ends = [[names[node] for node in layout.columns[k]] for k in (0, -1)]
+        width = np.clip(2.0 + 1.6 * across, 4.0, 14.0) + sum(more_room(end) for end in ends if len(end) <= MOST_NAMES)
+        self._open(ax, size=(width, np.clip(0.36 * layout.height + 0.8, 2.6, 9.0)))
         diameter = self._diameter(layout)
         widths = _THIN + _WIDE * np.minimum(strengths[shown], 1.0)
         self._draw_forward(layout, widths)
