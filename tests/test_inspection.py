@@ -148,6 +148,33 @@ def test_long_names_leave_room_for_what_is_drawn(draw, data, regressor):
     assert whole.y1 < display.figure_.get_figheight() + 0.1
 
 
+@pytest.mark.parametrize(
+    "draw",
+    [
+        ContributionsDisplay.from_estimator,
+        lambda model, X: ColumnNormsDisplay.from_estimator(model),
+        lambda model, X: RuleGraphDisplay.from_estimator(model),
+        lambda model, X: SensitivityDisplay.from_estimator(model),
+        lambda model, X: ColumnPathDisplay.from_estimator(selector_of(model, X), support=np.ones(X.shape[1], bool)),
+    ],
+    ids=["contributions", "norms", "graph", "sensitivity", "path"],
+)
+def test_dollars_in_names_of_the_data_are_no_formulas(draw, data):
+    X, y = data
+    names = ["$50K-$100K", "a_$_per_$", "b", "c", "d", "e"]
+    X = X.set_axis(names, axis=1)
+    y = np.where(y > 1, "<$_9$", np.where(y < -1, "$1-$2", "none"))
+    model = ImplicitClassifier(n_hidden=2, alpha=0.03, tol=1e-2, random_state=0).fit(X, y)
+    display = draw(model, X)
+    display.figure_.draw_without_rendering()
+    drawn = {text.get_text().replace(r"\$", "$") for text in display.figure_.findobj(matplotlib.text.Text)}
+    assert set(names) <= drawn
+
+
+def selector_of(model, X):
+    return ImplicitFeatureSelector(model, column_budgets=2, n_features_to_select=1, cv=2).fit(X, X.iloc[:, 0] > 0)
+
+
 @pytest.mark.parametrize("names", [["_a", "b", "_c"], [7, 8, 9]], ids=str)
 def test_every_selected_input_is_in_the_legend(names):
     if names[0] == "_a" and tuple(map(int, version("matplotlib").split(".")[:2])) < (3, 10):

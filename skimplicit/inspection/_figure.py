@@ -21,6 +21,7 @@ __all__ = [
     "checked_output_names",
     "checked_per",
     "more_room",
+    "names_to_draw",
     "rule_of",
     "seen_names",
     "selected_names",
@@ -152,6 +153,16 @@ def selected_names(estimator):
     return estimator.get_feature_names_out() if estimator.support_.any() else None
 
 
+def names_to_draw(given, seen):
+    """Return the names that are given, which may have formulas in dollars, or those of the data, which have none."""
+    return given if given is not None or seen is None else [_verbatim(name) for name in seen]
+
+
+def _verbatim(name):
+    """Return the text that matplotlib draws as this name: of "$5-$9" it would draw a formula."""
+    return str(name).replace("$", r"\$")
+
+
 def checked_names(names, n_features):
     if names is None:
         return [f"x{j}" for j in range(n_features)]
@@ -172,7 +183,7 @@ def checked_output_names(names, estimator, n_outputs):
         classes = getattr(estimator, "classes_", None)
         if classes is None:
             return [f"y{k}" for k in range(n_outputs)]
-        return [str(name) for name in (classes if n_outputs > 1 else classes[1:])]
+        return [_verbatim(name) for name in (classes if n_outputs > 1 else classes[1:])]
     if len(names) != n_outputs:
         raise ValueError(f"output_names must have one name for each of the {n_outputs} outputs, got {len(names)}.")
     return list(names)

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.feature_names import in_order_of_columns
-from skimplicit.inspection._figure import COLOURS, Display, checked_names, more_room, rule_of, seen_names
+from skimplicit.inspection._figure import COLOURS, Display, checked_names, more_room, names_to_draw, rule_of, seen_names
 from skimplicit.linalg import to_dense
 from skimplicit.selection import ImplicitFeatureSelector
 
@@ -87,7 +87,7 @@ class ColumnNormsDisplay(Display):
         else:
             norms = np.abs(to_dense(rule_of(estimator).B)).max(axis=0, initial=0.0)
         seen = seen_names(estimator)
-        names = seen if feature_names is None else feature_names
+        names = names_to_draw(feature_names, seen)
         true_norms = in_order_of_columns(true_norms, seen, "true_norms")
         return cls(norms, true_norms=true_norms, feature_names=names).plot(ax=ax)
 

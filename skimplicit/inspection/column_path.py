@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.feature_names import in_order_of_columns
-from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, more_room, seen_names
+from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, more_room, names_to_draw, seen_names
 from skimplicit.selection import ImplicitFeatureSelector, ImplicitPath
 
 __all__ = ["ColumnPathDisplay"]
@@ -107,7 +107,7 @@ class ColumnPathDisplay(Display):
                 support=estimator.support_ if support is None else in_order_of_columns(support, seen, "support"),
                 best_budget=estimator.best_budget_,
                 cv_results=estimator.cv_results_,
-                feature_names=seen if feature_names is None else feature_names,
+                feature_names=names_to_draw(feature_names, seen),
             )
         else:
             raise TypeError(

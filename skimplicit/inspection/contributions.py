@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, more_room, seen_names
+from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, more_room, names_to_draw, seen_names
 from skimplicit.inspection.explanations import explain
 
 __all__ = ["ContributionsDisplay"]
@@ -92,7 +92,7 @@ class ContributionsDisplay(Display):
         contributions = found.contributions if found.contributions.ndim == 3 else found.contributions[..., None]
         if not 0 <= output < contributions.shape[2]:
             raise ValueError(f"output must be from 0 to {contributions.shape[2] - 1}, got {output}.")
-        names = seen_names(estimator) if feature_names is None else feature_names
+        names = names_to_draw(feature_names, seen_names(estimator))
         shown = {"inputs": found.inputs, "feature_names": names, "max_inputs": max_inputs}
         return cls(contributions[..., output], **shown).plot(ax=ax)
 

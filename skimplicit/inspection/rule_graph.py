@@ -15,6 +15,7 @@ from skimplicit.inspection._figure import (
     checked_output_names,
     checked_per,
     more_room,
+    names_to_draw,
     rule_of,
     selected_names,
     without_selector,
@@ -139,7 +140,7 @@ class RuleGraphDisplay(Display):
             The display, drawn.
         """
         seen = selected_names(estimator)
-        names = seen if feature_names is None else feature_names
+        names = names_to_draw(feature_names, seen)
         estimator = without_selector(estimator)
         rule = rule_of(estimator)
         outputs = checked_output_names(output_names, estimator, rule.n_outputs)

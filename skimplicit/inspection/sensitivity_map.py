@@ -9,6 +9,7 @@ from skimplicit.inspection._figure import (
     checked_names,
     checked_output_names,
     checked_per,
+    names_to_draw,
     rule_of,
     selected_names,
     without_selector,
@@ -89,7 +90,7 @@ class SensitivityDisplay(Display):
             The display, drawn.
         """
         seen = selected_names(estimator)
-        names = seen if feature_names is None else feature_names
+        names = names_to_draw(feature_names, seen)
         estimator = without_selector(estimator)
         rule = rule_of(estimator)
         p, q = rule.n_inputs, rule.n_outputs
