@@ -1,6 +1,7 @@
 """Parameters and attributes written once: from tables to signature, constraints and documentation of a class."""
 
 import inspect
+import math
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 
-__all__ = ["N_JOBS", "Attribute", "Names", "Parameter", "Parametrised", "check_truths", "checked_number", "nearest"]
+__all__ = [
+    "N_JOBS",
+    "Attribute",
+    "Names",
+    "Parameter",
+    "Parametrised",
+    "check_truths",
+    "checked_number",
+    "is_finite",
+    "nearest",
+]
 
 # What ``n_jobs`` may be: joblib says that 0 has no meaning, but only when there is something to run.
 N_JOBS = [None, Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right")]
@@ -128,11 +139,30 @@ def checked_number(value, name, *, least=-np.inf, integer=False):
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral if integer else Real):
         raise TypeError(f"{name} must be {'an integer' if integer else 'a number'}, got {value!r}.")
-    if not np.isfinite(value):
+    if not is_finite(value):
         raise ValueError(f"{name} must be finite, got {value!r}.")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value!r}.")
     return value
+
+
+def is_finite(value):
+    """Tell whether a number, of Python or NumPy, is a finite one in double precision.
+
+    Parameters
+    ----------
+    value : int or float
+        The number; NumPy does not take every integer.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def check_truths(**values):

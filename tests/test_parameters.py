@@ -207,3 +207,46 @@ def test_no_jobs_at_all_are_refused_before_any_work(cls):
         with pytest.raises(ValueError, match=r"The 'n_jobs' parameter of .* Got 0 instead"):
             model.fit(X, y)
         assert not hasattr(model, "n_features_in_")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.longdouble])
+@pytest.mark.parametrize(
+    ("name", "value", "others"),
+    [
+        ("alpha", 1e-3, {}),
+        ("alpha", 0.1, {"column_budget": 0.5}),
+        ("kappa", 0.9, {"activation": "silu"}),
+        ("column_budget", 0.7, {"method": "gradient"}),
+        ("lipschitz", 0.7, {}),
+    ],
+)
+def test_numbers_of_numpy_are_those_of_python(name, value, others, kind):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    y = X[:, 0] + np.abs(X[:, 1])
+    given = {"n_hidden": 3, "max_iter": 4, "alpha": 0.1, "random_state": 0, **others}
+    model = ImplicitRegressor(**{**given, name: kind(value)}).fit(X, y)
+    assert model.rule_ == ImplicitRegressor(**{**given, name: float(kind(value))}).fit(X, y).rule_
+    assert type(model.alpha_) is float
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_ridge_of_numpy_is_that_of_python_in_a_selection():
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    y = X[:, 0] + np.abs(X[:, 1])
+    options = {"n_features_to_select": 1, "cv": 2, "column_budgets": 2, "random_state": 0}
+    rules = [
+        ImplicitRegressor(alpha=kind(0.5), n_hidden=2, max_iter=2, random_state=0) for kind in (np.longdouble, float)
+    ]
+    of_numpy, of_python = (ImplicitFeatureSelector(rule, **options).fit(X, y) for rule in rules)
+    np.testing.assert_array_equal(of_numpy.column_norms_, of_python.column_norms_)
+    assert of_numpy.estimator_.rule_ == of_python.estimator_.rule_
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ["alpha", "column_budget", "lipschitz"])
+def test_integers_of_any_size(name):
+    given = {"n_hidden": 2, "alpha": 0.1, "max_iter": 2, "random_state": 0}
+    ImplicitRegressor(**{**given, name: 10**30}).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 3.0])
+    with pytest.raises(ValueError, match=f"{name} must be finite"):
+        ImplicitRegressor(**{**given, name: 10**400}).fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 3.0])

@@ -78,6 +78,7 @@ def budget_of(estimator, samples):
         bound = getattr(estimator, "column_budget_", None)
     if bound is None:
         return None
+    bound = float(bound)  # one of NumPy, in single precision, would make what is computed with it so
     if bound * samples.U_scale.max(initial=1.0) < _LEAST_BUDGET:
         raise ValueError(
             f"column_budget={bound!r} leaves nothing of B: it bounds weights of inputs whose standard deviations are "

@@ -1,11 +1,12 @@
 """What policy strings among an estimator's parameters stand for, and that its numbers are some."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 from skimplicit.activations import Activation
+from skimplicit.parameters import is_finite
 from skimplicit.training import TrainingMethod
 
 __all__ = ["Choices", "check_numbers"]
@@ -39,7 +40,7 @@ class Choices:
 
 
 def check_numbers(estimator):
-    """Check what intervals let pass: truth values, huge integers, infinity and what is no number, also class weights.
+    """Check what intervals let pass: truth values, infinity and what is not a number, also as weights of classes.
 
     Parameters
     ----------
@@ -51,15 +52,13 @@ def check_numbers(estimator):
     TypeError
         If one is a truth value, or the weight of a class is no number.
     ValueError
-        If one is not finite, or an integer of more than 64 bits.
+        If one is not finite.
     """
     for name in _NUMBERS:
         value = getattr(estimator, name)
         if isinstance(value, (bool, np.bool_)):
             raise TypeError(f"{name} must be a number, got {value!r}.")
-        if isinstance(value, Integral) and abs(value) > np.iinfo(np.int64).max:  # no number of NumPy's
-            raise ValueError(f"{name} must be an integer of 64 bits, or a float, got {value!r}.")
-        if isinstance(value, Real) and not np.isfinite(value):
+        if isinstance(value, Real) and not is_finite(value):
             raise ValueError(f"{name} must be finite, got {value!r}.")
     weights = getattr(estimator, "class_weight", None)
     for label, weight in weights.items() if isinstance(weights, dict) else ():

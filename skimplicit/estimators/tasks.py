@@ -112,11 +112,13 @@ class TaskMixin:
         if self.lipschitz is None:
             return None, None
         phi = chosen.activation
-        return lipschitz_balls(self.lipschitz, self._kappa(phi), phi.lipschitz, samples, self.n_hidden, chosen.direct)
+        return lipschitz_balls(
+            float(self.lipschitz), self._kappa(phi), phi.lipschitz, samples, self.n_hidden, chosen.direct
+        )
 
     def _kappa(self, activation):
         """Return the bound on A that makes ``activation`` a contraction with kappa."""
-        return self.kappa / max(activation.lipschitz, 1.0)
+        return float(self.kappa) / max(activation.lipschitz, 1.0)
 
     def _directions(self, n_inputs):
         """Return the directions of ``monotonic_cst``, an ndarray of shape (n_inputs,), or None."""

@@ -86,7 +86,7 @@ def carry_on(estimator):
     """
     alpha, direct_ridge, relevance = (getattr(estimator, name, None) for name in _RIDGES)
     if estimator.alpha != "auto":
-        alpha, direct_ridge = estimator.alpha, 1.0
+        alpha, direct_ridge = float(estimator.alpha), 1.0
     estimator.alpha_ = FALLBACK_ALPHA if alpha is None else alpha
     estimator._direct_ridge = 1.0 if direct_ridge is None else direct_ridge
     if relevance is not None and (estimator.alpha != "auto" or wants_one_rule(estimator)):

@@ -156,7 +156,7 @@ def follow_path(model, data, targets, column_budgets, groups, X=None, twins=Fals
     """
     # In units of their own, the columns of a group need no scale in common.
     task = model._make_task(data[0] if X is None else X, targets, groups if units is None else None)
-    method, objective, alpha = path_method(model), task.objective, model.alpha
+    method, objective, alpha = path_method(model), task.objective, float(model.alpha)
     weights, units = _weights_and_units(objective.samples, groups, units)
     budget = ColumnBudget(np.inf, weights, groups)
     most = column_budgets if isinstance(column_budgets, Integral) else column_budgets.size

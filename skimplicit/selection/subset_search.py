@@ -307,4 +307,4 @@ def _without_recurrence(estimator):
 
 def _search_alphas(model):
     """Return the rising ridges of the rules that are compared: that of the estimator alone where it is a number."""
-    return _SEARCH_ALPHAS if model.alpha == "auto" else (model.alpha,)
+    return _SEARCH_ALPHAS if model.alpha == "auto" else (float(model.alpha),)
