@@ -7,7 +7,7 @@ from scipy import sparse
 from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
 from skimplicit.selection.selection_rows import SelectionData
 from skimplicit.selection.subset_search import SubsetSearch
-from skimplicit.selection.subset_size import best_size, choose_size, is_beyond_chance, sizes_to_try
+from skimplicit.selection.subset_size import best_size, choose_size, cv_results, is_beyond_chance, sizes_to_try
 
 
 def test_the_best_number_is_the_smallest_up_to_the_spread_of_refits():
@@ -30,6 +30,17 @@ def test_a_constant_is_beaten_by_more_than_the_spread_of_folds():
     assert is_beyond_chance(scores, 0.13)
     with pytest.warns(UserWarning, match="there may be nothing to find"):
         assert not is_beyond_chance(scores, 0.15)
+
+
+@pytest.mark.parametrize("exponent", [-1000, -600, 600, 1000])
+def test_the_unit_of_scores_does_not_matter(exponent):
+    scores = {size: np.random.default_rng(size).uniform(-size, 0.0, 5) - 5.0 for size in (1, 2, 4)}
+    far = {size: np.ldexp(values, exponent) for size, values in scores.items()}
+    assert choose_size(far) == choose_size(scores)
+    assert is_beyond_chance(far, np.ldexp(-9.0, exponent))
+    for name, values in cv_results(scores).items():
+        if name != "n_features":
+            np.testing.assert_array_equal(cv_results(far)[name], np.ldexp(values, exponent))
 
 
 def test_leaving_no_input_out_has_to_be_clearly_better():

@@ -208,7 +208,7 @@ def cv_results(scores):
     return {
         "n_features": np.array(sizes, dtype=int),
         "mean_test_score": table.mean(axis=1),
-        "std_test_score": table.std(axis=1),
+        "std_test_score": _deviations(table),
         "standard_error": np.array([standard_error(scores[size]) for size in sizes]),
         **{f"split{i}_test_score": table[:, i] for i in range(table.shape[1])},
     }
@@ -228,7 +228,13 @@ def standard_error(values):
         The error; 0 for one fold, which does not tell.
     """
     n_folds = values.shape[-1]
-    return float(np.mean(np.std(values, axis=-1, ddof=1)) / np.sqrt(n_folds)) if n_folds > 1 else 0.0
+    return float(np.mean(_deviations(values, ddof=1)) / np.sqrt(n_folds)) if n_folds > 1 else 0.0
+
+
+def _deviations(values, ddof=0):
+    """Return standard deviations along the last axis, in a unit whose square is a number: scores may have any."""
+    exponent = np.frexp(np.abs(values).max())[1]
+    return np.ldexp(np.std(np.ldexp(values, -exponent), axis=-1, ddof=ddof), exponent)
 
 
 def _is_worse(values, best, rule="one_standard_error"):
