@@ -121,3 +121,21 @@ def test_the_first_training_to_end_leaves_the_others_one_blas_thread(order, one_
             results = [result for result, _ in found]
     assert True in results
     assert not limits.is_set
+
+
+def _negative(number, stop):
+    return -number, stop
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_processes_of_a_backend_that_returns_all_results_at_once(n_jobs):
+    with parallel_config("multiprocessing"):
+        results = run_side_by_side(
+            _negative,
+            [(1, False), (2, True), (3, False)],
+            owner=None,
+            context=task(),
+            task_name="fit",
+            n_jobs=n_jobs,
+        )
+    assert results == [-1, -2]

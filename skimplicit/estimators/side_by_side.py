@@ -3,6 +3,7 @@
 from contextlib import ExitStack, contextmanager
 
 from joblib import delayed
+from joblib.parallel import get_active_backend
 
 from skimplicit.estimators.parallel import Parallel
 from skimplicit.quiet import without_warnings
@@ -108,7 +109,8 @@ def run_side_by_side(function, calls, *, owner, context, task_name, n_jobs):
         for task, (estimator, *_) in zip(tasks, calls, strict=True):
             stack.enter_context(task.propagate_callback_context(estimator))
         stack.enter_context(one_blas_thread())  # until the last result, after which its call ends
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="all")
+        one_by_one = get_active_backend()[0].supports_return_generator  # that of multiprocessing does not
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator" if one_by_one else "list", pre_dispatch="all")
         for task, (result, stop) in zip(tasks, stack.enter_context(_cut_short(parallel(begin()))), strict=False):
             results.append(result)
             # Callbacks that reach the estimator hear of the end of its fit there; here, the owner's other ones do.
@@ -119,9 +121,10 @@ def run_side_by_side(function, calls, *, owner, context, task_name, n_jobs):
 
 @contextmanager
 def _cut_short(outputs):
-    """Close a generator of results at the end, without joblib's warning that some of them are not used."""
+    """Close results that are a generator at the end, without joblib's warning that some of them are not used."""
     try:
         yield outputs
     finally:
         with without_warnings():
-            outputs.close()
+            if not isinstance(outputs, list):
+                outputs.close()
