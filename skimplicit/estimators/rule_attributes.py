@@ -85,7 +85,9 @@ RULE_ATTRIBUTES = {
         "without ``early_stopping``, and where there is no last training: where ``is_linear_``, and where members stay "
         "as cross-fitting left them.",
     ),
-    "best_validation_score_": Attribute("float or None", "The largest of ``validation_scores_``."),
+    "best_validation_score_": Attribute(
+        "float or None", "The largest of ``validation_scores_``: of the rule that is kept (of ``rules_[0]``), to 1e-4."
+    ),
     "column_norms_": Attribute("ndarray of shape (n_features,)", "``max_i |B_ij|`` of each input."),
     "feature_importances_": Attribute(
         "ndarray of shape (n_features,)",

@@ -21,6 +21,9 @@ __all__ = ["GradientRun", "StochasticGradient"]
 # inside these limits. In a batch, where the choice of samples is the larger error, that of the states may be larger.
 _LOOSE, _TIGHT = 1e-3, 1e-9
 _TOL_SHARE, _BATCH_FACTOR, _BATCH_TIGHTEST = 0.1, 10.0, 1e-3
+# Where samples are held out, the first limit: the rule that is judged there is the one that is stored, not one of the
+# same weights with a better readout. A readout of classes is off by the root of it.
+_JUDGED = 1e-7
 # The learning rate is halved after this many steps without a lower objective: at least one epoch and at most three.
 _STALE_STEPS, _STALE_EPOCHS = 15, 3
 # Inputs and targets are scaled: parameters of this size come from a learning rate that is too large.
@@ -144,7 +147,7 @@ class GradientRun(TrainingRun):
 
     def run(self, position, stage, W, b, start):
         """See :meth:`TrainingRun.run <skimplicit.training.TrainingRun.run>`."""
-        tol, rate, optimiser = _LOOSE, self.learning_rate, self.optimiser(stage)
+        tol, rate, optimiser = _LOOSE if self.held_out is None else _JUDGED, self.learning_rate, self.optimiser(stage)
         best = current = self.objective.evaluate(W, b, stage.alpha, start=start, tol=tol)
         winner, best_score, reference = best, -np.inf, best.objective
         states, adjoint = best.states.copy(), np.zeros_like(best.states)
