@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.activations import ACTIVATIONS
@@ -284,3 +285,28 @@ def test_more_inputs_than_rows_that_count(many_rows, make):
     y = U[:, :3].sum(axis=1)
     model = ImplicitRegressor(n_hidden=2, alpha=1e-2, max_iter=12, random_state=0).fit(make(U), y, weights)
     assert model.score(make(U), y, weights) > 0.8
+
+
+@pytest.mark.usefixtures("many_rows", "few_states", "short_ladder")
+@pytest.mark.parametrize(
+    ("parameters", "number"),
+    [({"alpha": 1e-2}, 2), ({"cv": 2}, 2), ({"n_hidden": "auto", "cv": 2}, 3)],
+    ids=["given ridge", "chosen ridge", "more states"],
+)
+def test_an_interrupt_while_rows_are_drawn_keeps_the_rule(monkeypatch, parameters, number):
+    """In the draw of that number: the first comes before any iteration."""
+    U, y, _ = data(m=700)
+    drawn = []
+
+    def draw(*arguments, **keywords):
+        drawn.append(1)
+        if len(drawn) == number:
+            raise KeyboardInterrupt
+        return draw_rows(*arguments, **keywords)
+
+    monkeypatch.setattr(training_rows, "draw_rows", draw)
+    model = ImplicitRegressor(**{"n_hidden": 2, "max_iter": 2, "random_state": 0, **parameters})
+    with pytest.warns(ConvergenceWarning, match="interrupted after .* The best rule so far is kept"):
+        model.fit(U, y)
+    assert len(drawn) >= number
+    assert np.isfinite(model.score(U, y))

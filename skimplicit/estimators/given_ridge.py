@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state
 from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.members import averaged
-from skimplicit.estimators.more_rows import joined, train_on_more
+from skimplicit.estimators.more_rows import joined, opened_after, train_on_more
 from skimplicit.estimators.parallel import Parallel
 from skimplicit.estimators.relevance import with_relevance
 from skimplicit.estimators.training_rows import LATER_ITER
@@ -63,7 +64,9 @@ def fit_at_given_ridge(estimator, chosen, rows, known, bridge):
     )
     results = [result for result in results if result is not None]
     if few_first:
-        few, stages = task.objective, rows.later_stages(estimator, later_iter, len(starts))
+        few = task.objective
+        stages, cut = opened_after(partial(rows.later_stages, estimator, later_iter, len(starts)))
+        results = [replace(result, interrupted=result.interrupted or cut) for result in results]
         results = Parallel(n_jobs=at_a_time, require="sharedmem")(
             delayed(_train_on_more)(estimator, chosen.method, few, stages, some, bridge) for some in results
         )

@@ -11,7 +11,7 @@ from sklearn.utils.validation import _num_features
 from skimplicit.estimators.automatic import told_by_held_out
 from skimplicit.estimators.distinct_rows import DistinctRows
 from skimplicit.estimators.folds import SplitOnce
-from skimplicit.estimators.members import Averaged, stages_and_task
+from skimplicit.estimators.members import Averaged, stages_and_task, warn_interrupted
 from skimplicit.estimators.relevance import with_relevance
 from skimplicit.estimators.side_by_side import data_of, fit_as_task, take_over
 from skimplicit.estimators.training_rows import TrainingRows
@@ -92,13 +92,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
 
     def fitted(n_hidden):
         """Return a fitted copy with so many states, its held-out loss, and whether to stop: a callback, or Ctrl-C."""
-        model = kind(**given, n_hidden=n_hidden)
-        for name in _CARRIED_ON if warm else ():
-            setattr(model, name, getattr(estimator, name, None))
-        if warm:
-            model.rules_ = [rule for rule in estimator.rules_ if rule.n_hidden == n_hidden]
-        model._trained = None  # asks for it
-        model._keeps_inputs = estimator._keeps_inputs
+        model = _of_size(estimator, kind(**given, n_hidden=n_hidden), warm)
         name, everything = f"{n_hidden} states", (X, y, sample_weight)
         stop = fit_as_task(model, everything, params, owner=estimator, context=context, task_name=name, data=data)
         return model, _held_out_loss(model), stop or model._trained.fitted.interrupted
@@ -111,7 +105,11 @@ def fit_growing(estimator, X, y, sample_weight, params):
     for n_hidden in sizes[1:]:
         if stop:
             break
-        model, loss, stop = fitted(n_hidden)
+        try:
+            model, loss, stop = fitted(n_hidden)
+        except KeyboardInterrupt:  # before this number has a rule
+            warn_interrupted(sum(each.n_iter_ for each in tried))
+            break
         tried.append(model)
         stop |= not loss < (1.0 - _WORTHWHILE) * least
         if loss < least:
@@ -123,6 +121,17 @@ def fit_growing(estimator, X, y, sample_weight, params):
     take_over(estimator, best)
     context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=lambda: vars(estimator).copy(), **data)
     return estimator
+
+
+def _of_size(estimator, model, warm):
+    """Return a copy of an estimator with its own number of states, ready for its fit; a warm one has its rules."""
+    for name in _CARRIED_ON if warm else ():
+        setattr(model, name, getattr(estimator, name, None))
+    if warm:
+        model.rules_ = [rule for rule in estimator.rules_ if rule.n_hidden == model.n_hidden]
+    model._trained = None  # asks for it
+    model._keeps_inputs = estimator._keeps_inputs
+    return model
 
 
 def _own_class(estimator):

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from joblib import delayed
@@ -12,7 +13,7 @@ from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Member
 from skimplicit.estimators.fold_paths import Fold
-from skimplicit.estimators.more_rows import train_on_more
+from skimplicit.estimators.more_rows import opened_after, train_on_more
 from skimplicit.estimators.parallel import Parallel
 from skimplicit.estimators.relevance import mean_relevance, with_relevance
 from skimplicit.estimators.relevance_choice import choose_relevance
@@ -20,7 +21,7 @@ from skimplicit.estimators.thin_tasks import thin_task
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
 
-__all__ = ["Averaged", "averaged", "fit_members", "stages_and_task"]
+__all__ = ["Averaged", "averaged", "fit_members", "stages_and_task", "warn_interrupted"]
 
 # Most iterations of a member on all rows, as a multiple of those at a ridge, and relative decrease of J that ends it.
 _MORE, _TOL = 2, 1e-4
@@ -156,10 +157,11 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     if estimator.column_budget == "auto":
         choice = choose_budget(choice, jobs_on_few, bridge)
         estimator.column_budget_ = choice.column_budget
-    later, task = stages_and_task(estimator, X, targets, rows, n_members)
+    (later, task), cut = opened_after(partial(stages_and_task, estimator, X, targets, rows, n_members))
+    choice = replace(choice, interrupted=choice.interrupted or cut)
     choice, relevance = choose_relevance(estimator, choice, rows.judged(task.objective.samples), jobs_on_few, bridge)
     if choice.interrupted:
-        _warn_interrupted(choice.n_iter)
+        warn_interrupted(choice.n_iter)
     as_cross_fitted = not later and _differ_for_good(choice, relevance, task.objective.samples, n_members)
     if as_cross_fitted:
         relevance = mean_relevance([member.relevance for member in choice.members])
@@ -224,7 +226,7 @@ def _train_on(estimator, method, task, later, choice, n_members, bridge, rows):
         parallel = Parallel(n_jobs=rows.jobs(estimator, len(members)), require="sharedmem")
         results = parallel(delayed(train_on)(rule) for rule in members)
     except KeyboardInterrupt:
-        _warn_interrupted(choice.n_iter)
+        warn_interrupted(choice.n_iter)
         return _as_they_are(task, choice, starts, interrupted=True)
     return averaged(task, results, choice, results[0].evaluation.alpha)
 
@@ -277,7 +279,14 @@ def _as_they_are(task, choice, members, interrupted=False):
     )
 
 
-def _warn_interrupted(n_iter):
+def warn_interrupted(n_iter):
+    """Warn that an interrupt ended training.
+
+    Parameters
+    ----------
+    n_iter : int
+        Iterations of all members.
+    """
     warnings.warn(
         f"Training was interrupted after {n_iter} iterations of the members. The best rule so far is kept.",
         ConvergenceWarning,

@@ -7,7 +7,28 @@ import numpy as np
 from skimplicit.estimators.budgets import budget_of
 from skimplicit.training import Stage
 
-__all__ = ["joined", "train_on_more"]
+__all__ = ["joined", "opened_after", "train_on_more"]
+
+
+def opened_after(open_stages):
+    """Open the stages that follow on what has been trained; an interrupt while rows are drawn and measured ends that.
+
+    Parameters
+    ----------
+    open_stages : callable
+        Returns the stages, after some passes through all rows.
+
+    Returns
+    -------
+    opened : object
+        What it returns: after a KeyboardInterrupt, of another call, for the best readout for all rows.
+    interrupted : bool
+        Whether one came.
+    """
+    try:
+        return open_stages(), False
+    except KeyboardInterrupt:
+        return open_stages(), True
 
 
 def train_on_more(estimator, method, stages, rule, alpha, chosen, bridge, keep_interrupted=False):
