@@ -95,7 +95,7 @@ def test_lines_of_a_path_are_its_column_norms(path):
         shown = np.isfinite(line.get_ydata())
         np.testing.assert_array_equal(line.get_ydata()[shown], norms[shown])
         assert np.all(norms[~shown] <= 1e-4 * path.column_norms.max())
-    assert sorted(texts(display.ax_.get_legend())) == [f"x{j}" for j in range(N_INPUTS)]
+    assert sorted(texts(display.ax_.get_legend())) == NAMES
 
 
 def test_unselected_columns_are_grey_and_share_a_legend_entry(path):
@@ -105,6 +105,20 @@ def test_unselected_columns_are_grey_and_share_a_legend_entry(path):
     assert len(colours) == 1
     assert display.lines_[1].get_color() not in colours
     assert texts(display.ax_.get_legend()) == ["b", "5 others"]
+
+
+def test_a_path_has_the_names_of_its_data_frame():
+    X, y = np.random.default_rng(0).normal(size=(2, 20, 2))
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    named, nameless = (
+        implicit_path(given, y[:, 0], n_hidden=1, column_budgets=2, random_state=0) for given in (frame, X)
+    )
+    assert list(named.feature_names_in_) == ["a", "b"] and nameless.feature_names_in_ is None
+    assert sorted(texts(ColumnPathDisplay.from_estimator(nameless).ax_.get_legend())) == ["x0", "x1"]
+    display = ColumnPathDisplay.from_estimator(named, support=pd.Series({"b": True, "a": False}))
+    assert texts(display.ax_.get_legend()) == ["b", "1 others"]
+    with pytest.raises(ValueError, match="'c', which is no column"):
+        ColumnPathDisplay.from_estimator(named, support=pd.Series({"b": True, "c": False}))
 
 
 def test_a_support_of_positions_is_refused(path):

@@ -82,10 +82,10 @@ class ColumnPathDisplay(Display):
         estimator : ImplicitFeatureSelector or ImplicitPath
             A fitted selector, or what :func:`~skimplicit.implicit_path` returned.
         support : array-like of bool of shape (p,) or None
-            Inputs to draw in colour, of a selector in a Series of pandas by their names; None for those the selector
-            has selected, and for all of a path.
+            Inputs to draw in colour, in a Series of pandas by their names; None for those the selector has selected,
+            and for all of a path.
         feature_names : sequence of str or None
-            Names of the inputs; None for those seen in ``fit``.
+            Names of the inputs; None for those of the data frame that it was made from.
         ax : matplotlib Axes, sequence of two, or None
             Where to draw; see :meth:`plot`.
 
@@ -94,20 +94,20 @@ class ColumnPathDisplay(Display):
         ColumnPathDisplay
             The display, drawn.
         """
+        seen = seen_names(estimator)
+        support = in_order_of_columns(support, seen, "support")
+        names = names_to_draw(feature_names, seen)
         if isinstance(estimator, ImplicitPath):
-            display = cls(
-                estimator.column_budgets, estimator.column_norms, support=support, feature_names=feature_names
-            )
+            display = cls(estimator.column_budgets, estimator.column_norms, support=support, feature_names=names)
         elif isinstance(estimator, ImplicitFeatureSelector):
             check_is_fitted(estimator)
-            seen = seen_names(estimator)
             display = cls(
                 estimator.column_budgets_,
                 estimator.column_norms_,
-                support=estimator.support_ if support is None else in_order_of_columns(support, seen, "support"),
+                support=estimator.support_ if support is None else support,
                 best_budget=estimator.best_budget_,
                 cv_results=estimator.cv_results_,
-                feature_names=names_to_draw(feature_names, seen),
+                feature_names=names,
             )
         else:
             raise TypeError(

@@ -114,10 +114,13 @@ def implicit_path(
     chosen = model._check_choices()  # refuses direct=True
     model.set_params(direct=False)  # of the dense rule too, which has no budget
     rows = open_given_rows(model, chosen, X, y, sample_weight)
-    groups = check_groups(groups, rows.X.shape[1], getattr(model, "feature_names_in_", None))
+    names = getattr(model, "feature_names_in_", None)
+    groups = check_groups(groups, rows.X.shape[1], names)
     data = rows.given if rows.store is None else rows.drawn(model)
     path, _, _ = follow_path(model, data, rows.targets, column_budgets, groups)
-    return path if rows.store is None else _read_out(rows.task(model, groups=groups).objective, model.alpha, path)
+    if rows.store is not None:
+        path = _read_out(rows.task(model, groups=groups).objective, float(alpha), path)
+    return replace(path, feature_names_in_=names)
 
 
 @with_callbacks

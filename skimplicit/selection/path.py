@@ -32,6 +32,8 @@ class ImplicitPath:
         The rule without a budget from which the path starts.
     groups : ndarray of int of shape (p,) or None
         Groups of inputs that live and die together.
+    feature_names_in_ : ndarray of str of shape (p,) or None
+        Names of the inputs, where :func:`~skimplicit.implicit_path` was given a data frame.
     """
 
     column_budgets: np.ndarray
@@ -42,6 +44,7 @@ class ImplicitPath:
     n_iter: np.ndarray
     dense_rule: ImplicitRule
     groups: np.ndarray | None = None
+    feature_names_in_: np.ndarray | None = None
 
     @property
     def shares(self):
