@@ -352,11 +352,14 @@ def test_names_of_columns_where_rows_come_into_memory():
     assert np.array_equal(cross_fitted.predict_interval(lazy), cross_fitted.predict_interval(frame))
 
 
-def test_a_series_of_targets_beside_inputs_in_memory():
-    X, y, _ = data(m=60)
-    model = ImplicitRegressor(n_hidden=2, alpha=0.1, tol=1e-1, random_state=0)
-    expected = model.fit(X, y).predict(X)
-    assert np.array_equal(model.fit(X, dd.from_pandas(pd.Series(y), npartitions=2)).predict(X), expected)
+@pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.parametrize("m", [60, M])
+def test_series_of_targets_and_weights_beside_inputs_in_memory(m):
+    X, y, weights = data(m=m)
+    model = ImplicitRegressor(n_hidden=2, alpha=0.1, tol=1e-1, max_iter=3, random_state=0)
+    expected = model.fit(X, y, weights).predict(X)
+    lazy = (dd.from_pandas(pd.Series(each), npartitions=2) for each in (y, weights))
+    assert np.array_equal(model.fit(X, *lazy).predict(X), expected)
 
 
 def test_explanations_of_data_frames():

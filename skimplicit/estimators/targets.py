@@ -8,7 +8,7 @@ from sklearn.utils.validation import _check_sample_weight, assert_all_finite
 
 from skimplicit.estimators.validation import refuse_dates, refuse_masked, refuse_text
 from skimplicit.losses import class_codes
-from skimplicit.rows import Samples
+from skimplicit.rows import Samples, is_lazy
 
 __all__ = ["EncodedTargets", "check_weights"]
 
@@ -120,7 +120,7 @@ def check_weights(sample_weight, X):
 
     Parameters
     ----------
-    sample_weight : array-like of shape (m,) or None
+    sample_weight : array-like, Dask collection of shape (m,) or None
         The weights as given.
     X : array-like of shape (m, p)
         Inputs.
@@ -137,6 +137,8 @@ def check_weights(sample_weight, X):
     """
     if sample_weight is None:
         return None
+    if is_lazy(sample_weight):  # beside inputs in memory
+        sample_weight = sample_weight.compute()
     refuse_dates(sample_weight, "sample_weight")
     refuse_masked(sample_weight, "sample_weight")
     try:
