@@ -257,3 +257,21 @@ def test_subclasses_grow_as_their_base_does(model, monkeypatch):
 def test_where_it_has_no_meaning(fit, names):
     with pytest.raises(ValueError, match=names):
         fit()
+
+
+@any_ridge
+@pytest.mark.usefixtures("few_states")
+def test_no_more_fits_than_two_hold_their_rows(monkeypatch):
+    """The best, and the one that is tried: of a data frame each has all rows as an array of its own."""
+    monkeypatch.setattr(growing, "_WORTHWHILE", -np.inf)  # all numbers are tried
+    tried, n_held = [], []
+    of_size = growing._of_size
+
+    def made(*arguments):
+        n_held.append(sum(model._trained.rows is not None for model in tried))
+        tried.append(of_size(*arguments))
+        return tried[-1]
+
+    monkeypatch.setattr(growing, "_of_size", made)
+    ImplicitRegressor(**QUICK).fit(X[:40], Y[:40])
+    assert n_held == [0, 1, 1]

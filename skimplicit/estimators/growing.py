@@ -37,8 +37,8 @@ class Trained:
 
     Parameters
     ----------
-    rows : TrainingRows
-        The rows.
+    rows : TrainingRows or None
+        The rows; None where they are no longer needed.
     fitted : Averaged
         The members.
     held_out : dict
@@ -47,7 +47,7 @@ class Trained:
         What members were cross-fitted on; None where nothing was held out.
     """
 
-    rows: TrainingRows
+    rows: TrainingRows | None
     fitted: Averaged
     held_out: dict
     distinct: DistinctRows | None
@@ -114,6 +114,7 @@ def fit_growing(estimator, X, y, sample_weight, params):
         stop |= not loss < (1.0 - _WORTHWHILE) * least
         if loss < least:
             best, least = model, loss
+        _let_rows_go(each for each in tried if each is not best)
     if least is not None:
         _average_with_others(best, tried)
     del best._trained
@@ -132,6 +133,13 @@ def _of_size(estimator, model, warm):
     model._trained = None  # asks for it
     model._keeps_inputs = estimator._keeps_inputs
     return model
+
+
+def _let_rows_go(models):
+    """Let fits that are not the best have no rows: each may hold all of them once, as floats or on the workers."""
+    for model in models:
+        trained = model._trained
+        model._trained = replace(trained, rows=None, fitted=replace(trained.fitted, task=None))
 
 
 def _own_class(estimator):
