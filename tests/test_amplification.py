@@ -7,11 +7,11 @@ import pytest
 from scipy import sparse
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS, BlockActivation, Exponential, max_pool, softmax
+from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, Exponential, max_pool, softmax
 from skimplicit.composition import activate, affine_rule, cascade
 from skimplicit.projections import project_rows_l1
 from skimplicit.robustness import lipschitz_bound, output_bounds
-from skimplicit.wellposedness import block_norms, sensitivity
+from skimplicit.wellposedness import MetricAmplification, amplification, block_norms, moved_states, sensitivity
 
 every_seed = pytest.mark.parametrize("seed", range(3))
 
@@ -138,3 +138,44 @@ def test_units_and_order_of_the_states_do_not_matter(seed):
     swapped = replace(rule, A=rule.A[np.ix_(order, order)], B=rule.B[order], b=rule.b[order], C=rule.C[:, order])
     for same in (scaled, swapped, rule.rescaled(0.95)):
         np.testing.assert_allclose(sensitivity(same), sensitivity(rule), rtol=1e-8)
+
+
+def steep(Z, out=None):
+    return np.multiply(2.0, np.maximum(Z, 0.0), out=out)
+
+
+STEEP = Activation("steep", steep, lambda Z, X: 2.0 * (Z > 0), 0.0, 2.0)
+
+
+@pytest.mark.parametrize("activation", ["relu", STEEP], ids=str)
+@pytest.mark.parametrize("in_metric", [False, True])
+def test_states_move_no_farther_than_a_proof_beyond_the_norm_says(in_metric, activation):
+    slope = 2.0 if activation is STEEP else 1.0
+    A = [[0.2, -16.0], [0.25, 0.2]] if in_metric else [[-3.0, 0.1], [0.1, 0.8]]
+    rule = ImplicitRule(np.array(A) / slope, np.eye(2), [[1.0, -0.5]], activation=activation)
+    found = amplification(rule)
+    assert isinstance(found, MetricAmplification) == in_metric
+    U = np.random.default_rng(0).normal(size=(200, 1, 2)) * [[3.0, 1.0]]
+    step = np.random.default_rng(1).normal(size=(200, 1, 2)) * np.stack([np.eye(2)] * 100 + [np.ones((2, 2))] * 100)
+    rows, moved = np.broadcast_to(U, step.shape).reshape(-1, 2), np.abs(step.reshape(-1, 2))
+    change = np.abs(rule.states(rows + step.reshape(-1, 2)) - rule.states(rows))
+    assert np.all(change <= moved @ moved_states(rule, found) * (1 + 1e-8))
+    lengths = np.linalg.norm(moved, axis=1)
+    outputs = np.abs(rule.predict(rows + step.reshape(-1, 2)) - rule.predict(rows)).ravel()
+    assert np.all(outputs <= lipschitz_bound(rule, 2) * lengths * (1 + 1e-8))
+
+
+LOOPS = [[0.5]], [[0.9, -0.2], [0.2, 0.9]]
+
+
+@pytest.mark.parametrize("order, name", [(np.inf, "inf"), (1, 1), (2, 2)])
+def test_lipschitz_bound_holds_for_all_of_a_linear_rule(order, name):
+    rng = np.random.default_rng(0)
+    A = np.triu(np.abs(rng.normal(size=(5, 5)))) + np.tril(np.ones((5, 5)), -1) * [1.0, 0.0, 1.0, 0.0, 0.0]
+    A *= 0.3 / np.linalg.norm(A, 2)
+    rule = ImplicitRule(A, np.eye(5)[:, :2], np.ones((1, 5)), activation="identity")
+    # One loop, and one that is monotone without being bounded by its absolute values.
+    others = (ImplicitRule(M, np.eye(len(M)), np.eye(len(M)), activation="identity") for M in LOOPS)
+    for each in (rule, *others):
+        slopes = each.C @ np.linalg.solve(np.eye(each.n_hidden) - each.A, each.B)
+        assert lipschitz_bound(each, name) >= np.linalg.norm(slopes, order)

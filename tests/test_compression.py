@@ -324,3 +324,13 @@ def test_an_estimator_is_told_where_its_rule_is(call):
         TypeError, match=r"^rule must be an ImplicitRule, got ImplicitRegressor; .* rule_, .* clipped_rule"
     ):
         call(ImplicitRegressor.from_rule(random_rule(0)))
+
+
+def test_bound_of_a_low_rank_goes_by_the_smaller_rule():
+    rule = ImplicitRule([[0.1, 0.0, 0.6], [0.6, 0.1, 0.0], [0.0, 0.6, 0.1]], np.eye(3), np.eye(3)[:2])
+    U = np.abs(random_inputs(0, p=3))
+    result = low_rank(rule, U, rank=2)
+    A = to_dense(result.rule.A)
+    drift = np.linalg.solve(np.eye(3) - np.abs(A), np.abs(rule.states(U) @ (rule.A - A).T).T)
+    assert_allclose(result.output_bound, (np.abs(rule.C) @ drift).max(axis=1), rtol=1e-9)
+    assert np.all(np.abs(A) > 0)  # unlike the original

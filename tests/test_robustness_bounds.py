@@ -1,6 +1,7 @@
 """Bounds hold for every input of the set, tighten from method to method, and refuse what they cannot prove."""
 
 from importlib.metadata import version
+from itertools import product
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.activations import ACTIVATIONS, Activation, BlockActivation, leaky_relu, max_pool, softmax
 from skimplicit.networks import feedforward, from_sklearn
 from skimplicit.robustness import attack, lipschitz_bound, output_bounds
+from skimplicit.robustness.propagation import Propagation
 from skimplicit.robustness.relaxations import activation_range
 from skimplicit.robustness.uncertainty import InputSet
 from skimplicit.wellposedness import block_norms, perron_frobenius
@@ -87,6 +89,26 @@ def test_negative_loops_far_outside_the_norm_ball(rate):
             assert np.all(lower <= Y) and np.all(Y <= upper)
 
 
+@pytest.mark.parametrize("loop", [-0.8, 0.8])
+@pytest.mark.parametrize("phi", ["silu", "gelu", CUSTOM, "tanh", "leaky_relu"], ids=str)
+def test_one_state_that_feeds_itself_falling_or_rising(phi, loop):
+    rule = ImplicitRule([[loop]], [[1.0]], [[1.0]], activation=phi)
+    U, moves = np.linspace(-6.0, 6.0, 25)[:, None], np.linspace(-0.05, 0.05, 9)
+    Y = rule.predict((U + moves).reshape(-1, 1)).reshape(25, 9)
+    for method in METHODS[:3]:
+        lower, upper = output_bounds(rule, U, 0.05, method=method)
+        assert np.all(lower <= Y) and np.all(Y <= upper)
+
+
+@pytest.mark.parametrize("phi", ["identity", "relu"])
+def test_states_are_as_near_to_the_exact_ones_as_their_bounds_say(phi):
+    rng = np.random.default_rng(0)
+    rule = ImplicitRule(0.99 * np.roll(np.eye(6), 1, axis=1), rng.normal(size=(6, 3)), np.eye(6), activation=phi)
+    U = rng.normal(size=(50, 3))
+    states, error = Propagation(rule).centre(InputSet.around(U, np.zeros(3)))
+    assert np.all(np.abs(states - rule.solve(U, rtol=1e-15).states) <= error)
+
+
 def test_monotone_in_a_metric_only():
     rng = np.random.default_rng(0)
     skew = np.triu(rng.normal(size=(6, 6)), 1) * 2
@@ -123,6 +145,14 @@ def test_zero_radius_is_the_prediction(method):
     for options in ({"radius": 0.0}, {"radius": 1.0, "n_changed": 0}):
         lower, upper = output_bounds(rule, U, method=method, **options)
         assert np.allclose(lower, rule.predict(U), atol=1e-7) and np.allclose(upper, rule.predict(U), atol=1e-7)
+
+
+@pytest.mark.parametrize("method", METHODS[:3])
+@pytest.mark.parametrize("phi", ["relu", "tanh"])
+def test_zero_radius_leaves_room_for_what_the_solver_leaves(phi, method):
+    rule, U = random_rule(ACTIVATIONS[phi]), np.random.default_rng(0).normal(size=(50, 3))
+    lower, upper = output_bounds(rule, U, 0.0, method=method)
+    assert np.all(lower <= rule.predict(U)) and np.all(rule.predict(U) <= upper)
 
 
 def test_linear_program_is_exact_where_every_state_is_settled():
@@ -231,6 +261,29 @@ def test_box_is_cut_where_the_model_cuts():
         found, _ = attack(model, U, model.predict(U) + 10.0, 0.8, n_changed=n_changed, random_state=0)
         assert np.all(np.abs(found - U) <= 0.8 + 1e-12)
         assert n_changed is None or np.all(np.count_nonzero(found != U, axis=1) <= n_changed)
+
+
+@pytest.mark.parametrize("n_changed", [None, 1, 2])
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_box_around_a_row_at_an_end_of_the_range(end, n_changed):
+    rng = np.random.default_rng(0)
+    model, U, radius, W = Cutting(random_rule(ACTIVATIONS["relu"])), np.full((1, 3), end), 0.4, rng.normal(size=(5, 3))
+    inputs = InputSet.around(U, np.full(3, radius), n_changed, (np.zeros(3), np.ones(3)))
+    moves = np.array([move for move in product([0.0, radius], repeat=3) if np.count_nonzero(move) <= (n_changed or 3)])
+    moves *= 1.0 - 2.0 * end  # inwards
+    np.testing.assert_allclose(inputs.reach, np.full((1, 3), radius), rtol=1e-12)
+    extremes = (moves @ W.T).min(axis=0), (moves @ W.T).max(axis=0)
+    np.testing.assert_allclose(np.vstack(inputs.change(W)), extremes, atol=1e-12)
+    Y = model.predict(U + moves)
+    for method in METHODS:
+        lower, upper = output_bounds(model, U, radius, n_changed=n_changed, method=method)
+        assert np.all(lower <= Y) and np.all(Y <= upper)
+
+
+def test_few_changes_are_those_of_the_largest_shares_whatever_the_units():
+    inputs = InputSet.around(np.zeros((1, 3)), np.array([1.0, 8.0, 8.0]), 1)
+    np.testing.assert_array_equal(inputs.project(np.array([[0.5, 2.0, -1.0]])), [[0.5, 0.0, 0.0]])
+    np.testing.assert_array_equal(inputs.vertex(np.array([[1.0, 0.25, -0.5]])), [[0.0, 0.0, -8.0]])
 
 
 @pytest.mark.parametrize("norm, order", [("inf", np.inf), (1, 1), (2, 2)])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from skimplicit import ImplicitClassifier, ImplicitRule
+from skimplicit.activations import max_pool
 from skimplicit.robustness import (
     attack,
     certified_radius,
@@ -223,3 +224,51 @@ def test_radii_of_a_series_go_by_its_names():
             np.testing.assert_array_equal(here, there)
     with pytest.raises(ValueError, match="radius is a Series whose index has 'd', which is no column of X"):
         output_bounds(model, frame, pd.Series(radius, index=list("abd")))
+
+
+def test_labels_of_unsorted_classes():
+    rule, X = random_rule(0), np.random.default_rng(0).normal(size=(20, 3))
+    codes, classes = rule.predict(X).argmax(axis=1), np.array(["b", "c", "a"])
+    held = certify(rule, X, codes, 0.1)
+    assert held.any() and np.unique(codes).size == 3
+    np.testing.assert_array_equal(certify(rule, X, classes[codes], 0.1, classes=classes), held)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_attack_from_one_start_goes_where_the_output_rises(direct):
+    # Without its intercept the state would be where silu falls.
+    states = ImplicitRule([[0.0]], [[1.0, -2.0]], [[1.0]], b=[9.0], activation="silu")
+    rule = ImplicitRule([[0.0]], [[0.0, 0.0]], [[1.0]], [[1.0, -2.0]]) if direct else states
+    found, success = attack(rule, [[-1.0, 1.0]], rule.predict([[-1.0, 1.0]]) - 1.0, 0.5, n_starts=1, max_iter=3)
+    np.testing.assert_allclose(found, [[-0.5, 0.5]])
+    assert success.all()
+
+
+def test_no_proof_for_loops_that_have_no_solution_nor_for_a_maximum_of_opposites():
+    ring = ImplicitRule([[0.8, 0.3], [0.3, 0.8]], [[1.0], [0.0]], [[1.0, 0.0]])
+    assert not ring.is_well_posed() and is_monotone(ring, 0) == 0
+    size = ImplicitRule(np.zeros((2, 2)), [[1.0], [-1.0]], [[1.0, 0.0]], activation=max_pool(2))
+    assert size.predict([[-1.0], [0.0], [1.0]]).ravel().tolist() == [1.0, 0.0, 1.0] and is_monotone(size, 0) == 0
+
+
+class Cutting:
+    """A classifier that cuts its inputs."""
+
+    class Range:
+        lower, upper = np.zeros(3), np.ones(3)
+
+    classes_ = LABELS
+
+    def __init__(self, rule):
+        self.rule_, self._input_range = rule, self.Range
+
+    def clipped_rule(self):
+        raise AssertionError("not needed where the range is known")
+
+
+def test_rows_far_outside_the_range_are_certified_where_the_classifier_cuts_them():
+    model, X = Cutting(random_rule(0)), 5 * np.random.default_rng(0).normal(size=(20, 3))
+    y = LABELS[model.rule_.predict(np.clip(X, 0.0, 1.0)).argmax(axis=1)]
+    assert certify(model, X, y, 1e-6).all()
+    found, _ = attack(model, X, y, 0.5, n_changed=1, n_starts=2, max_iter=3, random_state=0)
+    assert np.all(np.count_nonzero(found != X, axis=1) <= 1)
