@@ -122,17 +122,17 @@ def test_early_stopping(make):
     assert np.array_equal(clone(model).fit(X, y).validation_scores_, model.validation_scores_)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("seed", "change"), [(0, {}), (1, {}), (1, {"monotonic_cst": [0, 1, 0, 0, 0, 0]})])
 @pytest.mark.parametrize("make", [regressor, classifier])
-def test_the_best_score_is_that_of_the_rule_that_is_kept(make, seed):
+def test_the_best_score_is_that_of_the_rule_that_is_kept(make, seed, change):
     X, y = friedman(100)
     y = y if make is regressor else y > 14
     method = StochasticGradient(early_stopping=True, validation_fraction=0.25)
-    model = make(method, alpha=1e-3, random_state=seed).fit(X, y)
+    model = make(method, alpha=1e-3, random_state=seed, **change).fit(X, y)
     task = model._make_task(X, model._encode(X, y, None))
     held_out = task.objective.over(task.held_out)
     score = 1 - held_out.loss_at(held_out.point_of(model.rule_), 1e-11) / held_out.null_loss
-    assert model.best_validation_score_ == pytest.approx(score, abs=1e-4)
+    assert model.best_validation_score_ == pytest.approx(score, abs=3e-4)
 
 
 def test_an_interrupt_keeps_what_did_best_on_held_out_rows():

@@ -86,7 +86,7 @@ RULE_ATTRIBUTES = {
         "as cross-fitting left them.",
     ),
     "best_validation_score_": Attribute(
-        "float or None", "The largest of ``validation_scores_``: of the rule that is kept (of ``rules_[0]``), to 1e-4."
+        "float or None", "The largest of ``validation_scores_``: of the rule that is kept (of ``rules_[0]``), to 1e-3."
     ),
     "column_norms_": Attribute("ndarray of shape (n_features,)", "``max_i |B_ij|`` of each input."),
     "feature_importances_": Attribute(

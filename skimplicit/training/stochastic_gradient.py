@@ -23,7 +23,7 @@ _LOOSE, _TIGHT = 1e-3, 1e-9
 _TOL_SHARE, _BATCH_FACTOR, _BATCH_TIGHTEST = 0.1, 10.0, 1e-3
 # Where samples are held out, the first limit: the rule that is judged there is the one that is stored, not one of the
 # same weights with a better readout. A readout of classes is off by the root of it.
-_JUDGED = 1e-7
+_JUDGED = 1e-8
 # The learning rate is halved after this many steps without a lower objective: at least one epoch and at most three.
 _STALE_STEPS, _STALE_EPOCHS = 15, 3
 # Inputs and targets are scaled: parameters of this size come from a learning rate that is too large.
