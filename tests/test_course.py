@@ -1,5 +1,7 @@
 """The course of a fit: no more iterations than asked for, and whoever ends it early gets a rule that is right."""
 
+import _thread
+import time
 import warnings
 
 import numpy as np
@@ -210,3 +212,53 @@ def test_an_interrupt_ends_the_growing_of_states():
     model.set_callbacks(monitor).fit(X, y)
     assert {rule.n_hidden for rule in model.rules_} == {2}
     assert monitor.ends < 20 < whole.ends and n_all > 0
+
+
+class CtrlC(After):
+    """Ctrl-C in the iteration of this number, which comes to the main thread, not to the one that iterates."""
+
+    def on_fit_task_end(self, estimator, context):
+        self.ends += 1
+        if self.ends == self.count:
+            _thread.interrupt_main()
+        return False
+
+
+@pytest.mark.parametrize(
+    ("parameters", "n_rules"),
+    [({"n_members": 3}, (1, 2)), ({"n_members": 2, "warm_start": True}, (2,)), ({"alpha": "auto"}, (1, 2, 3, 4))],
+)
+def test_an_interrupt_ends_members_in_other_threads(parameters, n_rules):
+    model, y = make("regressor", n_jobs=2, tol=0.0, **parameters)
+    if model.warm_start:
+        with warnings.catch_warnings(action="ignore"):
+            model.fit(X, y)
+    monitor = CtrlC(5, interrupt=True)
+    with pytest.warns(ConvergenceWarning, match="interrupted after .* The best rule so far is kept"):
+        model.set_params(max_iter=10_000).set_callbacks(monitor).fit(X, y)
+    ends = monitor.ends
+    assert len(model.rules_) in n_rules  # of those that have begun
+    assert np.all(np.isfinite(model.predict(X)))
+    time.sleep(0.1)
+    assert monitor.ends == ends  # no thread goes on
+
+
+class Failing(After):
+    """An error in the iteration of this number."""
+
+    def on_fit_task_end(self, estimator, context):
+        self.ends += 1
+        if self.ends == self.count:
+            raise OSError("No space left on device")
+        return False
+
+
+@pytest.mark.parametrize("alpha", [0.1, "auto"])
+def test_an_error_ends_members_in_other_threads(alpha):
+    model, y = make("regressor", alpha=alpha, n_members=3, n_jobs=2, tol=0.0, max_iter=10_000)
+    monitor = Failing(5, interrupt=True)
+    with pytest.raises(OSError, match="No space"):
+        model.set_callbacks(monitor).fit(X, y)
+    ends = monitor.ends
+    time.sleep(0.1)
+    assert monitor.ends == ends

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from joblib import delayed
 
-from skimplicit.estimators.parallel import Parallel
+from skimplicit.estimators.parallel import in_threads
 
 __all__ = ["choose_budget"]
 
@@ -32,13 +32,12 @@ def choose_budget(choice, n_jobs, bridge):
     """
     if choice.interrupted:
         return choice
-    members, starts, parallel = choice.members, choice.points, Parallel(n_jobs=n_jobs, require="sharedmem")
+    members, starts = choice.members, choice.points
     ways = [m.budgets(point, choice.alpha) for m, point in zip(members, starts, strict=True)]
     bounds = np.geomspace(max(way[0] for way in ways), min(way[-1] for way in ways), len(ways[0]))
     try:
-        results = parallel(
-            delayed(m.tighten)(point, choice.alpha, bounds, bridge) for m, point in zip(members, starts, strict=True)
-        )
+        calls = [delayed(m.tighten)(own, choice.alpha, bounds, bridge) for m, own in zip(members, starts, strict=True)]
+        results = in_threads(calls, n_jobs, bridge)
     except KeyboardInterrupt:
         return replace(choice, interrupted=True)
     paths, n_iter = zip(*results, strict=True)

@@ -35,6 +35,7 @@ class CallbackBridge:
         self.fitted_attributes = fitted_attributes
         self.verbose, self.stage = int(verbose), None
         self._lock = Lock()  # members that are trained side by side report to one bridge
+        self._interrupted = False
         self.context.call_on_fit_task_begin(estimator=estimator, **self.data)
         self._begin()
 
@@ -46,8 +47,23 @@ class CallbackBridge:
         """Return the callback of a run that minimises an :class:`~skimplicit.training.ImplicitObjective`."""
         return partial(self._report, objective)
 
+    def interrupt(self, ends):
+        """Raise KeyboardInterrupt in the iterations that are reported until some calls have ended.
+
+        Parameters
+        ----------
+        ends : iterable of threading.Event
+            Set when a call in another thread ends.
+        """
+        self._interrupted = True
+        for end in ends:
+            end.wait()
+        self._interrupted = False
+
     def _report(self, objective, iteration):
         """Report an iteration; True when a callback asks to stop."""
+        if self._interrupted:
+            raise KeyboardInterrupt
         with self._lock:
             return self._end_task(objective, iteration)
 

@@ -1,6 +1,7 @@
 """The ridge by held-out predictions, and what else they tell: the score on new rows, and whether states help at all."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -17,7 +18,7 @@ from skimplicit.estimators.held_out_losses import (
     mean_share_held_out,
     spread_of,
 )
-from skimplicit.estimators.parallel import Parallel
+from skimplicit.estimators.parallel import in_threads
 
 __all__ = ["CrossFit", "best_linear", "cross_fit"]
 
@@ -162,7 +163,7 @@ def cross_fit(members, n_jobs, bridge):
 
 def _follow_paths(members, n_jobs, bridge):
     """Train every member at all ridges that may be the best; return these as :func:`_scored` does."""
-    parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
+    parallel = partial(in_threads, n_jobs=n_jobs, bridge=bridge)
     parallel(delayed(member.rise)(bridge) for member in members if member.path is None)
     rungs, losses = mean_losses(members)
 

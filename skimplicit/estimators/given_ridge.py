@@ -14,7 +14,7 @@ from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.from_rule import to_start_from
 from skimplicit.estimators.members import averaged
 from skimplicit.estimators.more_rows import joined, opened_after, train_on_more
-from skimplicit.estimators.parallel import Parallel
+from skimplicit.estimators.parallel import in_threads
 from skimplicit.estimators.relevance import with_relevance
 from skimplicit.estimators.training_rows import LATER_ITER
 from skimplicit.training import Stage
@@ -56,27 +56,49 @@ def fit_at_given_ridge(estimator, chosen, rows, known, bridge):
     starts = _starts(estimator, known, task, chosen.method, random_state, max(estimator.max_iter - later_iter, 1))
     at_a_time = rows.jobs(estimator, len(starts))
     jobs = rows.jobs_on_few(estimator, len(starts)) if few_first else at_a_time
-    parallel = Parallel(n_jobs=jobs, require="sharedmem")
     interrupted = Event()
-    results = parallel(
+    calls = [
         delayed(_train)(chosen.method, task, some, member < len(known), bridge, interrupted)
         for member, some in enumerate(starts)
-    )
-    results = [result for result in results if result is not None]
+    ]
+    results = [result for result in _made(calls, jobs, bridge, interrupted) if result is not None]
     if few_first:
         few = task.objective
         stages, cut = opened_after(partial(rows.later_stages, estimator, later_iter, len(starts)))
         results = [replace(result, interrupted=result.interrupted or cut) for result in results]
-        results = Parallel(n_jobs=at_a_time, require="sharedmem")(
-            delayed(_train_on_more)(estimator, chosen.method, few, stages, some, bridge) for some in results
-        )
+        interrupted = Event()
+        calls = [
+            delayed(_train_on_more)(estimator, chosen.method, few, stages, some, bridge, interrupted)
+            for some in results
+        ]
+        results = _made(calls, at_a_time, bridge, interrupted)
         task = stages[-1].task
     _warn(estimator, results)
     return averaged(task, results)
 
 
-def _train_on_more(estimator, method, few, stages, result, bridge):
+def _made(calls, n_jobs, bridge, interrupted):
+    """Return the results of calls side by side; those that an interrupt comes before are told of it, one by one.
+
+    It is raised where none has come to anything.
+    """
+    results = {}
+    try:
+        return in_threads(calls, n_jobs, bridge, results)
+    except KeyboardInterrupt:
+        if not any(result is not None for result in results.values()):
+            raise
+    interrupted.set()
+    for k, (function, arguments, keywords) in enumerate(calls):
+        if k not in results:
+            results[k] = function(*arguments, **keywords)
+    return [results[k] for k in range(len(calls))]
+
+
+def _train_on_more(estimator, method, few, stages, result, bridge, interrupted):
     """Return the :class:`TrainingResult` of going on from one on few rows, on all of them in the end."""
+    if interrupted.is_set():
+        result = replace(result, interrupted=True)
     if result.stopped or result.interrupted:
         stages = [replace(stages[-1], max_iter=0)]
     rule = few.rule(result.evaluation.point)

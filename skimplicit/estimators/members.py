@@ -14,7 +14,7 @@ from skimplicit.estimators.cross_fit_choice import cross_fit
 from skimplicit.estimators.cross_fitting import Member
 from skimplicit.estimators.fold_paths import Fold
 from skimplicit.estimators.more_rows import opened_after, train_on_more
-from skimplicit.estimators.parallel import Parallel
+from skimplicit.estimators.parallel import in_threads
 from skimplicit.estimators.relevance import mean_relevance, with_relevance
 from skimplicit.estimators.relevance_choice import choose_relevance
 from skimplicit.estimators.thin_tasks import thin_task
@@ -223,8 +223,8 @@ def _train_on(estimator, method, task, later, choice, n_members, bridge, rows):
     if choice.interrupted:
         return _as_they_are(task, choice, starts, interrupted=True)
     try:
-        parallel = Parallel(n_jobs=rows.jobs(estimator, len(members)), require="sharedmem")
-        results = parallel(delayed(train_on)(rule) for rule in members)
+        calls = [delayed(train_on)(rule) for rule in members]
+        results = in_threads(calls, rows.jobs(estimator, len(members)), bridge)
     except KeyboardInterrupt:
         warn_interrupted(choice.n_iter)
         return _as_they_are(task, choice, starts, interrupted=True)

@@ -1,13 +1,14 @@
 """Calls side by side: scikit-learn's configuration of the thread that makes them, and one BLAS thread for all."""
 
 from functools import partial
+from threading import Event, Lock
 
 import joblib
 from sklearn import config_context, get_config
 
 from skimplicit.training.threads import one_blas_thread
 
-__all__ = ["Parallel"]
+__all__ = ["Parallel", "in_threads"]
 
 
 class Parallel(joblib.Parallel):
@@ -31,6 +32,50 @@ class Parallel(joblib.Parallel):
         config = get_config()  # here: some of the calls are handed out by threads of joblib's own
         with one_blas_thread():
             return super().__call__((partial(_call, config, function), *rest) for function, *rest in iterable)
+
+
+def in_threads(calls, n_jobs, bridge, results=None):
+    """Return what calls return that are made side by side in threads; an interrupt, or an error of one, ends all.
+
+    Ctrl-C comes to the thread that waits for the others. Calls that have begun get it at the end of their iterations,
+    those that have not are not made, and it is raised here when none goes on any more. So is an error.
+
+    Parameters
+    ----------
+    calls : iterable of tuple
+        What :func:`joblib.delayed` returns.
+    n_jobs : int or None
+        Calls side by side.
+    bridge : CallbackBridge
+        What the iterations of the calls are reported to.
+    results : dict or None
+        Gets what each call returns, by its number, also those that have ended before an interrupt or by it.
+
+    Returns
+    -------
+    list
+        The results.
+    """
+    results, ends, lock, over = {} if results is None else results, {}, Lock(), Event()
+
+    def call(k, function, arguments, keywords):
+        with lock:
+            if over.is_set():
+                raise KeyboardInterrupt
+            ends[k] = Event()
+        try:
+            results[k] = function(*arguments, **keywords)
+        finally:
+            ends[k].set()
+
+    try:
+        Parallel(n_jobs=n_jobs, require="sharedmem")(joblib.delayed(call)(k, *each) for k, each in enumerate(calls))
+    except BaseException:
+        with lock:
+            over.set()
+        bridge.interrupt(ends.values())
+        raise
+    return [results[k] for k in sorted(results)]
 
 
 def _call(config, function, *arguments, **keywords):

@@ -7,7 +7,7 @@ from joblib import delayed
 
 from skimplicit.estimators.cross_fit_choice import best_linear, cross_fit
 from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
-from skimplicit.estimators.parallel import Parallel
+from skimplicit.estimators.parallel import Parallel, in_threads
 from skimplicit.estimators.relevance import relevance_factors
 from skimplicit.rows import evenly_spaced
 
@@ -122,7 +122,7 @@ def _standing_out(members, n_varying, n_left, n_jobs):
 def _are_in_vain(choice, members, n_jobs, bridge):
     """Let the first of some members rise; tell whether they are no better than those there are."""
     scouts, before = members[:_SCOUTS], choice.members[:_SCOUTS]
-    Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(member.rise)(bridge) for member in scouts)
+    in_threads([delayed(member.rise)(bridge) for member in scouts], n_jobs, bridge)
     return not sum(member.least_loss() for member in scouts) < sum(member.least_loss() for member in before)
 
 
@@ -164,9 +164,8 @@ def _trained_on(choice, members, n_jobs, bridge):
         if choice.linear:
             alpha, points, kept, _ = best_linear(members)
             return choice.predicting(kept, 0, members, points=tuple(points), alpha=alpha)
-        results = Parallel(n_jobs=n_jobs, require="sharedmem")(
-            delayed(member.train_on)(rule, choice.alpha, bridge) for member, rule in pairs
-        )
+        calls = [delayed(member.train_on)(rule, choice.alpha, bridge) for member, rule in pairs]
+        results = in_threads(calls, n_jobs, bridge)
     except KeyboardInterrupt:
         return replace(choice, interrupted=True)
     points, kept, n_iter = zip(*results, strict=True)
