@@ -337,6 +337,22 @@ def test_a_row_ends_in_one_of_five_ways_and_the_warning_counts_them():
     assert list(Status)[0] is Status.CONVERGED and [status.place for status in Status] == list(range(5))
 
 
+@pytest.mark.parametrize("n_rings", [2, 12])
+def test_rings_in_a_row_amplify_errors_as_all_weights_together_do(n_rings):
+    # What comes from the ring before arrives at its first state, and feedback is strong between the two others: the
+    # bounds of twelve rings, multiplied, are 1e12, that of the whole rule is 20.
+    ring = np.array([[0.0, 0.04, 0.0], [0.05, 0.0, 0.9], [0.0, 0.95, 0.0]])
+    link = np.array([[0.0, 0.9, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    A = np.kron(np.eye(n_rings), ring) + np.kron(np.eye(n_rings, k=-1), link)
+    n = len(A)
+    rule, U = ImplicitRule(A, np.ones((n, 1)), np.ones((1, n))), np.array([[1e-3], [1.0]])
+    solution = rule.solve(U)
+    assert solution.status is Status.CONVERGED
+    error = np.abs(solution.states - np.linalg.solve(np.eye(n) - A, np.ones(n)) * U).max(axis=1)
+    assert np.all(error <= solution.error_bound + 1e-14)
+    assert np.all(solution.error_bound <= 1e-10 * solution.states.max(axis=1))
+
+
 def test_what_depends_on_the_matrix_is_prepared_once(monkeypatch):
     rng, prepared = np.random.default_rng(0), []
     for maker in ("perron_certificate", "well_posedness", "without_diagonal"):

@@ -16,7 +16,7 @@ from skimplicit.equilibrium.methods import prepare_method
 from skimplicit.equilibrium.safeguarded import Safeguarded
 from skimplicit.equilibrium.sweeps import residual_amplification
 from skimplicit.linalg import StateBlock, block_triangular_order, to_dense
-from skimplicit.wellposedness import group_starts
+from skimplicit.wellposedness import group_starts, perron_certificate
 
 __all__ = ["CompressedColumns", "Substitution"]
 
@@ -143,6 +143,8 @@ class Substitution:
         self.is_explicit = not any(block.implicit for block in order)
         # Errors of 1 in the states of the implicit blocks become at most this on their way to any state.
         self.amplification = max(1.0, float(growth.max(initial=0.0)))
+        if self.amplification > 1.0:
+            self.amplification = min(self.amplification, _greatest_growth(A, rule.activation))
 
     def solve(self, U, *, stopping):
         """Compute the states of every row.
@@ -237,6 +239,17 @@ def _error_growth(own, before, activation, growth):
         return arrived
     amplification = residual_amplification(own, activation)
     return 1.0 + (amplification * arrived.max(initial=0.0) if arrived.any() else 0.0)
+
+
+def _greatest_growth(A, activation):
+    """Return what an error of 1 in every implicit block grows to at most, by all weights at once; infinite if unknown.
+
+    With ``M = Gamma |A|`` and K its implicit blocks, errors are at most ``g = (I - M)^-1 (I - K) 1 <= (I - M)^-1 1``.
+    Block by block the worst state of each meets the worst of the next, which of many rings in a row asks for states
+    that rounding does not allow.
+    """
+    certificate = perron_certificate(A, activation.lipschitz, activation.groups)
+    return np.inf if certificate is None else float(certificate.max())
 
 
 def _empty_report(m):
