@@ -9,6 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from sklearn.preprocessing import StandardScaler
 
 from skimplicit import ImplicitClassifier, implicit_path
+from skimplicit.estimators.class_targets import class_targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -199,3 +200,11 @@ def test_few_samples_and_few_iterations_do_not_overflow(seed):
     y = np.array([1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 2, 2])
     model = ImplicitClassifier(column_budget=1.0, alpha=0.01, n_hidden=3, max_iter=10, random_state=seed).fit(X, y)
     assert np.isfinite(model.predict_log_proba(X)).all()
+
+
+def test_balanced_weights_are_those_of_the_weights_that_count():
+    codes, weights = np.array([0, 0, 1, 1, 2, 2, 2]), np.array([1.0, 2.0, 4.0, 0.0, 0.0, 0.0, 0.0])
+    classes = np.array(["a", "b", "c"])
+    targets = class_targets(classes[codes], codes, classes, "balanced", weights)
+    np.testing.assert_allclose(targets.class_weights, [7.0 / (2 * 3.0), 7.0 / (2 * 4.0), 0.0])
+    np.testing.assert_allclose(targets.weights, weights * targets.class_weights[codes])

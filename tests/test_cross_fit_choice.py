@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 from sklearn.model_selection import PredefinedSplit
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators import cross_fit_choice
+from skimplicit.estimators.cross_fit_choice import CrossFit
 from skimplicit.estimators.fold_paths import Fold, FoldPath
-from skimplicit.estimators.held_out_losses import difference, mean_loss, mean_losses
+from skimplicit.estimators.held_out_losses import difference, mean_loss, mean_losses, spread_of
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.losses import CrossEntropyLoss, SquaredLoss
 
@@ -218,4 +220,75 @@ def test_of_numbers_one_low_loss_between_high_ones_is_luck():
     losses = np.array([3.0, 1.0, 5.0, 1.3, 1.2, 1.4])
     assert cross_fit_choice._best(losses, smoothed=True) == 4
     assert cross_fit_choice._best(losses, smoothed=False) == 1
+    assert cross_fit_choice._best(np.array([0.5, 0.1, 0.9, 0.2, 0.22, 0.21]), smoothed=True) == 4  # twice its weight
     assert cross_fit_choice._best(losses[3:-1], smoothed=True) == 1  # the last one stands for the next
+
+
+def test_folds_count_by_their_weight():
+    judges, predictions = make("squared", 2, 0)
+    rows = np.split(np.random.default_rng(1).permutation(M), [1, 4])
+    judges = [Judge(judge.sample_loss, judge.Y, own) for judge, own in zip(judges, rows, strict=True)]
+    losses = [judge.loss(each[own], own) for judge, each, own in zip(judges, predictions, rows, strict=True)]
+    apart = np.mean([judges[0].loss(each) for each in predictions]) - judges[0].loss(predictions.mean(axis=0))
+    expected = np.average(losses, weights=[1, 3, 8]) - apart
+    assert expected > 0
+    np.testing.assert_allclose(mean_loss(judges, list(predictions)), expected)
+
+
+def test_spread_of_members_counts_rows_by_their_weight():
+    rng = np.random.default_rng(0)
+    kept, weights = rng.normal(size=(3, M, 2)), rng.uniform(0.1, 5.0, size=M)
+    targets = EncodedTargets(kept[0], weights, True, {})
+    unit = np.array([2.0, 0.5])
+    members = [
+        SimpleNamespace(fold=Fold(np.setdiff1d(np.arange(M), own), own, 0), targets=targets, unit=unit)
+        for own in np.split(np.arange(M), 3)
+    ]
+    expected = np.average(kept.var(axis=0), axis=0, weights=weights) / unit**2
+    np.testing.assert_allclose(spread_of(members, list(kept)), expected)
+
+
+def test_score_of_held_out_rows_is_weighted_r2():
+    rng = np.random.default_rng(0)
+    Y = rng.normal(size=(M, 2)) + 3.0
+    predictions, weights = Y + 0.5 * rng.normal(size=(M, 2)), rng.uniform(0.1, 5.0, size=M)
+    choice = SimpleNamespace(
+        unit=np.ones(2), predictions=predictions, kept=[predictions], errors=lambda error, *rows: (error, error)
+    )
+    score = ImplicitRegressor()._held_out_score(choice, Y, np.ones(M, dtype=bool), weights)
+    np.testing.assert_allclose(score, r2_score(Y, predictions, sample_weight=weights))
+
+
+def test_errors_of_a_member_and_of_the_mean_where_rows_are_held_out_once_or_twice():
+    own = [[0, 1, 2, 3], [2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+    members = [SimpleNamespace(fold=Fold(np.setdiff1d(np.arange(M), rows), np.array(rows), 0)) for rows in own]
+    rows, weights = np.arange(M) < 6, np.where(np.arange(M) < 2, 2.0, 1.0)
+    # Of these rows six in eight, by weight, are held out once, the others twice; members vary by 0.6 about no bias.
+    variance, rest, share = 0.6, 1.0, 0.75 + 0.25 / 2
+    choice = SimpleNamespace(members=members, spread=np.array([variance * 2 / 3]))
+    found = CrossFit.errors(choice, np.array([rest + share * variance]), rows, weights)
+    np.testing.assert_allclose(np.ravel(found), [rest + variance, rest + variance / 3])
+
+
+class AtRidges(Judge):
+    """A member that predicts the better the nearer the ridge of its direct term is to 0.03."""
+
+    def evaluated(self, point, alpha):
+        return point
+
+    def with_direct_ridge(self, end, ratio):
+        return ratio
+
+    def predict(self, point):
+        return self.Y + (point - 0.03)
+
+
+def test_the_best_direct_ridge_brings_its_own_points_and_predictions():
+    judges, _ = make("squared", 2, 0)
+    members = [AtRidges(judge.sample_loss, judge.Y, judge.fold.test) for judge in judges]
+    points = [SimpleNamespace(readout=SimpleNamespace(D=0.0))] * 3
+    kept = [judge.Y + 1.0 for judge in judges]
+    found = cross_fit_choice._choose_direct_ridge(members, points, kept, mean_loss(members, kept), 0.1)
+    assert found[0] == 0.03 and found[1] == [0.03] * 3
+    np.testing.assert_allclose(found[2], [judge.Y for judge in judges])
+    assert found[3] == mean_loss(members, found[2])

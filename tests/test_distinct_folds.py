@@ -3,13 +3,18 @@
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import sparse
 
 from skimplicit.estimators.distinct_folds import shuffled_folds
+from skimplicit.estimators.distinct_rows import DistinctRows, folds_of_distinct_rows, in_numbers_of_counted_rows
 from skimplicit.estimators.repeats import natural_repeats
+from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.estimators.validation_split import validation_split
+from skimplicit.losses import class_indicators
 from skimplicit.rows import merge_duplicates
 
 
@@ -135,3 +140,57 @@ def test_lines_of_a_table_are_drawn_though_inputs_tell_the_target(make):
     many = np.stack(np.meshgrid(*[[0.0, 1.0]] * 7), axis=-1).reshape(-1, 7)
     parity = many.sum(axis=1, keepdims=True) % 2
     np.testing.assert_array_equal(natural_repeats(make(many), parity, np.arange(128), np.full(128, 9)), np.ones(128))
+
+
+def counted_table():
+    """Return the lines of a table, their targets and how often each was drawn."""
+    U = np.array([[a, b] for a in (0.0, 1.0) for b in (0.0, 1.0) for _ in range(2)])
+    labels, times = np.tile([0, 1], 4), np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 0.0])
+    return U, EncodedTargets(class_indicators(labels, 2), times, False, {}), times
+
+
+def test_parts_of_a_row_share_its_weights_and_its_number():
+    U, targets, times = counted_table()
+    rows = SimpleNamespace(X=U, targets=targets, sample_weight=2.0 * times)
+    folds, distinct = folds_of_distinct_rows(SimpleNamespace(cv=3, n_hidden=2), rows, targets, 0)
+    place = distinct.place[:7]
+    assert len(folds) == 3 and distinct.row.size > 7 and distinct.place[7] == -1
+    for parts in (distinct.targets.weights, distinct.targets.repeats):
+        np.testing.assert_allclose(np.bincount(distinct.row, parts)[place], times[:7])
+    of_score = np.bincount(distinct.row, distinct.weights)[place]
+    np.testing.assert_allclose(of_score / of_score[0], times[:7])
+
+
+def test_given_folds_have_the_weights_of_a_score():
+    U, targets, times = counted_table()
+    weights = times * np.arange(1.0, 9.0)
+    rows = SimpleNamespace(X=U, targets=targets, sample_weight=weights)
+    folds, distinct = in_numbers_of_counted_rows(rows, targets, [(np.arange(4), np.arange(4, 7))])
+    np.testing.assert_allclose(distinct.weights / distinct.weights[0], weights[:7])
+    np.testing.assert_array_equal(folds[0][1], [4, 5, 6])
+
+
+def test_values_of_a_row_are_the_means_of_those_of_its_known_parts():
+    row, place = np.array([0, 0, 0, 1, 2]), np.array([2, 0, -1, 1, 0])
+    distinct = DistinctRows(None, None, None, row, place)
+    given = distinct.as_given(np.array([[1.0], [3.0], [np.nan], [np.nan], [7.0]]))
+    np.testing.assert_array_equal(given, [[7.0], [2.0], [np.nan], [np.nan], [2.0]])
+
+
+def test_what_is_held_out_to_stop_early_and_the_rest_are_the_whole():
+    U, targets, times = counted_table()
+    sides = validation_split(U, targets, 0.25, 0)
+    inputs = np.vstack([side[0] for side in sides])
+    labels = np.concatenate([side[1][:, 0] for side in sides])
+    weights = np.concatenate([side[2] for side in sides])
+    for line, label, number in zip(U, targets.Y[:, 0], times, strict=True):
+        own = np.all(inputs == line, axis=1) & (labels == label)
+        assert weights[own].sum() == pytest.approx(number) and np.all(weights[own] > 0)
+    assert 0 < sides[1][2].sum() < times.sum() / 2
+
+
+def test_the_only_sample_of_a_class_is_not_held_out_to_stop_early():
+    U, Y = rows(20)
+    Y = class_indicators(np.r_[2, np.arange(19) % 2], 3)
+    train, test = validation_split(U + np.arange(20.0)[:, None], EncodedTargets(Y, None, False, {}), 0.25, 0)
+    assert train[1][:, 2].sum() == 1 and test[1].sum(axis=0).tolist() == [3, 2, 0]

@@ -394,3 +394,10 @@ def test_no_sweep_is_refused(loop, max_iter):
 def test_tolerance_that_cannot_be_is_refused(loop, name, value):
     with pytest.raises(ValueError, match=f"{name} must be a finite number of at least 0"):
         run(loop, 2, 2, **{name: value})
+
+
+def test_an_absolute_tolerance_is_of_the_states_however_far_a_loop_amplifies():
+    A, Z = 0.9 * np.roll(np.eye(4), 1, axis=1), np.random.default_rng(0).normal(size=(30, 4))
+    loose, exact = (equilibrium(A, Z, TANH, rtol=rtol, atol=atol) for rtol, atol in ((0.0, 1e-3), (1e-13, 0.0)))
+    assert np.all(loose.error_bound <= 1e-3) and np.any(loose.error_bound > 1e-5)
+    assert np.abs(loose.states - exact.states).max() <= 1e-3

@@ -14,7 +14,7 @@ from sklearn.model_selection import RepeatedKFold
 import skimplicit.estimators.automatic as automatic
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRule
 from skimplicit.estimators.intervals import HeldOutResiduals
-from skimplicit.estimators.readout_covariance import ReadoutCovariance
+from skimplicit.estimators.readout_covariance import InputAxes, ReadoutCovariance
 from skimplicit.networks import affine_rule
 
 SMALL = dict(n_hidden=3, max_iter=2, cv=3, random_state=0)
@@ -314,3 +314,37 @@ def test_little_coverage_is_held_too_around_the_prediction(coverage):
     prediction = fitted().predict(fresh)
     assert np.all((low < prediction) & (prediction < high))
     assert coverage / 2 < np.mean((low <= targets) & (targets <= high)) < 2 * coverage
+
+
+def test_intervals_are_quantiles_of_residuals_less_what_the_mean_errs_less():
+    residuals, none = np.arange(1.0, 100.0)[:, None], affine_rule([[0.0]])
+    held_out = HeldOutResiduals((none,), (None,), (residuals,), (np.ones(99),), np.array([0.25]), 99.0)
+    bounds = held_out.interval(np.zeros((2, 1)), np.zeros((2, 1)), 0.5)
+    np.testing.assert_allclose(bounds[:, :, 0], [[-50.0 * np.sqrt(0.5), 50.0 * np.sqrt(0.5)]] * 2)
+    np.testing.assert_allclose(held_out.deviation(), np.sqrt(np.mean(residuals**2) * 0.75))
+
+
+def test_standard_errors_have_the_readout_and_the_members():
+    model, U = fitted(), X[:7]
+    std = model.predict(U, return_std=True)[1]
+    members = np.array([rule.predict(U).ravel() for rule in model.rules_])
+    readout = np.mean([covariance.variance(U) for covariance in model._covariances], axis=0)
+    noise = model._residuals.deviation()
+    assert len(members) == 3
+    np.testing.assert_allclose(std**2, readout * noise**2 + members.var(axis=0) / 3, rtol=1e-9)
+
+
+@pytest.mark.parametrize("m", [50, 3])
+def test_axes_of_inputs_are_those_of_inputs_times_their_relevance(m):
+    rng = np.random.default_rng(0)
+    U, relevance, weights = (
+        rng.normal(size=(m, 4)) * [1.0, 5.0, 0.1, 2.0],
+        np.array([1.5, 0.2, 0.0, 1.0]),
+        np.full(m, 1 / m),
+    )
+    axes, along = InputAxes.of(U, weights, relevance)
+    scaled = (U - U.mean(axis=0)) / U.std(axis=0) * relevance / np.sqrt(m)
+    sizes = np.linalg.svd(scaled, compute_uv=False)[: axes.sizes.size]
+    np.testing.assert_array_equal(axes.columns, [0, 1, 3])
+    np.testing.assert_allclose(np.sort(axes.sizes)[::-1], sizes, rtol=1e-9)
+    np.testing.assert_allclose(axes.along(U) / np.sqrt(m), along * axes.sizes, atol=1e-9)

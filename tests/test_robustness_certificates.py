@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from skimplicit import ImplicitClassifier, ImplicitRule
-from skimplicit.activations import max_pool
+from skimplicit.activations import Activation, max_pool
 from skimplicit.robustness import (
     attack,
     certified_radius,
@@ -236,8 +236,9 @@ def test_labels_of_unsorted_classes():
 
 @pytest.mark.parametrize("direct", [False, True])
 def test_attack_from_one_start_goes_where_the_output_rises(direct):
-    # Without its intercept the state would be where silu falls.
-    states = ImplicitRule([[0.0]], [[1.0, -2.0]], [[1.0]], b=[9.0], activation="silu")
+    # Without its intercept the state would be where the sine falls.
+    sine = Activation("sine", np.sin, lambda Z, X: np.cos(Z), -1.0, 1.0)
+    states = ImplicitRule([[0.0]], [[1.0, -2.0]], [[1.0]], b=[9.0], activation=sine)
     rule = ImplicitRule([[0.0]], [[0.0, 0.0]], [[1.0]], [[1.0, -2.0]]) if direct else states
     found, success = attack(rule, [[-1.0, 1.0]], rule.predict([[-1.0, 1.0]]) - 1.0, 0.5, n_starts=1, max_iter=3)
     np.testing.assert_allclose(found, [[-0.5, 0.5]])

@@ -271,3 +271,52 @@ def test_coordinates_of_sparse_rows_keep_their_products(centre):
     A, B = (samples.weighted_inputs() / np.sqrt(samples.weights)[:, None] for samples in (made, of_others))
     np.testing.assert_allclose(Z.inputs_times(identity) @ Z.inputs_times(identity).T, A @ A.T, atol=1e-7)
     np.testing.assert_allclose(other.inputs_times(identity) @ Z.inputs_times(identity).T, B @ A.T, atol=1e-7)
+
+
+EPS = np.finfo(float).eps
+
+
+def test_units_of_inputs_that_wait_until_they_vary():
+    rng = np.random.default_rng(0)
+    U = np.column_stack([rng.normal(size=20), np.full((20, 3), 5.0)])
+    V = np.column_stack(
+        [rng.normal(size=20), 7.0 + 2.0 * rng.normal(size=20), np.full(20, 8.0), np.full(20, 5.0 + 8 * EPS)]
+    )
+    samples, weights = Samples(U, U[:, :1]), np.ones(20)
+    before = samples.open_units(wait=True).units
+    np.testing.assert_array_equal(before.constant, [False, True, True, True])
+    after = samples.open_units(wait=True).units_with(V, V[:, :1], weights).units
+    # The last one differs by rounding only; the third is another constant, which keeps its mean.
+    np.testing.assert_array_equal(after.constant, [False, False, False, True])
+    np.testing.assert_allclose(after.U_mean, [U[:, 0].mean(), V[:, 1].mean(), 5.0, 5.0], rtol=1e-12)
+    np.testing.assert_allclose(after.U_scale[:3], [U[:, 0].std(), V[:, 1].std(), 3.0], rtol=1e-12)
+    at_once = samples.open_units(wait=False).units
+    assert not at_once.constant.any()
+    np.testing.assert_array_equal(at_once.U_std, at_once.U_scale)
+
+
+@pytest.mark.parametrize("step, constant", [(64 * EPS, True), (1e-9, False)])
+def test_an_input_is_constant_where_its_deviation_is_rounding(step, constant):
+    U = np.ones((1000, 1))
+    U[7] += step
+    assert Samples(U, U).constant[0] == constant
+
+
+def test_unit_of_a_constant_target():
+    U = np.arange(6.0)[:, None]
+    large, small, foreseen_by_nothing = (
+        Samples(U, np.full((6, 1), size), centre=centre).Y_scale[0]
+        for size, centre in ((1e12, True), (1e3, True), (1e3, False))
+    )
+    assert 0.5e-9 <= large / 1e12 <= 1e-9 and small == 1.0  # in powers of two
+    np.testing.assert_allclose(foreseen_by_nothing, 1e3)
+
+
+@pytest.mark.parametrize("of_input, of_target", [(1e-160, 1e160), (1e160, 1e-160), (1e-160, 1e-160), (1e160, 1e160)])
+def test_only_units_far_from_one_another_are_refused(of_input, of_target):
+    values = np.arange(6.0)[:, None]
+    if of_input == of_target:
+        assert Samples(values * of_input, values * of_target).U_scale[0] > 0
+    else:
+        with pytest.raises(ValueError, match="Column 0 of X and y have deviations"):
+            Samples(values * of_input, values * of_target)
