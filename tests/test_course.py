@@ -262,3 +262,15 @@ def test_an_error_ends_members_in_other_threads(alpha):
     ends = monitor.ends
     time.sleep(0.1)
     assert monitor.ends == ends
+
+
+def test_an_interrupt_while_importances_are_taken_keeps_the_members(monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skimplicit.estimators.relevance_choice.relevance_factors", interrupt)
+    model, y = make("regressor", alpha="auto", cv=2, max_iter=4)
+    with pytest.warns(ConvergenceWarning, match="interrupted after .* The best rule so far is kept"):
+        model.fit(X, y)
+    assert model.relevance_ is None
+    assert np.all(np.isfinite(model.predict(X)))

@@ -159,7 +159,11 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         estimator.column_budget_ = choice.column_budget
     (later, task), cut = opened_after(partial(stages_and_task, estimator, X, targets, rows, n_members))
     choice = replace(choice, interrupted=choice.interrupted or cut)
-    choice, relevance = choose_relevance(estimator, choice, rows.judged(task.objective.samples), jobs_on_few, bridge)
+    judged, relevance = rows.judged(task.objective.samples), None
+    try:
+        choice, relevance = choose_relevance(estimator, choice, judged, jobs_on_few, bridge)
+    except KeyboardInterrupt:  # while importances are taken
+        choice = replace(choice, interrupted=True)
     if choice.interrupted:
         warn_interrupted(choice.n_iter)
     as_cross_fitted = not later and _differ_for_good(choice, relevance, task.objective.samples, n_members)
