@@ -232,3 +232,10 @@ def test_positive_semidefinite_where_nearly_all_cancels_and_there_is_no_ridge():
     J = np.vstack([1e6 * rng.normal(size=(8, 4)) @ readout + 1e-4 * rng.normal(size=(8, 30)), readout])
     H = _eliminated(J, 8, np.zeros(4))
     np.linalg.cholesky(H + 1e-12 * np.eye(8))
+
+
+def test_entries_of_one_sign_enter_only_where_that_lowers_the_objective():
+    slope = np.array([[-3.0, 3.0, 2.0], [3.0, -3.0, -2.0], [1.0, -2.0, 3.0]])
+    signs = np.array([[1, 1, 1], [1, 1, 1], [-1, -1, 0]])
+    found = working_set(np.zeros((3, 3)), slope, 0.9, signs=signs)
+    np.testing.assert_array_equal(found, [[True, False, False], [False, True, True], [True, False, True]])

@@ -83,3 +83,24 @@ def test_sparse_inputs_have_the_products_of_dense_ones(centre, kept, monkeypatch
         assert stored.explain(residual) == pytest.approx(dense.explain(residual), rel=1e-6, abs=1e-12)
     some = np.array([0, 2, 3, 7])
     assert stored.of_units(some).explain(left) == pytest.approx(dense.explain(left)[some], rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("q", [1, 20])
+def test_noise_of_several_targets_passes_as_often_as_its_chance_says(q):
+    rng = np.random.default_rng(0)
+    Y = rng.normal(size=(60, q))
+    states = OneInputStates(
+        rng.normal(size=(60, 1)), EncodedTargets(Y, None, True, {}), np.arange(60), True, np.zeros(1, int)
+    )
+    draws = rng.normal(size=(300, 60, q))
+    chances = np.array([states.best(draw - draw.mean(axis=0))[1] for draw in draws])
+    # The less of two chances, which depend on one another.
+    assert 0.05 <= np.mean(chances < 0.1) <= 0.2
+    assert 0.3 <= np.mean(chances < 0.5) <= 0.85
+
+
+def test_indicators_of_classes_are_centred():
+    X, y = make_data(0, 60, 31)
+    targets = EncodedTargets(np.eye(3)[np.digitize(y, [-2.0, 2.0])], np.arange(1.0, 61.0), False, {})
+    states = OneInputStates(X, targets, np.arange(60), True, np.arange(31))
+    np.testing.assert_allclose(np.sqrt(states.weights) @ states.Y, 0.0, atol=1e-12)

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators import cross_fitting, members, relevance, relevance_choice, training_rows
+from skimplicit.estimators.relevance import mean_relevance
 from skimplicit.rows import RowBlocks, Samples
 from skimplicit.rows.stores import ArrayStore
 from skimplicit.training import StochasticGradient
@@ -291,3 +292,8 @@ def test_rescaled_samples(form):
         assert_allclose(rescaled.inputs_squared_times(B), samples.inputs_squared_times(B * factors) * factors)
         assert_allclose(rescaled.UY, samples.UY * factors[:, None])
         assert_allclose(rescaled.U_scale * factors, samples.U_scale)
+
+
+def test_what_speaks_for_several_rules_is_the_root_of_mean_squares():
+    np.testing.assert_allclose(mean_relevance([None, np.array([2.0, 0.0])]), np.sqrt([2.5, 0.5]))
+    assert mean_relevance([np.zeros(1), np.zeros(1)])[0] == 0.0 and mean_relevance([None, None]) is None

@@ -85,6 +85,15 @@ def test_units_and_moments_of_blocks_add_up(small_blocks, make, centre, unit):
     np.testing.assert_allclose(many.rows(index).weights, one.rows(index).weights, rtol=1e-12)
 
 
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("kind", [SquaredObjective, CrossEntropyObjective])
+def test_moments_of_targets_are_about_their_mean(small_blocks, kind, centre):
+    one, many = (objective.samples for objective in objectives(kind, np.asarray, centre))
+    squares = np.sum(one.weights @ (one.Y - (one.weights @ one.Y if centre else 0.0)) ** 2)
+    for samples in (one, many):  # targets of classes are not centred
+        np.testing.assert_allclose(samples.Y_moments[1], squares, rtol=1e-10)
+
+
 @pytest.mark.slow_cases
 @either_form
 @pytest.mark.parametrize("kind", [SquaredObjective, CrossEntropyObjective])

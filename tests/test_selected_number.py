@@ -1,10 +1,15 @@
 """How many inputs the rule "best" keeps: of as many as score best, those that nearly all folds agree on."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import sparse
 
-from skimplicit import ImplicitFeatureSelector, ImplicitRegressor
+from skimplicit import ImplicitClassifier, ImplicitFeatureSelector, ImplicitRegressor
+from skimplicit.estimators.targets import EncodedTargets
+from skimplicit.selection.agreement import stand_ins
+from skimplicit.selection.held_out_score import HeldOutSkill, constant_prediction
 from skimplicit.selection.selection_rows import SelectionData
 from skimplicit.selection.subset_search import SubsetSearch
 from skimplicit.selection.subset_size import best_size, choose_size, cv_results, is_beyond_chance, sizes_to_try
@@ -200,3 +205,54 @@ def test_a_scorer_that_cannot_judge_is_refused_before_the_work(scoring, monkeypa
     selector = ImplicitFeatureSelector(ImplicitRegressor(), scoring=scoring, random_state=0)
     with pytest.raises(ValueError, match="scoring"):
         selector.fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_stand_ins_are_correlated_either_way_as_the_rows_weigh(seed):
+    rng = np.random.default_rng(seed)
+    X = (rng.normal(size=(60, 2)) @ rng.normal(size=(2, 8)) + 0.7 * rng.normal(size=(60, 8))) * 10.0 ** np.arange(-4, 4)
+    X, weights = np.column_stack([X, np.full(60, 0.1), np.full(60, 0.3)]), rng.uniform(0.01, 1.0, size=60) ** 4
+    labels = np.array([0, 1, 2, 3, 4, 5, 6, 6, 7, 8])  # constants are like none
+    covariance = np.cov(X[:, :8], rowvar=False, aweights=weights)
+    deviations = np.sqrt(np.diag(covariance))
+    correlation, expected = covariance / np.outer(deviations, deviations), np.eye(9, dtype=bool)
+    for j, k in np.argwhere(np.abs(correlation) >= 0.6):
+        expected[labels[j], labels[k]] = True
+    np.testing.assert_array_equal(stand_ins(X, weights, labels), expected)
+    assert not expected.all()
+    assert seed or correlation.min() <= -0.6
+
+
+def test_how_hard_a_fold_is_does_not_hide_what_all_folds_agree_on():
+    folds = np.array([-0.3, 0.0, 0.3])
+    assert choose_size({2: folds + 0.6, 5: folds + 0.7}, "one_standard_error") == 5
+
+
+@pytest.mark.parametrize("of_classes", [False, True])
+def test_a_score_and_its_constant_go_by_the_weights(of_classes):
+    rng = np.random.default_rng(0)
+    Y, weights = rng.normal(size=(12, 1)) + 1.0, rng.uniform(0.1, 5.0, size=12)
+    Y = (Y > 1.0).astype(float) if of_classes else Y
+    targets = EncodedTargets(Y, weights, not of_classes, {})
+    data = SimpleNamespace(targets=targets, counted=np.ones(12, dtype=bool))
+    folds = [(np.arange(6, 12), np.arange(6)), (np.arange(6), np.arange(6, 12))]
+
+    def loss(values, rows):
+        return log1p_exp(values, Y[rows]) if of_classes else (values - Y[rows]) ** 2
+
+    nulls = []
+    for train, test in folds:
+        mean = np.average(Y[train], axis=0, weights=weights[train])
+        constant = np.log(mean / (1.0 - mean)) if of_classes else mean
+        np.testing.assert_allclose(constant_prediction(data, train, of_classes), constant)
+        nulls.append(np.average(loss(constant, test), weights=weights[test, None]))
+    judge = HeldOutSkill(ImplicitClassifier() if of_classes else ImplicitRegressor(), data, folds)
+    predictions = rng.normal(size=(6, 1))
+    model = SimpleNamespace(rule_=SimpleNamespace(predict=lambda X: predictions))
+    expected = 1.0 - np.average(loss(predictions, folds[1][1]), weights=weights[6:, None]) / np.mean(nulls)
+    np.testing.assert_allclose(judge(model, None, 1), expected)
+
+
+def log1p_exp(logits, labels):
+    """The cross-entropy of two classes."""
+    return np.log1p(np.exp(logits)) - labels * logits
