@@ -15,7 +15,7 @@ from skimplicit.equilibrium.loop import Sweep
 from skimplicit.equilibrium.methods import prepare_method
 from skimplicit.equilibrium.safeguarded import Safeguarded
 from skimplicit.equilibrium.sweeps import residual_amplification
-from skimplicit.linalg import StateBlock, block_triangular_order, to_dense
+from skimplicit.linalg import StateBlock, block_triangular_order, loops_apart, to_dense
 from skimplicit.wellposedness import group_starts, perron_certificate
 
 __all__ = ["CompressedColumns", "Substitution"]
@@ -122,7 +122,8 @@ class Substitution:
 
     def __init__(self, rule):
         A, B = rule.A, rule.B
-        order = block_triangular_order(A, rule.activation.groups)
+        groups = rule.activation.groups
+        order = loops_apart(block_triangular_order(A, groups), A, groups)
         self.n_inputs, self.n_hidden = rule.n_inputs, rule.n_hidden
         # States are kept in the order of the blocks: each block then fills consecutive columns.
         self.order = np.concatenate([block.states for block in order]) if order else np.empty(0, dtype=int)

@@ -1,6 +1,6 @@
 """Matrices that may be dense or sparse, and Gram matrices in parts: the order of their states, products and parts."""
 
-from skimplicit.linalg.block_triangular import StateBlock, block_triangular_order, strong_components
+from skimplicit.linalg.block_triangular import StateBlock, block_triangular_order, loops_apart, strong_components
 from skimplicit.linalg.cholesky import CholeskyFactor
 from skimplicit.linalg.gram import MOST_PAIRS, Gram, InputMatrix, InputRows, positive_scales
 from skimplicit.linalg.put_rows import put_rows
@@ -17,6 +17,7 @@ __all__ = [
     "StateBlock",
     "block_triangular_order",
     "checked_array",
+    "loops_apart",
     "multiply",
     "parts_of",
     "positive_scales",
