@@ -1,6 +1,7 @@
 """The course of a fit: no more iterations than asked for, and whoever ends it early gets a rule that is right."""
 
 import _thread
+import signal
 import time
 import warnings
 
@@ -224,6 +225,15 @@ class CtrlC(After):
         return False
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """A process that was started in the background ignores Ctrl-C, and so does what it raises itself."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize(
     ("parameters", "n_rules"),
     [({"n_members": 3}, (1, 2)), ({"n_members": 2, "warm_start": True}, (2,)), ({"alpha": "auto"}, (1, 2, 3, 4))],
