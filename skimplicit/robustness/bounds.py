@@ -51,13 +51,14 @@ def output_bounds(
     n_changed : int or None
         At most so many inputs change at the same time, whichever they are; None for all.
     method : {"auto", "sensitivity", "interval", "mixed-monotone", "lp", "sdp"}
-        Methods in the order of their cost. On every row, each is at least as tight as "sensitivity", "lp" at least as
-        tight as "mixed-monotone", and "sdp" at least as tight as "lp".
+        Methods, roughly in the order of their cost. On every row, each is at least as tight as "sensitivity", "lp" at
+        least as tight as "mixed-monotone", and "sdp" at least as tight as "lp".
 
         - "sensitivity": ``|y(v) - y(u)| <= S |v - u|`` with ``S = |C| (I - Gamma |A|)^-1 Gamma |B| + |D|``;
         - "interval": boxes of states, propagated through ``x = phi(A x + B u + b)`` until they no longer shrink;
         - "mixed-monotone" (and "auto"): the same with the feedback of each state on itself solved, so that negative
-          feedback does not widen its box. Both process all rows at once, in a few times the time of ``predict``;
+          feedback does not widen its box. Both process all rows at once, in some ten times the time of ``predict``,
+          and the boxes of strong feedback shrink faster so;
         - "lp": two linear programs for each output of each row, with exact sides for piecewise linear activations;
         - "sdp": two semidefinite programs (CVXPY) for each, for relu, leaky relu and identity; n + p up to about 50.
 
