@@ -171,10 +171,10 @@ def checked_names(names, n_features):
     return list(names)
 
 
-def more_room(names):
-    """Return by how many inches a panel has to grow, along the longest name, for more than names to be seen."""
+def more_room(names, spare=_LETTERS):
+    """Return by how many inches a panel has to grow, along the longest name, that has room for some spare letters."""
     longest = max((len(str(name)) for name in names), default=0)
-    return _LETTER * max(min(longest, _MOST_LETTERS) - _LETTERS, 0)
+    return _LETTER * max(min(longest, _MOST_LETTERS) - spare, 0)
 
 
 def checked_output_names(names, estimator, n_outputs):

@@ -9,6 +9,7 @@ from skimplicit.inspection._figure import (
     checked_names,
     checked_output_names,
     checked_per,
+    more_room,
     names_to_draw,
     rule_of,
     selected_names,
@@ -19,9 +20,8 @@ from skimplicit.wellposedness import sensitivity
 
 __all__ = ["SensitivityDisplay"]
 
-# Inputs, and letters if every name had as many as the longest, that fit side by side; inches of height for each letter
-# of names that do not.
-_MOST_LEVEL, _MOST_LETTERS, _LETTER = 6, 20, 0.07
+# Inputs, and letters if every name had as many as the longest, that fit side by side; degrees of those that do not.
+_MOST_LEVEL, _MOST_LETTERS, _TURN = 6, 20, 60
 
 
 class SensitivityDisplay(Display):
@@ -118,7 +118,7 @@ class SensitivityDisplay(Display):
         named = self.feature_names is not None and p <= MOST_NAMES
         letters = max(len(str(name)) for name in self.feature_names) if named and p else 0
         turned = named and (p > _MOST_LEVEL or p * letters > _MOST_LETTERS)
-        below = _LETTER * letters if turned else 0.0
+        below = np.sin(np.radians(_TURN)) * more_room(self.feature_names, spare=0) if turned else 0.0
         self._open(ax, size=(max(3.5, min(0.45 * p + 2.0, 12.0)), below + max(1.8, min(0.45 * q + 1.2, 8.0))))
         finite = self.sensitivity[np.isfinite(self.sensitivity)]
         largest = float(finite.max(initial=0.0)) or 1.0
@@ -140,6 +140,6 @@ class SensitivityDisplay(Display):
                 axis.set_ticks(range(length), names)
         for label in self.ax_.get_xticklabels() if turned else ():
             # It ends at its column; turned about its middle it would end at another one.
-            label.set(rotation=60, ha="right", rotation_mode="anchor")
+            label.set(rotation=_TURN, ha="right", rotation_mode="anchor")
         self.ax_.set(xlabel="input", ylabel="output")
         return self

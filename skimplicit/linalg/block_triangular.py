@@ -73,9 +73,7 @@ def block_triangular_order(A, groups=None):
         return [StateBlock(np.arange(n), False, 0)]
     node = np.arange(n) if groups is None else groups
     target, source = node[target], node[source]
-    n_nodes = int(node[-1]) + 1
-    needs = sparse.coo_array((np.ones(target.size), (target, source)), shape=(n_nodes, n_nodes)).tocsr()
-    n_components, component = connected_components(needs, directed=True, connection="strong")
+    n_components, component = _components(target, source, int(node[-1]) + 1)
     implicit = np.bincount(component, minlength=n_components) > 1
     implicit[component[target[target == source]]] = True
     level = _levels(component[target], component[source], n_components)
@@ -112,12 +110,10 @@ def strong_components(A, states, groups=None):
     [[0, 1], [2]]
     """
     target, source = A[states][:, states].nonzero()
-    node = states if groups is None else groups[states]
-    size = int(node.max(initial=-1)) + 1
-    needs = sparse.coo_array((np.ones(target.size), (node[target], node[source])), shape=(size, size)).tocsr()
-    component = connected_components(needs, directed=True, connection="strong")[1]
-    sizes = np.unique(component[node], return_counts=True)[1]
-    return np.split(states[np.argsort(component[node], kind="stable")], np.cumsum(sizes)[:-1]) if sizes.size else []
+    nodes, node = np.unique(states if groups is None else groups[states], return_inverse=True)
+    component = _components(node[target], node[source], nodes.size)[1][node]
+    order = np.argsort(component, kind="stable")
+    return np.split(states[order], np.cumsum(np.bincount(component))[:-1]) if states.size else []
 
 
 def loops_apart(order, A, groups=None):
@@ -161,6 +157,12 @@ def loops_apart(order, A, groups=None):
             size += part.size
         apart += [StateBlock(np.sort(np.concatenate(pack)), True, block.level) for pack in packs]
     return apart
+
+
+def _components(target, source, n):
+    """Return the number of strongly connected components of n nodes, and that of each node."""
+    needs = sparse.coo_array((np.ones(target.size), (target, source)), shape=(n, n)).tocsr()
+    return connected_components(needs, directed=True, connection="strong")
 
 
 def _levels(target, source, n):
