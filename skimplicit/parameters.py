@@ -27,8 +27,8 @@ __all__ = [
 # What ``n_jobs`` may be: joblib says that 0 has no meaning, but only when there is something to run.
 N_JOBS = [None, Interval(Integral, 1, None, closed="left"), Interval(Integral, None, -1, closed="right")]
 
-# Stand for the sections in the docstring of a class.
-_PARAMETERS, _ATTRIBUTES = "    {parameters}\n", "    {attributes}\n"
+# Lines that stand for the sections in the docstring of a class.
+_PARAMETERS, _ATTRIBUTES = "{parameters}", "{attributes}"
 # Code in a text stays in one piece.
 _WIDTH, _WRAP = 112, {"break_long_words": False, "break_on_hyphens": False}
 
@@ -331,11 +331,14 @@ def _described(parameter):
 
 
 def _document(cls, place, title, entries):
-    """Put a section of the docstring of a class in its place, as numpydoc writes it."""
-    if place not in (vars(cls).get("__doc__") or ""):  # python -OO keeps no docstring
+    """Put a section of the docstring of a class in the place of a line of it, as numpydoc writes it."""
+    # Python 3.13 and newer take the indentation away on their own; python -OO keeps no docstring at all.
+    lines = inspect.cleandoc(vars(cls).get("__doc__") or "").splitlines()
+    if place not in lines:
         return
-    lines = [title, "-" * len(title)]
+    section = [title, "-" * len(title)]
     for name, entry in entries.items():
-        lines.append(f"{name} : {entry.type}")
-        lines += textwrap.wrap(entry.text, _WIDTH, initial_indent="    ", subsequent_indent="    ", **_WRAP)
-    cls.__doc__ = cls.__doc__.replace(place, textwrap.indent("\n".join(lines) + "\n", "    "))
+        section.append(f"{name} : {entry.type}")
+        section += textwrap.wrap(entry.text, _WIDTH, initial_indent="    ", subsequent_indent="    ", **_WRAP)
+    at = lines.index(place)
+    cls.__doc__ = "\n".join([*lines[:at], *section, *lines[at + 1 :], ""])

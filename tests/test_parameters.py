@@ -67,7 +67,7 @@ def test_table_makes_the_class():
     assert str(inspect.signature(Base)) == "(*, first=1, second='two words')"
     assert vars(Base(first=5)) == {"first": 5, "second": "two words"}
     assert Base._parameter_constraints == {"first": [int], "second": [str]}
-    assert "first : int, default=1\n        The first.\n" in Base.__doc__
+    assert "first : int, default=1\n    The first.\n" in Base.__doc__
     assert max(map(len, Base.__doc__.splitlines())) <= 120 and "``co-de``." in Base.__doc__
     assert Base.__doc__.index("second : str") < Base.__doc__.index("Notes")
 
@@ -78,6 +78,15 @@ def test_a_subclass_adds_changes_and_removes():
     assert Leaf._parameter_constraints == {"first": [int], "third": []}
     assert str(inspect.signature(Mixed)) == "(*, first=1, second='two words', fourth=4)"
     assert inspect.signature(Base).parameters["first"].default == 1  # the base stays as it is
+
+
+def test_docstrings_without_indentation_as_python_3_13_keeps_them():
+    table = {"first": Parameter(1, "int", "The first.", [int])}
+    doc = "One.\n\n{parameters}\n\nNotes\n-----\nThe end.\n"
+    indented = doc.replace("\n", "\n    ").replace("    \n", "\n")
+    classes = [type("One", (Parametrised,), {"__doc__": text, "_parameters": table}) for text in (doc, indented)]
+    expected = "One.\n\nParameters\n----------\nfirst : int, default=1\n    The first.\n\nNotes\n-----\nThe end.\n"
+    assert [cls.__doc__ for cls in classes] == [expected, expected]
 
 
 def test_a_constructor_of_the_users_stays():
@@ -115,7 +124,7 @@ def test_every_parameter_is_documented_where_people_look(cls):
     assert f"class {cls.__name__}" in pydoc.render_doc(cls, renderer=pydoc.plaintext)
     for name, parameter in inspect.signature(cls).parameters.items():
         assert (parameter.kind is inspect.Parameter.KEYWORD_ONLY) == (name != "estimator")
-        assert f"    {name} : " in cls.__doc__ and f"default={parameter.default!r}\n" in cls.__doc__
+        assert f"\n{name} : " in cls.__doc__ and f"default={parameter.default!r}\n" in cls.__doc__
         assert f"{name}={parameter.default!r}" in signature
         value = 0.25 if isinstance(parameter.default, float) else 3
         assert repr(cls(**{name: value})) == f"{cls.__name__}({name}={value})"
@@ -133,7 +142,7 @@ def test_what_a_fit_leaves_is_what_is_documented(cls, chooses):
     model = cls(n_hidden=1, max_iter=1, tol=1.0, cv=2, random_state=0, **few).fit(X, y)
     left = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
     attributes = cls.__doc__.partition("Attributes\n")[2].partition("Examples\n")[0]
-    assert left == set(re.findall(r"^    (\w+_) : ", attributes, re.MULTILINE)) - {"feature_names_in_"}
+    assert left == set(re.findall(r"^(\w+_) : ", attributes, re.MULTILINE)) - {"feature_names_in_"}
 
 
 # The package as `python -OO` compiles it, without docstrings and assertions, on libraries as they are installed.

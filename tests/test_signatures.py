@@ -60,7 +60,8 @@ def _admits(type_, value):
         return any(_admits(part, value) for part in get_args(type_))
     if get_origin(type_) is Literal:
         return value in get_args(type_)
-    return value is None if type_ is type(None) else isinstance(value, get_origin(type_) or type_)
+    origin = get_origin(type_) or type_
+    return value is None if origin is type(None) else isinstance(origin, type) and isinstance(value, origin)
 
 
 @pytest.mark.parametrize("name", TYPES)
