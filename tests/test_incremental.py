@@ -359,6 +359,21 @@ def test_units_of_an_input_that_varies_later_do_not_matter(shift, as_given):
         np.testing.assert_allclose(trained(unit).predict(X * unit), plain.predict(X), rtol=1e-6)
 
 
+@pytest.mark.parametrize("begin, unit", [("fit", 1e-6), ("partial_fit", 1e6)])
+def test_units_of_a_target_that_varies_later_do_not_matter(begin, unit):
+    X, y = friedman(200)
+    Y = np.column_stack([y, y])
+    Y[:40, 0] = 0.0
+
+    def trained(unit):
+        model = getattr(regressor(), begin)(X[:40], Y[:40] * [unit, 1.0])
+        for rows in np.split(np.arange(40, 200), 4) * 5:
+            model.partial_fit(X[rows], Y[rows] * [unit, 1.0])
+        return model.predict(X) / [unit, 1.0]
+
+    np.testing.assert_allclose(trained(unit), trained(1.0), rtol=1e-6)
+
+
 def test_an_input_has_no_part_until_it_varies():
     X, y = friedman(120)
     X[:40, 1], X[40:80, 1], X[80:, 1] = 3.0, 3.0, 5.0

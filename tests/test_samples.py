@@ -12,6 +12,7 @@ either_form = pytest.mark.parametrize(
     "make", [np.asarray, sparse.csr_array, sparse.csr_matrix], ids=lambda f: f.__name__
 )
 with_or_without = pytest.mark.parametrize("centre", [True, False])
+EPS = np.finfo(float).eps
 
 
 def make_data(seed, m=25, p=5, q=2):
@@ -256,6 +257,20 @@ def test_units_of_what_varies_first_are_those_of_then(centre, make):
         np.testing.assert_array_equal(now[[0, 2, 3]], before[[0, 2, 3]])
 
 
+def test_units_of_targets_that_vary_first_are_those_of_then():
+    rng = np.random.default_rng(0)
+    U, weights = rng.normal(size=(20, 1)), rng.uniform(0.5, 2.0, size=20)
+    Y, V = np.column_stack([rng.normal(size=20), np.full((20, 3), 5.0)]), 7.0 + rng.normal(size=(20, 4))
+    V[:, 2], V[:, 3] = 8.0, 5.0 + 8 * EPS
+    first, then = (Samples(U, each, weights).open_units(wait=True) for each in (Y, V))
+    units = first.units_with(U, V, weights).units
+    np.testing.assert_array_equal(units.Y_constant, [False, False, False, True])
+    np.testing.assert_allclose(units.Y_mean, [first.Y_mean[0], then.Y_mean[1], 5.0, 5.0])
+    np.testing.assert_allclose(units.Y_scale, [first.Y_scale[0], then.Y_scale[1], 3.0, first.Y_scale[3]])
+    again = first.like(U, V, weights).units_with(U, 2.0 * V, weights).units
+    np.testing.assert_allclose(again.Y_scale[1:3], [2.0 * then.Y_scale[1], 11.0])
+
+
 @with_or_without
 def test_coordinates_of_sparse_rows_keep_their_products(centre):
     rng = np.random.default_rng(0)
@@ -271,9 +286,6 @@ def test_coordinates_of_sparse_rows_keep_their_products(centre):
     A, B = (samples.weighted_inputs() / np.sqrt(samples.weights)[:, None] for samples in (made, of_others))
     np.testing.assert_allclose(Z.inputs_times(identity) @ Z.inputs_times(identity).T, A @ A.T, atol=1e-7)
     np.testing.assert_allclose(other.inputs_times(identity) @ Z.inputs_times(identity).T, B @ A.T, atol=1e-7)
-
-
-EPS = np.finfo(float).eps
 
 
 def test_units_of_inputs_that_wait_until_they_vary():

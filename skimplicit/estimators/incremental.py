@@ -74,10 +74,11 @@ class IncrementalMixin:
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs and
         targets are standardised by the means and deviations of that first data. While fewer than 10 rows have been
         given in all, each call starts anew, with the rows of all calls. An input that is constant in the first data is
-        not used until a call in which it varies, which fixes its unit and starts it at random weights. After ``fit``,
-        an input that was left out (``relevance_``) or constant is never used. The readout is trained by batches like
-        the other weights, since solving it for the last rows would forget those before. The existing members are
-        trained further, at most ``n_members`` of them; none is added later.
+        not used until a call in which it varies, which fixes its unit and starts it at random weights; a target that is
+        constant there gets its unit by the first call in which it varies. After ``fit``, an input that was left out
+        (``relevance_``) or constant is never used. The readout is trained by batches like the other weights, since
+        solving it for the last rows would forget those before. The existing members are trained further, at most
+        ``n_members`` of them; none is added later.
 
         Parameters
         ----------
@@ -281,7 +282,7 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
 
 
 def _units_of(estimator, rule, U, Y, weights, scale_targets):
-    """Return the units of a pass: those so far, with what these samples tell of inputs that have not varied before."""
+    """Return the units of a pass: those so far, with what these samples tell of columns that have not varied before."""
     units = getattr(estimator, "_units", None)  # a rule that was not trained here has none yet
     if units is None:
         samples = Samples(U, Y, weights, estimator.fit_intercept, scale_targets)

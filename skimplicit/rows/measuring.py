@@ -54,7 +54,7 @@ def measured_units(sweep, centre=True, scale_targets=True, groups=None):
     # Of columns that are the same in every row, the mean is not, to more rounding the more rows there are.
     constant = (U_spread <= ROUNDING * np.sqrt(U_squares / total)) | (centre & _is_still(U_range, U_exponent))
     U_std = np.ldexp(np.where(constant, 0.0, U_spread), U_exponent)
-    Y_mean, Y_scale = np.zeros(Y_sum.size), np.ones(Y_sum.size)
+    Y_mean, Y_scale, Y_constant = np.zeros(Y_sum.size), np.ones(Y_sum.size), np.zeros(Y_sum.size, dtype=bool)
     if scale_targets:
         Y_mean, unit = np.ldexp(Y_centre, Y_exponent), np.where(largest[1] > 0, np.ldexp(1.0, Y_exponent), 0.0)
         # A constant target keeps its unit, unless what rounding leaves of it would be much in it, or no number.
@@ -70,6 +70,7 @@ def measured_units(sweep, centre=True, scale_targets=True, groups=None):
         U_std=U_std,
         Y_mean=Y_mean,
         Y_scale=Y_scale,
+        Y_constant=Y_constant,
         weight_exponent=int(weight_exponent[0]),
         total_weight=total,
     )

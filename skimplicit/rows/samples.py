@@ -166,10 +166,11 @@ class Samples(InUnits):
         return self._without_rows(self.units.opened(wait))
 
     def units_with(self, U, Y, weights):
-        """Return these units without samples, with those of inputs that first vary in new ones (see :meth:`like`)."""
-        units = self.units
-        if units.waiting is not None and units.waiting.any():
-            units = units.with_varying(Samples(U, Y, weights, self.centre, scale_targets=False).units)
+        """Return these units without samples, with those of columns that first vary in new ones (see :meth:`like`)."""
+        units, still = self.units, self.units.Y_constant.any()
+        if still or (units.waiting is not None and units.waiting.any()):
+            new = Samples(U, Y, weights, self.centre, scale_targets=still).units
+            units = (units if units.waiting is None else units.with_varying(new)).with_varying_targets(new)
         return self._without_rows(units)
 
     def units_before(self, factors):

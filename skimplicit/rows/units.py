@@ -31,6 +31,8 @@ class Units:
         Means (zeros without intercepts), scales and deviations of the inputs.
     Y_mean, Y_scale : ndarray of shape (q,)
         What targets are centred at and divided by.
+    Y_constant : ndarray of bool of shape (q,)
+        Targets that are to be scaled and are the same in every row, whose scale says nothing of them.
     weight_exponent : int
         Power of two near the largest weight.
     total_weight : float
@@ -51,6 +53,7 @@ class Units:
     U_std: np.ndarray
     Y_mean: np.ndarray
     Y_scale: np.ndarray
+    Y_constant: np.ndarray
     weight_exponent: int
     total_weight: float
     given: Self | None = None
@@ -87,6 +90,17 @@ class Units:
         pairs = dict(U_mean=means, exponent=np.maximum(self.exponent, new.exponent), U_scale=away, U_std=away)
         parts = {name: np.where(found, values, getattr(self, name)) for name, values in pairs.items()}
         return replace(self, constant=self.constant & ~found, waiting=self.waiting & ~found, **parts)
+
+    def with_varying_targets(self, new):
+        """Return these units with those of the constant targets that vary in samples whose own units are ``new``.
+
+        As of an input, one that is another constant there keeps its mean and is divided by the difference.
+        """
+        away = np.where(new.Y_constant, np.abs(new.Y_mean - self.Y_mean), new.Y_scale)
+        found = self.Y_constant & (away > ROUNDING * np.abs(self.Y_mean))
+        means = np.where(found & ~new.Y_constant, new.Y_mean, self.Y_mean)
+        scales = np.where(found, away, self.Y_scale)
+        return replace(self, Y_mean=means, Y_scale=scales, Y_constant=self.Y_constant & ~found)
 
     def smallest_scale(self, least):
         """Return the smallest deviation of an input that is at least ``least``; if none is, the largest one, or 1."""
