@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from email.message import Message
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -120,3 +121,12 @@ def test_files_that_the_readme_shows_are_there():
     pictures = [link for link in links if link.endswith(".png")]
     assert pictures and all((root / link).is_file() for link in links)
     assert all((root / link).stat().st_size < 150_000 for link in pictures)
+
+
+def test_source_distribution_holds_the_tests_and_what_they_read():
+    root = Path(__file__).parent.parent
+    commands = [line.split() for line in (root / "MANIFEST.in").read_text(encoding="utf-8").splitlines()]
+    whole = {name for command, *names in commands for name in names if command == "graft"}
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+    read = {path.split("/")[0] for path in settings["ini_options"]["testpaths"]}
+    assert read <= {*whole, "skimplicit", "README.md"}  # setuptools takes these two by itself
