@@ -6,8 +6,10 @@ from types import UnionType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
+from numpydoc.docscrape import ClassDoc
 
 import skimplicit
+from skimplicit import ImplicitRegressor
 from skimplicit.estimators import parameter_types as estimator_types
 from skimplicit.parameters import Names
 from skimplicit.selection import parameter_types as selector_types
@@ -78,3 +80,13 @@ def test_types_of_constructors(name):
         if key in types and key != "activation":
             assert all(_admits(types[key], option) for option in names), key
             assert _admits(types[key], None) == (None in constraints or key in ("random_state", "cv")), key
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_types_of_attributes(name):
+    cls = getattr(skimplicit, name)
+    types, parameters = get_type_hints(cls), get_type_hints(TYPES[name])
+    inherited = {*get_type_hints(ImplicitRegressor)} if name.endswith("CV") else set()  # a CV twin has fewer values
+    assert all(types[key] == parameters[key] for key in parameters.keys() - inherited)
+    attributes = {entry.name for entry in ClassDoc(cls)["Attributes"]}
+    assert attributes and not {key for key in attributes - types.keys() if not hasattr(cls, key)}

@@ -115,6 +115,7 @@ class RidgePathMixin(FoldsMixin):
             Attribute("None", 'Told by ``alpha="auto"`` of the estimator without folds of its own.'),
         ),
     }
+    alphas: int | ArrayLike
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)

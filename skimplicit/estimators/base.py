@@ -11,6 +11,7 @@ from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.composition import average, cascade
+from skimplicit.estimators.attribute_types import RuleAttributes
 from skimplicit.estimators.automatic import HELD_OUT_ATTRIBUTES, fit_automatically
 from skimplicit.estimators.budgets import members_within_budget
 from skimplicit.estimators.callbacks import CallbackBridge
@@ -46,6 +47,7 @@ class ImplicitEstimator(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     DocumentedMixin,
+    RuleAttributes,
     Parametrised,
     BaseEstimator,
 ):

@@ -1,7 +1,7 @@
 """ImplicitClassifier: cross-entropy."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -74,6 +74,7 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
     (2, 3)
     """
 
+    class_weight: dict[Any, float] | Literal["balanced"] | None
     classes_: np.ndarray
 
     _parameters = {

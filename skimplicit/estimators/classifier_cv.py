@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Unpack
 
+import numpy as np
+
 from skimplicit.estimators.alpha_search import RidgePathMixin
 from skimplicit.estimators.classifier import ImplicitClassifier
 from skimplicit.estimators.parameter_types import ClassifierCVParameters
@@ -43,6 +45,7 @@ class ImplicitClassifierCV(RidgePathMixin, ImplicitClassifier):
     _attributes = {
         "log_loss_path_": Attribute("ndarray of shape (n_alphas, n_folds)", "Log-loss on the held-out fold, in nats.")
     }
+    log_loss_path_: np.ndarray
     _fixed_alpha_class = ImplicitClassifier
     _path_name = "log_loss_path_"
 

@@ -1,11 +1,10 @@
 """The types of the constructors' parameters, for editors and type checkers, which do not run the tables."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.model_selection import BaseCrossValidator
 
 from skimplicit.activations import Activation
 from skimplicit.training import TrainingMethod
@@ -18,8 +17,19 @@ __all__ = [
     "RegressorParameters",
 ]
 
+
+@runtime_checkable
+class _Splitter(Protocol):
+    # scikit-learn's splitters have no base that all of them share, nor the same arguments, and one's own need no base.
+    @property
+    def split(self) -> Callable[..., Iterable]: ...
+
+    @property
+    def get_n_splits(self) -> Callable[..., int]: ...
+
+
 #: What ``cv`` may be.
-Folds: TypeAlias = int | BaseCrossValidator | Iterable | None
+Folds: TypeAlias = int | _Splitter | Iterable | None
 
 
 class _RuleParameters(TypedDict, total=False):

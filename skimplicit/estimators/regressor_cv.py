@@ -43,6 +43,7 @@ class ImplicitRegressorCV(RidgePathMixin, ImplicitRegressor):
             "ndarray of shape (n_alphas, n_folds)", "Mean squared error on the held-out fold, averaged over targets."
         )
     }
+    mse_path_: np.ndarray
     _fixed_alpha_class = ImplicitRegressor
     _path_name = "mse_path_"
 

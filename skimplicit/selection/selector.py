@@ -24,6 +24,7 @@ from skimplicit.estimators.side_by_side import data_of, fit_as_task
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import N_JOBS, Names, Parameter, Parametrised, nearest
 from skimplicit.rows import is_lazy
+from skimplicit.selection.attribute_types import SelectorAttributes
 from skimplicit.selection.budget_path import check_budgets
 from skimplicit.selection.false_discoveries import beside_knockoffs, check_fdr_data, check_fdr_parameters
 from skimplicit.selection.groups import check_groups
@@ -45,6 +46,7 @@ class ImplicitFeatureSelector(
     CallbackSupportMixin,
     SelectorMixin,
     MetaEstimatorMixin,
+    SelectorAttributes,
     Parametrised,
     DocumentedMixin,
     BaseEstimator,
