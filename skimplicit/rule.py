@@ -72,19 +72,19 @@ class ImplicitRule:
     A: np.ndarray
     B: np.ndarray
     C: np.ndarray
-    D: np.ndarray | None = None
-    b: np.ndarray | None = None
-    c: np.ndarray | None = None
+    D: np.ndarray = field(default=None)
+    b: np.ndarray = field(default=None)
+    c: np.ndarray = field(default=None)
     activation: BaseActivation = field(default="relu")
 
     if TYPE_CHECKING:  # what is given need not have the type of what is stored
 
         def __init__(  # noqa: D107
             self,
-            A: ArrayLike | sparse.sparray,
-            B: ArrayLike | sparse.sparray,
-            C: ArrayLike | sparse.sparray,
-            D: ArrayLike | sparse.sparray | None = None,
+            A: MatrixLike,
+            B: MatrixLike,
+            C: MatrixLike,
+            D: MatrixLike | None = None,
             b: ArrayLike | None = None,
             c: ArrayLike | None = None,
             activation: str | BaseActivation = "relu",

@@ -4,9 +4,10 @@ A network has some coordinates under ReLU, some under tanh, some linear: :class:
 side. Max pooling and softmax act on groups of coordinates: :class:`GroupActivation`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import softmax as _scipy_softmax
@@ -114,6 +115,10 @@ class BlockActivation(BaseActivation):
     """
 
     blocks: tuple
+
+    if TYPE_CHECKING:  # what is given need not have the type of what is stored
+
+        def __init__(self, blocks: Sequence[tuple[str | BaseActivation, int]]) -> None: ...
 
     def __post_init__(self):
         """Open nested blocks, merge equal neighbours."""

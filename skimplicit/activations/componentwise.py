@@ -7,7 +7,7 @@ can be rescaled without changing what it computes).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit, ndtr
@@ -30,6 +30,7 @@ class BaseActivation:
     min_slope: Any
     max_slope: Any
     lipschitz: Any
+    derivative: Any
     #: Number of coordinates it acts on; None for any.
     size: int | None = None
     #: None when every coordinate has its own phi (class CONE); otherwise an array (n,), the group of each coordinate,
@@ -37,6 +38,11 @@ class BaseActivation:
     groups: np.ndarray | None = None
     #: Where the slope of a piecewise linear phi changes; None when it is not one, or not the same for all coordinates.
     kinks: tuple | None = None
+
+    if TYPE_CHECKING:
+
+        def __call__(self, Z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+            """Return ``phi(Z)``, written to ``out`` if that is given."""
 
     def restricted(self, coordinates):
         """Return the activation of some of the coordinates.
@@ -93,8 +99,8 @@ class Activation(BaseActivation):
     """
 
     name: str
-    function: Callable
-    derivative: Callable
+    function: Callable[..., np.ndarray]
+    derivative: Callable[[np.ndarray, np.ndarray], np.ndarray]
     min_slope: float
     max_slope: float
     homogeneous: bool = False
@@ -119,7 +125,7 @@ class Activation(BaseActivation):
         """Smallest gamma the slopes allow with ``abs(phi(s) - phi(t)) <= gamma abs(s - t)``."""
         return max(abs(self.min_slope), abs(self.max_slope))
 
-    def __call__(self, Z, out=None):
+    def __call__(self, Z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return ``phi(Z)``.
 
         Parameters

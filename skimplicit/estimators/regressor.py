@@ -1,7 +1,7 @@
 """ImplicitRegressor: squared loss."""
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
@@ -103,6 +103,15 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
         array([13.,  1.])
         """
         return cls._around(check_rule(rule), {"_flat_target": rule.n_outputs == 1}, parameters)
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: bool) -> Any: ...
 
     def predict(self, X: MatrixLike, return_std: bool = False) -> Any:
         """Return ``C x + D u + c`` for every row u of X.

@@ -1,5 +1,7 @@
 """Block coordinate descent: the method, with the choice of its equilibrium block."""
 
+from typing import TYPE_CHECKING, Literal, Unpack
+
 from skimplicit.losses import SquaredLoss
 from skimplicit.parameters import Names, Parameter
 from skimplicit.training.base import TrainingMethod
@@ -11,6 +13,7 @@ from skimplicit.training.curvature_descent import (
     is_small,
 )
 from skimplicit.training.descent import DescentRun
+from skimplicit.training.parameter_types import BlockParameters
 from skimplicit.training.working_set import ENTRIES_PER_ROW
 
 __all__ = ["BlockCoordinateDescent"]
@@ -56,6 +59,12 @@ class BlockCoordinateDescent(TrainingMethod):
     }
 
     takes_blocks = True
+
+    block: Literal["auto", "curvature", "matching"]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **parameters: Unpack[BlockParameters]) -> None: ...
 
     def begin(self, task, callback=None):
         """See :meth:`TrainingMethod.begin <skimplicit.training.TrainingMethod.begin>`."""

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -13,6 +14,7 @@ from skimplicit.subproblems import Readout
 from skimplicit.training.base import TrainingMethod
 from skimplicit.training.evaluation import Point
 from skimplicit.training.optimisers import OPTIMISERS
+from skimplicit.training.parameter_types import GradientParameters
 from skimplicit.training.run import TrainingRun
 
 __all__ = ["GradientRun", "StochasticGradient"]
@@ -101,6 +103,17 @@ class StochasticGradient(TrainingMethod):
     raises_alpha = False
     has_equilibrium_block = False
     takes_batches = True
+
+    optimiser: Literal["adam", "sgd"]
+    batch_size: int | Literal["auto"]
+    learning_rate_init: float
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **parameters: Unpack[GradientParameters]) -> None: ...
 
     @property
     def holds_out(self):
