@@ -62,7 +62,7 @@ class GroupActivation(BaseActivation):
         """Largest entry the derivative of a group can have, by the Lipschitz constant."""
         return self.lipschitz
 
-    def __call__(self, Z, out=None):
+    def __call__(self, Z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return ``phi(Z)`` for an array of shape (m, n_groups * group_size), in ``out`` if given."""
         X = self.function(Z.reshape(*Z.shape[:-1], -1, self.group_size)).reshape(Z.shape)
         if out is None:
@@ -70,7 +70,7 @@ class GroupActivation(BaseActivation):
         out[...] = X
         return out
 
-    def derivative(self, Z, X):
+    def derivative(self, Z: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Refuse: the derivative of a group is a matrix.
 
         Parameters
@@ -179,14 +179,14 @@ class BlockActivation(BaseActivation):
         values = [np.full(size, getattr(part, attribute), dtype=float) for part, size in self.blocks]
         return np.concatenate(values) if values else np.empty(0)
 
-    def __call__(self, Z, out=None):
+    def __call__(self, Z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return ``phi(Z)`` for an array of shape (m, n), in ``out`` if given (which may be Z itself)."""
         out = np.empty_like(Z) if out is None else out
         for part, columns in self._slices:
             part(Z[..., columns], out=out[..., columns])
         return out
 
-    def derivative(self, Z, X):
+    def derivative(self, Z: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Return phi'(Z) coordinate by coordinate.
 
         Parameters
@@ -209,7 +209,7 @@ class BlockActivation(BaseActivation):
             slopes[..., columns] = part.derivative(Z[..., columns], X[..., columns])
         return slopes
 
-    def restricted(self, coordinates):
+    def restricted(self, coordinates: np.ndarray) -> BaseActivation:
         """Return the activation of some of the coordinates.
 
         Parameters
@@ -300,7 +300,7 @@ def _group_softmax(Z):
     return _scipy_softmax(Z, axis=-1)
 
 
-def max_pool(group_size):
+def max_pool(group_size: int) -> GroupActivation:
     """Return ``phi(z) = (max_i z_i, 0, ..., 0)`` on every group of ``group_size`` coordinates.
 
     Parameters
@@ -320,7 +320,7 @@ def max_pool(group_size):
     return GroupActivation("max_pool", _group_maximum, group_size, 1.0, homogeneous=True)
 
 
-def softmax(group_size):
+def softmax(group_size: int) -> GroupActivation:
     """Return ``phi(z)_i = exp(z_i) / sum_j exp(z_j)`` on every group of ``group_size`` coordinates.
 
     Parameters

@@ -44,7 +44,7 @@ class BaseActivation:
         def __call__(self, Z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
             """Return ``phi(Z)``, written to ``out`` if that is given."""
 
-    def restricted(self, coordinates):
+    def restricted(self, coordinates: np.ndarray) -> "BaseActivation":
         """Return the activation of some of the coordinates.
 
         Parameters
@@ -146,7 +146,7 @@ class Activation(BaseActivation):
         np.copyto(out, X)  # a function that makes an array of its own, as one does that passes `out` on to nobody
         return out
 
-    def check(self):
+    def check(self) -> None:
         """Refuse a function or a derivative that is not what this activation says of it.
 
         Raises
@@ -276,7 +276,7 @@ ACTIVATIONS = {
 }
 
 
-def get_activation(activation):
+def get_activation(activation: str | BaseActivation) -> BaseActivation:
     """Return the :class:`Activation` of that name.
 
     Parameters

@@ -91,7 +91,7 @@ class Exponential(BaseActivation):
         return X
 
 
-def leaky_relu(slope):
+def leaky_relu(slope: float) -> Activation:
     """Return ``phi(z) = z`` where z > 0, ``slope z`` elsewhere.
 
     Parameters
@@ -124,7 +124,7 @@ def leaky_relu(slope):
     return Activation(f"leaky_relu({slope:g})", *functions, **slopes)
 
 
-def hardtanh(low=-1.0, high=1.0):
+def hardtanh(low: float = -1.0, high: float = 1.0) -> Activation:
     """Return ``phi(z) = min(max(z, low), high)``; with 0 and 6 it is known as ReLU6.
 
     Parameters

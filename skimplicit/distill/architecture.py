@@ -1,12 +1,14 @@
 """What a rule looks like as a graph: its size, its depth, its loops, and whether it is a feedforward network."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy import sparse
 
 from skimplicit.composition import check_rule
 from skimplicit.linalg import block_triangular_order, strong_components
+from skimplicit.rule import ImplicitRule
 
 __all__ = ["ArchitectureReport"]
 
@@ -53,7 +55,7 @@ class ArchitectureReport:
     has_skips: bool
 
     @classmethod
-    def of(cls, rule):
+    def of(cls, rule: ImplicitRule) -> Self:
         """Return the report on a rule.
 
         Parameters

@@ -185,7 +185,7 @@ def from_states(
     X, scale = phi(Z), np.ones(n)
     W = _match(samples, Z, X, np.inf if scaling else kappa, l1, alpha, mask, refit)
     if scaling and np.abs(W[:, :n]).sum(axis=1).max(initial=0.0) > kappa:
-        v = perron_certificate(W[:, :n], 1.0 / kappa)
+        v: Any = perron_certificate(W[:, :n], 1.0 / kappa)  # layers have one
         W = np.hstack([W[:, :n] * v, W[:, n:]]) / v[:, None]
         W[:, :n] = project_rows_l1(W[:, :n], kappa)  # inside already, but for rounding
         Z, X, scale = Z / v, X / v, 1.0 / v

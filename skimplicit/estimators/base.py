@@ -35,6 +35,7 @@ from skimplicit.estimators.warm_starting import can_warm_start, carry_on, rules_
 from skimplicit.linalg import MatrixLike
 from skimplicit.parameters import Parametrised
 from skimplicit.rows import InputRange, is_lazy
+from skimplicit.rule import ImplicitRule
 
 __all__ = ["ImplicitEstimator"]
 
@@ -215,7 +216,7 @@ class ImplicitEstimator(
             return predict_lazily(self, "transform", X, self._n_features_out)
         return self._by_rows(X, self.rule_.states)
 
-    def clipped_rule(self):
+    def clipped_rule(self) -> ImplicitRule:
         """Return the rule that clips its inputs itself, ``u -> rule_(min(max(u, lower), upper))``.
 
         Returns

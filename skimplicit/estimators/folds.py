@@ -38,7 +38,7 @@ class FoldsMixin:
         """What makes the folds."""
         return self.cv
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return where metadata go: those of ``fit`` to the splitter.
 
         Returns
@@ -133,7 +133,7 @@ class SplitOnce:
         """
         return self.splitter.get_n_splits(*data, **metadata)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return where metadata go: to the splitter.
 
         Returns

@@ -1,6 +1,9 @@
 """The picture of the column norms of one rule."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.feature_names import in_order_of_columns
@@ -53,13 +56,22 @@ class ColumnNormsDisplay(Display):
     array([1., 2.])
     """
 
-    def __init__(self, column_norms, *, true_norms=None, feature_names=None):
+    def __init__(
+        self, column_norms: ArrayLike, *, true_norms: ArrayLike | None = None, feature_names: ArrayLike | None = None
+    ) -> None:
         self.column_norms = column_norms
         self.true_norms = true_norms
         self.feature_names = feature_names
 
     @classmethod
-    def from_estimator(cls, estimator, *, true_norms=None, feature_names=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        true_norms: ArrayLike | None = None,
+        feature_names: ArrayLike | None = None,
+        ax: Any = None,
+    ) -> Self:
         """Draw the column norms of a fitted estimator or of a rule.
 
         Parameters
@@ -91,7 +103,7 @@ class ColumnNormsDisplay(Display):
         true_norms = in_order_of_columns(true_norms, seen, "true_norms")
         return cls(norms, true_norms=true_norms, feature_names=names).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the stems.
 
         Parameters

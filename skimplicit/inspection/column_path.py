@@ -1,6 +1,9 @@
 """The picture of a path of column budgets."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skimplicit.feature_names import in_order_of_columns
@@ -64,8 +67,15 @@ class ColumnPathDisplay(Display):
     """
 
     def __init__(
-        self, column_budgets, column_norms, *, support=None, best_budget=None, cv_results=None, feature_names=None
-    ):
+        self,
+        column_budgets: ArrayLike,
+        column_norms: ArrayLike,
+        *,
+        support: ArrayLike | None = None,
+        best_budget: float | None = None,
+        cv_results: dict | None = None,
+        feature_names: ArrayLike | None = None,
+    ) -> None:
         self.column_budgets = column_budgets
         self.column_norms = column_norms
         self.support = support
@@ -74,7 +84,9 @@ class ColumnPathDisplay(Display):
         self.feature_names = feature_names
 
     @classmethod
-    def from_estimator(cls, estimator, *, support=None, feature_names=None, ax=None):
+    def from_estimator(
+        cls, estimator: Any, *, support: ArrayLike | None = None, feature_names: ArrayLike | None = None, ax: Any = None
+    ) -> Self:
         """Draw the path of a selector, or a path by itself.
 
         Parameters
@@ -116,7 +128,7 @@ class ColumnPathDisplay(Display):
             )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the path and, if there are validation scores, a panel with the score against the number of inputs.
 
         Parameters

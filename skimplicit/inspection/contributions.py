@@ -1,11 +1,14 @@
 """The picture of the contributions of inputs to predictions."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skimplicit.inspection._figure import COLOURS, GREY, Display, checked_names, more_room, names_to_draw, seen_names
 from skimplicit.inspection.explanations import explain
+from skimplicit.linalg import MatrixLike
 
 __all__ = ["ContributionsDisplay"]
 
@@ -53,14 +56,31 @@ class ContributionsDisplay(Display):
     array([0, 1])
     """
 
-    def __init__(self, contributions, *, inputs=None, feature_names=None, max_inputs=20):
+    def __init__(
+        self,
+        contributions: ArrayLike,
+        *,
+        inputs: ArrayLike | None = None,
+        feature_names: ArrayLike | None = None,
+        max_inputs: int = 20,
+    ) -> None:
         self.contributions = contributions
         self.inputs = inputs
         self.feature_names = feature_names
         self.max_inputs = max_inputs
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, output=0, reference=None, feature_names=None, max_inputs=20, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        *,
+        output: int = 0,
+        reference: ArrayLike | None = None,
+        feature_names: ArrayLike | None = None,
+        max_inputs: int = 20,
+        ax: Any = None,
+    ) -> Self:
         """Draw the contributions to the predictions of a fitted estimator or of a rule.
 
         Parameters
@@ -96,7 +116,7 @@ class ContributionsDisplay(Display):
         shown = {"inputs": found.inputs, "feature_names": names, "max_inputs": max_inputs}
         return cls(contributions[..., output], **shown).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the bars or the points.
 
         Parameters

@@ -1,9 +1,12 @@
 """The picture of certified and attacked accuracy against the radius."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skimplicit.inspection._figure import Display
-from skimplicit.linalg import checked_array
+from skimplicit.linalg import MatrixLike, checked_array
 from skimplicit.robustness import attack, certify
 from skimplicit.robustness.models import open_model
 from skimplicit.robustness.uncertainty import checked_radius
@@ -53,7 +56,7 @@ class RobustnessDisplay(Display):
     array([1. , 0.5])
     """
 
-    def __init__(self, radii, certified, attacked, *, name=None):
+    def __init__(self, radii: ArrayLike, certified: ArrayLike, attacked: ArrayLike, *, name: str | None = None) -> None:
         self.radii = radii
         self.certified = certified
         self.attacked = attacked
@@ -61,8 +64,19 @@ class RobustnessDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, radii, *, scale=1.0, method="auto", classes=None, random_state=None, name=None, ax=None
-    ):
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike,
+        radii: ArrayLike,
+        *,
+        scale: ArrayLike = 1.0,
+        method: str = "auto",
+        classes: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> Self:
         """Certify and attack rows at each radius, and draw the shares.
 
         Parameters
@@ -101,18 +115,18 @@ class RobustnessDisplay(Display):
             If an argument is not as above.
         """
         opened = open_model(estimator, classes, labelled=True)
-        radii, classes = checked_array(radii, "radii", 1), opened.classes
-        if np.any(radii < 0):
+        sizes, classes = checked_array(radii, "radii", 1), opened.classes
+        if np.any(sizes < 0):
             raise ValueError("radii must be at least 0.")
-        scale = checked_radius(scale, opened.rule.n_inputs, "scale", estimator)
-        certified, attacked = np.empty((2, radii.size))
-        for place, radius in enumerate(radii):
-            certified[place] = certify(estimator, X, y, radius * scale, method=method, classes=classes).mean()
-            success = attack(estimator, X, y, radius * scale, random_state=random_state, classes=classes)[1]
+        unit = checked_radius(scale, opened.rule.n_inputs, "scale", estimator)
+        certified, attacked = np.empty((2, sizes.size))
+        for place, radius in enumerate(sizes):
+            certified[place] = certify(estimator, X, y, radius * unit, method=method, classes=classes).mean()
+            success = attack(estimator, X, y, radius * unit, random_state=random_state, classes=classes)[1]
             attacked[place] = np.mean(~success)
-        return cls(radii, certified, attacked, name=name).plot(ax=ax)
+        return cls(sizes, certified, attacked, name=name).plot(ax=ax)
 
-    def plot(self, ax=None, *, color=None):
+    def plot(self, ax: Any = None, *, color: str | None = None) -> Self:
         """Draw both curves and the gap between them.
 
         Parameters

@@ -1,8 +1,10 @@
 """The picture of a rule as a graph: what feeds what, in the order of computation, and what feeds back."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 from skimplicit.inspection._figure import (
@@ -21,6 +23,7 @@ from skimplicit.inspection._figure import (
     without_selector,
 )
 from skimplicit.inspection.graph_layout import GraphLayout
+from skimplicit.rule import ImplicitRule
 
 __all__ = ["RuleGraphDisplay"]
 
@@ -94,7 +97,15 @@ class RuleGraphDisplay(Display):
     ([array([1]), array([0])], 1)
     """
 
-    def __init__(self, rule, *, per=None, feature_names=None, output_names=None, state_names=None):
+    def __init__(
+        self,
+        rule: ImplicitRule,
+        *,
+        per: ArrayLike | None = None,
+        feature_names: ArrayLike | None = None,
+        output_names: ArrayLike | None = None,
+        state_names: ArrayLike | None = None,
+    ) -> None:
         self.rule = rule
         self.per = per
         self.feature_names = feature_names
@@ -104,16 +115,16 @@ class RuleGraphDisplay(Display):
     @classmethod
     def from_estimator(
         cls,
-        estimator,
+        estimator: Any,
         *,
-        per=None,
-        feature_names=None,
-        output_names=None,
-        state_names=None,
-        max_edges=100,
-        percentile=99,
-        ax=None,
-    ):
+        per: ArrayLike | None = None,
+        feature_names: ArrayLike | None = None,
+        output_names: ArrayLike | None = None,
+        state_names: ArrayLike | None = None,
+        max_edges: int = 100,
+        percentile: float = 99,
+        ax: Any = None,
+    ) -> Self:
         """Draw the graph of a fitted estimator or of a rule.
 
         Parameters
@@ -148,7 +159,7 @@ class RuleGraphDisplay(Display):
         display = cls(rule, per=per, feature_names=names, output_names=outputs, state_names=state_names)
         return display.plot(max_edges=max_edges, percentile=percentile, ax=ax)
 
-    def plot(self, ax=None, *, max_edges=100, percentile=99):
+    def plot(self, ax: Any = None, *, max_edges: int = 100, percentile: float = 99) -> Self:
         """Draw the graph.
 
         Parameters

@@ -1,12 +1,14 @@
 """The picture of the weights of a rule."""
 
 from itertools import product
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
 
 from skimplicit.inspection._figure import DIVERGING, Display, block_limits, rule_of, without_selector
 from skimplicit.linalg import to_dense
+from skimplicit.rule import ImplicitRule
 
 __all__ = ["RulePatternDisplay"]
 
@@ -52,11 +54,11 @@ class RulePatternDisplay(Display):
     (2, 3)
     """
 
-    def __init__(self, rule):
+    def __init__(self, rule: ImplicitRule) -> None:
         self.rule = rule
 
     @classmethod
-    def from_estimator(cls, estimator, *, percentile=99, cmap=DIVERGING, ax=None):
+    def from_estimator(cls, estimator: Any, *, percentile: float = 99, cmap: Any = DIVERGING, ax: Any = None) -> Self:
         """Draw the weights of a fitted estimator or of a rule.
 
         Parameters
@@ -77,7 +79,7 @@ class RulePatternDisplay(Display):
         """
         return cls(rule_of(without_selector(estimator))).plot(percentile=percentile, cmap=cmap, ax=ax)
 
-    def plot(self, ax=None, *, percentile=99, cmap=DIVERGING):
+    def plot(self, ax: Any = None, *, percentile: float = 99, cmap: Any = DIVERGING) -> Self:
         """Draw the heat map.
 
         Parameters

@@ -1,6 +1,9 @@
 """The picture of how far each output can move with each input, with the signs that are proved."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skimplicit.inspection._figure import (
     DIVERGING,
@@ -61,14 +64,29 @@ class SensitivityDisplay(Display):
     (array([[4., 8.]]), array([[ 1, -1]]))
     """
 
-    def __init__(self, sensitivity, directions, *, feature_names=None, output_names=None):
+    def __init__(
+        self,
+        sensitivity: np.ndarray,
+        directions: np.ndarray,
+        *,
+        feature_names: ArrayLike | None = None,
+        output_names: ArrayLike | None = None,
+    ) -> None:
         self.sensitivity = sensitivity
         self.directions = directions
         self.feature_names = feature_names
         self.output_names = output_names
 
     @classmethod
-    def from_estimator(cls, estimator, *, per=None, feature_names=None, output_names=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        per: ArrayLike | None = None,
+        feature_names: ArrayLike | None = None,
+        output_names: ArrayLike | None = None,
+        ax: Any = None,
+    ) -> Self:
         """Draw the sensitivity of a fitted estimator or of a rule.
 
         Parameters
@@ -101,7 +119,7 @@ class SensitivityDisplay(Display):
         output_names = checked_output_names(output_names, estimator, q)
         return cls(S, directions, feature_names=checked_names(names, p), output_names=output_names).plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Self:
         """Draw the heat map.
 
         Parameters

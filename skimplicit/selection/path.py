@@ -51,7 +51,7 @@ class ImplicitPath:
         """Mean share of each input (of its group) in the budget along the path: how long and large it lives."""
         return self.power_shares(1)
 
-    def power_shares(self, power):
+    def power_shares(self, power: int) -> np.ndarray:
         """Return the mean share of each input (of its group) in the sum of the norms to a power along the path.
 
         Parameters
@@ -74,7 +74,7 @@ class ImplicitPath:
         """Return rows of values of the inputs as rows of values of the groups, the largest in each."""
         return np.apply_along_axis(ColumnBudget(groups=self.groups).group_maxima, 1, rows)
 
-    def clearest(self, support):
+    def clearest(self, support: np.ndarray) -> int:
         """Return the position of the budget at which some inputs stand out most from the others.
 
         Parameters

@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
-from sklearn.utils.metadata_routing import MethodMapping, _routing_enabled, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.quiet import without_warnings
@@ -29,7 +29,7 @@ class SelectionFoldsMixin(FoldsMixin):
         own = getattr(self.estimator, "cv", None)
         return self._splits if own is None and _keeps_together(self._splits) else own
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return where metadata go: those of ``fit`` to the splitter of the selection and to that of the refitted rule.
 
         Returns

@@ -1,10 +1,11 @@
 """Numbers that say how much a matrix amplifies: norms, the Perron-Frobenius value, the matrix measure mu_inf."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import ArpackError, eigs
 
-from skimplicit.linalg import block_triangular_order, row_scaled, to_dense
+from skimplicit.linalg import MatrixLike, block_triangular_order, row_scaled, to_dense
 
 __all__ = [
     "abscissa",
@@ -48,7 +49,7 @@ def square_matrix(A):
     return A
 
 
-def inf_norm(A):
+def inf_norm(A: MatrixLike) -> float:
     """Return ``||A||_inf = max_i sum_j |A_ij|``, the largest absolute row sum.
 
     Parameters
@@ -66,7 +67,7 @@ def inf_norm(A):
     return float(sums.max(initial=0.0))
 
 
-def perron_frobenius(A):
+def perron_frobenius(A: MatrixLike) -> float:
     """Return the Perron-Frobenius value of ``|A|``, its largest eigenvalue.
 
     Parameters
@@ -90,7 +91,7 @@ def perron_frobenius(A):
     return abscissa(abs(square_matrix(A)))
 
 
-def mu_inf(A, weights=None):
+def mu_inf(A: MatrixLike, weights: ArrayLike | None = None) -> float:
     """Return the matrix measure ``max_i (A_ii + sum_{j != i} |A_ij| v_j / v_i)``.
 
     Parameters

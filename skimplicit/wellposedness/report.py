@@ -6,13 +6,15 @@ Every test here is sufficient and none is necessary: deciding it for ReLU is co-
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import bicgstab, splu
 
-from skimplicit.activations import activation_of, is_increasing
-from skimplicit.linalg import block_triangular_order, checked_array, row_scaled, to_dense
+from skimplicit.activations import BaseActivation, activation_of, is_increasing
+from skimplicit.linalg import MatrixLike, block_triangular_order, checked_array, row_scaled, to_dense
 from skimplicit.parameters import check_truths
 from skimplicit.wellposedness.matrix_measures import (
     abscissa,
@@ -88,7 +90,7 @@ class WellPosedness:
         """Whether some test holds."""
         return self.condition is not Condition.NONE
 
-    def n_iterations(self, tol):
+    def n_iterations(self, tol: float) -> int:
         """Return how many iterations surely shrink the error, in the certificate's norm, by the factor ``tol``.
 
         Parameters
@@ -115,7 +117,7 @@ class WellPosedness:
         return max(1, int(np.ceil(np.log(tol) / np.log(self.rate)))) if self.rate > 0 else 1
 
 
-def well_posedness(rule, activation="relu", *, lmi=True):
+def well_posedness(rule: Any, activation: str | BaseActivation = "relu", *, lmi: bool = True) -> WellPosedness:
     """Test whether ``x = phi(A x + z)`` has exactly one solution for every z.
 
     Parameters
@@ -190,7 +192,7 @@ def well_posedness(rule, activation="relu", *, lmi=True):
     return WellPosedness(Condition.NONE, np.inf, None, None, 1.0, **numbers)
 
 
-def perron_certificate(A, slope=1.0, groups=None):
+def perron_certificate(A: MatrixLike, slope: ArrayLike = 1.0, groups: ArrayLike | None = None) -> np.ndarray | None:
     """Return ``v > 0`` with ``(I - slope |A|) v = 1``, a proof that ``x = phi(A x + z)`` is well posed, or None.
 
     Such a v exists if and only if the Perron-Frobenius value of ``slope |A|`` is below 1. Then plain iteration
