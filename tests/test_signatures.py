@@ -1,6 +1,7 @@
 """What users call says what it takes and returns, for editors and type checkers (``mypy`` runs in CI)."""
 
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
@@ -119,3 +120,10 @@ def test_predictions_have_the_type_of_what_is_asked_for():
 def test_rule_has_all_its_arrays():
     types = get_type_hints(ImplicitRule)
     assert {types[name] for name in ("A", "B", "C", "D", "b", "c")} == {np.ndarray}
+
+
+@pytest.mark.parametrize("cls", [cls for cls in TYPES if hasattr(cls, "fit")])
+def test_decorators_of_fit_leave_its_types(cls):
+    fit = inspect.unwrap(cls.fit)
+    names = re.findall(r"^ *@(\w+)", inspect.getsource(fit), re.MULTILINE)
+    assert names and all("return" in get_type_hints(fit.__globals__[name]) for name in names)

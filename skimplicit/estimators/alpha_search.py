@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import _raise_for_params
 from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.choosing_rows import rows_to_choose_by
 from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.fit_decorators import as_fit
 from skimplicit.estimators.folds import CV, FoldsMixin, row_counts
 from skimplicit.estimators.methods import get_method
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
@@ -117,8 +118,7 @@ class RidgePathMixin(FoldsMixin):
     }
     alphas: int | ArrayLike
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @as_fit(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Choose alpha by cross-validation, then train the rule on all data.
 

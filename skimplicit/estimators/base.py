@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,6 +18,7 @@ from skimplicit.estimators.callbacks import CallbackBridge
 from skimplicit.estimators.clipping import clip_rule
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.fit_decorators import as_fit
 from skimplicit.estimators.folds import FoldsMixin
 from skimplicit.estimators.given_ridge import fit_at_given_ridge
 from skimplicit.estimators.growing import Trained, fit_growing
@@ -77,8 +78,7 @@ class ImplicitEstimator(
         """Return the same of one batch of all targets, for ``partial_fit``."""
         return self._encode_targets(y, sample_weight)
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @as_fit(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Train the rule.
 

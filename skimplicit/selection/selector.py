@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, _fit_context
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.feature_selection import SelectorMixin
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state, get_tags
@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimplicit.estimators import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.documentation import DocumentedMixin
 from skimplicit.estimators.failed_fit import unchanged_on_failure
+from skimplicit.estimators.fit_decorators import as_fit
 from skimplicit.estimators.folds import CV
 from skimplicit.estimators.rule_parameters import RULE_PARAMETERS
 from skimplicit.estimators.side_by_side import data_of, fit_as_task
@@ -236,8 +237,7 @@ class ImplicitFeatureSelector(
             **parameters: Unpack[SelectorParameters],
         ) -> None: ...
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=False)
+    @as_fit(prefer_skip_nested_validation=False)
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any) -> Self:
         """Select inputs and refit a rule on them.
 
