@@ -18,6 +18,7 @@ from skimplicit import (
     ImplicitRegressor,
     ImplicitRegressorCV,
     ImplicitRule,
+    inspection,
 )
 from skimplicit.estimators import parameter_types as estimator_types
 from skimplicit.parameters import Names
@@ -127,3 +128,10 @@ def test_decorators_of_fit_leave_its_types(cls):
     fit = inspect.unwrap(cls.fit)
     names = re.findall(r"^ *@(\w+)", inspect.getsource(fit), re.MULTILINE)
     assert names and all("return" in get_type_hints(fit.__globals__[name]) for name in names)
+
+
+@pytest.mark.parametrize("name", [name for name in inspection.__all__ if name.endswith("Display")])
+def test_types_of_what_was_drawn(name):
+    display = getattr(inspection, name)
+    drawn = {entry.name for entry in ClassDoc(display)["Attributes"]}
+    assert {"ax_", "axes_", "figure_"} < drawn <= get_type_hints(display).keys()

@@ -1,5 +1,7 @@
 """What the displays share: their colours, the axes they draw in, the rule they show and the names of its inputs."""
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
@@ -52,6 +54,10 @@ STYLE = {
 
 class Display:
     """Draws in axes of the caller or of a new figure; keeps them in ``axes_``, ``ax_`` (the first) and ``figure_``."""
+
+    ax_: Any
+    axes_: np.ndarray
+    figure_: Any
 
     def _open(self, ax, n_panels=1, **layout):
         """Keep the axes to draw in: ``n_panels``, or one when the caller gives one; ``layout`` is for a new figure."""

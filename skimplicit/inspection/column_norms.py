@@ -56,6 +56,8 @@ class ColumnNormsDisplay(Display):
     array([1., 2.])
     """
 
+    stems_: list[Any]
+
     def __init__(
         self, column_norms: ArrayLike, *, true_norms: ArrayLike | None = None, feature_names: ArrayLike | None = None
     ) -> None:

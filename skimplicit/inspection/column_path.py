@@ -66,6 +66,8 @@ class ColumnPathDisplay(Display):
     8
     """
 
+    lines_: list[Any]
+
     def __init__(
         self,
         column_budgets: ArrayLike,

@@ -56,6 +56,8 @@ class ContributionsDisplay(Display):
     array([0, 1])
     """
 
+    order_: np.ndarray
+
     def __init__(
         self,
         contributions: ArrayLike,

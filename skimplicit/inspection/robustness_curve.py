@@ -56,6 +56,8 @@ class RobustnessDisplay(Display):
     array([1. , 0.5])
     """
 
+    lines_: list[Any]
+
     def __init__(self, radii: ArrayLike, certified: ArrayLike, attacked: ArrayLike, *, name: str | None = None) -> None:
         self.radii = radii
         self.certified = certified

@@ -97,6 +97,13 @@ class RuleGraphDisplay(Display):
     ([array([1]), array([0])], 1)
     """
 
+    edges_: np.ndarray
+    feedback_: np.ndarray
+    layers_: list[np.ndarray]
+    limits_: dict[str, float]
+    n_left_out_: int
+    weights_: np.ndarray
+
     def __init__(
         self,
         rule: ImplicitRule,

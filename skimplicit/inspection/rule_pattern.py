@@ -54,6 +54,9 @@ class RulePatternDisplay(Display):
     (2, 3)
     """
 
+    image_: Any
+    limits_: dict[str, float]
+
     def __init__(self, rule: ImplicitRule) -> None:
         self.rule = rule
 

@@ -64,6 +64,8 @@ class SensitivityDisplay(Display):
     (array([[4., 8.]]), array([[ 1, -1]]))
     """
 
+    images_: list[Any]
+
     def __init__(
         self,
         sensitivity: np.ndarray,
