@@ -229,7 +229,8 @@ def _budget_levels(magnitude, budget, w, start):
     """Return the caps theta_j with ``sum_j w_j theta_j = budget``, and t; rows of ``magnitude`` are columns of B."""
     if budget == 0:
         return np.zeros(magnitude.shape[0]), start
-    descending = np.sort(magnitude, axis=1)[:, ::-1]
+    # In one memory layout, on which products with the largest entries depend.
+    descending = np.sort(np.ascontiguousarray(magnitude), axis=1)[:, ::-1]
     sums = np.cumsum(descending, axis=1)
     counts = np.arange(1, magnitude.shape[1] + 1)
     # With r entries above the cap, w t ranges up to the value at which the cap reaches entry r + 1, or zero.

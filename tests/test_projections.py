@@ -217,12 +217,12 @@ def test_empty_matrix(kind, shape, radius):
 
 
 @every_ball
-@every_seed
+@pytest.mark.parametrize("seed", range(30))  # last digits differ in some cases only, which ones depends on the machine
 def test_result_does_not_depend_on_the_memory_layout(kind, seed):
-    ball, X, _ = draw(kind, seed, (40, 50))
+    ball, X, _ = draw(kind, seed, (40, 50) if seed < 3 else (5 + seed, 7))
     radius = 0.4 * ball.norm(X)
     expected = ball.project(X, radius)
-    strided = np.zeros((80, 150))[::2, ::3]
+    strided = np.zeros((2 * X.shape[0], 3 * X.shape[1]))[::2, ::3]
     strided[:] = X
     for same in (np.asfortranarray(X), strided):
         P = ball.project(same, radius)
