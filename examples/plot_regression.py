@@ -45,7 +45,8 @@ models = {
 # Four models, two sets
 # ---------------------
 #
-# All at their defaults, inputs standardised; a quarter of the rows is held out.
+# Inputs are standardised, and a quarter of the rows is held out. All else is at its default, but with favours to two:
+# ``RidgeCV`` has 13 ridges to choose from, and the network standardised targets and up to 2,000 epochs.
 
 scores, fitted = {}, {}
 for name, (X, y) in data.items():

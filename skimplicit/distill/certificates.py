@@ -46,8 +46,8 @@ def drift_bound(A: MatrixLike, activation: Any, residual: ArrayLike) -> np.ndarr
     Notes
     -----
     ``|x~ - x| <= Gamma |A x~ + B u + b - z| <= Gamma (|A| |x~ - x| + |r|)``. With ``x`` the states of a rule and
-    ``r = (A0 - A) x + (B0 - B) u``, this is the corrected theorem 5.1 of El Ghaoui et al. (2021): as printed it has
-    ``|A0 + E|`` for ``|A0| + |E|`` and fails.
+    ``r = (A0 - A) x + (B0 - B) u``, this is theorem 5.1 of El Ghaoui et al. (2021), corrected: as printed,
+    ``(I - |A0 + E|)^-1 E x0``, it fails where there are negative entries.
 
     Examples
     --------

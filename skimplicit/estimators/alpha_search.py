@@ -111,8 +111,10 @@ class RidgePathMixin(FoldsMixin):
     _attributes: ClassVar[dict[str, Any]] = {
         "alpha_": Attribute("float", "The chosen ridge, at which the rule is fitted to all data."),
         "alphas_": Attribute("ndarray of shape (n_alphas,)", "The ridges, increasing, as the path goes."),
+        "rules_": Attribute("list of ImplicitRule", "The members, whose mean is ``rule_``."),
+        "column_budget_": Attribute("float or None", "The bound on the columns of B, as given."),
         **dict.fromkeys(
-            ("heldout_scores_", "heldout_score_", "heldout_prediction_", "is_linear_"),
+            ("relevance_", "heldout_scores_", "heldout_score_", "heldout_prediction_", "is_linear_"),
             Attribute("None", 'Told by ``alpha="auto"`` of the estimator without folds of its own.'),
         ),
     }

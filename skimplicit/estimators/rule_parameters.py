@@ -226,7 +226,10 @@ RULE_PARAMETERS = {
         ["boolean"],
     ),
     "random_state": Parameter(
-        None, "int, RandomState instance or None", "Source of the starting weights.", ["random_state"]
+        None,
+        "int, RandomState instance or None",
+        "Source of the starting weights, of shuffled folds and of rows that are drawn or held out.",
+        ["random_state"],
     ),
     "verbose": Parameter(
         0,
