@@ -14,6 +14,8 @@ from test_architecture import DOORS
 import skimplicit
 from skimplicit.estimators import documentation
 
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "doc").rglob("*.md"))]
 SUBMODULES = ["activations", "composition", "distill", "export", "inspection", "lifted", "networks", "robustness"]
 
 
@@ -116,17 +118,25 @@ def test_is_typed():
 
 
 def test_files_that_the_readme_shows_are_there():
-    root = Path(__file__).parent.parent
-    links = re.findall(r"\]\(([^)#:]+)\)", (root / "README.md").read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
     pictures = [link for link in links if link.endswith(".png")]
-    assert pictures and all((root / link).is_file() for link in links)
-    assert all((root / link).stat().st_size < 150_000 for link in pictures)
+    assert pictures and all((ROOT / link).is_file() for link in links)
+    assert all((ROOT / link).stat().st_size < 150_000 for link in pictures)
 
 
 def test_source_distribution_holds_the_tests_and_what_they_read():
-    root = Path(__file__).parent.parent
-    commands = [line.split() for line in (root / "MANIFEST.in").read_text(encoding="utf-8").splitlines()]
+    commands = [line.split() for line in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()]
     whole = {name for command, *names in commands for name in names if command == "graft"}
-    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]
     read = {path.split("/")[0] for path in settings["ini_options"]["testpaths"]}
     assert read <= {*whole, "skimplicit", "README.md"}  # setuptools takes these two by itself
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_rows_of_a_table_have_the_cells_of_its_head(page):
+    # A bar in a formula ends the cell, and what follows it is not shown.
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        rows = table.splitlines()
+        bars = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
+        assert bars == bars[:1] * len(rows), rows[bars.index(max(bars))]
