@@ -173,6 +173,8 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
     ) -> Self:
         """Train for one pass of batches over the data, starting from the current rule.
 
+        Only with ``method="gradient"``, without ``early_stopping``.
+
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs are
         standardised by the means and deviations of that first data (an input that is constant there, once it varies).
         Until 10 rows have come, each call starts anew with all rows so far. The readout is trained by batches too.

@@ -71,6 +71,8 @@ class IncrementalMixin:
     def partial_fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one pass of batches over the data, starting from the current rule.
 
+        Only with ``method="gradient"``, without ``early_stopping``.
+
         The first call, unless it follows ``fit``, starts at random weights and fixes the units: later inputs and
         targets are standardised by the means and deviations of that first data. While fewer than 10 rows have been
         given in all, each call starts anew, with the rows of all calls. An input that is constant in the first data is

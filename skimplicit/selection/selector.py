@@ -98,7 +98,7 @@ class ImplicitFeatureSelector(
         drawing folds again does not count as more rows. Empty when the number or ``fdr`` was given.
     selection_frequency_ : ndarray of shape (n_features,)
         Share of the folds (with ``fdr``, of the joint paths) on whose path the input is among the best k, where k is
-        the number that the held-out scores favour (with ``fdr``, the number selected); with two rows, 1 or 0.
+        the number given, or that the held-out scores favour (with ``fdr``, the number selected); with two rows, 1 or 0.
     permutation_scores_ : ndarray of shape (n_features,) or None
         By how many standard errors, over rows, the loss of the folds' rules on held-out rows rises when the values of
         the input (group) are permuted: with ``rule="all_relevant"`` for all inputs, with ``"best"`` for those in doubt,
