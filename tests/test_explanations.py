@@ -159,6 +159,9 @@ def test_regressors(activation, outputs):
     assert_complete(found, model.predict(new))
     assert_allclose(found.reference, X.mean(axis=0))
     assert_allclose(found.reference_value, model.predict(X.mean(axis=0)[None])[0], atol=1e-9)
+    from_afar = explain(model, new, reference=50 * X[0])  # and so is the reference
+    assert_complete(from_afar, model.predict(new))
+    assert_allclose(from_afar.reference_value, model.predict(50 * X[:1])[0], atol=1e-9)
     with pytest.raises(FrozenInstanceError):
         found.reference_value = 0.0
 
@@ -284,6 +287,9 @@ class TestDisplay:
             assert np.all(np.abs(at[:, 1] - place) <= 0.4)
             assert len(np.unique(at, axis=0)) == 30  # equal rows lie side by side
 
+    def test_contributions_of_both_signs_do_not_cancel_in_the_order(self):
+        assert_array_equal(ContributionsDisplay([[3.0, 1.0], [-3.0, 1.0]]).plot().order_, [0, 1])
+
     def test_the_largest_values_have_the_last_colour_where_values_repeat(self):
         rule, X = random_rule(np.random.default_rng(0)), np.ones((10, 4))
         X[:2, 0], X[:, 3] = 0.0, np.arange(10) % 5
@@ -325,6 +331,14 @@ def test_states_of_any_size(scale):
     X, reference = np.random.default_rng(1).normal(size=(5, 4)), np.ones(4)
     expected = explain(rule, X, reference=reference).contributions
     assert_allclose(explain(other, X, reference=reference).contributions, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("activations", [("leaky", "relu"), ("tanh", "relu")], ids=str)
+def test_members_of_different_activations_are_explained_by_their_own(activations):
+    rng = np.random.default_rng(0)
+    rule = average(*(random_rule(rng, KINDS[name], n=3) for name in activations))
+    X = rng.normal(size=(5, 4))
+    assert_complete(explain(rule, X), rule.predict(X))
 
 
 @pytest.mark.parametrize("name", ["bsr_array", "coo_array", "coo_matrix", "csc_array", "dia_array", "lil_matrix"])

@@ -157,11 +157,20 @@ class TestRules:
         B, C = np.ones((8, 4)) + S[:, :4], S[:2]
         for A, activation, condition in (
             (2 * (S - S.T) + 0.3 * np.eye(8), "relu", Condition.MONOTONE),
+            (9 * (S - S.T) + 0.3 * np.eye(8), "sigmoid", Condition.MONOTONE),
             (-3 * np.eye(8) + 0.3 * np.abs(S) / 8, "tanh", Condition.MU_INF),
         ):
             rule = ImplicitRule(A, B, C, activation=activation)
             assert rule.well_posedness().condition is condition
             assert float(check_rule(rule, U)["certified_error"]) < 1e-9
+
+    def test_one_weight_for_each_state_and_output_is_that_weight(self, U):
+        weights = np.diag([2.0, -1.0, 1.0, 0.5])
+        check_rule(ImplicitRule(np.zeros((4, 4)), weights, -3 * weights, 2 * weights), U)
+
+    def test_large_weights_behind_a_loop_leave_its_states_as_exact_as_asked_for(self, U):
+        rule = activate(cascade(random_rule("relu"), affine_rule(100 * np.ones((2, 2)))), "relu")
+        assert 1e-10 <= float(check_rule(rule, U)["certified_error"]) * (1 + 1e-9) < 1.1e-10
 
     def test_exponential_behind_a_loop_certifies_nothing(self, U):
         rule = activate(random_rule("relu"), Exponential())
@@ -198,6 +207,7 @@ class TestTolerance:
         error = np.abs(run(model, U)[0] - rule.predict(U))
         assert np.all(error <= bound * np.abs(rule.states(U)).max(axis=1, keepdims=True))
         assert error.max() > 1e-9  # or there would be nothing to certify
+        np.testing.assert_allclose(bound, float(properties(model)["certified_error"]) * np.abs(rule.C).sum(axis=1))
 
     def test_float32_arithmetic_is_asked_for_what_it_has(self, U):
         rule = random_rule("relu")

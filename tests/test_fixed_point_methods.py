@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skimplicit import ImplicitRule
-from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, max_pool, softmax
+from skimplicit.activations import ACTIVATIONS, BlockActivation, get_activation, leaky_relu, max_pool, softmax
 from skimplicit.equilibrium import METHODS, Status, choose_method, equilibrium, solve_equilibrium, sweeps
 from skimplicit.equilibrium.safeguarded import AndersonSteps, NewtonSteps
 from skimplicit.projections import project_rows_l1
@@ -388,3 +388,45 @@ def test_errors_are_bounded_beyond_the_blocks_that_make_them(weight):
     assert np.all(error <= found.error_bound + 1e-13 * weight * np.abs(x).max(axis=1))
     assert np.all(found.converged | (found.error_bound > 1e-10 * np.abs(found.states).max(axis=1)))
     assert found.converged.all() or weight == 1e9
+
+
+RING = np.array([[0.0, 1.0], [1.0, 0.0]])
+
+
+@pytest.mark.parametrize("max_iter", [1, 5, 20])
+@pytest.mark.parametrize(
+    ("weights", "activation"),
+    [
+        (0.4 * RING, leaky_relu(2.0)),
+        (np.block([[0.9 * RING, 0 * RING], [np.eye(2, k=-1), np.array([[0.0, 5.0], [0.05, 0.0]])]]), "tanh"),
+        (
+            np.block([[0.5 * RING, 0 * RING], [np.eye(2), 0 * RING]]),
+            BlockActivation([("tanh", 2), (leaky_relu(-9.0), 2)]),
+        ),
+    ],
+    ids=["steep where negative", "a loop after a loop", "steep after a loop"],
+)
+def test_errors_of_loops_that_end_early_are_bounded(weights, activation, max_iter):
+    n = len(weights)
+    rule = ImplicitRule(weights, np.vstack([np.eye(2), np.zeros((n - 2, 2))]), np.ones((1, n)), activation=activation)
+    U = [[-1e-2, -2e-2], [-1e-2, 2e-2]]
+    error = np.abs(rule.solve(U, max_iter=max_iter).states - rule.solve(U, rtol=1e-14).states).max(axis=1)
+    assert error.max() > 1e-7
+    assert np.all(error <= rule.solve(U, max_iter=max_iter).error_bound)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("activation", ["tanh", "softplus"])
+def test_errors_of_strong_loops_of_states_with_themselves_are_bounded(method, activation):
+    A, drive = np.array([[0.9, 0.05], [0.0, 0.9]]), np.array([[-0.1, 0.2], [-2.0, -1.0]])
+    expected = solve_equilibrium(A, drive, get_activation(activation), rtol=1e-14).states
+    for max_iter in (1, 3, 10):
+        found = solve_equilibrium(A, drive, get_activation(activation), method=method, max_iter=max_iter)
+        assert np.all(np.abs(found.states - expected).max(axis=1) <= found.error_bound + 1e-12)
+
+
+def test_a_loop_that_is_too_steep_on_one_side_has_no_solution_there():
+    rule = ImplicitRule([[0.5]], [[1.0]], [[1.0]], activation=leaky_relu(3.0))
+    found = rule.solve([[1.0], [-1.0]], max_iter=100)  # x = x / 2 + 1; and x = 3 (x / 2 - 1) is 6, not negative
+    assert found.converged.tolist() == [True, False]
+    assert_allclose(found.states[0], 2.0)

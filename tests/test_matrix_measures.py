@@ -13,6 +13,7 @@ from skimplicit.wellposedness import (
     mu_inf,
     perron_certificate,
     perron_frobenius,
+    relaxation,
     well_posedness,
 )
 
@@ -87,3 +88,9 @@ def test_what_is_not_square_is_named(measure):
 def test_weights_are_positive(weights):
     with pytest.raises(ValueError, match="^weights must be 2 positive numbers"):
         mu_inf(np.eye(2) / 2, weights)
+
+
+@pytest.mark.parametrize(("slope", "step"), [(1.0, 1 / 4), (0.25, 4 / 7), (np.array([0.5, 3.0, 9.0]), 1 / 7)])
+@pytest.mark.parametrize("given", [np.array, sparse.csr_array])
+def test_relaxation_is_by_the_steepest_negative_loop(given, slope, step):
+    assert relaxation(given([[-3.0, 9.0, 0.0], [-7.0, -2.0, 0.0], [0.0, 0.0, 0.5]]), slope) == pytest.approx(step)

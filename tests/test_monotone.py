@@ -10,6 +10,8 @@ from skimplicit.wellposedness import (
     Condition,
     diagonal_scaling,
     monotone,
+    monotone_amplification,
+    resolvent_rate,
     well_posedness,
 )
 
@@ -55,3 +57,31 @@ def test_no_program_looks_for_a_metric_that_eigenvalues_exclude(seed, monkeypatc
     monkeypatch.setattr(monotone, "_search", searched.append)
     A = np.abs(np.random.default_rng(seed).normal(size=(30, 30))) * 4 / 30  # an eigenvalue of about 3.2
     assert well_posedness(A).condition is Condition.NONE and not searched
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [np.outer(np.eye(17)[0], np.arange(17) > 0) / 4, np.full((9, 9), 0.1), np.zeros((2, 2))],
+    ids=["one row", "all", "none"],
+)
+@pytest.mark.parametrize("metric", [np.ones, lambda n: np.linspace(1.0, 1.5, n)], ids=["plain", "scaled"])
+def test_residuals_are_amplified_by_no_more_than_is_said(weights, metric):
+    n = len(weights)
+    bound = monotone_amplification(weights, metric(n))
+    rng = np.random.default_rng(0)
+    for slopes in (np.ones(n), *rng.uniform(size=(5, n))):
+        assert np.abs(np.linalg.inv(np.eye(n) - slopes[:, None] * weights)).sum(axis=1).max() <= bound
+
+
+def test_the_rate_is_the_norm_of_the_reflections_in_the_metric():
+    rng = np.random.default_rng(0)
+    A, metric = rng.normal(size=(4, 4)) - np.eye(4), rng.uniform(1.0, 2.0, size=4)
+    root, M = np.diag(np.sqrt(metric)), np.eye(4) - A
+    reflected = root @ (np.eye(4) - M) @ np.linalg.inv(np.eye(4) + M) @ np.linalg.inv(root)
+    assert_allclose(resolvent_rate(A, metric), np.linalg.norm(reflected, 2), rtol=1e-12)
+
+
+@pytest.mark.parametrize("loop", [1 - 1e-12, 1.0])
+def test_a_margin_that_rounding_could_have_made_is_none(loop):
+    assert diagonal_scaling(np.array([[loop, -5.0], [5.0, loop]]), lmi=False) is None
+    assert diagonal_scaling(np.array([[loop - 1e-6, -5.0], [5.0, loop - 1e-6]]), lmi=False) is not None

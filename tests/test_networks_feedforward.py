@@ -211,7 +211,10 @@ def test_batch_norm():
     variance, U = rng.uniform(0.5, 2, size=4), rng.normal(size=(6, 4))
     expected = scale * (U - mean) / np.sqrt(variance + 1e-3) + shift
     assert_allclose(batch_norm(mean, variance, scale, shift, epsilon=1e-3).predict(U), expected, **EXACT)
-    assert_allclose(batch_norm(mean[:2], variance[:2], repeat=2).c[[0, 2]], batch_norm(mean[:2], variance[:2]).c)
+    pixels = rng.normal(size=(6, 4, 3))  # a mean for each channel
+    expected = scale[:, None] * (pixels - mean[:, None]) / np.sqrt(variance[:, None] + 1e-5) + shift[:, None]
+    rule = batch_norm(mean, variance, scale, shift, repeat=3)
+    assert_allclose(rule.predict(pixels.reshape(6, -1)), expected.reshape(6, -1), **EXACT)
 
 
 def test_a_row_does_not_depend_on_the_others():

@@ -72,6 +72,7 @@ def test_convolution_is_the_matrix_of_the_paper():
 @pytest.mark.parametrize(("window", "stride", "padding"), [(2, None, 0), (3, 2, 1), ((2, 3), (1, 2), (1, 0))])
 def test_pooling(window, stride, padding):
     images = DIGITS.reshape(-1, 2, 4, 8) - 20.0  # negative: a zero would be a wrong maximum
+    images[:, :, [0, 0, -1], [0, -1, -1]] = -1.0  # and so would be what stands for the padding, if it were any input
     sizes = np.broadcast_to(window, 2)
     steps = sizes if stride is None else np.broadcast_to(stride, 2)
     pads = [(0, 0), *((int(pad),) * 2 for pad in np.broadcast_to(padding, 2))]
@@ -285,6 +286,19 @@ def test_deep_equilibrium_of_a_cell_with_two_layers(seed):
     assert rule.n_hidden == 3 + 13
     assert_allclose(rule.predict(U), Y, rtol=1e-9, atol=1e-9)
     assert rule.is_well_posed()
+
+
+@pytest.mark.parametrize("direct", [0.0, 0.3])
+@pytest.mark.parametrize("intercept", [0.0, 2.0])
+@pytest.mark.parametrize("gain", [1.0, 0.5])
+def test_deep_equilibrium_of_one_layer_counts_what_is_beside_its_states(direct, intercept, gain):
+    rng = np.random.default_rng(0)
+    B, D = rng.normal(size=(4, 6)) / 20, direct * np.eye(4, 6)
+    cell = ImplicitRule(np.zeros((4, 4)), B, gain * np.eye(4), D, np.ones(4), intercept * np.arange(4.0))
+    U, Y = rng.normal(size=(10, 2)), np.zeros((10, 4))
+    for _ in range(100):
+        Y = cell.predict(np.hstack([Y, U]))
+    assert_allclose(deep_equilibrium(cell).predict(U), Y, **EXACT)
 
 
 def test_deep_equilibrium_of_one_layer_has_its_states_only():

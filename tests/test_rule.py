@@ -97,6 +97,17 @@ class TestConstruction:
         stored = [getattr(rule, name) for name in ARRAYS]
         assert all(sparse.issparse(array) or array.flags.c_contiguous for array in stored)
 
+    @pytest.mark.parametrize("name", "ABCD")
+    def test_entries_given_twice_are_summed_and_zeros_are_none(self, name):
+        given = arrays()
+        given[name] = np.zeros_like(given[name])
+        given[name][1, 0] = 0.25
+        expected = ImplicitRule(**given)
+        parts = np.array([1.0, -0.75, 0.0]), np.array([0, 0, 1]), np.r_[0, 0, np.full(len(given[name]) - 1, 3)]
+        rule = ImplicitRule(**given | {name: sparse.csr_array(parts, shape=given[name].shape)})
+        assert rule == expected and getattr(rule, name).nnz == 1
+        assert rule.inf_norm == expected.inf_norm
+
     def test_float32_and_integers_are_converted(self):
         given = {name: array.astype(np.float32) for name, array in arrays().items()} | {"c": np.arange(Q)}
         rule = ImplicitRule(**given)

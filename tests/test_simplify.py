@@ -1,6 +1,7 @@
 """``simplify``: smaller rules that predict held-out rows as well; ``ArchitectureReport``: what a rule looks like."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,12 @@ from test_monotonic_cst import quietly
 from skimplicit import ImplicitClassifier, ImplicitRegressor, ImplicitRegressorCV, ImplicitRule
 from skimplicit.activations import max_pool
 from skimplicit.distill import ArchitectureReport, simplification, simplify
-from skimplicit.distill.simplification import _without_idle, _without_loops
+from skimplicit.distill.simplification import _Way, _without_idle, _without_loops
 from skimplicit.distill.simplification_data import open_data
 from skimplicit.estimators import growing
 from skimplicit.linalg import to_dense
 from skimplicit.networks import feedforward
+from skimplicit.rows import Samples
 from skimplicit.training import StochasticGradient
 
 
@@ -104,6 +106,23 @@ class TestReport:
         report = ArchitectureReport.of(ImplicitRule(np.zeros((0, 0)), np.zeros((0, 2)), np.zeros((1, 0)), [[1.0, 0.0]]))
         assert (report.n_states, report.depth, report.n_weights, report.has_skips) == (0, 0, 1, False)
         assert str(report) == "a linear rule of 1 weights"
+
+
+@pytest.mark.parametrize("states", [np.ones(2), np.array([1e3, 1e-2])], ids=["as is", "states in other units"])
+@pytest.mark.parametrize("inputs", [np.ones(2), np.array([1e-3, 10.0])], ids=["as is", "inputs in other units"])
+@pytest.mark.parametrize("outputs", [np.ones(2), np.array([1e-3, 10.0])], ids=["as is", "outputs in other units"])
+def test_effects_are_in_deviations_of_what_is_weighed_and_of_the_outputs(states, inputs, outputs):
+    rng = np.random.default_rng(0)
+    A, B, C = np.array([[0.0, 0.0], [0.5, 0.25]]), rng.normal(size=(2, 2)), np.array([[0.1, -2.0], [0.2, 1.0]])
+    U, Y = 1.0 + rng.normal(size=(50, 2)), rng.normal(size=(50, 2))
+    Y /= Y.std(axis=0)
+    deviations = np.r_[ImplicitRule(A, B, C).states(U).std(axis=0), U.std(axis=0)]
+    last = 2.0 / (1 - 0.25)  # of the second state, which feeds itself; the first feeds it
+    expected = np.abs(np.hstack([A, B])) * deviations * [[0.2 + 0.5 * last], [last]]
+    rule = ImplicitRule(A * states[:, None] / states, B * states[:, None] / inputs, C * outputs[:, None] / states)
+    task = SimpleNamespace(objective=SimpleNamespace(samples=Samples(U * inputs, Y * outputs)))
+    way = SimpleNamespace(rule=rule, inputs=U * inputs, task=task)
+    np.testing.assert_allclose(_Way.effects(way), expected, rtol=1e-9)
 
 
 def test_idle_states_are_dropped_without_changing_the_rule():
@@ -193,12 +212,22 @@ def test_the_way_starts_at_the_ridges_of_the_fit(few_steps, monkeypatch, n_outpu
 def test_linear_data_end_without_states(few_steps, n_outputs):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 3))
+    X[train_test_split(np.arange(200), test_size=0.25, random_state=np.random.RandomState(0))[1][0]] = 5.0  # held out
     Y = X @ rng.normal(size=(3, n_outputs)) + 0.1 * rng.normal(size=(200, n_outputs))
     model = quietly(ImplicitRegressor(n_hidden=5, alpha=0.003, random_state=0), X, Y if n_outputs > 1 else Y.ravel())
     result = simplify(model, X, Y if n_outputs > 1 else Y.ravel(), random_state=0)
     assert result.after.n_states == 0 and result.rule.n_hidden == 0
+    for given, cut in ((X, X), (9 * X, np.clip(9 * X, X.min(axis=0), X.max(axis=0)))):  # the range of all rows
+        np.testing.assert_allclose(result.estimator.predict(given), result.rule.predict(cut).squeeze(), rtol=1e-9)
     assert result.estimator.predict(X).shape == model.predict(X).shape
     assert result.estimator.score(X, Y) > 0.98
+
+
+def test_scores_are_compared_with_that_of_the_start_however_long_the_way():
+    scores, rule = iter([0.85, 0.79, 0.81]), ImplicitRule([[0.0]], [[1.0]], [[1.0]])
+    way = SimpleNamespace(score=lambda _: next(scores), score_before=0.9, score_now=0.9, tolerance=0.1, steps=[])
+    assert [_Way._judge(way, "", rule) for _ in range(3)] == [True, False, True]
+    assert way.score_now == 0.81 and [step.accepted for step in way.steps] == [True, False, True]
 
 
 @pytest.mark.slow

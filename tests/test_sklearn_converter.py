@@ -49,7 +49,8 @@ from skimplicit import (
     ImplicitRule,
 )
 from skimplicit.linalg import to_dense
-from skimplicit.networks import from_sklearn
+from skimplicit.networks import affine_rule, from_sklearn
+from skimplicit.networks.comparison import compare
 from skimplicit.networks.sklearn_converter import _MADE_OF_MODELS
 from skimplicit.networks.sklearn_predictors import PREDICTORS
 from skimplicit.networks.sklearn_transformers import TRANSFORMERS
@@ -439,3 +440,19 @@ def test_regressors_have_no_probabilities(model):
     model.fit(X, np.abs(Y))
     with pytest.raises(ValueError, match=f"output='probability' is for classifiers; this {type(model).__name__} "):
         from_sklearn(model, output="probability")
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        lambda U: 1.0 + 1e-5,
+        lambda U: np.where(np.abs(U - 1e6) > 300.0, 2.0, 1.0),
+        lambda U: np.where(np.abs(U) < 50.0, 2.0, 1.0),
+    ],
+    ids=["a little", "far outside", "where inputs are small"],
+)
+def test_a_rule_that_is_not_the_model_is_refused_wherever_they_differ(differs):
+    rule = affine_rule([[1.0]], [-1e6])  # inputs of about a million
+    compare(rule, rule.predict, "model", "this")
+    with pytest.raises(ValueError, match="This model cannot be converted: at a sample point it returns"):
+        compare(rule, lambda U: rule.predict(U) * differs(U), "model", "this")

@@ -31,6 +31,14 @@ def test_rows_are_scaled(A, keep, factors):
 
 
 @every_kind
+@pytest.mark.parametrize("factors", [np.inf, np.array([np.inf, 1.0, 2.0, np.inf])], ids=["number", "one for each row"])
+def test_zeros_stay_zeros_in_rows_scaled_by_infinity(A, keep, factors):
+    scaled = to_dense(row_scaled(keep(A), factors))
+    np.testing.assert_array_equal(scaled[A == 0], 0.0)
+    np.testing.assert_array_equal(scaled[A != 0], (np.broadcast_to(factors, 4)[:, None] * np.where(A, A, 1.0))[A != 0])
+
+
+@every_kind
 def test_diagonal_alone_is_taken_away(A, keep):
     rest = without_diagonal(keep(A))
     assert sparse.issparse(rest) == sparse.issparse(keep(A))

@@ -340,6 +340,23 @@ def test_momentum_is_that_of_torch():
     np.testing.assert_allclose(ours, parameter.detach().numpy(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("optimiser", [Adam(), Momentum()], ids=["adam", "sgd"])
+def test_steps_are_those_of_the_sums_over_all_gradients_so_far(optimiser):
+    rng, decays, gradients = np.random.default_rng(0), 0.9 ** np.arange(9.0)[::-1], []
+    for n in range(1, 10):
+        gradients.append(rng.normal(size=(3, 4)))
+        steps, metrics = optimiser.step([gradients[-1]], 0.1)
+        past, g = decays[-n:, None, None], np.array(gradients)
+        if isinstance(optimiser, Adam):  # means with decaying weights that sum to one
+            square_weights = 0.999 ** np.arange(float(n))[::-1, None, None]
+            spread = np.sqrt((square_weights * g**2).sum(axis=0) / square_weights.sum())
+            expected = -0.1 * (past * g).sum(axis=0) / past.sum() / spread
+            np.testing.assert_allclose(metrics[0], spread, rtol=1e-6)
+        else:  # Nesterov: the velocity after the next step, if that had no gradient, and the gradient
+            expected = -0.1 * (0.9 * (past * g).sum(axis=0) + g[-1])
+        np.testing.assert_allclose(steps[0], expected, rtol=1e-6)
+
+
 def test_coupled_entries_share_their_metric():
     adam = Adam(coupled=(0,))
     _, metrics = adam.step([np.array([[1.0, 7.0]]), np.array([3.0, 4.0])], 0.1)

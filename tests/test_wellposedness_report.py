@@ -197,3 +197,9 @@ def test_a_matrix_in_any_form(given):
 def test_lmi_is_true_or_false():
     with pytest.raises(ValueError, match="^lmi must be True or False, got 'no'"):
         ImplicitRule([[0.5]], [[1.0]], [[1.0]]).well_posedness(lmi="no")
+
+
+def test_a_rate_that_rounding_could_have_put_below_one_certifies_nothing():
+    ring = np.array([[0.0, 2.0], [0.5, 0.0]])
+    assert well_posedness((1 - 1e-14) * ring, lmi=False).condition is Condition.NONE
+    assert well_posedness((1 - 1e-9) * ring, lmi=False).condition is Condition.PERRON_FROBENIUS
