@@ -1,6 +1,7 @@
 """Projected implicit gradient: derivatives, feasibility, the record, and its optimisers."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from skimplicit.training import (
     Stage,
     StochasticGradient,
     TrainingTask,
+    stochastic_gradient,
 )
 from skimplicit.training.continuation import continuation
 from skimplicit.training.optimisers import Adam, Momentum
@@ -122,6 +124,70 @@ def test_a_step_of_the_direct_term_is_along_the_gradient_of_the_objective(direct
     run, stage = method.begin(TrainingTask(objective, Constraints(KAPPA), random_state=0)), Stage(alpha, None, 1, 0.0)
     end = run.one_pass(stage, point, rate, run.optimiser(stage), *near, tol)
     np.testing.assert_allclose((D - end.readout.D) / (rate * (1 + Momentum.DECAY)), wanted, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["W", "C"])
+def test_a_step_of_weights_is_along_the_gradient_of_the_objective(name):
+    objective = make_objective(0, "tanh")
+    alpha, rate, tol, near = 0.7, 1e-5, 1e-12, np.zeros((2, objective.samples.n_samples, 4))
+    point = random_point(objective, 0)
+
+    def of(point):
+        return point.W if name == "W" else point.readout.C
+
+    def value(M):
+        if name == "C":
+            new = replace(point, readout=replace(point.readout, C=M))
+        else:  # the intercept keeps the pre-activation at the mean state, see below
+            new = replace(point, W=M, b=point.b - (M - point.W)[:, :4] @ point.X_mean)
+        return objective.loss_at(new, tol) + 0.5 * alpha * np.sum(M**2)
+
+    M = of(point)
+    moves = 1e-5 * np.eye(M.size).reshape(-1, *M.shape)
+    wanted = np.array([(value(M + move) - value(M - move)) / 2e-5 for move in moves]).reshape(M.shape)
+    method = StochasticGradient(optimiser="sgd", batch_size=objective.samples.n_samples, learning_rate_init=rate)
+    run, stage = method.begin(TrainingTask(objective, Constraints(0.99), random_state=0)), Stage(alpha, None, 1, 0.0)
+    end = run.one_pass(stage, point, rate, run.optimiser(stage), *near, tol)
+    np.testing.assert_allclose((M - of(end)) / (rate * (1 + Momentum.DECAY)), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_are_cut_to_the_ball_in_the_metric_of_the_optimiser():
+    rng = np.random.default_rng(0)
+    A, metric = rng.normal(size=(5, 5)), rng.uniform(0.1, 2.0, size=(5, 5))
+    problem = SimpleNamespace(n_hidden=5, structure=None, row_set=None, kappa=0.8)
+    found = stochastic_gradient._nearest_rows(problem, A, metric)
+    np.testing.assert_allclose(np.abs(found).sum(axis=1), 0.8, rtol=1e-9)
+    assert np.all(found * A >= 0)
+    force = metric * np.abs(A - found)  # one number in each row, at least that of entries that are zero
+    largest = force.max(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.where(found != 0, force, largest), np.broadcast_to(largest, (5, 5)), rtol=1e-9)
+    assert 5 < np.count_nonzero(found) < 25
+
+
+@pytest.mark.parametrize("diverges", [True, False])
+def test_without_progress_training_goes_back_to_the_best_at_half_the_rate(diverges, monkeypatch):
+    seen = []
+
+    def epoch(run, stage, current, rate, *others):
+        seen.append((current.objective, rate))
+        return None if diverges else replace(current, objective=current.objective + 1.0)
+
+    monkeypatch.setattr(stochastic_gradient.GradientRun, "_epoch", epoch)
+    run(make_objective(0), schedule=[Stage(1e-2, None, 40, 1e-5)], n_iter_no_change=40)
+    values, rates = map(np.array, zip(*seen, strict=True))
+    halved = np.flatnonzero(np.diff(rates)) + 1
+    assert halved.size == 39 if diverges else 1 < halved.size < 39
+    np.testing.assert_array_equal(values[halved], values[0])
+    np.testing.assert_array_equal(rates[halved], 0.5 * rates[halved - 1])
+
+
+def test_under_a_budget_the_optimiser_scales_all_weights_of_inputs_alike():
+    objective = make_objective(0)
+    run = StochasticGradient().begin(TrainingTask(objective, Constraints(KAPPA), random_state=0))
+    gradients = list(np.random.default_rng(0).normal(size=(3, 4, 4)))
+    for budget, alike in ((ColumnBudget(1.0), True), (None, False)):
+        _, metrics = run.optimiser(Stage(1e-2, budget, 1, 1e-5)).step(gradients, 0.1)
+        assert [np.ptp(metric) < 1e-12 for metric in metrics] == [False, alike, False]
 
 
 def test_a_step_of_the_weights_leaves_the_pre_activation_at_the_mean_state_to_the_intercept():
