@@ -7,8 +7,15 @@ import pytest
 
 from skimplicit.projections import ColumnBudget
 from skimplicit.rows import Samples
+from skimplicit.subproblems import RowSet
 from skimplicit.training import Constraints, Stage
-from skimplicit.training.continuation import alpha_schedule, budget_schedule, continuation, random_weights
+from skimplicit.training.continuation import (
+    alpha_schedule,
+    budget_schedule,
+    continuation,
+    last_budget,
+    random_weights,
+)
 
 every_length = pytest.mark.parametrize("max_iter", [1, 2, 7, 50, 200, 1000])
 
@@ -86,3 +93,26 @@ def test_random_weights(kappa, masked, centre):
     assert not masked or not W[:, :6][~mask].any()
     np.testing.assert_array_equal(W, again[0])
     np.testing.assert_array_equal(b, again[1])
+
+
+def test_random_weights_of_one_sign_are_turned_to_it_and_none_is_lost():
+    signs = np.tile([0.0, 0.0, 0.0, 1.0, -1.0, 0.0], (3, 1))
+    samples, constraints = Samples(np.eye(3), np.eye(3)), Constraints(0.9, row_set=RowSet(signs))
+    W, _ = random_weights(3, samples, constraints, np.random.RandomState(0))
+    free, _ = random_weights(3, samples, Constraints(0.9), np.random.RandomState(0))
+    np.testing.assert_array_equal(W, np.where(signs == 0, free, signs * np.abs(free)))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_the_last_budget_leaves_states_that_explain_little(share):
+    rng, alpha, budget = np.random.default_rng(0), 0.3, ColumnBudget(1.0)
+    X, Y, W = rng.normal(size=(50, 4)) * [3.0, 1.0, 0.3, 0.1], rng.normal(size=(50, 2)), rng.normal(size=(4, 7))
+    moments = SimpleNamespace(XX=X.T @ X / 50, XY=X.T @ Y / 50)
+    evaluation = SimpleNamespace(moments=moments, alpha=alpha, point=SimpleNamespace(W=W, b=np.zeros(4)))
+
+    def explained(size):  # by the ridge readout of states of this size
+        C = np.linalg.solve(size**2 * moments.XX + alpha * np.eye(4), size * moments.XY)
+        return np.sum(C * size * moments.XY)
+
+    size = last_budget(evaluation, budget, share) / np.abs(W[:, 4:]).max(axis=0).max()
+    assert explained(size) >= share * explained(1.0) > explained(0.95 * size)

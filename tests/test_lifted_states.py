@@ -7,12 +7,14 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
+from test_bcd import make_objective, start_of, task_of
 
 from skimplicit.activations import ACTIVATIONS
-from skimplicit.lifted import DIVERGENCES
+from skimplicit.lifted import DIVERGENCES, method
 from skimplicit.lifted.states import StatesProblem, coupling_weights, solve_states
 from skimplicit.losses import CrossEntropyLoss, SquaredLoss
 from skimplicit.projections import project_rows_l1
+from skimplicit.training import Constraints, Stage
 
 NAMES = [activation.name for activation in DIVERGENCES]
 LOSSES = {"squared": (SquaredLoss(), 3), "classes": (CrossEntropyLoss(), 3), "two classes": (CrossEntropyLoss(), 1)}
@@ -97,6 +99,18 @@ def test_states_are_the_minimiser_of_the_convex_block(kind, seed):
 
 @every_loss
 @every_activation
+@pytest.mark.parametrize("kappa", [0.0, 0.9])
+def test_curvature_bounds_the_slopes_of_the_gradient_in_the_metric_of_the_weights(name, kind, kappa):
+    for seed in range(5):
+        problem, X = states_problem(name, kind, kappa=kappa, seed=seed)
+        moves, root = 1e-6 * np.eye(4) / np.sqrt(problem.weights), np.sqrt(problem.weights)
+        rises = [problem.smooth_gradient(X + move) - problem.smooth_gradient(X - move) for move in moves]
+        slopes = np.stack(rises, axis=-1) / root[:, None] / 2e-6  # of each sample
+        assert np.linalg.eigvalsh((slopes + slopes.transpose(0, 2, 1)) / 2).max() <= problem.curvature() * (1 + 1e-6)
+
+
+@every_loss
+@every_activation
 def test_smooth_gradient_is_that_of_finite_differences(name, kind):
     problem, X = states_problem(name, kind, kappa=0.9)
     X = 0.9 * X + 0.05 * (X > 0)
@@ -154,3 +168,32 @@ def test_samples_do_not_depend_on_each_other():
         rows = {name: getattr(problem, name)[row] for name in ("Y", "offset", "drive", "fed_drive", "fed_states")}
         alone = solve_states(replace(problem, **rows), start[row], 1e-13, 20_000)
         np.testing.assert_allclose(alone[0], X[s], atol=1e-9)
+
+
+@pytest.mark.parametrize("loops", [False, True])
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_sweep_leaves_no_better_states_in_the_layer_that_it_takes_last(loops, direct, monkeypatch):
+    layer = np.repeat([0, 1], 3)
+    constraints = Constraints(0.95, structure=layer[:, None] >= layer if loops else layer[:, None] > layer)
+    objective = make_objective(0, "tanh", direct=direct)
+    W, b = start_of(objective, 0, kappa=0.95, structure=constraints.structure)
+    W[:, :6] *= 1.9  # rows near the bound
+    run, seen = method.LiftedRun(task_of(objective, constraints)), []
+    current = objective.evaluate(W, b, 1e-2, tol=1e-12)
+    monkeypatch.setattr(method, "_STATES_MAX_ITER", 300)
+    inner = run._lift
+    monkeypatch.setattr(run, "_lift", lambda *args: seen.append((args, inner(*args))) or seen[-1][1])
+    run._sweep(Stage(1e-2, None, 1, 1e-5), current, W, b)
+    ((_, _, _, offset, weights), X), samples, readout = seen[0], objective.samples, current.point.readout
+    losses = objective.sample_loss.value(current.states @ readout.C.T + offset, samples.Y)
+    assert float(samples.mean(losses[:, None])[0]) == pytest.approx(objective.loss_at(current.point, 1e-12), rel=1e-9)
+
+    def total(X):
+        Z = X @ W[:, :6].T + samples.inputs_times(W[:, 6:]) + b
+        loss = objective.sample_loss.value(X @ readout.C.T + offset, samples.Y)
+        return loss + run.divergence.value(X, Z) @ weights
+
+    assert np.all(total(X) <= total(current.states)) and total(X).sum() < 0.99 * total(current.states).sum()
+    moves = np.random.default_rng(0).choice([-1e-5, 1e-5], size=(20, 3))
+    for move in moves:
+        assert np.all(total(X + np.r_[move, np.zeros(3)]) >= total(X) - 1e-9)

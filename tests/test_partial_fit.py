@@ -96,6 +96,18 @@ def test_the_record_counts_weights_with_the_ridges_that_were_chosen_for_them():
         assert abs(objective(model.rule_, X, y, model.alpha_, *others) / expected - 1) > 0.005
 
 
+@pytest.mark.parametrize("change", [{"alpha": 0.03}, {"column_budget": 5.0}], ids=str)
+def test_ridges_of_inputs_that_were_chosen_are_gone_where_all_have_the_same(change):
+    X, y = standard_rows(50)
+    model = regressor(alpha="auto", max_iter=3, cv=2).fit(X, y)
+    assert model.relevance_ is not None
+    direct_ridge = 1.0 if "alpha" in change else model._direct_ridge
+    model.set_params(**change).partial_fit(X, y)
+    assert model.relevance_ is None and model._direct_ridge == direct_ridge
+    expected = objective(model.rule_, X, y, model.alpha_, direct_ridge)
+    np.testing.assert_allclose(model.objective_history_[-1], expected, rtol=1e-3)
+
+
 def test_nothing_is_left_of_rows_that_a_fit_has_held_out():
     X, y = rows(60)
     model = regressor(method=StochasticGradient(early_stopping=True)).fit(X, y)
