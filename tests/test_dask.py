@@ -531,6 +531,7 @@ def test_fits_that_are_tasks_of_the_workers_themselves(client):
 
 
 @pytest.mark.filterwarnings("ignore:Training stopped")
+@pytest.mark.filterwarnings("ignore:There is no current event loop")  # distributed with Python 3.13
 def test_worker_that_dies():
     """The blocks and states of a killed worker are made again."""
     X, y, _ = data()
