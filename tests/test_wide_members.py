@@ -25,7 +25,7 @@ def make_data(m=15, p=16, seed=0):
 def trained_on(monkeypatch):
     """Let held-out rows want states, and ridges for each input; return the choices that last trainings begin with."""
     begun, train_on = [], members._train_on
-    monkeypatch.setattr(CrossFit, "standard_errors_above", lambda self, other: -1.0)
+    monkeypatch.setattr(CrossFit, "standard_errors_above", lambda self, other: -2.0)
     monkeypatch.setattr(cross_fit_choice, "best_linear", lambda members: None)
     monkeypatch.setattr(members, "_train_on", lambda *given: (begun.append(given[4]), train_on(*given))[1])
     return begun
@@ -108,6 +108,16 @@ def test_a_linear_rule_has_all_rows(trained_on, monkeypatch):
     monkeypatch.setattr(cross_fit_choice, "best_linear", lambda members: (*BEST_LINEAR(members)[:-1], np.float64(0.0)))
     model = ImplicitRegressor(**SMALL).fit(*make_data())
     assert model.is_linear_ and model.relevance_.all() and len(model.rules_) == len(trained_on) == 1
+
+
+@pytest.mark.parametrize("m, linear", [(15, True), (15, False), (40, True)])
+def test_a_linear_rule_of_few_rows_has_ridges_where_held_out_rows_clearly_want_them(m, linear, trained_on, monkeypatch):
+    monkeypatch.setattr(CrossFit, "standard_errors_above", lambda self, other: -0.9)
+    if linear:
+        best = lambda members: (*BEST_LINEAR(members)[:-1], np.float64(0.0))  # noqa: E731
+        monkeypatch.setattr(cross_fit_choice, "best_linear", best)
+    model = ImplicitRegressor(**SMALL).fit(*make_data(m))
+    assert model.is_linear_ == linear and (model.relevance_ is None) == (linear and m == 15)
 
 
 def test_classes(trained_on):

@@ -127,7 +127,7 @@ class CrossFit:
         return self.predicting(kept, sum(other.n_iter for other in others), beside=tuple(others))
 
 
-def cross_fit(members, n_jobs, bridge):
+def cross_fit(members, n_jobs, bridge, linear=None):
     """Train members along rising ridges and choose by the rows that each has not seen.
 
     Parameters
@@ -138,6 +138,8 @@ def cross_fit(members, n_jobs, bridge):
         Members trained side by side, in threads.
     bridge : CallbackBridge
         Reports every iteration.
+    linear : tuple or None
+        The :func:`best_linear` of the members, if it is known.
 
     Returns
     -------
@@ -158,7 +160,9 @@ def cross_fit(members, n_jobs, bridge):
         members, interrupted = [member for member in begun if not member.interrupted] or begun, True
         if not members:
             raise
-    return _choose(members, _scored(members) if scored is None else scored, interrupted)
+    if linear is None or interrupted:  # of those members that there are
+        linear = best_linear(members)
+    return _choose(members, _scored(members) if scored is None else scored, linear, interrupted)
 
 
 def _follow_paths(members, n_jobs, bridge):
@@ -194,7 +198,7 @@ def _scored(members):
     return rungs, losses, rungs[_best(losses, smoothed=members[0].targets.scale)]
 
 
-def _choose(members, scored, interrupted):
+def _choose(members, scored, linear, interrupted):
     """Return the :class:`CrossFit` of members that have followed their paths, which have been :func:`_scored`."""
     paths, (rungs, losses, rung) = [member.path for member in members], scored
     if not members[0].targets.scale:
@@ -203,7 +207,6 @@ def _choose(members, scored, interrupted):
     points, kept = map(list, zip(*(path.at(rung) for path in paths), strict=True))
     loss = losses[rungs.index(rung)]
     direct_ridge, points, kept, loss = _choose_direct_ridge(members, points, kept, loss, alpha)
-    linear = best_linear(members)
     is_linear = linear is not None and bool(linear[-1] <= loss)
     if is_linear:
         direct_ridge, (alpha, points, kept, _) = 1.0, linear

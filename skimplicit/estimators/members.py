@@ -15,6 +15,7 @@ from skimplicit.estimators.cross_fitting import Member
 from skimplicit.estimators.fold_paths import Fold
 from skimplicit.estimators.more_rows import opened_after, train_on_more
 from skimplicit.estimators.parallel import in_threads
+from skimplicit.estimators.rare_inputs import in_units_of_rare_inputs
 from skimplicit.estimators.relevance import mean_relevance, with_relevance
 from skimplicit.estimators.relevance_choice import choose_relevance
 from skimplicit.estimators.thin_tasks import thin_task
@@ -153,7 +154,8 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         Member(estimator, method, X, targets, Fold(*folds[k % len(folds)], int(seed))) for k, seed in enumerate(seeds)
     ]
     jobs_on_few = rows.jobs_on_few(estimator, n_members)
-    choice = cross_fit(members, jobs_on_few, bridge)
+    members, rarity, linear = in_units_of_rare_inputs(estimator, members, X, targets.row_weights)
+    choice = cross_fit(members, jobs_on_few, bridge, linear)
     if estimator.column_budget == "auto":
         choice = choose_budget(choice, jobs_on_few, bridge)
         estimator.column_budget_ = choice.column_budget
@@ -169,6 +171,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
     as_cross_fitted = not later and _differ_for_good(choice, relevance, task.objective.samples, n_members)
     if as_cross_fitted:
         relevance = mean_relevance([member.relevance for member in choice.members])
+    relevance = rarity if relevance is None else relevance
 
     def as_chosen(task):
         return with_relevance(estimator, task, relevance, choice.direct_ridge)

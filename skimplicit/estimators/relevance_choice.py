@@ -63,12 +63,16 @@ def choose_relevance(estimator, choice, samples, n_jobs, bridge):
     given = estimator.column_budget is not None or estimator.constraints is not None
     if given or choice.interrupted or samples.n_inputs > _MOST_INPUTS:
         return choice, None
+    # Of more inputs than rows a linear rule goes through nearly all targets, and so does one with other ridges: where
+    # held-out rows hardly tell them apart, all inputs alike are what loses least.
+    wide = np.count_nonzero(~samples.constant) > samples.n_samples
     if samples.n_samples > _MOST_ROWS:
         samples = samples.rows(evenly_spaced(samples.n_samples, _MOST_ROWS))
     choice, n_left = _with_fewer_inputs(estimator, choice, samples, n_jobs, bridge)
     if n_left is not None:
         return choice, relevance_factors(choice.rules, samples, n_left)
-    return _with_ridges(estimator, choice, samples, n_jobs, bridge)
+    least = _CLEARLY if wide and choice.linear else 0.0
+    return _with_ridges(estimator, choice, samples, least, n_jobs, bridge)
 
 
 def _with_fewer_inputs(estimator, choice, samples, n_jobs, bridge):
@@ -126,8 +130,10 @@ def _are_in_vain(choice, members, n_jobs, bridge):
     return not sum(member.least_loss() for member in scouts) < sum(member.least_loss() for member in before)
 
 
-def _with_ridges(estimator, choice, samples, n_jobs, bridge):
+def _with_ridges(estimator, choice, samples, least, n_jobs, bridge):
     """Return the choice of members with a ridge for each input, and the factors; as it was and None where not better.
+
+    Better is a loss of held-out rows that is lower by more than ``least`` of its standard errors.
 
     Each member is trained on, on its own rows, with the importances of inputs to itself as factors: so it knows
     nothing of the others, and what it predicts of them is what a rule with a ridge for each input does. In the last
@@ -141,7 +147,7 @@ def _with_ridges(estimator, choice, samples, n_jobs, bridge):
     if members is None:
         return choice, None
     other = _trained_on(choice, members, n_jobs, bridge)
-    if other.standard_errors_above(choice) < 0.0:
+    if other.standard_errors_above(choice) < -least:
         return other, relevance_factors(other.rules, samples, power=power)
     return replace(choice, n_iter=other.n_iter, interrupted=other.interrupted), None
 

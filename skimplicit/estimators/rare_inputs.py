@@ -1,0 +1,94 @@
+"""Inputs that are the same in most rows, as the words of texts are: whether they are taken in units of their own."""
+
+import numpy as np
+from scipy import sparse
+
+from skimplicit.estimators.cross_fit_choice import best_linear
+from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
+from skimplicit.estimators.held_out_losses import difference, held_out_predictions
+
+__all__ = ["in_units_of_rare_inputs", "rarity_factors"]
+
+# Inputs of which at least half are rare, other than in most rows in at most this share of them; fewer inputs say little
+# of whether it matters.
+_RARE, _FEWEST_INPUTS = 0.1, 17
+# By how many of its standard errors the held-out loss of a linear rule has to be lower with these units.
+_CLEARLY = 1.0
+
+
+def in_units_of_rare_inputs(estimator, members, X, weights):
+    """Return members with :func:`rarity_factors`, if a linear rule of them predicts rows that it has not seen better.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator.
+    members : list of Member
+        Members before they have a path, all inputs alike.
+    X : ndarray or CSR matrix of shape (m, p)
+        The inputs of all rows.
+    weights : ndarray of shape (m,)
+        Weights of the rows.
+
+    Returns
+    -------
+    members : list of Member
+        The same, or others for them.
+    factors : ndarray of shape (p,) or None
+        The factors; None where inputs stay alike.
+    linear : tuple or None
+        The :func:`best_linear` of the members, if it is known.
+    """
+    if estimator.column_budget is not None or estimator.constraints is not None:
+        return members, None, None  # these say themselves what inputs may do
+    factors = rarity_factors(X, weights)
+    if factors is None:
+        return members, None, None
+    others = [member.rescaled(estimator, factors, WAY_DIRECT_RIDGE) for member in members]
+    alike, rare = best_linear(members), best_linear(others)
+    if alike is None:
+        return members, None, None
+    predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (rare, alike)]
+    mean, error = difference(members[0], *predictions)
+    return (others, factors, rare) if mean < -_CLEARLY * error else (members, None, alike)
+
+
+def rarity_factors(X, weights):
+    """Return the roots of shares of rows in which inputs are other than in most, divided by their root mean square.
+
+    In units of its deviation a word that is in one of a thousand texts is thirty times as large there as one that is in
+    every second text, and can explain as much with a weight that costs a thirtieth. With these factors the entries that
+    are other than in most rows are of one size, as far as the inputs are.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (m, p)
+        The inputs.
+    weights : ndarray of shape (m,)
+        Weights of the rows.
+
+    Returns
+    -------
+    ndarray of shape (p,) or None
+        The factors, ones for an input that never varies; None unless half of the inputs that vary are rare.
+    """
+    if X.shape[1] < _FEWEST_INPUTS:
+        return None
+    shares = _shares_other_than_most(X, weights / weights.sum())
+    varies = shares > 0
+    if np.count_nonzero(varies) < _FEWEST_INPUTS or np.median(shares[varies]) > _RARE:
+        return None
+    factors = np.sqrt(np.minimum(2.0 * shares, 1.0))
+    factors /= np.sqrt(np.mean(factors[varies] ** 2))
+    return np.where(varies, factors, 1.0)
+
+
+def _shares_other_than_most(X, weights):
+    """Return the shares of the rows in which inputs are not what they are in most rows, or not the median, (p,)."""
+    if not sparse.issparse(X):
+        return weights @ (X != np.median(X, axis=0))
+    X = X.tocsc()
+    filled = 2 * np.diff(X.indptr) >= X.shape[0]
+    shares = weights @ (X != 0)
+    shares[filled] = _shares_other_than_most(X[:, filled].toarray(), weights)
+    return shares

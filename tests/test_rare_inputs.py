@@ -1,0 +1,74 @@
+"""Inputs that are the same in most rows: their units, and whether held-out rows want them."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.linear_model import RidgeCV
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators.rare_inputs import rarity_factors
+
+pytestmark = pytest.mark.filterwarnings("ignore:Training stopped")
+
+
+def words(m, p, seed=0):
+    """Return counts of words, of which few are frequent, and what their effects of one size make of them."""
+    rng = np.random.default_rng(seed)
+    X = rng.poisson(3.0 / np.arange(1, p + 1), size=(m, p)).astype(float)
+    return X, X @ rng.choice([-1.0, 1.0], size=p) + 0.5 * rng.normal(size=m)
+
+
+def test_factors_are_roots_of_the_shares_of_rows_that_are_not_as_most():
+    X, _ = words(400, 100)
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, size=400)
+    X[:, 3] = 5.0
+    shares = np.average(X != np.median(X, axis=0), axis=0, weights=weights)
+    varies = shares > 0
+    expected = np.sqrt(np.minimum(2 * shares, 1)) / np.sqrt(np.mean(np.minimum(2 * shares[varies], 1)))
+    expected[~varies] = 1.0
+    np.testing.assert_allclose(rarity_factors(X, weights), expected)
+    np.testing.assert_allclose(rarity_factors(sparse.csr_array(X), weights), expected)
+    # In any units, from any zero.
+    np.testing.assert_allclose(rarity_factors(3.0 - 0.25 * X, weights), expected)
+    np.testing.assert_allclose(rarity_factors(sparse.csr_array(1.0 - X), weights), expected)
+
+
+@pytest.mark.parametrize("kind", ["few", "dense", "mixed"])
+def test_without_many_rare_inputs_there_are_no_factors(kind):
+    X, _ = words(400, 100)
+    numbers = np.random.default_rng(0).normal(size=(400, 100))
+    X = {"few": X[:, -16:], "dense": numbers, "mixed": np.hstack([X, numbers])}[kind]
+    assert rarity_factors(X, np.ones(400)) is None
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csr_array])
+def test_words_count_by_their_number(as_given):
+    X, y = words(240, 120)
+    model = ImplicitRegressor(n_hidden=2, max_iter=5, random_state=0).fit(as_given(X[:120]), y[:120])
+    np.testing.assert_allclose(model.relevance_, rarity_factors(X[:120], np.ones(120)))
+    standardised = RidgeCV(np.geomspace(1e-2, 1e4, 13)).fit(X[:120] / np.maximum(X[:120].std(axis=0), 1e-3), y[:120])
+    r2 = model.score(as_given(X[120:]), y[120:])
+    assert r2 > 0.05 + standardised.score(X[120:] / np.maximum(X[:120].std(axis=0), 1e-3), y[120:])
+
+
+def test_words_that_tell_classes():
+    X, y = words(240, 120)
+    model = ImplicitClassifier(n_hidden=2, max_iter=5, random_state=0).fit(X[:120], y[:120] > np.median(y))
+    np.testing.assert_allclose(model.relevance_, rarity_factors(X[:120], np.ones(120)))
+
+
+def test_inputs_that_count_by_their_deviation_stay_alike():
+    X, _ = words(160, 80)
+    rng = np.random.default_rng(0)
+    X = X[:, X.any(axis=0)]
+    y = (X / X.std(axis=0)) @ rng.choice([-1.0, 1.0], size=X.shape[1])
+    model = ImplicitRegressor(n_hidden=2, max_iter=5, random_state=0).fit(X, y)
+    factors = rarity_factors(X, np.ones(160))
+    assert factors is not None and (model.relevance_ is None or not np.allclose(model.relevance_, factors))
+
+
+@pytest.mark.parametrize("given", [{"column_budget": 5.0}, {"constraints": lambda A, B: [B <= 1]}, {"alpha": 0.1}])
+def test_who_says_what_inputs_may_do_has_them_as_they_are(given):
+    X, y = words(60, 80)
+    model = ImplicitRegressor(n_hidden=1, max_iter=2, random_state=0, **given).fit(X, y)
+    assert rarity_factors(X, np.ones(60)) is not None and model.relevance_ is None
