@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import PredefinedSplit
 
 from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators.rare_inputs import rarity_factors
@@ -72,3 +73,22 @@ def test_who_says_what_inputs_may_do_has_them_as_they_are(given):
     X, y = words(60, 80)
     model = ImplicitRegressor(n_hidden=1, max_iter=2, random_state=0, **given).fit(X, y)
     assert rarity_factors(X, np.ones(60)) is not None and model.relevance_ is None
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csr_array])
+def test_weights_are_numbers_of_rows(as_given):
+    rng = np.random.default_rng(0)
+    X = (rng.random((100, 120)) < 1.0 / np.arange(2, 122)).astype(float)
+    X[:, 0] = rng.random(100) < 0.6  # most rows have a one, most of the weight has none
+    y = X @ rng.choice([-1.0, 1.0], size=120) + 0.5 * rng.normal(size=100)
+    weights, fold = np.where(X[:, 0] == 0, 5, 1), np.arange(100) % 3
+    rows = np.repeat(np.arange(100), weights)
+    model, repeated = (
+        ImplicitRegressor(n_hidden=1, max_iter=1, cv=cv, random_state=0)
+        for cv in map(PredefinedSplit, (fold, fold[rows]))
+    )
+    model.fit(as_given(X), y, sample_weight=weights)
+    repeated.fit(as_given(X[rows]), y[rows])
+    np.testing.assert_allclose(model.relevance_, rarity_factors(X[rows], np.ones(rows.size)))
+    np.testing.assert_allclose(model.relevance_, repeated.relevance_)
+    np.testing.assert_allclose(model.predict(as_given(X)), repeated.predict(as_given(X)))

@@ -6,6 +6,7 @@ from scipy import sparse
 from skimplicit.estimators.cross_fit_choice import best_linear
 from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
 from skimplicit.estimators.held_out_losses import difference, held_out_predictions
+from skimplicit.estimators.intervals import upper_quantile
 
 __all__ = ["in_units_of_rare_inputs", "rarity_factors"]
 
@@ -84,11 +85,14 @@ def rarity_factors(X, weights):
 
 
 def _shares_other_than_most(X, weights):
-    """Return the shares of the rows in which inputs are not what they are in most rows, or not the median, (p,)."""
+    """Return the shares of the rows in which inputs are not what they are in most rows, or not the median, (p,).
+
+    Most rows are those with most of the weight: a weight of 2 is a row given twice.
+    """
     if not sparse.issparse(X):
-        return weights @ (X != np.median(X, axis=0))
+        return weights @ (X != upper_quantile(X.T, weights, 0.5))
     X = X.tocsc()
-    filled = 2 * np.diff(X.indptr) >= X.shape[0]
     shares = weights @ (X != 0)
+    filled = 2 * shares >= 1.0
     shares[filled] = _shares_other_than_most(X[:, filled].toarray(), weights)
     return shares
