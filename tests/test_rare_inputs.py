@@ -34,6 +34,15 @@ def test_factors_are_roots_of_the_shares_of_rows_that_are_not_as_most():
     np.testing.assert_allclose(rarity_factors(sparse.csr_array(1.0 - X), weights), expected)
 
 
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csr_array])
+def test_inputs_that_vary_by_rounding_alone_have_no_say(as_given):
+    X, _ = words(200, 100)
+    still = 0.1 + np.random.default_rng(0).choice([0.0, 2e-17], size=(200, 120))
+    factors = rarity_factors(as_given(np.hstack([X, still])), np.ones(200))
+    assert np.ptp(still) > 0
+    np.testing.assert_allclose(factors, np.append(rarity_factors(X, np.ones(200)), np.ones(120)))
+
+
 @pytest.mark.parametrize("kind", ["few", "dense", "mixed"])
 def test_without_many_rare_inputs_there_are_no_factors(kind):
     X, _ = words(400, 100)

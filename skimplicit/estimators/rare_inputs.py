@@ -7,6 +7,7 @@ from skimplicit.estimators.cross_fit_choice import best_linear
 from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
 from skimplicit.estimators.held_out_losses import difference, held_out_predictions
 from skimplicit.estimators.intervals import upper_quantile
+from skimplicit.rows import measured_units
 
 __all__ = ["in_units_of_rare_inputs", "rarity_factors"]
 
@@ -75,7 +76,9 @@ def rarity_factors(X, weights):
     """
     if X.shape[1] < _FEWEST_INPUTS:
         return None
-    shares = _shares_other_than_most(X, weights / weights.sum())
+    rows = X, np.empty((X.shape[0], 0)), weights
+    constant = measured_units(lambda f, *numbers: [f(*rows, *numbers)]).constant  # up to rounding too
+    shares = np.where(constant, 0.0, _shares_other_than_most(X, weights / weights.sum()))
     varies = shares > 0
     if np.count_nonzero(varies) < _FEWEST_INPUTS or np.median(shares[varies]) > _RARE:
         return None
