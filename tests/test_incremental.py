@@ -374,6 +374,22 @@ def test_units_of_a_target_that_varies_later_do_not_matter(begin, unit):
     np.testing.assert_allclose(trained(unit), trained(1.0), rtol=1e-6)
 
 
+@pytest.mark.parametrize("begin", ["fit", "partial_fit"])
+def test_a_target_that_varies_later_may_be_far_from_what_it_was(begin):
+    X, y = friedman(200)
+    Y = np.column_stack([y, 1000.0 + y])
+
+    def trained(at_first):
+        Y[:40, 1] = at_first
+        model = getattr(regressor(), begin)(X[:40], Y[:40])
+        for rows in np.split(np.arange(40, 200), 4) * 5:
+            model.partial_fit(X[rows], Y[rows])
+        return model.predict(X[40:])[:, 1]
+
+    near, far = trained(1000.0 + y[40:80].mean()), trained(0.0)
+    assert np.abs(far - near).max() < 0.1 * y.std()
+
+
 def test_an_input_has_no_part_until_it_varies():
     X, y = friedman(120)
     X[:40, 1], X[40:80, 1], X[80:, 1] = 3.0, 3.0, 5.0

@@ -77,10 +77,10 @@ class IncrementalMixin:
         targets are standardised by the means and deviations of that first data. While fewer than 10 rows have been
         given in all, each call starts anew, with the rows of all calls. An input that is constant in the first data is
         not used until a call in which it varies, which fixes its unit and starts it at random weights; a target that is
-        constant there gets its unit by the first call in which it varies. After ``fit``, an input that was left out
-        (``relevance_``) or constant is never used. The readout is trained by batches like the other weights, since
-        solving it for the last rows would forget those before. The existing members are trained further, at most
-        ``n_members`` of them; none is added later.
+        constant there gets its unit by the first call in which it varies, and the rule meets its mean. After ``fit``,
+        an input that was left out (``relevance_``) or constant is never used. The readout is trained by batches like
+        the other weights, since solving it for the last rows would forget those before. The existing members are
+        trained further, at most ``n_members`` of them; none is added later.
 
         Parameters
         ----------
@@ -265,6 +265,7 @@ def _pass_over(estimator, rule, memory, U, Y, weights, scale_targets):
     else:
         point = objective.point_of(to_start_from(rule, constraints))
         point = replace(point, W=_with_new(estimator, point.W, objective.samples, constraints, random_state))
+        point = _at_new_means(estimator, point, objective)
     # Parameters may have been changed since the last call: to the projection, and to what the optimiser remembers, of
     # inputs in the units of then.
     W = run.problem(stage, n, n + p).project(point.W)
@@ -309,6 +310,19 @@ def _with_new(estimator, W, samples, constraints, random_state):
         return W
     drawn, _ = random_weights(W.shape[0], samples, constraints, random_state)
     return np.where(np.r_[np.zeros(W.shape[0], dtype=bool), new], drawn, W)
+
+
+def _at_new_means(estimator, point, objective):
+    """Return a point that predicts targets which first vary in the samples of an objective right in the mean.
+
+    The constant of before may be many deviations from what they are now, and each batch makes but a small step.
+    """
+    before, samples = getattr(estimator, "_units", None), objective.samples
+    moved = np.zeros(samples.n_outputs, dtype=bool) if before is None else samples.Y_mean != before.Y_mean
+    if not moved.any():
+        return point
+    missed = samples.weights @ (samples.Y - objective.predictions_at(point, _PASS_TOL))
+    return replace(point, readout=replace(point.readout, c=point.readout.c + np.where(moved, missed, 0.0)))
 
 
 def _random_point(n_hidden, objective, constraints, random_state):
