@@ -230,7 +230,9 @@ def _budget_levels(magnitude, budget, w, start):
     if budget == 0:
         return np.zeros(magnitude.shape[0]), start
     # In one memory layout, on which products with the largest entries depend.
-    descending = np.sort(np.ascontiguousarray(magnitude), axis=1)[:, ::-1]
+    ascending = np.array(magnitude, order="C")
+    ascending.sort(axis=1)
+    descending = ascending[:, ::-1]
     sums = np.cumsum(descending, axis=1)
     counts = np.arange(1, magnitude.shape[1] + 1)
     # With r entries above the cap, w t ranges up to the value at which the cap reaches entry r + 1, or zero.

@@ -17,6 +17,7 @@ from skimplicit.estimators.held_out_losses import (
     mean_losses,
     mean_share_held_out,
     spread_of,
+    standard_errors_above,
 )
 from skimplicit.estimators.parallel import in_threads
 
@@ -105,8 +106,7 @@ class CrossFit:
 
     def standard_errors_above(self, other):
         """Return by how many of its standard errors the held-out loss exceeds that of another choice, row by row."""
-        mean, error = difference(self.members[0], self.predictions, other.predictions)
-        return mean / error if error > 0 else 0.0 if mean <= 0 else np.inf
+        return standard_errors_above(self.members[0], self.predictions, other.predictions)
 
     def predicting(self, kept, n_iter, members=None, **changes):
         """Return the choice whose members, or others for them, predict ``kept`` after n_iter more iterations."""

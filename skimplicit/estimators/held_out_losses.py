@@ -12,6 +12,7 @@ __all__ = [
     "mean_losses",
     "mean_share_held_out",
     "spread_of",
+    "standard_errors_above",
     "where_alike",
 ]
 
@@ -231,3 +232,22 @@ def difference(judge, predictions, others):
     mean = float(weights @ (mine - its))
     apart = weights * (mine - its - mean) / np.sqrt(judge.targets.times_drawn[rows])
     return mean, float(np.sqrt(np.sum(apart**2)))
+
+
+def standard_errors_above(judge, predictions, others):
+    """Return by how many of its standard errors the loss of held-out predictions exceeds that of others.
+
+    Parameters
+    ----------
+    judge : Member
+        Any member, whose loss and weights count.
+    predictions, others : ndarray of shape (m, q)
+        What :func:`held_out_predictions` returns for the same folds.
+
+    Returns
+    -------
+    float
+        The :func:`difference` over its standard error; 0 where there is none, or infinity if it is larger all the same.
+    """
+    mean, error = difference(judge, predictions, others)
+    return mean / error if error > 0 else 0.0 if mean <= 0 else np.inf

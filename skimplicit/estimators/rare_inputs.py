@@ -5,7 +5,7 @@ from scipy import sparse
 
 from skimplicit.estimators.cross_fit_choice import best_linear
 from skimplicit.estimators.cross_fitting import WAY_DIRECT_RIDGE
-from skimplicit.estimators.held_out_losses import difference, held_out_predictions
+from skimplicit.estimators.held_out_losses import held_out_predictions, standard_errors_above
 from skimplicit.estimators.intervals import upper_quantile
 from skimplicit.rows import measured_units
 
@@ -44,22 +44,21 @@ def in_units_of_rare_inputs(estimator, members, X, weights):
     if estimator.column_budget is not None or estimator.constraints is not None:
         return members, None, None  # these say themselves what inputs may do
     factors = rarity_factors(X, weights)
-    if factors is None:
+    linear = None if factors is None else best_linear(members)
+    if linear is None:
         return members, None, None
     others = [member.rescaled(estimator, factors, WAY_DIRECT_RIDGE) for member in members]
-    alike, rare = best_linear(members), best_linear(others)
-    if alike is None:
-        return members, None, None
-    predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (rare, alike)]
-    mean, error = difference(members[0], *predictions)
-    return (others, factors, rare) if mean < -_CLEARLY * error else (members, None, alike)
+    rare = best_linear(others)
+    predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (rare, linear)]
+    clearly_better = standard_errors_above(members[0], *predictions) < -_CLEARLY
+    return (others, factors, rare) if clearly_better else (members, None, linear)
 
 
 def rarity_factors(X, weights):
     """Return the roots of shares of rows in which inputs are other than in most, divided by their root mean square.
 
-    In units of its deviation a word that is in one of a thousand texts is thirty times as large there as one that is in
-    every second text, and can explain as much with a weight that costs a thirtieth. With these factors the entries that
+    In units of its deviation a word that is in one of a thousand texts is sixteen times as large there as one that is
+    in every second text, and can explain as much with a sixteenth of the weight. With these factors the entries that
     are other than in most rows are of one size, as far as the inputs are.
 
     Parameters

@@ -28,7 +28,7 @@ RULE_ATTRIBUTES = {
         "nine of ten rows, as words in texts are, the factors are the roots of how often each is not, if a linear rule "
         "then predicts held-out rows clearly better and none of the above is done. None where all inputs have the same "
         "ridge: where held-out rows are not predicted better otherwise, with a number for alpha, under a budget or "
-        "constraints, and with more than 100,000 inputs.",
+        "constraints, and, unless they are rare, with more than 100,000 inputs.",
     ),
     "alphas_": Attribute(
         "ndarray of shape (n_alphas,) or None",

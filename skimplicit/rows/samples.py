@@ -169,8 +169,7 @@ class Samples(InUnits):
         """Return these units without samples, with those of columns that first vary in new ones (see :meth:`like`)."""
         units, still = self.units, self.units.Y_constant.any()
         if still or (units.waiting is not None and units.waiting.any()):
-            new = Samples(U, Y, weights, self.centre, scale_targets=still).units
-            units = (units if units.waiting is None else units.with_varying(new)).with_varying_targets(new)
+            units = units.with_varying(Samples(U, Y, weights, self.centre, scale_targets=still).units)
         return self._without_rows(units)
 
     def units_before(self, factors):

@@ -80,27 +80,27 @@ class Units:
         return replace(self, constant=np.zeros_like(self.constant), U_std=self.U_scale)
 
     def with_varying(self, new):
-        """Return these units with those of the waiting inputs that vary in samples whose own units are ``new``.
+        """Return these units with those of columns that first vary in samples whose own units are ``new``.
 
-        An input that is constant there too, but another number, keeps its mean and is divided by the difference.
+        Of inputs those that wait, of targets all. One that is constant there too, but another number, keeps its mean
+        and is divided by the difference.
         """
-        away = np.where(new.constant, np.abs(new.U_mean - self.U_mean), new.U_std)
-        found = self.waiting & (away > ROUNDING * np.abs(self.U_mean))
-        means = np.where(new.constant, self.U_mean, new.U_mean)
-        pairs = dict(U_mean=means, exponent=np.maximum(self.exponent, new.exponent), U_scale=away, U_std=away)
-        parts = {name: np.where(found, values, getattr(self, name)) for name, values in pairs.items()}
-        return replace(self, constant=self.constant & ~found, waiting=self.waiting & ~found, **parts)
-
-    def with_varying_targets(self, new):
-        """Return these units with those of the constant targets that vary in samples whose own units are ``new``.
-
-        As of an input, one that is another constant there keeps its mean and is divided by the difference.
-        """
-        away = np.where(new.Y_constant, np.abs(new.Y_mean - self.Y_mean), new.Y_scale)
-        found = self.Y_constant & (away > ROUNDING * np.abs(self.Y_mean))
-        means = np.where(found & ~new.Y_constant, new.Y_mean, self.Y_mean)
-        scales = np.where(found, away, self.Y_scale)
-        return replace(self, Y_mean=means, Y_scale=scales, Y_constant=self.Y_constant & ~found)
+        waiting = np.zeros_like(self.constant) if self.waiting is None else self.waiting
+        found, means, scales = _first_varying(waiting, self.U_mean, new.constant, new.U_mean, new.U_std)
+        parts = dict(U_mean=means, exponent=np.maximum(self.exponent, new.exponent), U_scale=scales, U_std=scales)
+        inputs = {name: np.where(found, values, getattr(self, name)) for name, values in parts.items()}
+        Y_found, Y_means, Y_scales = _first_varying(
+            self.Y_constant, self.Y_mean, new.Y_constant, new.Y_mean, new.Y_scale
+        )
+        return replace(
+            self,
+            constant=self.constant & ~found,
+            waiting=waiting & ~found,
+            Y_mean=np.where(Y_found, Y_means, self.Y_mean),
+            Y_scale=np.where(Y_found, Y_scales, self.Y_scale),
+            Y_constant=self.Y_constant & ~Y_found,
+            **inputs,
+        )
 
     def smallest_scale(self, least):
         """Return the smallest deviation of an input that is at least ``least``; if none is, the largest one, or 1."""
@@ -165,6 +165,13 @@ class Units:
     def shares(self, weights):
         """Return weights (m,) as shares of the sum of all."""
         return np.ldexp(weights, -self.weight_exponent) / self.total_weight
+
+
+def _first_varying(waiting, mean, still_constant, new_mean, new_spread):
+    """Return which of the columns that wait vary in new samples, or are another constant there; means and scales."""
+    away = np.where(still_constant, np.abs(new_mean - mean), new_spread)
+    found = waiting & (away > ROUNDING * np.abs(mean))
+    return found, np.where(still_constant, mean, new_mean), away
 
 
 class InUnits:
