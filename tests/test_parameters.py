@@ -140,7 +140,8 @@ def test_what_a_fit_leaves_is_what_is_documented(cls, chooses):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 2)), rng.integers(2, size=20)
     model = cls(n_hidden=1, max_iter=1, tol=1.0, cv=2, random_state=0, **few).fit(X, y)
-    left = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    names = {*vars(model), *(name for name in dir(cls) if isinstance(getattr(cls, name), property))}
+    left = {name for name in names if name.endswith("_") and not name.startswith("_")}
     attributes = cls.__doc__.partition("Attributes\n")[2].partition("Examples\n")[0]
     assert left == set(re.findall(r"^(\w+_) : ", attributes, re.MULTILINE)) - {"feature_names_in_"}
 

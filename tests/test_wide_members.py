@@ -11,7 +11,7 @@ from skimplicit.estimators import cross_fit_choice, members
 from skimplicit.estimators.cross_fit_choice import CrossFit
 
 BEST_LINEAR = cross_fit_choice.best_linear
-SMALL = dict(n_hidden=3, cv=3, max_iter=6, random_state=0)
+SMALL = dict(n_hidden=3, cv=3, max_iter=6, clip=True, random_state=0)
 
 
 def make_data(m=15, p=16, seed=0):

@@ -28,7 +28,7 @@ class RuleAttributes:
     alpha: float | Literal["auto"]
     direct: bool | Literal["auto"]
     fit_intercept: bool
-    clip: bool
+    clip: bool | Literal["auto"]
     structure: ArrayLike | list[int] | None
     constraints: Callable[..., list] | None
     monotonic_cst: ArrayLike | dict[str, int] | None

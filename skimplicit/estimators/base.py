@@ -60,7 +60,7 @@ class ImplicitEstimator(
     _elsewhere = staticmethod(elsewhere)
 
     # Inputs are cut only where a fit has seen their range.
-    _input_range = None
+    _input_range, _clip_margin = None, 0.0
     # No input is left out: set by who has selected them.
     _keeps_inputs = False
     # What ``validate_named`` is told of y.
@@ -126,6 +126,7 @@ class ImplicitEstimator(
         warm = can_warm_start(self, rows.X.shape[1], names)
         if not warm:
             self.alpha_ = self._direct_ridge = self.relevance_ = None
+            self._clip_margin = 0.0
         if self.column_budget != "auto" or not warm:
             self.column_budget_ = None if self.column_budget == "auto" else self.column_budget
         if self.alpha == "auto" and not warm:
@@ -135,6 +136,7 @@ class ImplicitEstimator(
             fitted = fit_at_given_ridge(self, chosen, rows, rules_so_far(self) if warm else [], bridge)
         else:
             self._direct_ridge, self.relevance_ = fitted.choice.direct_ridge, fitted.relevance
+            self._clip_margin = fitted.clip_margin
         bridge.close(fitted.rules)
         self.validation_scores_ = fitted.scores if fitted.scores.size else None
         self.best_validation_score_ = float(fitted.scores.max()) if fitted.scores.size else None
@@ -145,7 +147,9 @@ class ImplicitEstimator(
 
     def _take(self, rows, fitted, held_out):
         """Set the fitted attributes of members trained on all rows and of what held-out rows tell."""
-        attributes = {**held_out, **self._fitted_attributes(rows.targets, rows.limits, fitted.rules)}
+        margin = self._clip_margin if self.clip == "auto" else 0.0
+        limits = rows.limits and rows.limits.widened(margin)
+        attributes = {**held_out, **self._fitted_attributes(rows.targets, limits, fitted.rules)}
         samples = rows.judged(fitted.task.objective.samples)
         self._store(samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
 
@@ -193,6 +197,18 @@ class ImplicitEstimator(
         check_is_fitted(self)
         X = validate_named(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return self._input_range.cut(X) if cut and self._input_range is not None else X
+
+    @property
+    def clip_range_(self) -> np.ndarray | Any:
+        """Least and largest value that each input is clipped to before a prediction, (2, p); None with ``clip=False``.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no rule yet.
+        """
+        check_is_fitted(self)
+        return None if self._input_range is None else np.stack([self._input_range.lower, self._input_range.upper])
 
     def _by_rows(self, X, function):
         return by_rows(self._check_inputs, X, function)

@@ -97,7 +97,7 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         "rule_": replace(
             RULE_ATTRIBUTES["rule_"],
             text="The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits within the range of "
-            "the training inputs. Beyond it, this holds with ``clip=False``; otherwise use ``clipped_rule()``.",
+            "the training inputs. Beyond ``clip_range_``, use ``clipped_rule()``.",
         ),
         "heldout_scores_": replace(
             RULE_ATTRIBUTES["heldout_scores_"],

@@ -21,7 +21,7 @@ from skimplicit.rows import InputRange, evenly_spaced, unit_of
 from skimplicit.training import Stage
 from skimplicit.training.continuation import continuation, falling_budgets, random_weights
 
-__all__ = ["HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "WORSE", "Member", "ridge_of"]
+__all__ = ["FAR_WORSE", "HIGHEST_RUNG", "STRIDE", "WAY_DIRECT_RIDGE", "WORSE", "Member", "ridge_of"]
 
 # Ridges are the rungs of one ladder, two to a factor of ten: the first one of a path, and the last ones either way. A
 # path takes every other one; the one in between is trained where it may be the best (friedman1, concrete, autompg,
@@ -31,7 +31,7 @@ _FIRST_RUNG, _LOWEST_RUNG, HIGHEST_RUNG, STRIDE = -8, -16, 6, 2  # 1e-4, 1e-8 an
 _FIRST_RUNG_OF_CLASSES = -6
 # A path ends where its loss is this much above its least one. Up to this rung (0.1) a path for numbers goes on unless
 # it is far above it, for a loss can rise by up to a fifth and fall again at small ridges.
-WORSE, _FAR_WORSE = 1.02, 1.3
+WORSE, FAR_WORSE = 1.02, 1.3
 _LEAST_RUNG = -2
 # And before a ridge that makes the loss this much larger by the readout alone: training there hardly helps. Of five
 # members on sixteen sets each such step ended at least an eighth above the least loss, most of them far above.
@@ -115,12 +115,32 @@ class Member:
         task = estimator._make_task(
             self._X, self.targets.weighted(counts), direct_ridge=direct_ridge, random_state=seed
         )
-        inputs = self._X if self.range is None else self.range.cut(self._X)
-        rows = task.objective.samples.like(inputs, self.targets.Y, np.ones(inputs.shape[0]))
+        own = task.objective.samples.rows(np.arange(0))
         if factors is not None:
-            task, rows = with_relevance(estimator, task, factors), rows.rescaled(factors)
+            task = with_relevance(estimator, task, factors)
         thin = thinned(estimator, task.objective.samples)
-        self.task, self._all_rows = replace(task_over(estimator, task, thin), final_tol=_READOUT_TOL), thin(rows)
+        self.task = replace(task_over(estimator, task, thin), final_tol=_READOUT_TOL)
+
+        def in_units_of_task(inputs):
+            rows = own.like(inputs, self.targets.Y, np.ones(inputs.shape[0]))
+            return thin(rows if factors is None else rows.rescaled(factors))
+
+        self._in_units_of_task = in_units_of_task
+        self._clip_at(self.range)
+
+    def _clip_at(self, limits):
+        self.range = limits
+        self._all_rows = self._in_units_of_task(self._X if limits is None else limits.cut(self._X))
+
+    def beyond_range(self):
+        """Return by how many widths of the range the rows held out are beyond it at most, in any input, a float."""
+        return self.range.excess(InputRange.of(self._X[self.fold.test]))
+
+    def clipped_at(self, limits):
+        """Return this member, without a path, with inputs of all rows clipped at another range than that of its own."""
+        other = copy(self)
+        other._clip_at(limits)
+        return other
 
     def loss(self, predictions, rows=slice(None)):
         """Return the mean loss of predictions (k, q) of some rows, an ndarray of int of shape (k,), a float."""
@@ -149,6 +169,7 @@ class Member:
 
     def rise(self, bridge):
         """Train along rising ridges until the held-out loss rises; an interrupt keeps the :class:`FoldPath` so far."""
+        self._in_units_of_task = None  # it may hold axes of all inputs; where these are clipped is settled
         samples, constraints = self.task.objective.samples, self.task.constraints
         start = random_weights(self.n_hidden, samples, constraints, np.random.RandomState(self.fold.seed))
         n_iter, alpha = self._iterations()[0], ridge_of(self.first_rung)
@@ -191,7 +212,7 @@ class Member:
             predictions.append(self.predict(evaluation.point))
             losses.append(self.loss(predictions[-1][test], test))
             rung = rungs[len(losses) - 1]
-            limit = _FAR_WORSE if self.first_rung <= rung < self.least_rung else WORSE
+            limit = FAR_WORSE if self.first_rung <= rung < self.least_rung else WORSE
             if losses[-1] > limit * min(losses) or len(losses) == len(rungs):
                 return []
             if few_downwards and losses[-1] > (1 - _LEAST_GAIN) * [above, *losses][-2]:

@@ -28,7 +28,7 @@ _WORTHWHILE = 0.01
 # ``benchmarks/README.md``, "The number of states".
 _TOLD_APART = 1.5
 # What a warm start goes on from beside rules: what was chosen for them, and the columns that they belong to.
-_CARRIED_ON = ("alpha_", "column_budget_", "_direct_ridge", "relevance_", "feature_names_in_")
+_CARRIED_ON = ("alpha_", "column_budget_", "_clip_margin", "_direct_ridge", "relevance_", "feature_names_in_")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class _RuleParameters(TypedDict, total=False):
     kappa: float
     direct: bool | Literal["auto"]
     fit_intercept: bool
-    clip: bool
+    clip: bool | Literal["auto"]
     structure: ArrayLike | list[int] | None
     constraints: Callable[..., list] | None
     monotonic_cst: ArrayLike | dict[str, int] | None

@@ -18,7 +18,7 @@ _RARE, _FEWEST_INPUTS = 0.1, 17
 _CLEARLY = 1.0
 
 
-def in_units_of_rare_inputs(estimator, members, X, weights):
+def in_units_of_rare_inputs(estimator, members, X, weights, linear=None):
     """Return members with :func:`rarity_factors`, if a linear rule of them predicts rows that it has not seen better.
 
     Parameters
@@ -31,6 +31,8 @@ def in_units_of_rare_inputs(estimator, members, X, weights):
         The inputs of all rows.
     weights : ndarray of shape (m,)
         Weights of the rows.
+    linear : tuple or None
+        The :func:`best_linear` of the members, if it is known.
 
     Returns
     -------
@@ -42,11 +44,12 @@ def in_units_of_rare_inputs(estimator, members, X, weights):
         The :func:`best_linear` of the members, if it is known.
     """
     if estimator.column_budget is not None or estimator.constraints is not None:
-        return members, None, None  # these say themselves what inputs may do
+        return members, None, linear  # these say themselves what inputs may do
     factors = rarity_factors(X, weights)
-    linear = None if factors is None else best_linear(members)
-    if linear is None:
-        return members, None, None
+    if factors is not None and linear is None:
+        linear = best_linear(members)
+    if factors is None or linear is None:
+        return members, None, linear
     others = [member.rescaled(estimator, factors, WAY_DIRECT_RIDGE) for member in members]
     rare = best_linear(others)
     predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (rare, linear)]

@@ -9,7 +9,7 @@ RULE_ATTRIBUTES = {
     "rule_": Attribute(
         "ImplicitRule",
         "The trained rule, in the units of the data: ``rule_.predict(X)`` equals ``predict(X)`` within the range of "
-        "the training inputs. Beyond it, this holds with ``clip=False``; otherwise use ``clipped_rule()``.",
+        "the training inputs. Beyond ``clip_range_``, use ``clipped_rule()``.",
     ),
     "rules_": Attribute(
         "list of ImplicitRule",
@@ -89,6 +89,11 @@ RULE_ATTRIBUTES = {
     ),
     "best_validation_score_": Attribute(
         "float or None", "The largest of ``validation_scores_``: of the rule that is kept (of ``rules_[0]``), to 1e-3."
+    ),
+    "clip_range_": Attribute(
+        "ndarray of shape (2, n_features) or None",
+        "Least and largest value that each input is clipped to before a prediction: those of the training rows, or "
+        'beyond them with ``clip="auto"``. None with ``clip=False``.',
     ),
     "column_norms_": Attribute("ndarray of shape (n_features,)", "``max_i |B_ij|`` of each input."),
     "feature_importances_": Attribute(

@@ -118,12 +118,15 @@ RULE_PARAMETERS = {
     ),
     "fit_intercept": Parameter(True, "bool", "Whether there are intercepts b and c.", ["boolean"]),
     "clip": Parameter(
-        True,
-        "bool",
+        "auto",
+        'bool or "auto"',
         "Whether every input is clipped to its range in the training rows before a prediction, so that predictions "
-        "stay constant beyond it, as those of trees do. False extrapolates. After ``partial_fit``, inputs are clipped "
-        "if ``clip`` was True in every call and in the fit before them.",
-        ["boolean"],
+        'stay constant beyond it, as those of trees do. False extrapolates. ``"auto"``: it is, but where a linear rule '
+        "predicts the rows held out from its training clearly better without, the range is wider on either side, by "
+        "five times as many widths as any of these rows was beyond that of the others (``clip_range_``). Where nothing "
+        "is held out, as with a number for ``alpha``, it ends with the training rows. After ``partial_fit``, inputs "
+        "are clipped if ``clip`` was not False in any call or in the fit before them.",
+        ["boolean", Names({"auto"})],
     ),
     "structure": Parameter(
         None,

@@ -33,6 +33,20 @@ class InputRange:
         """Return the smallest range that holds this one and another."""
         return InputRange(np.minimum(self.lower, other.lower), np.maximum(self.upper, other.upper))
 
+    def widened(self, margin):
+        """Return the range that is wider by ``margin`` times its width on either side."""
+        more = margin * (self.upper - self.lower)
+        return InputRange(self.lower - more, self.upper + more)
+
+    def excess(self, other):
+        """Return by how much another range exceeds this one at most, in widths of this one, a float at least 0.
+
+        Inputs that do not vary in this one have no width, and do not count.
+        """
+        width = self.upper - self.lower
+        beyond = np.maximum(np.maximum(self.lower - other.lower, other.upper - self.upper), 0.0)
+        return float(np.max(beyond[width > 0] / width[width > 0], initial=0.0))
+
     def cut(self, U):
         """Return U, an ndarray or CSR matrix of shape (m, p), cut at the range; U itself where it is inside."""
         if sparse.issparse(U):

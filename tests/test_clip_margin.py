@@ -1,0 +1,172 @@
+"""clip="auto": held-out rows tell whether inputs are clipped at the range of the training rows, or further out."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.metrics import log_loss, r2_score
+
+from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators import cross_fit_choice
+from skimplicit.rows import InputRange
+
+SMALL = dict(n_hidden=2, cv=3, max_iter=4, tol=1e-2, random_state=0)
+
+
+def heavy_tailed(seed, m=150, p=4):
+    """Return inputs with Student's t of two degrees of freedom, and a target that is linear in them."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_t(2, size=(m, p))
+    return X, X @ rng.normal(size=p) + 0.3 * rng.normal(size=m)
+
+
+def saturating(seed, m=150, p=4):
+    """Return the same inputs and a target that follows them to one deviation, and no further."""
+    X, _ = heavy_tailed(seed, m, p)
+    return X, np.clip(X, -1, 1) @ np.arange(1.0, p + 1) + 0.1 * np.random.default_rng(seed).normal(size=m)
+
+
+def spectra(seed, m=560, p=120):
+    """Return smooth channels with large baselines, of which a band says what the target is."""
+    rng = np.random.default_rng(seed)
+    t, amount = np.linspace(0, 1, p), rng.random(m)
+    offset, slope = rng.normal(size=(2, m, 1))
+    bands = np.outer(amount, np.exp(-(((t - 0.4) / 0.06) ** 2))) + np.outer(
+        rng.random(m), np.exp(-(((t - 0.6) / 0.08) ** 2))
+    )
+    return offset + slope * t + 0.1 * bands + 2e-4 * rng.normal(size=(m, p)), 20 * amount + 0.2 * rng.normal(size=m)
+
+
+def noisy(seed, m=150):
+    """Return normal inputs and a target that is linear in them, with noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(m, 4))
+    return X, X @ [1.0, 2.0, 0.0, 0.0] + rng.normal(size=m)
+
+
+def width(limits):
+    return limits[1] - limits[0]
+
+
+def at_range(X):
+    return np.stack([X.min(axis=0), X.max(axis=0)])
+
+
+def test_a_range_is_wider_by_its_width_and_exceeded_in_widths():
+    limits = InputRange(np.array([0.0, -1.0, 3.0]), np.array([2.0, 1.0, 3.0]))
+    wider = limits.widened(0.25)
+    assert_array_equal(wider.lower, [-0.5, -1.5, 3.0])
+    assert_array_equal(wider.upper, [2.5, 1.5, 3.0])
+    assert limits.excess(wider) == 0.25
+    assert wider.excess(limits) == 0.0
+    assert limits.excess(InputRange(np.array([0.5, -1.0, -9.0]), np.array([3.5, 0.0, 9.0]))) == 0.75
+    assert InputRange(np.ones(3), np.ones(3)).excess(wider) == 0.0  # nothing varies
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_linear_trend_goes_on_beyond_heavy_tailed_rows(seed):
+    X, y = heavy_tailed(seed, 1150)
+    cut = ImplicitRegressor(**SMALL, clip=True).fit(X[:150], y[:150])
+    model = ImplicitRegressor(**SMALL).fit(X[:150], y[:150])
+    assert r2_score(y[150:], model.predict(X[150:])) > r2_score(y[150:], cut.predict(X[150:])) + 0.02
+    margins = (width(model.clip_range_) / width(at_range(X[:150])) - 1) / 2
+    assert_allclose(margins, margins[0])  # the same for all inputs, on either side
+    assert_allclose(model.clip_range_.mean(axis=0), at_range(X[:150]).mean(axis=0), atol=1e-9)
+    assert margins[0] > 0.1
+    assert_array_equal(cut.clip_range_, at_range(X[:150]))
+
+
+@pytest.mark.parametrize("make", [saturating, noisy])
+@pytest.mark.parametrize("seed", range(3))
+def test_elsewhere_it_ends_with_the_training_rows(make, seed):
+    X, y = make(seed)
+    model = ImplicitRegressor(**SMALL).fit(X, y)
+    assert_array_equal(model.clip_range_, at_range(X))
+    assert_array_equal(model.predict(9 * X), ImplicitRegressor(**SMALL, clip=True).fit(X, y).predict(9 * X))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_sensor_that_failed_once_is_clipped(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(150, 4))
+    y = X @ np.arange(1.0, 5.0) + 0.5 * rng.normal(size=150)
+    X[7, 2] = 2000.0
+    assert_array_equal(ImplicitRegressor(**SMALL).fit(X, y).clip_range_, at_range(X))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spectra_are_not_bent_at_their_edges(seed):
+    X, y = spectra(seed)
+    model = ImplicitRegressor(**SMALL).fit(X[:60], y[:60])
+    assert r2_score(y[60:], model.predict(X[60:])) > 0.99
+
+
+def test_the_loss_at_ridges_that_leave_nothing_does_not_end_the_comparison(monkeypatch):
+    found, best_linear = [], cross_fit_choice.best_linear
+    monkeypatch.setattr(cross_fit_choice, "best_linear", lambda members: found.append(best_linear(members)) or found[0])
+    X, y = spectra(0)
+    ImplicitRegressor(**SMALL, clip=False).fit(X[:60], y[:60])
+    ridge, _, _, loss = found[0]
+    assert ridge < 0.01
+    assert loss < 0.01
+
+
+def test_classes_too():
+    X, score = heavy_tailed(1, 1200)
+    y = (score + np.random.default_rng(0).normal(size=len(score)) > 0).astype(int)
+    losses = {}
+    for clip in ("auto", True):
+        model = ImplicitClassifier(**SMALL, clip=clip).fit(X[:200], y[:200])
+        losses[clip] = log_loss(y[200:], model.predict_proba(X[200:]))
+    assert losses["auto"] <= losses[True] + 1e-12
+
+
+def test_sparse_as_dense_and_the_rule_that_clips_itself():
+    X, y = heavy_tailed(0)
+    X[np.random.default_rng(0).random(X.shape) < 0.3] = 0.0
+    y = X @ np.arange(1.0, 5.0) + 0.1 * y
+    model, of_sparse = (ImplicitRegressor(**SMALL).fit(U, y) for U in (X, sparse.csr_array(X)))
+    assert width(model.clip_range_)[0] > width(at_range(X))[0]
+    assert_allclose(of_sparse.clip_range_, model.clip_range_)
+    far = 100 * X
+    assert_allclose(of_sparse.predict(far), model.predict(far), rtol=1e-6)
+    assert_allclose(model.clipped_rule().predict(far).ravel(), model.predict(far), rtol=1e-9)
+    assert_allclose(model.predict(far), model.predict(np.clip(far, *model.clip_range_)))
+
+
+@pytest.mark.parametrize("parameters", [{"alpha": 0.01, "max_iter": 40}, {"direct": False}])
+def test_where_no_linear_rule_is_held_out_it_ends_with_the_training_rows(parameters):
+    X, y = heavy_tailed(0)
+    parameters = SMALL | parameters
+    assert_array_equal(ImplicitRegressor(**parameters).fit(X, y).clip_range_, at_range(X))
+    assert ImplicitRegressor(**parameters, clip=False).fit(X, y).clip_range_ is None
+
+
+def test_what_was_chosen_is_kept_by_who_goes_on():
+    X, y = heavy_tailed(0)
+    y = y + 3 * np.minimum(np.abs(X[:, 0]), 1)  # that states contribute
+    model = ImplicitRegressor(**SMALL | {"max_iter": 40, "method": "gradient"}, warm_start=True).fit(X, y)
+    chosen = model.clip_range_
+    assert not model.is_linear_ and width(chosen)[0] > width(at_range(X))[0]
+    assert_array_equal(model.fit(X, y).clip_range_, chosen)
+    assert_array_equal(model.partial_fit(X[:20], y[:20]).clip_range_, chosen)
+    assert_array_equal(model.set_params(clip=True).fit(X, y).clip_range_, at_range(X))
+    assert_array_equal(model.set_params(clip="auto").fit(X, y).clip_range_, chosen)
+    X[0] = 2 * chosen[1]
+    assert_array_equal(model.partial_fit(X[:20], y[:20]).clip_range_[1], X[0])
+
+
+def test_intervals_are_of_the_members_that_clip_further_out():
+    X, y = heavy_tailed(0, 1150)
+    model = ImplicitRegressor(**SMALL).fit(X[:150], y[:150])
+    low, high = model.predict_interval(X[150:], coverage=0.9).T
+    assert 0.82 < np.mean((low <= y[150:]) & (y[150:] <= high)) < 0.97
+    beyond = np.any((X[150:] < at_range(X[:150])[0]) | (X[150:] > at_range(X[:150])[1]), axis=1)
+    assert np.count_nonzero(beyond) > 10
+    assert np.mean((low <= y[150:])[beyond] & (y[150:] <= high)[beyond]) > 0.6
+
+
+@pytest.mark.parametrize("clip", ["yes", None, 1.5])
+def test_what_clip_may_be(clip):
+    with pytest.raises(ValueError, match="clip"):
+        ImplicitRegressor(clip=clip).fit([[0.0], [1.0]], [0.0, 1.0])
