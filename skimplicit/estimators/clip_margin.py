@@ -8,7 +8,8 @@ __all__ = ["with_clip_margin"]
 # Held-out rows vouch for what they have shown, and others go somewhat further than these: so many times as far.
 _FURTHER = 5.0
 # By how many of its standard errors, and to which share, the held-out loss of a linear rule has to be less without the
-# cut. Of 150 fits to tables of R's packages that is so of two: inputs within the range are what a rule is best at.
+# cut. One row alone that is better by far makes one standard error at most. Most tables stay as they are: measured in
+# ``benchmarks/README.md``, "Where inputs are clipped".
 _CLEARLY, _WORTHWHILE = 0.5, 0.95
 
 
