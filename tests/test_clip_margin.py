@@ -63,6 +63,46 @@ def test_a_range_is_wider_by_its_width_and_exceeded_in_widths():
     assert InputRange(np.ones(3), np.ones(3)).excess(wider) == 0.0  # nothing varies
 
 
+def test_widths_beyond_all_numbers_or_of_rounding():
+    most = np.finfo(float).max
+    limits = InputRange(np.array([-0.8 * most, 0.3, 1.0, 1e-300]), np.array([0.8 * most, 0.1 + 0.2, 1.0, 2e-300]))
+    far = InputRange(np.full(4, -most), np.full(4, 1e10))
+    assert InputRange(limits.lower[:3], limits.upper[:3]).excess(InputRange(far.lower[:3], far.upper[:3])) < 0.13
+    assert limits.excess(far) == np.inf
+    for margin in (0.0, 0.5, np.inf):
+        wider = limits.widened(margin)
+        assert np.all(np.isfinite([wider.lower, wider.upper])) and wider.lower[2] == wider.upper[2] == 1.0
+        assert np.all(wider.lower <= limits.lower) and np.all(wider.upper >= limits.upper)
+    assert_array_equal(limits.widened(0.0).lower, limits.lower)
+
+
+@pytest.mark.filterwarnings("ignore:(invalid value|overflow) encountered:RuntimeWarning")  # in sums of scikit-learn too
+@pytest.mark.parametrize("parameters", [{"clip": True}, {}, {"alpha": 0.1}])
+def test_inputs_near_the_largest_numbers(parameters):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = X @ [1.0, 2.0, 3.0]
+    model = ImplicitRegressor(**SMALL | {"max_iter": 40} | parameters).fit(6e307 * X, y * 5e306)
+    assert r2_score(y, model.predict(6e307 * X) / 5e306) > 0.9
+    assert np.all(np.isfinite(model.clip_range_))
+
+
+def test_a_column_that_varies_by_rounding_says_nothing_of_how_far_to_go():
+    X, y = heavy_tailed(0)
+    still = np.full((150, 1), 0.3)
+    rounded = np.where(np.random.default_rng(0).random((150, 1)) < 0.5, still, 0.1 + 0.2)
+    still[5] = rounded[5] = 4.0
+    ranges = [ImplicitRegressor(**SMALL).fit(np.hstack([X, last]), y).clip_range_ for last in (still, rounded)]
+    assert width(ranges[0])[0] > width(at_range(X))[0]
+    assert_allclose(*ranges)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_row_too_far_out_for_squares_is_no_cause_for_warnings():
+    X, y = heavy_tailed(0)
+    X[7, 3] = 1e200
+    assert_array_equal(ImplicitRegressor(**SMALL | {"max_iter": 100}).fit(X, y).clip_range_, at_range(X))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_linear_trend_goes_on_beyond_heavy_tailed_rows(seed):
     X, y = heavy_tailed(seed, 1150)

@@ -1,5 +1,7 @@
 """How far beyond the range of the training rows inputs are clipped, by the rows that members have not seen."""
 
+import numpy as np
+
 from skimplicit.estimators.cross_fit_choice import best_linear_of_each
 from skimplicit.estimators.held_out_losses import held_out_predictions, standard_errors_above
 
@@ -38,7 +40,8 @@ def with_clip_margin(estimator, members):
     if margin == 0.0:
         return members, 0.0, None
     others = [member.clipped_at(member.range.widened(margin)) for member in members]
-    cut, free = best_linear_of_each(members, others)
+    with np.errstate(over="ignore", invalid="ignore"):  # the loss of a row too far out is infinite, as it should be
+        cut, free = best_linear_of_each(members, others)
     if cut is None or free[-1] > _WORTHWHILE * cut[-1]:
         return members, 0.0, cut
     predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (free, cut)]

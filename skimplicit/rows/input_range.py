@@ -5,7 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from skimplicit.rows.units import ROUNDING
+
 __all__ = ["InputRange"]
+
+# As far out as a range is made wider: its width is a number still.
+_FARTHEST = np.finfo(float).max / 4
 
 
 @dataclass(frozen=True)
@@ -34,18 +39,24 @@ class InputRange:
         return InputRange(np.minimum(self.lower, other.lower), np.maximum(self.upper, other.upper))
 
     def widened(self, margin):
-        """Return the range that is wider by ``margin`` times its width on either side."""
-        more = margin * (self.upper - self.lower)
-        return InputRange(self.lower - more, self.upper + more)
+        """Return the range that is wider by ``margin`` times its width on either side, as far as there are numbers."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            # 0 times infinity, which is none, is no margin of a width, or a margin of no width.
+            more = np.nan_to_num(margin * (self.upper - self.lower), posinf=_FARTHEST)
+            lower, upper = np.maximum(self.lower - more, -_FARTHEST), np.minimum(self.upper + more, _FARTHEST)
+        return self.joined(InputRange(lower, upper))
 
     def excess(self, other):
         """Return by how much another range exceeds this one at most, in widths of this one, a float at least 0.
 
-        Inputs that do not vary in this one have no width, and do not count.
+        Inputs that do not vary in this one, but by rounding, have no width, and do not count.
         """
-        width = self.upper - self.lower
-        beyond = np.maximum(np.maximum(self.lower - other.lower, other.upper - self.upper), 0.0)
-        return float(np.max(beyond[width > 0] / width[width > 0], initial=0.0))
+        # A quarter of the difference of two numbers is a number.
+        lower, upper, least, most = (ends / 4 for ends in (self.lower, self.upper, other.lower, other.upper))
+        width, beyond = upper - lower, np.maximum(np.maximum(lower - least, most - upper), 0.0)
+        varies = width > ROUNDING * np.maximum(np.abs(lower), np.abs(upper))
+        with np.errstate(over="ignore"):
+            return float(np.max(beyond[varies] / width[varies], initial=0.0))
 
     def cut(self, U):
         """Return U, an ndarray or CSR matrix of shape (m, p), cut at the range; U itself where it is inside."""
