@@ -103,6 +103,39 @@ def test_a_row_too_far_out_for_squares_is_no_cause_for_warnings():
     assert_array_equal(ImplicitRegressor(**SMALL | {"max_iter": 100}).fit(X, y).clip_range_, at_range(X))
 
 
+class Spy:
+    """A callback that keeps what copies of the estimator predict far out, and where they clip inputs."""
+
+    def __init__(self, far):
+        self.far, self.seen = far, []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        if fitted_estimator is not None:
+            self.seen.append((fitted_estimator.predict(self.far), fitted_estimator.clip_range_))
+
+
+@pytest.mark.parametrize("parameters", [{}, {"clip": True}, {"warm_start": True}])
+def test_callbacks_see_it_as_well(parameters):
+    X, y = heavy_tailed(0)
+    y = y + 3 * np.minimum(np.abs(X[:, 0]), 1)  # that states contribute
+    model = ImplicitRegressor(**SMALL | parameters).fit(X, y)
+    spy = Spy(9 * X)
+    model.set_callbacks(spy).fit(X, y)
+    assert len(spy.seen) > 2
+    for _, limits in spy.seen:
+        assert_array_equal(limits, model.clip_range_)
+    assert_array_equal(spy.seen[-1][0], model.predict(9 * X))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_linear_trend_goes_on_beyond_heavy_tailed_rows(seed):
     X, y = heavy_tailed(seed, 1150)

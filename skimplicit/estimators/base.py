@@ -1,6 +1,5 @@
 """What the implicit regressor and classifier share: from parameters to a trained rule."""
 
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -136,7 +135,6 @@ class ImplicitEstimator(
             fitted = fit_at_given_ridge(self, chosen, rows, rules_so_far(self) if warm else [], bridge)
         else:
             self._direct_ridge, self.relevance_ = fitted.choice.direct_ridge, fitted.relevance
-            self._clip_margin = fitted.clip_margin
         bridge.close(fitted.rules)
         self.validation_scores_ = fitted.scores if fitted.scores.size else None
         self.best_validation_score_ = float(fitted.scores.max()) if fitted.scores.size else None
@@ -147,8 +145,7 @@ class ImplicitEstimator(
 
     def _take(self, rows, fitted, held_out):
         """Set the fitted attributes of members trained on all rows and of what held-out rows tell."""
-        margin = self._clip_margin if self.clip == "auto" else 0.0
-        limits = rows.limits and rows.limits.widened(margin)
+        limits = self._where_clipped(rows.limits)
         attributes = {**held_out, **self._fitted_attributes(rows.targets, limits, fitted.rules)}
         samples = rows.judged(fitted.task.objective.samples)
         self._store(samples, attributes, fitted.n_iter, fitted.objectives, fitted.stages)
@@ -166,10 +163,19 @@ class ImplicitEstimator(
             return None
         return InputRange.of(X if targets.weights is None else X[np.flatnonzero(targets.weights > 0)])
 
+    def _where_clipped(self, limits):
+        """Return the :class:`InputRange` that inputs are cut at, from that of training rows; None for none."""
+        return limits and limits.widened(self._clip_margin if self.clip == "auto" else 0.0)
+
     def _open_bridge(self, targets, data, max_iter, limits=None, verbose=0):
         """Return the :class:`CallbackBridge` of a fit to data (X, y, weights) of at most ``max_iter`` iterations."""
         context = self._init_callback_context(max_subtasks=None if max_iter is None else max_iter + 1)
-        return CallbackBridge(self, context, *data, partial(self._fitted_attributes, targets, limits), verbose)
+
+        def fitted_attributes(rules):
+            # Where inputs are cut may be chosen meanwhile.
+            return self._fitted_attributes(targets, self._where_clipped(limits), rules)
+
+        return CallbackBridge(self, context, *data, fitted_attributes, verbose)
 
     def _store(self, samples, attributes, n_iter, objectives, stages, progress=None):
         """Set the fitted attributes; ``progress`` is what each member goes on with in partial_fit, None in fit."""

@@ -54,8 +54,6 @@ class Averaged:
         Whether a KeyboardInterrupt ended training.
     relevance : ndarray of shape (p,) or None
         By what the last training multiplied scaled inputs; None for ones.
-    clip_margin : float
-        By how many of its widths the range at which inputs are clipped is wider on either side than that of the rows.
     scores : ndarray
         Scores of the first member on samples that its method has held out; empty without any.
     """
@@ -69,7 +67,6 @@ class Averaged:
     alpha: float | None = None
     interrupted: bool = False
     relevance: np.ndarray | None = None
-    clip_margin: float = 0.0
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def averaged_with(self, others):
@@ -158,7 +155,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         Member(estimator, method, X, targets, Fold(*folds[k % len(folds)], int(seed))) for k, seed in enumerate(seeds)
     ]
     jobs_on_few = rows.jobs_on_few(estimator, n_members)
-    members, margin, linear = with_clip_margin(estimator, members)
+    members, estimator._clip_margin, linear = with_clip_margin(estimator, members)
     members, rarity, linear = in_units_of_rare_inputs(estimator, members, X, targets.row_weights, linear)
     choice = cross_fit(members, jobs_on_few, bridge, linear)
     if estimator.column_budget == "auto":
@@ -190,7 +187,7 @@ def fit_members(estimator, method, X, targets, folds, n_members, seeds, bridge, 
         # Rules, and who goes on from the task, know all inputs.
         trained = task if later else thin_task(estimator, task)
         fitted = _train_on(estimator, method, trained, later, choice, n_members, bridge, rows)
-    return replace(fitted, task=task, relevance=relevance, clip_margin=margin)
+    return replace(fitted, task=task, relevance=relevance)
 
 
 def _differ_for_good(choice, relevance, samples, n_members):
