@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.metrics import log_loss, r2_score
 
-from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
 from skimplicit.estimators import cross_fit_choice
 from skimplicit.rows import InputRange
 
@@ -207,7 +207,7 @@ def test_sparse_as_dense_and_the_rule_that_clips_itself():
     assert_allclose(model.predict(far), model.predict(np.clip(far, *model.clip_range_)))
 
 
-@pytest.mark.parametrize("parameters", [{"alpha": 0.01, "max_iter": 40}, {"direct": False}])
+@pytest.mark.parametrize("parameters", [{"alpha": 0.01, "max_iter": 40}, {"direct": False}, {"column_budget": 2.0}])
 def test_where_no_linear_rule_is_held_out_it_ends_with_the_training_rows(parameters):
     X, y = heavy_tailed(0)
     parameters = SMALL | parameters
@@ -237,6 +237,15 @@ def test_intervals_are_of_the_members_that_clip_further_out():
     beyond = np.any((X[150:] < at_range(X[:150])[0]) | (X[150:] > at_range(X[:150])[1]), axis=1)
     assert np.count_nonzero(beyond) > 10
     assert np.mean((low <= y[150:])[beyond] & (y[150:] <= high)[beyond]) > 0.6
+
+
+@pytest.mark.parametrize("kind", [ImplicitRegressorCV, ImplicitClassifierCV])
+def test_a_ridge_of_a_grid_goes_with_the_range_of_the_training_rows(kind):
+    X, y = heavy_tailed(0)
+    y = y if kind is ImplicitRegressorCV else (y > 0).astype(int)
+    few = dict(n_hidden=2, alphas=2, cv=2, max_iter=100, tol=1e-2, random_state=0)
+    assert_array_equal(kind(**few).fit(X, y).clip_range_, at_range(X))
+    assert 'False extrapolates. ``"auto"`` is True.' in " ".join(kind.__doc__.split())
 
 
 @pytest.mark.parametrize("clip", ["yes", None, 1.5])

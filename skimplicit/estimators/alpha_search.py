@@ -88,6 +88,12 @@ class RidgePathMixin(FoldsMixin):
             "Number of rules fitted to all data at the chosen alpha, from different starts; ``rule_`` is their mean. "
             '``"auto"`` is one.',
         ),
+        "clip": _worded(
+            "clip",
+            "Whether every input is clipped to its range in the training rows (on a fold, those of the fold) before a "
+            "prediction, so that predictions stay constant beyond it, as those of trees do. False extrapolates. "
+            '``"auto"`` is True.',
+        ),
         "max_iter": _worded(
             "max_iter",
             'Maximum number of outer iterations (epochs with ``method="gradient"``) of the fit to all data, over all '

@@ -32,7 +32,7 @@ def to_onnx(
     Parameters
     ----------
     model : ImplicitRule or estimator
-        A rule, or a fitted estimator of this package. The clipping of ``clip=True`` and the selection of an
+        A rule, or a fitted estimator of this package. The clipping of inputs (``clip``) and the selection of an
         ImplicitFeatureSelector are part of the model. For pipelines see :func:`register_onnx_converters`.
     dtype : {"float32", "float64"}, default="float32"
         Type of inputs and outputs.
