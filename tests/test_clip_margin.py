@@ -167,6 +167,15 @@ def test_a_sensor_that_failed_once_is_clipped(seed):
     assert_array_equal(ImplicitRegressor(**SMALL).fit(X, y).clip_range_, at_range(X))
 
 
+@pytest.mark.parametrize("seed", [1, 6])
+def test_one_row_alone_does_not_decide(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_t(2, size=(1650, 5))  # in both sets one row far out says otherwise
+    y = X[:, 0] + 2 * np.tanh(X[:, 1:]).sum(axis=1) + 0.3 * rng.normal(size=len(X))
+    model = ImplicitRegressor(**SMALL | {"cv": 5}).fit(X[:150], y[:150])
+    assert_array_equal(model.clip_range_, at_range(X[:150]))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_spectra_are_not_bent_at_their_edges(seed):
     X, y = spectra(seed)

@@ -3,16 +3,21 @@
 import numpy as np
 
 from skimplicit.estimators.cross_fit_choice import best_linear_of_each
-from skimplicit.estimators.held_out_losses import held_out_predictions, standard_errors_above
+from skimplicit.estimators.held_out_losses import (
+    but_for_row_that_differs_most,
+    held_out_predictions,
+    standard_errors_above,
+)
 
 __all__ = ["with_clip_margin"]
 
 # Held-out rows vouch for what they have shown, and others go somewhat further than these: so many times as far.
 _FURTHER = 5.0
-# By how many of its standard errors, and to which share, the held-out loss of a linear rule has to be less without the
-# cut. One row alone that is better by far makes one standard error at most. Most tables stay as they are: measured in
+# To which share, and by how much (half a hundredth of the variance of a target), the held-out loss of a linear rule has
+# to be less without the cut, and by how many of its standard errors even without the row that says most: one row alone
+# makes one of all rows' standard errors, whatever the others say. Most data stay as they are: measured in
 # ``benchmarks/README.md``, "Where inputs are clipped".
-_CLEARLY, _WORTHWHILE = 0.5, 0.95
+_WORTHWHILE, _LEAST_GAIN, _CLEARLY = 0.95, 0.0025, 1.0
 
 
 def with_clip_margin(estimator, members):
@@ -42,8 +47,9 @@ def with_clip_margin(estimator, members):
     others = [member.clipped_at(member.range.widened(margin)) for member in members]
     with np.errstate(over="ignore", invalid="ignore"):  # the loss of a row too far out is infinite, as it should be
         cut, free = best_linear_of_each(members, others)
-    if cut is None or free[-1] > _WORTHWHILE * cut[-1]:
+    if cut is None or not free[-1] <= min(_WORTHWHILE * cut[-1], cut[-1] - _LEAST_GAIN):
         return members, 0.0, cut
-    predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (free, cut)]
-    clearly_better = standard_errors_above(members[0], *predictions) < -_CLEARLY
+    judge, predictions = members[0], [held_out_predictions(members, kept) for _, _, kept, _ in (free, cut)]
+    rest = but_for_row_that_differs_most(judge, *predictions)
+    clearly_better = standard_errors_above(judge, *rest) < -_CLEARLY
     return (others, margin, free) if clearly_better else (members, 0.0, cut)

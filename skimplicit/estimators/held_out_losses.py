@@ -6,6 +6,7 @@ from skimplicit.estimators.intervals import upper_quantile
 
 __all__ = [
     "better_beyond",
+    "but_for_row_that_differs_most",
     "difference",
     "held_out_predictions",
     "mean_loss",
@@ -232,6 +233,28 @@ def difference(judge, predictions, others):
     mean = float(weights @ (mine - its))
     apart = weights * (mine - its - mean) / np.sqrt(judge.targets.times_drawn[rows])
     return mean, float(np.sqrt(np.sum(apart**2)))
+
+
+def but_for_row_that_differs_most(judge, predictions, others):
+    """Return held-out predictions, and others, without those of the row where their losses differ most.
+
+    Parameters
+    ----------
+    judge : Member
+        Any member, whose loss and weights count.
+    predictions, others : ndarray of shape (m, q)
+        What :func:`held_out_predictions` returns for the same folds.
+
+    Returns
+    -------
+    predictions, others : ndarray of shape (m, q)
+        The same, NaN there.
+    """
+    rows = np.flatnonzero(np.isfinite(predictions).all(axis=1))
+    mine, its = (judge.losses(each[rows], rows) for each in (predictions, others))
+    without = np.zeros((len(predictions), 1), dtype=bool)
+    without[rows[np.argmax(judge.targets.row_weights[rows] * np.abs(mine - its))]] = True
+    return tuple(np.where(without, np.nan, each) for each in (predictions, others))
 
 
 def standard_errors_above(judge, predictions, others):
