@@ -6,7 +6,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.metrics import log_loss, r2_score
 
-from skimplicit import ImplicitClassifier, ImplicitClassifierCV, ImplicitRegressor, ImplicitRegressorCV
+from skimplicit import (
+    ImplicitClassifier,
+    ImplicitClassifierCV,
+    ImplicitFeatureSelector,
+    ImplicitRegressor,
+    ImplicitRegressorCV,
+)
 from skimplicit.estimators import cross_fit_choice
 from skimplicit.rows import InputRange
 
@@ -261,3 +267,17 @@ def test_a_ridge_of_a_grid_goes_with_the_range_of_the_training_rows(kind):
 def test_what_clip_may_be(clip):
     with pytest.raises(ValueError, match="clip"):
         ImplicitRegressor(clip=clip).fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_selector_compares_rules_that_clip_where_they_should(shortest_paths, seed):
+    X, y = heavy_tailed(seed)
+    found = {}
+    for clip in ("auto", True):
+        estimator = ImplicitRegressor(**SMALL | {"alpha": 1e-3}, clip=clip)
+        selector = ImplicitFeatureSelector(estimator, cv=3, rule="all_relevant", random_state=0)
+        found[clip] = selector.fit(X, y)
+    best = {clip: selector.cv_results_["mean_test_score"].max() for clip, selector in found.items()}
+    assert best["auto"] > best[True] + 0.02
+    assert found["auto"].estimator_.clip == "auto"
+    assert np.nanmax(found["auto"].permutation_scores_) != np.nanmax(found[True].permutation_scores_)

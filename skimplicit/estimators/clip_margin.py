@@ -3,13 +3,15 @@
 import numpy as np
 
 from skimplicit.estimators.cross_fit_choice import best_linear_of_each
+from skimplicit.estimators.cross_fitting import Member
+from skimplicit.estimators.fold_paths import Fold
 from skimplicit.estimators.held_out_losses import (
     but_for_row_that_differs_most,
     held_out_predictions,
     standard_errors_above,
 )
 
-__all__ = ["with_clip_margin"]
+__all__ = ["goes_on_beyond_range", "with_clip_margin"]
 
 # Held-out rows vouch for what they have shown, and others go somewhat further than these: so many times as far.
 _FURTHER = 5.0
@@ -53,3 +55,27 @@ def with_clip_margin(estimator, members):
     rest = but_for_row_that_differs_most(judge, *predictions)
     clearly_better = standard_errors_above(judge, *rest) < -_CLEARLY
     return (others, margin, free) if clearly_better else (members, 0.0, cut)
+
+
+def goes_on_beyond_range(estimator, X, targets, folds):
+    """Tell whether an estimator that cross-fits on some folds clips inputs further out than at their range.
+
+    Parameters
+    ----------
+    estimator : ImplicitEstimator
+        The estimator, unfitted.
+    X : ndarray or CSR matrix of shape (m, p)
+        Inputs.
+    targets : EncodedTargets
+        Their targets and weights.
+    folds : list of tuple of ndarray
+        Training and held-out rows.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
+    method = estimator._check_choices().method
+    members = [Member(estimator, method, X, targets, Fold(*fold, seed=0)) for fold in folds]
+    return bool(members) and with_clip_margin(estimator, members)[1] > 0.0

@@ -292,6 +292,7 @@ class ImplicitFeatureSelector(
         context = self._init_callback_context(max_subtasks=3 + chooses if len(rounds) < 2 else None)
         context.call_on_fit_task_begin(estimator=self, **for_hooks)
         path = search.path(context)
+        search.settle_clipping(path, rounds[0] if rounds else [])
         found = (
             select_by_folds(search, rounds, path, size, chooses, self.scoring, self.rule, context)
             if self.fdr is None

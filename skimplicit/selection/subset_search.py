@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skimplicit.activations import get_activation
+from skimplicit.estimators.clip_margin import goes_on_beyond_range
 from skimplicit.estimators.side_by_side import run_side_by_side
 from skimplicit.linalg import to_dense
 from skimplicit.rows import measured_units
@@ -38,6 +39,8 @@ _MORE_STATES = 1.5
 # four of five one fold of ten of Friedman 1 keeps an input of noise. Then the share with more inputs than rows, three
 # of five, with the votes of stand-ins: folds differ more there, and lose true ones too (``benchmarks/README.md``).
 _UNDISPUTED, _UNDISPUTED_OF_WIDE = 0.9, 0.6
+# Inputs, or groups, that are asked where inputs are clipped: so few are asked in no time.
+_MOST_ASKED = 32
 # Path and refit differ in what alpha has to do: the path starts flexible.
 _LARGEST_PATH_ALPHA = 3e-3
 
@@ -65,6 +68,8 @@ class SubsetSearch:
 
     def __init__(self, estimator, data, column_budgets, groups, n_jobs, owner, twins=False):
         self.estimator = estimator
+        #: Whether rules that are compared clip inputs, as the parameter ``clip``.
+        self.clip = estimator.clip
         self.data = data
         self.column_budgets = column_budgets
         self.groups = groups
@@ -109,6 +114,17 @@ class SubsetSearch:
         """Return the :class:`FollowedPath` on all data, as a task of the fit whose context is given."""
         model = self._path_estimator(_without_recurrence(self.estimator))
         return self._follow([model], [None], context, "path")[0]
+
+    def settle_clipping(self, path, folds):
+        """Let rules that are compared clip no inputs, if those that lead a path of all data speak against it."""
+        support = self.columns(self.rank(path)[:_MOST_ASKED])
+        inputs = self.data.of_columns(np.flatnonzero(support)).X
+        if goes_on_beyond_range(self.refit_estimator(support), inputs, self.data.targets, folds):
+            self.clip = False
+
+    def limits(self, X, targets):
+        """Return the :class:`InputRange` that rules which are compared clip inputs at; None for none."""
+        return clone(self.estimator).set_params(clip=self.clip)._limits(X, targets)
 
     def _follow(self, models, parts, context, name):
         """Return the :class:`FollowedPath` of each model on its part of the rows, None for all."""
@@ -191,6 +207,9 @@ class SubsetSearch:
         model = restrict(clone(self.estimator), support)
         model._keeps_inputs = True
         return model
+
+    def _compared(self, support):
+        return _without_recurrence(self.refit_estimator(support)).set_params(clip=self.clip)
 
     def scout_paths(self, parts, context):
         """Return the :class:`FollowedPath` on parts of the rows, each from a start of its own, without recurrence.
@@ -276,7 +295,7 @@ class SubsetSearch:
         task = context.subcontext(task_name=f"{size} inputs", max_subtasks=len(folds))
         task.call_on_fit_task_begin(estimator=self.owner)
         calls = [
-            (_without_recurrence(self.refit_estimator(support)), self.data, number, fold, start, support, judge, alphas)
+            (self._compared(support), self.data, number, fold, start, support, judge, alphas)
             for number, (fold, start, support) in enumerate(zip(folds, starts, supports, strict=True))
         ]
         results = self._side_by_side(score_subset, calls, task, "fold")
