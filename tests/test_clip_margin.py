@@ -255,12 +255,20 @@ def test_intervals_are_of_the_members_that_clip_further_out():
 
 
 @pytest.mark.parametrize("kind", [ImplicitRegressorCV, ImplicitClassifierCV])
-def test_a_ridge_of_a_grid_goes_with_the_range_of_the_training_rows(kind):
+def test_a_ridge_of_a_grid_is_chosen_where_inputs_are_clipped(kind):
     X, y = heavy_tailed(0)
     y = y if kind is ImplicitRegressorCV else (y > 0).astype(int)
-    few = dict(n_hidden=2, alphas=2, cv=2, max_iter=100, tol=1e-2, random_state=0)
-    assert_array_equal(kind(**few).fit(X, y).clip_range_, at_range(X))
-    assert 'False extrapolates. ``"auto"`` is True.' in " ".join(kind.__doc__.split())
+    few = dict(n_hidden=2, alphas=2, cv=3, max_iter=100, tol=1e-2, random_state=0)
+    auto, cut, free = (kind(**few, clip=clip).fit(X, y) for clip in ("auto", True, False))
+    assert_array_equal(cut.clip_range_, at_range(X))
+    losses = [getattr(model, kind._path_name) for model in (auto, cut, free)]
+    if kind is ImplicitRegressorCV:
+        assert width(auto.clip_range_)[0] > width(at_range(X))[0]
+        assert_array_equal(losses[0], losses[2])
+        assert losses[0].mean(axis=1).min() < 0.9 * losses[1].mean(axis=1).min()
+    else:  # an effect on labels saturates
+        assert_array_equal(auto.clip_range_, at_range(X))
+        assert_array_equal(losses[0], losses[1])
 
 
 @pytest.mark.parametrize("clip", ["yes", None, 1.5])

@@ -14,6 +14,7 @@ from sklearn.utils.metadata_routing import _raise_for_params
 
 from skimplicit.estimators.budgets import budget_of
 from skimplicit.estimators.choosing_rows import rows_to_choose_by
+from skimplicit.estimators.clip_margin import margin_on
 from skimplicit.estimators.failed_fit import unchanged_on_failure
 from skimplicit.estimators.fit_decorators import as_fit
 from skimplicit.estimators.folds import CV, FoldsMixin, row_counts
@@ -87,12 +88,6 @@ class RidgePathMixin(FoldsMixin):
             "n_members",
             "Number of rules fitted to all data at the chosen alpha, from different starts; ``rule_`` is their mean. "
             '``"auto"`` is one.',
-        ),
-        "clip": _worded(
-            "clip",
-            "Whether every input is clipped to its range in the training rows (on a fold, those of the fold) before a "
-            "prediction, so that predictions stay constant beyond it, as those of trees do. False extrapolates. "
-            '``"auto"`` is True.',
         ),
         "max_iter": _worded(
             "max_iter",
@@ -179,6 +174,9 @@ class RidgePathMixin(FoldsMixin):
         context = self._init_callback_context(max_subtasks=2)
         data = data_of(X, y, sample_weight)
         context.call_on_fit_task_begin(estimator=self, **data)
+        margin = margin_on(model, X, encoded, folds)
+        if margin > 0.0:  # so far out no held-out row is clipped
+            model.set_params(clip=False)
         path = self._follow_folds(model, (X, y, sample_weight, encoded, exponent), folds, alphas, context)
         # A ridge that a stopped fold did not come to has no loss; every fold has come to the first one.
         alpha = float(alphas[np.nanargmin(path.mean(axis=1))])
@@ -191,6 +189,7 @@ class RidgePathMixin(FoldsMixin):
         )
         take_over(self, best)
         self.alpha_, self.alphas_ = alpha, alphas
+        self._clip_margin, self._input_range = margin, self._input_range and self._input_range.widened(margin)
         with np.errstate(over="ignore", under="ignore"):
             setattr(self, self._path_name, np.ldexp(path, 2 * exponent))
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **data)

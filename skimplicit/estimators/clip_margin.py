@@ -11,7 +11,7 @@ from skimplicit.estimators.held_out_losses import (
     standard_errors_above,
 )
 
-__all__ = ["goes_on_beyond_range", "with_clip_margin"]
+__all__ = ["margin_on", "with_clip_margin"]
 
 # Held-out rows vouch for what they have shown, and others go somewhat further than these: so many times as far.
 _FURTHER = 5.0
@@ -57,8 +57,8 @@ def with_clip_margin(estimator, members):
     return (others, margin, free) if clearly_better else (members, 0.0, cut)
 
 
-def goes_on_beyond_range(estimator, X, targets, folds):
-    """Tell whether an estimator that cross-fits on some folds clips inputs further out than at their range.
+def margin_on(estimator, X, targets, folds):
+    """Return the margin of an estimator that would cross-fit on some folds, a float; see :func:`with_clip_margin`.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def goes_on_beyond_range(estimator, X, targets, folds):
 
     Returns
     -------
-    bool
-        Whether it does.
+    float
+        The margin; zero without folds.
     """
     method = estimator._check_choices().method
     members = [Member(estimator, method, X, targets, Fold(*fold, seed=0)) for fold in folds]
-    return bool(members) and with_clip_margin(estimator, members)[1] > 0.0
+    return with_clip_margin(estimator, members)[1] if members else 0.0

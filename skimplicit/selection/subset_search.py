@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from skimplicit.activations import get_activation
-from skimplicit.estimators.clip_margin import goes_on_beyond_range
+from skimplicit.estimators.clip_margin import margin_on
 from skimplicit.estimators.side_by_side import run_side_by_side
 from skimplicit.linalg import to_dense
 from skimplicit.rows import measured_units
@@ -119,7 +119,7 @@ class SubsetSearch:
         """Let rules that are compared clip no inputs, if those that lead a path of all data speak against it."""
         support = self.columns(self.rank(path)[:_MOST_ASKED])
         inputs = self.data.of_columns(np.flatnonzero(support)).X
-        if goes_on_beyond_range(self.refit_estimator(support), inputs, self.data.targets, folds):
+        if margin_on(self.refit_estimator(support), inputs, self.data.targets, folds) > 0.0:
             self.clip = False
 
     def limits(self, X, targets):
