@@ -63,17 +63,20 @@ def test_a_range_is_wider_by_its_width_and_exceeded_in_widths():
     wider = limits.widened(0.25)
     assert_array_equal(wider.lower, [-0.5, -1.5, 3.0])
     assert_array_equal(wider.upper, [2.5, 1.5, 3.0])
-    assert limits.excess(wider) == 0.25
-    assert wider.excess(limits) == 0.0
-    assert limits.excess(InputRange(np.array([0.5, -1.0, -9.0]), np.array([3.5, 0.0, 9.0]))) == 0.75
-    assert InputRange(np.ones(3), np.ones(3)).excess(wider) == 0.0  # nothing varies
+    rows = np.array([[2.5, -1.0, 3.0], [1.0, 1.0, 3.0], [3.5, -1.5, -9.0], [0.0, -3.0, 0.0]])
+    for U in (rows, sparse.csr_array(rows)):
+        assert_array_equal(limits.excess(U), [0.25, 0.0, 0.75, 1.0])
+        assert_array_equal(wider.excess(U), [0.0, 0.0, 1 / 3, 0.5])
+        assert_array_equal(InputRange(np.ones(3), np.ones(3)).excess(U), np.zeros(4))  # nothing varies
+    limits = InputRange(np.ones(2), np.full(2, 3.0))  # without zero, which is not stored
+    assert_array_equal(limits.excess(sparse.csr_array([[0.0, 2.0], [2.0, 3.5]])), [0.5, 0.25])
 
 
 def test_widths_beyond_all_numbers_or_of_rounding():
     most = np.finfo(float).max
     limits = InputRange(np.array([-0.8 * most, 0.3, 1.0, 1e-300]), np.array([0.8 * most, 0.1 + 0.2, 1.0, 2e-300]))
-    far = InputRange(np.full(4, -most), np.full(4, 1e10))
-    assert InputRange(limits.lower[:3], limits.upper[:3]).excess(InputRange(far.lower[:3], far.upper[:3])) < 0.13
+    far = np.array([[-most, -most, -most, 1e10]])
+    assert 0.12 < InputRange(limits.lower[:3], limits.upper[:3]).excess(far[:, :3]) < 0.13
     assert limits.excess(far) == np.inf
     for margin in (0.0, 0.5, np.inf):
         wider = limits.widened(margin)
@@ -143,11 +146,12 @@ def test_callbacks_see_it_as_well(parameters):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_linear_trend_goes_on_beyond_heavy_tailed_rows(seed):
+def test_a_linear_trend_goes_on_beyond_heavy_tailed_rows(capsys, seed):
     X, y = heavy_tailed(seed, 1150)
     cut = ImplicitRegressor(**SMALL, clip=True).fit(X[:150], y[:150])
-    model = ImplicitRegressor(**SMALL).fit(X[:150], y[:150])
+    model = ImplicitRegressor(**SMALL, verbose=1).fit(X[:150], y[:150])
     assert r2_score(y[150:], model.predict(X[150:])) > r2_score(y[150:], cut.predict(X[150:])) + 0.02
+    assert f"inputs clipped {model._clip_margin:.3g} widths beyond their range" in capsys.readouterr().out
     margins = (width(model.clip_range_) / width(at_range(X[:150])) - 1) / 2
     assert_allclose(margins, margins[0])  # the same for all inputs, on either side
     assert_allclose(model.clip_range_.mean(axis=0), at_range(X[:150]).mean(axis=0), atol=1e-9)
@@ -171,6 +175,17 @@ def test_a_sensor_that_failed_once_is_clipped(seed):
     y = X @ np.arange(1.0, 5.0) + 0.5 * rng.normal(size=150)
     X[7, 2] = 2000.0
     assert_array_equal(ImplicitRegressor(**SMALL).fit(X, y).clip_range_, at_range(X))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_glitch_neither_keeps_inputs_clipped_nor_says_how_far_out(seed):
+    X, y = heavy_tailed(seed, 1150)
+    X = np.hstack([X, np.random.default_rng(seed).normal(size=(1150, 1))])
+    X[7, 4] = 2000.0
+    model = ImplicitRegressor(**SMALL).fit(X[:150], y[:150])
+    cut = ImplicitRegressor(**SMALL, clip=True).fit(X[:150], y[:150])
+    assert r2_score(y[150:], model.predict(X[150:])) > r2_score(y[150:], cut.predict(X[150:])) + 0.02
+    assert 0.1 < width(model.clip_range_)[4] / width(at_range(X[:150]))[4] < 50
 
 
 @pytest.mark.parametrize("seed", [1, 6])

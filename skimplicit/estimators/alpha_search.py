@@ -175,9 +175,7 @@ class RidgePathMixin(FoldsMixin):
         data = data_of(X, y, sample_weight)
         context.call_on_fit_task_begin(estimator=self, **data)
         margin = margin_on(model, X, encoded, folds)
-        if margin > 0.0:  # so far out no held-out row is clipped
-            model.set_params(clip=False)
-        path = self._follow_folds(model, (X, y, sample_weight, encoded, exponent), folds, alphas, context)
+        path = self._follow_folds(model, margin, (X, y, sample_weight, encoded, exponent), folds, alphas, context)
         # A ridge that a stopped fold did not come to has no loss; every fold has come to the first one.
         alpha = float(alphas[np.nanargmin(path.mean(axis=1))])
         best = self._with_alpha(alpha, seed).set_params(monotonic_cst=directions)
@@ -195,13 +193,13 @@ class RidgePathMixin(FoldsMixin):
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **data)
         return self
 
-    def _follow_folds(self, model, data, folds, alphas, context):
+    def _follow_folds(self, model, margin, data, folds, alphas, context):
         """Return the held-out losses, an ndarray of shape (n_alphas, n_folds); NaN where a callback stopped before."""
         task = context.subcontext(task_name="cross-validation", max_subtasks=len(folds))
         task.call_on_fit_task_begin(estimator=self)
         losses = run_side_by_side(
             _held_out_losses,
-            [(clone(model), *data, *fold, alphas, self._sample_losses) for fold in folds],
+            [(clone(model), margin, *data, *fold, alphas, self._sample_losses) for fold in folds],
             owner=self,
             context=task,
             task_name="fold",
@@ -217,7 +215,7 @@ class RidgePathMixin(FoldsMixin):
 
 
 @with_callbacks
-def _held_out_losses(model, X, y, sample_weight, encoded, exponent, train, test, alphas, sample_losses):
+def _held_out_losses(model, margin, X, y, sample_weight, encoded, exponent, train, test, alphas, sample_losses):
     """Return the mean held-out loss at each ridge along the path on one fold, and whether a callback asks to stop.
 
     Losses are those of targets in units of 2^exponent; NaN for ridges that the path did not come to before a callback
@@ -231,7 +229,7 @@ def _held_out_losses(model, X, y, sample_weight, encoded, exponent, train, test,
     first = continuation(alphas[0], budget, model.max_iter, _STEP_TOL)
     rest = [Stage(alpha, budget, _STEP_ITER, _STEP_TOL) for alpha in alphas[1:]]
     data = (X[train], y[train], None if sample_weight is None else sample_weight[train])
-    limits = model._limits(X, targets)
+    model._clip_margin, limits = margin, model._limits(X, targets)
     bridge = model._open_bridge(targets, data, model.max_iter + len(rest) * _STEP_ITER, limits)
     course = get_method(model.method).train(task, [*first, *rest], W, b, bridge.over(task.objective))
     stop = bridge.close([task.objective.rule(course.evaluation.point)])
@@ -239,6 +237,7 @@ def _held_out_losses(model, X, y, sample_weight, encoded, exponent, train, test,
     reached = len(alphas)
     if course.stopped:
         reached = sum(any(end.stage is stage for end in course.ends) for stage in rest) + 1
+    limits = model._where_clipped(limits)
     held_out, target = X[test] if limits is None else limits.cut(X[test]), np.ldexp(encoded.Y[test], -exponent)
     weights = None if encoded.weights is None else encoded.weights[test]
     predictions = [np.ldexp(objective.rule(end.point).predict(held_out), -exponent) for end in course.ends[-reached:]]

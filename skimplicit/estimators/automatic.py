@@ -80,7 +80,10 @@ def fit_automatically(estimator, chosen, rows, params, bridge):
     fitted = fit_members(estimator, chosen.method, distinct.U, distinct.targets, folds, n_members, seeds, bridge, rows)
     choice = fitted.choice
     if estimator.verbose:
-        print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}" + (", without states" if choice.linear else ""))
+        margin = estimator._clip_margin
+        beyond = f", inputs clipped {margin:.3g} widths beyond their range" if margin else ""
+        states = ", without states" if choice.linear else ""
+        print(f"[{type(estimator).__name__}] alpha={choice.alpha:.3g}{states}{beyond}")
     attributes = told_by_held_out(estimator, fitted, distinct, rows)
     return fitted, {**attributes, "_covariances": _covariances(fitted, distinct.U, chosen, rows)}, distinct
 

@@ -43,7 +43,7 @@ def with_clip_margin(estimator, members):
     """
     if estimator.clip != "auto":
         return members, 0.0, None
-    margin = _FURTHER * max(member.beyond_range() for member in members)
+    margin = _FURTHER * _second_largest_excess(members)
     if margin == 0.0:
         return members, 0.0, None
     others = [member.clipped_at(member.range.widened(margin)) for member in members]
@@ -55,6 +55,17 @@ def with_clip_margin(estimator, members):
     rest = but_for_row_that_differs_most(judge, *predictions)
     clearly_better = standard_errors_above(judge, *rest) < -_CLEARLY
     return (others, margin, free) if clearly_better else (members, 0.0, cut)
+
+
+def _second_largest_excess(members):
+    """Return by how many widths the rows held out but one are beyond the range of the others at most.
+
+    The one may be a failure, which says neither how far others will be nor what becomes of them.
+    """
+    beyond = np.zeros(len(members[0].targets.Y))
+    for member in members:
+        np.maximum.at(beyond, member.fold.test, member.beyond_range())
+    return float(np.sort(beyond)[-2:][0])
 
 
 def margin_on(estimator, X, targets, folds):

@@ -133,8 +133,8 @@ class Member:
         self._all_rows = self._in_units_of_task(self._X if limits is None else limits.cut(self._X))
 
     def beyond_range(self):
-        """Return by how many widths of the range the rows held out are beyond it at most, in any input, a float."""
-        return self.range.excess(InputRange.of(self._X[self.fold.test]))
+        """Return by how many widths of the range each row held out is beyond it at most, in any input, (k,)."""
+        return self.range.excess(self._X[self.fold.test])
 
     def clipped_at(self, limits):
         """Return this member, without a path, with inputs of all rows clipped at another range than that of its own."""

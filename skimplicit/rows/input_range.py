@@ -46,17 +46,21 @@ class InputRange:
             lower, upper = np.maximum(self.lower - more, -_FARTHEST), np.minimum(self.upper + more, _FARTHEST)
         return self.joined(InputRange(lower, upper))
 
-    def excess(self, other):
-        """Return by how much another range exceeds this one at most, in widths of this one, a float at least 0.
+    def excess(self, U):
+        """Return by how much each row of U, an ndarray or CSR matrix (m, p), is outside at most, in widths, (m,).
 
-        Inputs that do not vary in this one, but by rounding, have no width, and do not count.
+        Inputs that do not vary within the range, but by rounding, have no width, and do not count.
         """
         # A quarter of the difference of two numbers is a number.
-        lower, upper, least, most = (ends / 4 for ends in (self.lower, self.upper, other.lower, other.upper))
-        width, beyond = upper - lower, np.maximum(np.maximum(lower - least, most - upper), 0.0)
-        varies = width > ROUNDING * np.maximum(np.abs(lower), np.abs(upper))
+        width, largest = self.upper / 4 - self.lower / 4, np.maximum(np.abs(self.lower), np.abs(self.upper)) / 4
+        varies = np.flatnonzero(width > ROUNDING * largest)
+        beyond = abs(U / 4 - self.cut(U) / 4)
         with np.errstate(over="ignore"):
-            return float(np.max(beyond[varies] / width[varies], initial=0.0))
+            if sparse.issparse(U):
+                per_width = np.zeros(width.size)
+                per_width[varies] = 1 / width[varies]
+                return sparse.csr_array(beyond.multiply(per_width[None])).max(axis=1).toarray().ravel()
+            return np.max(beyond[:, varies] / width[varies], axis=1, initial=0.0)
 
     def cut(self, U):
         """Return U, an ndarray or CSR matrix of shape (m, p), cut at the range; U itself where it is inside."""

@@ -88,7 +88,7 @@ def score_subset(model, data, number, fold, start, support, judge, alphas):
     bridge = model._open_bridge(targets, (X[train], y, weights), sum(stage.max_iter for stage in schedule))
     W, b = start.weights(task.objective, columns)
     ends = path_method(model).train(task, schedule, W, b, bridge.over(task.objective)).ends
-    limits, scores = model._limits(X[train], targets.rows(train)), []
+    limits, scores = model._where_clipped(model._limits(X[train], targets.rows(train))), []
     held_out = X[test] if limits is None else limits.cut(X[test])
     for end in ends:
         vars(model).update(model._fitted_attributes(targets, None, [task.objective.rule(end.point)]))

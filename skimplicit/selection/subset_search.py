@@ -68,8 +68,8 @@ class SubsetSearch:
 
     def __init__(self, estimator, data, column_budgets, groups, n_jobs, owner, twins=False):
         self.estimator = estimator
-        #: Whether rules that are compared clip inputs, as the parameter ``clip``.
-        self.clip = estimator.clip
+        #: By how many widths rules that are compared clip inputs further out than at the range of their rows.
+        self.clip_margin = 0.0
         self.data = data
         self.column_budgets = column_budgets
         self.groups = groups
@@ -116,15 +116,15 @@ class SubsetSearch:
         return self._follow([model], [None], context, "path")[0]
 
     def settle_clipping(self, path, folds):
-        """Let rules that are compared clip no inputs, if those that lead a path of all data speak against it."""
+        """Let rules that are compared clip inputs further out, if those that lead a path of all data speak for it."""
         support = self.columns(self.rank(path)[:_MOST_ASKED])
         inputs = self.data.of_columns(np.flatnonzero(support)).X
-        if margin_on(self.refit_estimator(support), inputs, self.data.targets, folds) > 0.0:
-            self.clip = False
+        self.clip_margin = margin_on(self.refit_estimator(support), inputs, self.data.targets, folds)
 
     def limits(self, X, targets):
         """Return the :class:`InputRange` that rules which are compared clip inputs at; None for none."""
-        return clone(self.estimator).set_params(clip=self.clip)._limits(X, targets)
+        limits = self.estimator._limits(X, targets)
+        return limits and limits.widened(self.clip_margin)
 
     def _follow(self, models, parts, context, name):
         """Return the :class:`FollowedPath` of each model on its part of the rows, None for all."""
@@ -209,7 +209,9 @@ class SubsetSearch:
         return model
 
     def _compared(self, support):
-        return _without_recurrence(self.refit_estimator(support)).set_params(clip=self.clip)
+        model = _without_recurrence(self.refit_estimator(support))
+        model._clip_margin = self.clip_margin
+        return model
 
     def scout_paths(self, parts, context):
         """Return the :class:`FollowedPath` on parts of the rows, each from a start of its own, without recurrence.
