@@ -96,8 +96,8 @@ class ImplicitClassifier(ScoreMixin, ClassifierMixin, FromRuleMixin, ImplicitEst
         "classes_": Attribute("ndarray of shape (n_classes,)", "The labels."),
         "rule_": replace(
             RULE_ATTRIBUTES["rule_"],
-            text="The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits within the range of "
-            "the training inputs. Beyond ``clip_range_``, use ``clipped_rule()``.",
+            text="The trained rule, in the units of the data: ``rule_.predict(X)`` are the logits within "
+            "``clip_range_``, and ``clipped_rule().predict(X)`` are beyond it too.",
         ),
         "heldout_scores_": replace(
             RULE_ATTRIBUTES["heldout_scores_"],

@@ -1,5 +1,7 @@
 """How far beyond the range of the training rows inputs are clipped, by the rows that members have not seen."""
 
+from copy import copy
+
 import numpy as np
 
 from skimplicit.estimators.cross_fit_choice import best_linear_of_each
@@ -74,7 +76,7 @@ def margin_on(estimator, X, targets, folds):
     Parameters
     ----------
     estimator : ImplicitEstimator
-        The estimator, unfitted.
+        The estimator.
     X : ndarray or CSR matrix of shape (m, p)
         Inputs.
     targets : EncodedTargets
@@ -85,8 +87,19 @@ def margin_on(estimator, X, targets, folds):
     Returns
     -------
     float
-        The margin; zero without folds.
+        The margin; zero without folds, and where there are constraints, which make even a linear rule dear.
     """
-    method = estimator._check_choices().method
-    members = [Member(estimator, method, X, targets, Fold(*fold, seed=0)) for fold in folds]
-    return with_clip_margin(estimator, members)[1] if members else 0.0
+    if not folds or estimator.clip != "auto" or estimator.constraints is not None:
+        return 0.0
+    probe = _with_one_state(estimator)
+    method = probe._check_choices().method
+    members = [Member(probe, method, X, targets, Fold(*fold, seed=0)) for fold in folds]
+    return with_clip_margin(probe, members)[1]
+
+
+def _with_one_state(estimator):
+    """Return a copy of an estimator whose states cost nothing: only its linear rules are asked."""
+    probe = copy(estimator)
+    probe.n_hidden, probe.activation, probe.structure = 1, "relu", None
+    probe.method, probe.solver, probe.cv = "bcd", "auto", None
+    return probe

@@ -8,8 +8,8 @@ __all__ = ["RULE_ATTRIBUTES"]
 RULE_ATTRIBUTES = {
     "rule_": Attribute(
         "ImplicitRule",
-        "The trained rule, in the units of the data: ``rule_.predict(X)`` equals ``predict(X)`` within the range of "
-        "the training inputs. Beyond ``clip_range_``, use ``clipped_rule()``.",
+        "The trained rule, in the units of the data: ``rule_.predict(X)`` equals ``predict(X)`` within "
+        "``clip_range_``, and ``clipped_rule().predict(X)`` does beyond it too.",
     ),
     "rules_": Attribute(
         "list of ImplicitRule",
