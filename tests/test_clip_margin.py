@@ -115,6 +115,8 @@ def test_a_row_too_far_out_for_squares_is_no_cause_for_warnings():
 class Spy:
     """A callback that keeps what copies of the estimator predict far out, and where they clip inputs."""
 
+    max_propagation_depth = None
+
     def __init__(self, far):
         self.far, self.seen = far, []
 
@@ -284,6 +286,20 @@ def test_a_ridge_of_a_grid_is_chosen_where_inputs_are_clipped(kind):
     else:  # an effect on labels saturates
         assert_array_equal(auto.clip_range_, at_range(X))
         assert_array_equal(losses[0], losses[1])
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_callbacks_see_it_in_the_fit_at_the_chosen_ridge(warm_start):
+    X, y = heavy_tailed(0)
+    spy, few = Spy(9 * X), dict(n_hidden=2, alphas=1, cv=3, max_iter=100, tol=0.1, random_state=0)
+    model = ImplicitRegressorCV(**few, warm_start=warm_start).set_callbacks(spy)
+    for _ in range(2):
+        spy.seen.clear()
+        model.fit(X, y)
+        assert width(model.clip_range_)[0] > width(at_range(X))[0]
+        for _, limits in spy.seen[-3:]:  # of the last iteration, of its fit and of the fit that this one is part of
+            assert_array_equal(limits, model.clip_range_)
+        assert_array_equal(spy.seen[-2][0], model.predict(9 * X))
 
 
 @pytest.mark.parametrize("clip", ["yes", None, 1.5])

@@ -181,13 +181,13 @@ class RidgePathMixin(FoldsMixin):
         best = self._with_alpha(alpha, seed).set_params(monotonic_cst=directions)
         if warm:
             best.rules_ = self.rules_
+        best._margin_given = margin
         name = "fit at the chosen alpha"
         fit_as_task(
             best, everything or (X, y, sample_weight), {}, owner=self, context=context, task_name=name, data=data
         )
         take_over(self, best)
         self.alpha_, self.alphas_ = alpha, alphas
-        self._clip_margin, self._input_range = margin, self._input_range and self._input_range.widened(margin)
         with np.errstate(over="ignore", under="ignore"):
             setattr(self, self._path_name, np.ldexp(path, 2 * exponent))
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **data)

@@ -125,7 +125,8 @@ class ImplicitEstimator(
         warm = can_warm_start(self, rows.X.shape[1], names)
         if not warm:
             self.alpha_ = self._direct_ridge = self.relevance_ = None
-            self._clip_margin = 0.0
+        # Told, for one fit, by who has held out rows before it.
+        self._clip_margin = vars(self).pop("_margin_given", self._clip_margin if warm else 0.0)
         if self.column_budget != "auto" or not warm:
             self.column_budget_ = None if self.column_budget == "auto" else self.column_budget
         if self.alpha == "auto" and not warm:
