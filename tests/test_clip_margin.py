@@ -319,4 +319,9 @@ def test_a_selector_compares_rules_that_clip_where_they_should(shortest_paths, s
     best = {clip: selector.cv_results_["mean_test_score"].max() for clip, selector in found.items()}
     assert best["auto"] > best[True] + 0.02
     assert found["auto"].estimator_.clip == "auto"
+    chosen = X[:, found["auto"].support_]  # the rule of the selected inputs is what was judged, at a given ridge too
+    assert width(found["auto"].estimator_.clip_range_)[0] > width(at_range(chosen))[0]
+    assert_array_equal(found[True].estimator_.clip_range_, at_range(X[:, found[True].support_]))
+    again = found["auto"].estimator_.fit(chosen, y)  # which holds nothing out
+    assert_array_equal(again.clip_range_, at_range(chosen))
     assert np.nanmax(found["auto"].permutation_scores_) != np.nanmax(found[True].permutation_scores_)
