@@ -302,6 +302,31 @@ def test_callbacks_see_it_in_the_fit_at_the_chosen_ridge(warm_start):
         assert_array_equal(spy.seen[-2][0], model.predict(9 * X))
 
 
+@pytest.mark.parametrize("clip", ["auto", True, False])
+def test_callbacks_see_it_where_a_selector_compares_rules(shortest_paths, clip):
+    class SpyOfSizes(Spy):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+            if context.parent is not None and context.parent.task_name.endswith("inputs"):
+                self.seen.append(fitted_estimator.clip_range_)
+
+    X, y = heavy_tailed(0)
+    spy = SpyOfSizes(None)
+    estimator = ImplicitRegressor(**SMALL | {"alpha": 1e-3}, clip=clip)
+    folds = [(np.arange(100), np.arange(100, 150)), (np.arange(50, 150), np.arange(50))]
+    selector = ImplicitFeatureSelector(estimator, cv=folds, random_state=0).set_callbacks(spy).fit(X, y)
+    n_fits = 2 * len(selector.cv_results_["n_features"])
+    assert len(spy.seen) == n_fits
+    if clip is False:
+        assert spy.seen == [None] * n_fits
+        return
+    margin = selector.estimator_._clip_margin
+    assert (margin > 0) == (clip == "auto")
+    of_all_inputs = [limits for limits in spy.seen if limits.shape[1] == 4]
+    for limits, (rows, _) in zip(of_all_inputs, folds, strict=True):
+        ends = InputRange.of(X[rows]).widened(margin)
+        assert_array_equal(limits, [ends.lower, ends.upper])
+
+
 @pytest.mark.parametrize("clip", ["yes", None, 1.5])
 def test_what_clip_may_be(clip):
     with pytest.raises(ValueError, match="clip"):

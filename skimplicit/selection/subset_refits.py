@@ -85,10 +85,11 @@ def score_subset(model, data, number, fold, start, support, judge, alphas):
     schedule = [
         Stage(alpha, None, _LATER_ITER if stage else first_iter, _SEARCH_TOL) for stage, alpha in enumerate(alphas)
     ]
-    bridge = model._open_bridge(targets, (X[train], y, weights), sum(stage.max_iter for stage in schedule))
+    limits, n_iter = model._limits(X[train], targets.rows(train)), sum(stage.max_iter for stage in schedule)
+    bridge = model._open_bridge(targets, (X[train], y, weights), n_iter, limits)
     W, b = start.weights(task.objective, columns)
     ends = path_method(model).train(task, schedule, W, b, bridge.over(task.objective)).ends
-    limits, scores = model._where_clipped(model._limits(X[train], targets.rows(train))), []
+    limits, scores = model._where_clipped(limits), []
     held_out = X[test] if limits is None else limits.cut(X[test])
     for end in ends:
         vars(model).update(model._fitted_attributes(targets, None, [task.objective.rule(end.point)]))
