@@ -15,6 +15,7 @@ from skimplicit import (
 )
 from skimplicit.estimators import cross_fit_choice
 from skimplicit.rows import InputRange
+from skimplicit.selection import subset_search
 
 SMALL = dict(n_hidden=2, cv=3, max_iter=4, tol=1e-2, random_state=0)
 
@@ -300,6 +301,24 @@ def test_callbacks_see_it_in_the_fit_at_the_chosen_ridge(warm_start):
         for _, limits in spy.seen[-3:]:  # of the last iteration, of its fit and of the fit that this one is part of
             assert_array_equal(limits, model.clip_range_)
         assert_array_equal(spy.seen[-2][0], model.predict(9 * X))
+
+
+@pytest.mark.parametrize(("size", "n_asked"), [(None, 32), (1, 32), (5, 30), (40, 40)])
+def test_a_selector_asks_few_inputs_in_whole_groups(shortest_paths, monkeypatch, size, n_asked):
+    asked, margin_on = [], subset_search.margin_on
+    monkeypatch.setattr(
+        subset_search, "margin_on", lambda model, X, *rest: asked.append(X.shape[1]) or margin_on(model, X, *rest)
+    )
+    X, y = heavy_tailed(0, p=80)
+    selector = ImplicitFeatureSelector(
+        ImplicitRegressor(**SMALL | {"alpha": 0.1, "max_iter": 100}),
+        n_features_to_select=1,
+        groups=None if size is None else np.arange(80) // size,
+        cv=2,
+        random_state=0,
+    )
+    selector.fit(X, y)
+    assert asked == [n_asked]
 
 
 @pytest.mark.parametrize("clip", ["auto", True, False])

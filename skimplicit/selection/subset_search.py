@@ -39,7 +39,7 @@ _MORE_STATES = 1.5
 # four of five one fold of ten of Friedman 1 keeps an input of noise. Then the share with more inputs than rows, three
 # of five, with the votes of stand-ins: folds differ more there, and lose true ones too (``benchmarks/README.md``).
 _UNDISPUTED, _UNDISPUTED_OF_WIDE = 0.9, 0.6
-# Inputs, or groups, that are asked where inputs are clipped: so few are asked in no time.
+# Inputs, in whole groups (one at least), that are asked where inputs are clipped: so few are asked in no time.
 _MOST_ASKED = 32
 # Path and refit differ in what alpha has to do: the path starts flexible.
 _LARGEST_PATH_ALPHA = 3e-3
@@ -117,7 +117,9 @@ class SubsetSearch:
 
     def settle_clipping(self, path, folds):
         """Let rules that are compared clip inputs further out, if those that lead a path of all data speak for it."""
-        support = self.columns(self.rank(path)[:_MOST_ASKED])
+        ranking = self.rank(path)
+        n_asked = np.cumsum(np.bincount(self.labels)[ranking])
+        support = self.columns(ranking[: max(np.count_nonzero(n_asked <= _MOST_ASKED), 1)])
         inputs = self.data.of_columns(np.flatnonzero(support)).X
         self.clip_margin = margin_on(self.refit_estimator(support), inputs, self.data.targets, folds)
 
