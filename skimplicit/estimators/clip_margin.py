@@ -16,7 +16,7 @@ from skimplicit.estimators.held_out_losses import (
 __all__ = ["margin_on", "with_clip_margin"]
 
 # Held-out rows vouch for what they have shown, and others go somewhat further than these: so many times as far.
-_FURTHER = 5.0
+_FURTHER = 10.0
 # To which share, and by how much (half a hundredth of the variance of a target), the held-out loss of a linear rule has
 # to be less without the cut, and by how many of its standard errors even without the row that says most: one row alone
 # makes one of all rows' standard errors, whatever the others say. Most data stay as they are: measured in

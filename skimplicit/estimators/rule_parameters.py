@@ -123,7 +123,7 @@ RULE_PARAMETERS = {
         "Whether every input is clipped to its range in the training rows before a prediction, so that predictions "
         'stay constant beyond it, as those of trees do. False extrapolates. ``"auto"``: it is, but where a linear rule '
         "predicts the rows held out from its training clearly better without, the range is wider on either side, by "
-        "five times as many widths as any of these rows, but the farthest, was beyond that of the others "
+        "ten times as many widths as any of these rows, but the farthest, was beyond that of the others "
         "(``clip_range_``). Where nothing is held out (with a number for ``alpha``), and where there is no direct term "
         "(as with a ``column_budget``), it ends with the training rows. After ``partial_fit``, inputs are clipped if "
         "``clip`` was not False in any call or in the fit before them.",
