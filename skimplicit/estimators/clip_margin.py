@@ -43,7 +43,7 @@ def with_clip_margin(estimator, members):
     linear : tuple or None
         The :func:`best_linear` of the members, if it is known.
     """
-    if estimator.clip != "auto":
+    if estimator.clip != "auto" or not members[0].task.objective.direct:
         return members, 0.0, None
     margin = _FURTHER * _second_largest_excess(members)
     if margin == 0.0:
@@ -51,11 +51,11 @@ def with_clip_margin(estimator, members):
     others = [member.clipped_at(member.range.widened(margin)) for member in members]
     with np.errstate(over="ignore", invalid="ignore"):  # the loss of a row too far out is infinite, as it should be
         cut, free = best_linear_of_each(members, others)
-    if cut is None or not free[-1] <= min(_WORTHWHILE * cut[-1], cut[-1] - _LEAST_GAIN):
+    if not free[-1] <= min(_WORTHWHILE * cut[-1], cut[-1] - _LEAST_GAIN):
         return members, 0.0, cut
-    judge, predictions = members[0], [held_out_predictions(members, kept) for _, _, kept, _ in (free, cut)]
-    rest = but_for_row_that_differs_most(judge, *predictions)
-    clearly_better = standard_errors_above(judge, *rest) < -_CLEARLY
+    judge, (beyond, within) = members[0], [held_out_predictions(members, kept) for _, _, kept, _ in (free, cut)]
+    rest = but_for_row_that_differs_most(judge, beyond, within)
+    clearly_better = standard_errors_above(judge, rest, within) < -_CLEARLY
     return (others, margin, free) if clearly_better else (members, 0.0, cut)
 
 
@@ -87,13 +87,15 @@ def margin_on(estimator, X, targets, folds):
     Returns
     -------
     float
-        The margin; zero without folds, and where there are constraints, which make even a linear rule dear.
+        The margin; zero without folds or a direct term, and with constraints, which make even a linear rule dear.
     """
     if not folds or estimator.clip != "auto" or estimator.constraints is not None:
         return 0.0
     probe = _with_one_state(estimator)
-    method = probe._check_choices().method
-    members = [Member(probe, method, X, targets, Fold(*fold, seed=0)) for fold in folds]
+    chosen = probe._check_choices()
+    if not chosen.direct:
+        return 0.0
+    members = [Member(probe, chosen.method, X, targets, Fold(*fold, seed=0)) for fold in folds]
     return with_clip_margin(probe, members)[1]
 
 

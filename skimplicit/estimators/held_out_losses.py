@@ -226,17 +226,23 @@ def difference(judge, predictions, others):
     mean, error : float
         The mean difference, and its standard error.
     """
-    rows = np.flatnonzero(np.isfinite(predictions).all(axis=1))
-    mine, its = (judge.losses(each[rows], rows) for each in (predictions, others))
+    rows, above = _losses_above(judge, predictions, others)
     weights = judge.targets.weights
     weights = np.full(rows.size, 1 / rows.size) if weights is None else weights[rows] / weights[rows].sum()
-    mean = float(weights @ (mine - its))
-    apart = weights * (mine - its - mean) / np.sqrt(judge.targets.times_drawn[rows])
+    mean = float(weights @ above)
+    apart = weights * (above - mean) / np.sqrt(judge.targets.times_drawn[rows])
     return mean, float(np.sqrt(np.sum(apart**2)))
 
 
+def _losses_above(judge, predictions, others):
+    """Return the rows that are held out, and by how much the loss of each exceeds that of others."""
+    rows = np.flatnonzero(np.isfinite(predictions).all(axis=1))
+    mine, its = (judge.losses(each[rows], rows) for each in (predictions, others))
+    return rows, mine - its
+
+
 def but_for_row_that_differs_most(judge, predictions, others):
-    """Return held-out predictions, and others, without those of the row where their losses differ most.
+    """Return held-out predictions without those of the row where their loss differs most from that of others.
 
     Parameters
     ----------
@@ -247,14 +253,13 @@ def but_for_row_that_differs_most(judge, predictions, others):
 
     Returns
     -------
-    predictions, others : ndarray of shape (m, q)
-        The same, NaN there.
+    ndarray of shape (m, q)
+        The predictions, NaN there.
     """
-    rows = np.flatnonzero(np.isfinite(predictions).all(axis=1))
-    mine, its = (judge.losses(each[rows], rows) for each in (predictions, others))
-    without = np.zeros((len(predictions), 1), dtype=bool)
-    without[rows[np.argmax(judge.targets.row_weights[rows] * np.abs(mine - its))]] = True
-    return tuple(np.where(without, np.nan, each) for each in (predictions, others))
+    rows, above = _losses_above(judge, predictions, others)
+    rest = predictions.copy()
+    rest[rows[np.argmax(judge.targets.row_weights[rows] * np.abs(above))]] = np.nan
+    return rest
 
 
 def standard_errors_above(judge, predictions, others):

@@ -46,10 +46,11 @@ def in_units_of_rare_inputs(estimator, members, X, weights, linear=None):
     if estimator.column_budget is not None or estimator.constraints is not None:
         return members, None, linear  # these say themselves what inputs may do
     factors = rarity_factors(X, weights)
-    if factors is not None and linear is None:
-        linear = best_linear(members)
-    if factors is None or linear is None:
+    if factors is None:
         return members, None, linear
+    linear = best_linear(members) if linear is None else linear
+    if linear is None:
+        return members, None, None
     others = [member.rescaled(estimator, factors, WAY_DIRECT_RIDGE) for member in members]
     rare = best_linear(others)
     predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (rare, linear)]

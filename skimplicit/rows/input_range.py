@@ -53,14 +53,13 @@ class InputRange:
         """
         # A quarter of the difference of two numbers is a number.
         width, largest = self.upper / 4 - self.lower / 4, np.maximum(np.abs(self.lower), np.abs(self.upper)) / 4
-        varies = np.flatnonzero(width > ROUNDING * largest)
+        width = np.where(width > ROUNDING * largest, width, np.inf)
         beyond = abs(U / 4 - self.cut(U) / 4)
         with np.errstate(over="ignore"):
             if sparse.issparse(U):
-                per_width = np.zeros(width.size)
-                per_width[varies] = 1 / width[varies]
-                return sparse.csr_array(beyond.multiply(per_width[None])).max(axis=1).toarray().ravel()
-            return np.max(beyond[:, varies] / width[varies], axis=1, initial=0.0)
+                beyond.data = beyond.data / width[beyond.indices]
+                return beyond.max(axis=1).toarray().ravel()
+            return np.max(beyond / width, axis=1, initial=0.0)
 
     def cut(self, U):
         """Return U, an ndarray or CSR matrix of shape (m, p), cut at the range; U itself where it is inside."""

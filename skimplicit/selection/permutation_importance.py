@@ -94,7 +94,7 @@ def _inputs(search, path, train, test):
     """
     of_path = search.data.of_columns(path.columns).X
     trained_on, held_out = of_path[train], of_path[test]
-    limits = search.limits(trained_on, search.data.targets.rows(train))
+    limits = search.estimator._where_clipped(search.estimator._limits(trained_on, search.data.targets.rows(train)))
     parts = held_out, held_out if test.size > 1 else trained_on
     return [to_dense(part if limits is None else limits.cut(part)) for part in parts]
 

@@ -300,7 +300,8 @@ class ImplicitFeatureSelector(
         )
         support = search.columns(found.ranking[: found.size])
         model, params = self._with_splits(search.refit_estimator(support), rounds[0] if rounds else [], params)
-        model._margin_given = search.clip_margin  # for an alpha that is a number: then the fit holds out no rows
+        # With a number for alpha the fit holds no rows out to tell.
+        model._margin_given = search.estimator._clip_margin
         self._refit(model, data, support, params, context)
         self._take(search, path.of_all(data.X.shape[1], groups), found, support)
         context.call_on_fit_task_end(estimator=self, reconstruction_attributes=lambda: vars(self).copy(), **for_hooks)

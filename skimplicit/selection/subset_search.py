@@ -68,8 +68,6 @@ class SubsetSearch:
 
     def __init__(self, estimator, data, column_budgets, groups, n_jobs, owner, twins=False):
         self.estimator = estimator
-        #: By how many widths rules that are compared clip inputs further out than at the range of their rows.
-        self.clip_margin = 0.0
         self.data = data
         self.column_budgets = column_budgets
         self.groups = groups
@@ -121,12 +119,7 @@ class SubsetSearch:
         n_asked = np.cumsum(np.bincount(self.labels)[ranking])
         support = self.columns(ranking[: max(np.count_nonzero(n_asked <= _MOST_ASKED), 1)])
         inputs = self.data.of_columns(np.flatnonzero(support)).X
-        self.clip_margin = margin_on(self.refit_estimator(support), inputs, self.data.targets, folds)
-
-    def limits(self, X, targets):
-        """Return the :class:`InputRange` that rules which are compared clip inputs at; None for none."""
-        limits = self.estimator._limits(X, targets)
-        return limits and limits.widened(self.clip_margin)
+        self.estimator._clip_margin = margin_on(self.refit_estimator(support), inputs, self.data.targets, folds)
 
     def _follow(self, models, parts, context, name):
         """Return the :class:`FollowedPath` of each model on its part of the rows, None for all."""
@@ -212,7 +205,7 @@ class SubsetSearch:
 
     def _compared(self, support):
         model = _without_recurrence(self.refit_estimator(support))
-        model._clip_margin = self.clip_margin
+        model._clip_margin = self.estimator._clip_margin
         return model
 
     def scout_paths(self, parts, context):
