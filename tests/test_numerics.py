@@ -313,6 +313,21 @@ def _as_matrix(samples):
     return InputMatrix(samples.UU)
 
 
+@pytest.mark.parametrize("size", [3, 250])
+@pytest.mark.parametrize("coupling", [0.0, 1e-3])
+def test_eigenvectors_of_a_second_moment(size, coupling):
+    rng = np.random.default_rng(0)
+    B, root = rng.normal(size=(2, size)), coupling * rng.normal(size=(size, size))
+    root[np.diag_indices(size)] += np.append(rng.uniform(0.5, 2.0, size - 1), 0.0)
+    root[:, -1] = 0.0
+    matrix = root.T @ root
+    inputs = InputMatrix(matrix)
+    values, vectors = inputs.eigen
+    assert values.size == size - 1
+    assert_allclose(vectors @ (values[:, None] * (vectors.T @ np.eye(size))), matrix, atol=1e-12)
+    assert_allclose(inputs.products(B), B @ matrix, atol=1e-12)
+
+
 # Two fits in threads that live on: the second begins inside the first, and ends after it. Prints numbers of threads.
 FITS_SIDE_BY_SIDE = """
 import json, threading, warnings

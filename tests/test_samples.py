@@ -288,6 +288,18 @@ def test_coordinates_of_sparse_rows_keep_their_products(centre):
     np.testing.assert_allclose(other.inputs_times(identity) @ Z.inputs_times(identity).T, B @ A.T, atol=1e-7)
 
 
+@with_or_without
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_axes_of_the_row_space_are_principal(make, centre):
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(20, 60)) * (rng.random((20, 60)) < 0.3)
+    made = Samples(make(U), rng.normal(size=(20, 1)), rng.uniform(0.5, 2.0, 20), centre=centre)
+    moment = made.in_row_space(made.row_space()).UU
+    values = np.linalg.svd(made.weighted_inputs(), compute_uv=False)[: len(moment)] ** 2
+    np.testing.assert_allclose(moment, np.diag(moment.diagonal()), atol=1e-12 * values[0])
+    np.testing.assert_allclose(np.sort(moment.diagonal())[::-1], values, atol=1e-12 * values[0])
+
+
 def test_units_of_inputs_that_wait_until_they_vary():
     rng = np.random.default_rng(0)
     U = np.column_stack([rng.normal(size=20), np.full((20, 3), 5.0)])

@@ -114,3 +114,33 @@ def test_a_fit_is_what_it_is_with_all_inputs(monkeypatch):
     monkeypatch.setattr(cross_fitting, "thinned", lambda *_: lambda samples: samples)
     monkeypatch.setattr(members, "thin_task", lambda _, task: task)
     assert_allclose(model.fit(X, y).predict(X), thin, rtol=1e-3, atol=1e-3 * np.std(y))
+
+
+def rows_of_few_entries(n_rows):
+    rng = np.random.default_rng(0)
+    places = np.concatenate([rng.choice(200, size=3, replace=False) for _ in range(n_rows)])
+    return sparse.csr_array((np.ones(places.size), places, np.arange(n_rows + 1) * 3), shape=(n_rows, 200))
+
+
+@pytest.mark.parametrize("kind", [ImplicitRegressor, ImplicitClassifier])
+@pytest.mark.parametrize(("n_rows", "short"), [(50, False), (90, True)])
+def test_of_classes_rows_of_few_entries_stay_as_they_are(kind, n_rows, short):
+    X = rows_of_few_entries(n_rows)
+    estimator = kind(n_hidden=N)
+    U, y = estimator._validate_data(X, np.arange(n_rows) % 2)
+    task = estimator._make_task(U, estimator._encode(U, y, None))
+    assert task.objective.samples.has_short_rows == short
+    thin = thin_task(estimator, task).objective.samples
+    assert (thin.n_inputs <= n_rows) == (kind is ImplicitRegressor or not short)
+    assert task.objective.samples.inputs.decomposes == (not short)
+
+
+def test_fits_to_rows_of_few_entries_do_not_hang_on_how_they_are_stored(monkeypatch):
+    X = rows_of_few_entries(90)
+    y = np.asarray(X[:, :60].sum(axis=1) + X[:, 40:120].sum(axis=1)) % 2
+    scores = {}
+    for short in (20, np.inf):
+        monkeypatch.setattr("skimplicit.rows.samples._SHORT_ROWS", short)
+        model = ImplicitClassifier(n_hidden=N, max_iter=10, cv=3, random_state=0).fit(X, y)
+        scores[short] = model.heldout_scores_
+    assert_allclose(scores[20], scores[np.inf], atol=1e-3)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from sklearn.base import is_classifier
+
 __all__ = ["task_over", "thin_task", "thinned"]
 
 
@@ -33,7 +35,8 @@ def thinned(estimator, samples):
     Inputs that do not vary go. Of more inputs than rows their coordinates along the axes of the row space stay, as many
     as there are rows: what is orthogonal to all rows changes no prediction of them, and the ridge of a weight matrix is
     the same in any orthonormal coordinates (kernel ridge regression rests on the same; Schoelkopf, Herbrich and Smola,
-    2001). Signs, bounds and other constraints on single inputs are not.
+    2001). Signs, bounds and other constraints on single inputs are not. For classes, most of whose time goes into
+    products with the rows, rows of few entries stay as they are.
 
     Parameters
     ----------
@@ -51,7 +54,8 @@ def thinned(estimator, samples):
         return lambda others: others
     alike = estimator.monotonic_cst is None and estimator.lipschitz is None and estimator.method == "bcd"
     varying = samples.of_varying()
-    if not (alike and varying.is_wide):
+    short = is_classifier(estimator) and varying.has_short_rows
+    if not (alike and varying.is_wide) or short:
         return lambda others: others.of_varying()
     space = varying.row_space()
     return lambda others: others.of_varying().in_row_space(space)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import eye_array
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 __all__ = ["MOST_PAIRS", "Gram", "InputMatrix", "InputRows", "positive_scales"]
@@ -55,9 +56,19 @@ class InputMatrix(_Inputs):
         self.matrix = matrix
         self.size = self.most_pairs = matrix.shape[0]
 
+    @cached_property
+    def _is_diagonal(self):
+        """Whether the inputs are along its eigenvectors, to the rounding of a decomposition."""
+        others = self.matrix.copy()
+        np.fill_diagonal(others, 0.0)
+        return np.abs(others).max(initial=0.0) <= self._rounding(self.diagonal())
+
+    def _rounding(self, values):
+        return values.max(initial=0.0) * self.size * np.finfo(float).eps
+
     def products(self, B):
         """Return ``B UU``, shape (k, p), for B of shape (k, p)."""
-        return B @ self.matrix
+        return B * self.diagonal() if self._is_diagonal else B @ self.matrix
 
     def diagonal(self):
         """Return the diagonal of UU, shape (p,)."""
@@ -69,9 +80,13 @@ class InputMatrix(_Inputs):
 
     @cached_property
     def eigen(self):
-        """Non-zero eigenvalues (r,) of UU and their eigenvectors (p, r)."""
-        values, vectors = np.linalg.eigh(self.matrix)
-        keep = values > values.max(initial=0.0) * self.size * np.finfo(float).eps
+        """Non-zero eigenvalues (r,) of UU and their eigenvectors (p, r), sparse if of one entry each and many."""
+        if self._is_diagonal:
+            whole = self.size <= _DENSE_SIZE
+            values, vectors = self.diagonal(), np.eye(self.size) if whole else eye_array(self.size, format="csr")
+        else:
+            values, vectors = np.linalg.eigh(self.matrix)
+        keep = values > self._rounding(values)
         return (values, vectors) if keep.all() else (values[keep], vectors[:, keep])
 
 
@@ -99,8 +114,8 @@ class InputRows(_Inputs):
 
     @property
     def decomposes(self):
-        """Whether the eigenvectors are worth it; those of rows in blocks are never made."""
-        return not self._samples.in_blocks and super().decomposes
+        """Whether the eigenvectors are worth it; those of rows in blocks, or of few entries, are never made."""
+        return not self._samples.in_blocks and super().decomposes and not self._samples.has_short_rows
 
     @property
     def matrix(self):

@@ -16,6 +16,8 @@ __all__ = ["LARGEST_MATRIX", "Samples"]
 
 # Squared length of an axis of sparse rows, as a share of the largest, below which it is rounding.
 _LEAST_SQUARE = 1e-12
+# How many times as long an entry of a sparse row takes in a product as one of a whole row, and what steps take besides.
+_SHORT_ROWS = 20
 #: Inputs beyond this number have no second moment as a matrix, however many rows there are.
 LARGEST_MATRIX = 4000
 # First rows that tell of most states that they are not the same in all.
@@ -145,13 +147,23 @@ class Samples(InUnits):
         """Whether there are more inputs than rows, and axes of all rows are worth their time."""
         return self.n_inputs > self.n_samples <= MOST_PAIRS
 
+    @property
+    def has_short_rows(self):
+        """Whether rows have so few entries that products with them cost less than with as many whole axes."""
+        return self._shift is not None and self.n_samples**2 > _SHORT_ROWS * self._U.nnz
+
     def row_space(self):
-        """Return the :class:`RowSpace` or :class:`SparseRowSpace` of all centred rows, at most as many axes as rows."""
+        """Return the :class:`RowSpace` or :class:`SparseRowSpace` of all centred rows, at most as many axes as rows.
+
+        The axes are principal: the second moment of these samples in them is diagonal.
+        """
         if self._shift is None:
-            return RowSpace(np.linalg.qr(self.weighted_inputs().T)[0])
-        values, vectors = np.linalg.eigh(centred_products(self._U, self._U, self._shift))
+            axes, root = np.linalg.qr(self.weighted_inputs().T)
+            return RowSpace(axes @ np.linalg.eigh(root @ root.T)[1])
+        roots = np.sqrt(self.weights)[:, None]
+        values, vectors = np.linalg.eigh(roots * centred_products(self._U, self._U, self._shift) * roots.T)
         kept = values > _LEAST_SQUARE * values[-1]
-        return SparseRowSpace(self._U, self._shift, vectors[:, kept] / np.sqrt(values[kept]))
+        return SparseRowSpace(self._U, self._shift, roots * vectors[:, kept] / np.sqrt(values[kept]))
 
     def in_row_space(self, space):
         """Return the same samples in coordinates of a :class:`RowSpace` or :class:`SparseRowSpace`."""
@@ -262,7 +274,7 @@ class Samples(InUnits):
             return InputMatrix(self.UU)
         return InputRows(self)
 
-    @property
+    @cached_property
     def input_squares(self):
         """Diagonal of ``UU``, shape (p,), without the rest of it."""
         if self._shift is None:
