@@ -10,6 +10,7 @@ from skimplicit.projections import ColumnBudget
 from skimplicit.subproblems.attempts import SubproblemError
 from skimplicit.subproblems.curvature import CurvatureProblem, WorkingSetSolver
 from skimplicit.subproblems.curvature.cvxpy_solver import CvxpyCurvatureSolver
+from skimplicit.subproblems.curvature.working_set import polished
 
 SHAPES = [(1, 1), (1, 4), (2, 3), (4, 2), (6, 5)]
 SETS = {
@@ -104,6 +105,27 @@ def test_both_solvers_find_the_same_minimum(shape, name):
     assert value <= problem.value(problem.V, np.zeros(shape[0])) + 1e-12
     np.testing.assert_allclose(W, W_cvxpy, atol=3e-3)
     np.testing.assert_allclose(lift, lift_cvxpy, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["bound", "tight", "structure", "signs", "balls", "held"])
+def test_the_reference_is_polished(name):
+    problem = make_problem((6, 5), **SETS[name], seed=2)
+    for mine, its in zip(WorkingSetSolver().solve(problem), CvxpyCurvatureSolver().solve(problem), strict=True):
+        np.testing.assert_allclose(its, mine, rtol=1e-12, atol=1e-13)
+
+
+def test_what_does_not_show_the_face_of_the_minimiser_is_not_polished():
+    problem, rng = make_problem((6, 5), **SETS["bound"], seed=2), np.random.default_rng(0)
+    minimiser, lift = WorkingSetSolver().solve(problem)
+    kept = 0
+    for _ in range(20):
+        given = problem.project(minimiser + rng.normal(size=minimiser.shape))
+        W, _ = polished(problem, given, lift)
+        if np.array_equal(W, given):
+            kept += 1
+        else:
+            np.testing.assert_allclose(W, minimiser, rtol=1e-12, atol=1e-13)
+    assert kept > 0
 
 
 @pytest.mark.parametrize("name", ["balls", "balls, signs", "signs", "bound"])

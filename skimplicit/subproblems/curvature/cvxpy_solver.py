@@ -4,6 +4,7 @@ import cvxpy as cp
 import numpy as np
 
 from skimplicit.subproblems.attempts import solve_by_any
+from skimplicit.subproblems.curvature.working_set import polished
 from skimplicit.subproblems.matching.custom_constraints import CustomConstraints
 from skimplicit.subproblems.matching.cvxpy_solver import group_norms
 
@@ -72,7 +73,8 @@ class CvxpyCurvatureSolver:
         solve_by_any(program.problem, "curvature block (A, B, b)")
         W = np.where(problem.moving, program.W.value, problem.V)
         if program.custom is None:
-            return problem.project(W), program.lift.value
+            # A solver's 1e-8 is far from rounding, and training a rule with kinks amplifies what differs between two.
+            return polished(problem, problem.project(W), program.lift.value)
         free = problem.moving
         if problem.row_set is not None:
             W = problem.row_set.clipped(W)

@@ -6,7 +6,7 @@ from skimplicit.linalg import CholeskyFactor
 from skimplicit.subproblems.faces import FaceProgram, minimise_on_faces
 from skimplicit.subproblems.quadratic_forms import LowRankForm, MatrixForm
 
-__all__ = ["WorkingSetSolver"]
+__all__ = ["WorkingSetSolver", "polished"]
 
 # Columns of a root, for each of its rows, up to which the form is solved by the columns (229 rows with 102 and 200
 # columns: half of the time, and 1.4 times, 150 .9; 120 with 60 and 60 with 20: .7 and .8).
@@ -56,39 +56,11 @@ class WorkingSetSolver:
         """
         if problem.constraints is not None:
             raise ValueError("The working-set solver cannot take custom constraints; use solver='cvxpy'.")
-        bounded = self._n_bounded(problem)
-        eliminated = _eliminate(problem, bounded)
-        rows, columns = (index[:bounded] for index in problem.entries)
-        start = problem.V[rows, columns]
-        # In the entries themselves, not in their moves.
-        linear = eliminated.linear - eliminated.form.times(start)
-        faces = FaceProgram(eliminated.form, linear, *problem.balls(rows, columns))
-        found = minimise_on_faces(faces, start) if problem.budget is None else None
+        program = _BoundedProgram(problem)
+        found = minimise_on_faces(program.faces, program.start) if problem.budget is None else None
         if found is None:
-            found = self._split(faces, start, self._projection(problem, faces, rows, columns), problem.kappa)
-        W, lift = problem.at(eliminated.complete(found - start))
-        return problem.project(W), lift
-
-    @staticmethod
-    def _n_bounded(problem):
-        """Return how many of the first variables are subject to bounds."""
-        n = problem.n_hidden
-        in_A = int(np.count_nonzero(problem.moving[:, :n]))
-        only_A = problem.budget is None and problem.row_set is None
-        return in_A if only_A else in_A + int(np.count_nonzero(problem.moving[:, n:]))
-
-    @staticmethod
-    def _projection(problem, faces, rows, columns):
-        """Return the projection of the bounded entries on their set, a function."""
-        if problem.budget is None:
-            return faces.project
-
-        def project(entries):
-            W = problem.V.copy()
-            W[rows, columns] = entries
-            return problem.project(W)[rows, columns]
-
-        return project
+            found = self._split(program.faces, program.start, program.projection(), problem.kappa)
+        return program.complete(found)
 
     def _split(self, program, start, project, kappa):
         """Minimise over the bounded entries by ADMM; return them, a feasible ndarray."""
@@ -107,6 +79,85 @@ class WorkingSetSolver:
             if largest <= self.tol * max(np.abs(inside).max(), kappa):
                 break
         return inside
+
+
+class _BoundedProgram:
+    """A curvature problem in the entries that are subject to bounds alone, what is free at its best.
+
+    Parameters
+    ----------
+    problem : CurvatureProblem
+        The problem.
+    """
+
+    def __init__(self, problem):
+        self._problem = problem
+        bounded = self._n_bounded(problem)
+        self._eliminated = _eliminate(problem, bounded)
+        self._rows, self._columns = (index[:bounded] for index in problem.entries)
+        self.start = self.entries_of(problem.V)
+        # In the entries themselves, not in their moves.
+        linear = self._eliminated.linear - self._eliminated.form.times(self.start)
+        self.faces = FaceProgram(self._eliminated.form, linear, *problem.balls(self._rows, self._columns))
+
+    @staticmethod
+    def _n_bounded(problem):
+        """Return how many of the first variables are subject to bounds."""
+        n = problem.n_hidden
+        in_A = int(np.count_nonzero(problem.moving[:, :n]))
+        only_A = problem.budget is None and problem.row_set is None
+        return in_A if only_A else in_A + int(np.count_nonzero(problem.moving[:, n:]))
+
+    def entries_of(self, W):
+        """Return the bounded entries of W, an ndarray."""
+        return W[self._rows, self._columns]
+
+    def complete(self, entries):
+        """Return W, exactly inside the bounds, and the lift, of the bounded entries."""
+        W, lift = self._problem.at(self._eliminated.complete(entries - self.start))
+        return self._problem.project(W), lift
+
+    def projection(self):
+        """Return the projection of the bounded entries on their set, a function."""
+        if self._problem.budget is None:
+            return self.faces.project
+
+        def project(entries):
+            W = self._problem.V.copy()
+            W[self._rows, self._columns] = entries
+            return self.entries_of(self._problem.project(W))
+
+        return project
+
+
+def polished(problem, W, lift):
+    """Return the exact minimiser where another solver's solution shows its face, else that solution.
+
+    Parameters
+    ----------
+    problem : CurvatureProblem
+        The problem, without custom constraints.
+    W : ndarray of shape (n, n + p)
+        A solution up to a solver's tolerance, inside the bounds.
+    lift : ndarray of shape (n,)
+        The lift that belongs to it.
+
+    Returns
+    -------
+    W : ndarray of shape (n, n + p)
+        The minimiser.
+    lift : ndarray of shape (n,)
+        The lift of the mean pre-activations.
+    """
+    if problem.budget is not None:
+        return W, lift
+    program = _BoundedProgram(problem)
+    faces, near = program.faces, program.entries_of(W)
+    # A step along the projected gradient drops entries that are zero but for the solver's rounding.
+    metric = faces.form.scales()
+    slope = faces.form.times(near) + faces.linear
+    found = minimise_on_faces(faces, faces.project(near - slope / metric**2, metric=metric), rounds=1)
+    return (W, lift) if found is None else program.complete(found)
 
 
 def _eliminate(problem, kept):
