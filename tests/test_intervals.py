@@ -324,6 +324,35 @@ def test_intervals_are_quantiles_of_residuals_less_what_the_mean_errs_less():
     np.testing.assert_allclose(held_out.deviation(), np.sqrt(np.mean(residuals**2) * 0.75))
 
 
+def test_residuals_of_a_good_member_are_not_shortened_for_the_error_of_a_poor_one():
+    rng, none = np.random.default_rng(0), affine_rule([[0.0]])
+    good, poor = np.abs(rng.normal(size=(1000, 1))), np.abs(5.0 + rng.normal(size=(1000, 1)))
+    # Four of five members are 1 from their mean, one is 4 from it.
+    share, distances = np.array([4.0 / 6.0]), np.array([[1.0]] * 4 + [[4.0]])
+    held_out = HeldOutResiduals(
+        (none,) * 5, (None,) * 5, (good,) * 4 + (poor,), (np.ones(1000),) * 5, share, 5000.0, distances
+    )
+    factors = held_out.shrinkage()
+    assert np.all(factors[:4] > 0.95) and factors[4] == 0
+    # Members that err alike have all one factor.
+    alike = replace(held_out, residuals=(good,) * 5, share=np.array([0.2]), distances=np.full((5, 1), np.sqrt(0.2)))
+    np.testing.assert_allclose(alike.shrinkage(), np.sqrt(0.6))
+
+
+def test_coverage_of_members_that_end_in_different_minima():
+    def bends(rng, m):
+        U = rng.normal(size=(m, 3))
+        return U, np.abs(U) + 0.2 * rng.normal(size=(m, 3))
+
+    # Two states learn one of three bends, which another member leaves out: half of the targets were inside.
+    rng = np.random.default_rng(0)
+    model = ImplicitRegressor(n_hidden=2, kappa=0, random_state=0).fit(*bends(rng, 150))
+    fresh, targets = bends(rng, 2000)
+    bounds = model.predict_interval(fresh, coverage=0.9)
+    inside = (bounds[:, 0] <= targets) & (targets <= bounds[:, 1])
+    assert inside.mean(axis=0).min() > 0.8
+
+
 def test_standard_errors_have_the_readout_and_the_members():
     model, U = fitted(), X[:7]
     std = model.predict(U, return_std=True)[1]

@@ -8,7 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators.distinct_rows import folds_of_distinct_rows, in_numbers_of_counted_rows, in_own_unit
-from skimplicit.estimators.held_out_losses import spread_of, where_alike
+from skimplicit.estimators.held_out_losses import distances_of, spread_of, where_alike
 from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.readout_covariance import ReadoutCovariance, inputs_left
@@ -160,7 +160,8 @@ def _residuals(choice, targets):
         residuals.append(np.abs(targets.Y - kept)[rows])
         weights.append(targets.row_weights[rows])
     ranges = tuple(m.range for m in members)
-    return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows)
+    distances = distances_of(members, choice.kept, alike)
+    return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows, distances)
 
 
 def _share_of_spread(choice, targets, rows):

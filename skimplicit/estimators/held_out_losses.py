@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from skimplicit.estimators.intervals import upper_quantile
+from skimplicit.estimators.intervals import root_mean_square, upper_quantile
 
 __all__ = [
     "better_beyond",
     "but_for_row_that_differs_most",
     "difference",
+    "distances_of",
     "held_out_predictions",
     "mean_loss",
     "mean_losses",
@@ -93,6 +94,31 @@ def spread_of(members, kept, among=True):
         return np.zeros(kept[0].shape[1])
     scaled = np.asarray(kept)[:, rows] / members[0].unit
     return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.row_weights[rows])
+
+
+def distances_of(members, kept, among=True):
+    """Return how far the predictions of each member are from the mean of all, a root mean square.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The members.
+    kept : sequence of ndarray of shape (m, q)
+        What each predicts for all rows.
+    among : ndarray of bool of shape (m,) or bool
+        Rows to take it over, of those that all members know.
+
+    Returns
+    -------
+    ndarray of shape (K, q) or None
+        The distances of K members; None where there are no such rows.
+    """
+    rows = _known_to_all(members, len(kept[0]), among)
+    if rows.size == 0:
+        return None
+    unit, weights = members[0].unit, members[0].targets.row_weights[rows]
+    scaled = np.asarray(kept)[:, rows] / unit
+    return np.array([root_mean_square(own, weights) for own in scaled - scaled.mean(axis=0)]) * unit
 
 
 def mean_share_held_out(members, rows, weights):

@@ -50,6 +50,8 @@ class HeldOutResiduals:
     n_rows : float
         Number of rows that were held out, those that several members have not seen once; of rows drawn again and again
         as many as were drawn.
+    distances : ndarray of shape (K, q) or None
+        Root mean square of each member's distance from the mean of all K, where this is told; None for alike members.
     """
 
     rules: tuple
@@ -58,14 +60,38 @@ class HeldOutResiduals:
     weights: tuple
     share: np.ndarray
     n_rows: float
+    distances: np.ndarray | None = None
 
     def deviation(self):
         """Return the root mean squared error of the mean of the members, of each target, shape (q,).
 
         It is less than that of the members by their variance about it.
         """
-        single = root_mean_square(np.concatenate(self.residuals), np.concatenate(self.weights))
-        return single * np.sqrt(1.0 - self.share)
+        return self._of_members() * np.sqrt(1.0 - self.share)
+
+    def _of_members(self):
+        return root_mean_square(np.concatenate(self.residuals), np.concatenate(self.weights))
+
+    def shrinkage(self):
+        """Return the factors of the residuals of each member that :meth:`interval` takes, shape (K, q).
+
+        Squared residuals are taken 2 s2 smaller, where s2 is the members' variance. That is right for members that err
+        alike. Where they have ended in different minima, most of s2 may be that of a poor one, and a good one errs no
+        more than the mean. So, if it is clearly more (by two standard errors of the member's mean squared error e^2), a
+        member's squared factor is the one at which its proposals, which are centred at its own distance d from the
+        mean, have the squared error E of the mean: ``(E - d^2) / e^2``, at most 1.
+        """
+        alike = np.tile(1.0 - np.minimum(2.0 * self.share, 1.0), (len(self.residuals), 1))
+        if self.distances is None:
+            return np.sqrt(alike)
+        unit = self._of_members()
+        unit = np.where(unit > 0, unit, 1.0)
+        own, error = np.swapaxes(
+            [_mean_and_error((r / unit) ** 2, w) for r, w in zip(self.residuals, self.weights, strict=True)], 0, 1
+        )
+        left = 1.0 - self.share - (self.distances / unit) ** 2
+        of_own = np.divide(left, own, out=np.ones_like(own), where=own > left)
+        return np.sqrt(np.where(left > alike * (own + 2.0 * error), of_own, alike))
 
     def interval(self, X, Y, coverage):
         """Return the bounds of prediction intervals, (k, 2, q), about predictions Y, (k, q), for inputs X, (k, p).
@@ -73,13 +99,13 @@ class HeldOutResiduals:
         Row i of fold f proposes ``y_f(u) - r_i`` and ``y_f(u) + r_i``. The bounds are the quantiles of these proposals
         (CV+: Barber, Candes, Ramdas and Tibshirani, 2021). What is predicted is the mean of the members: its squared
         error is less than theirs by their variance s2 about it, and the centres y_f(u) scatter by s2. So the squared
-        residuals are taken 2 s2 smaller: the proposals then have the variance of the mean's error, and are wide where
-        members disagree.
+        residuals are taken 2 s2 smaller (but see :meth:`shrinkage`): the proposals then have the variance of the mean's
+        error, and are wide where members disagree.
 
         Where little is to be held these quantiles come near one another and cross. So no bound is nearer to the
         prediction than the quantile of the residuals is to zero.
         """
-        shrinkage = np.sqrt(1.0 - np.minimum(2.0 * self.share, 1.0))
+        residuals = [factor * r for factor, r in zip(self.shrinkage(), self.residuals, strict=True)]
         predictions = [
             rule.predict(X if limits is None else limits.cut(X))
             for rule, limits in zip(self.rules, self.ranges, strict=True)
@@ -89,16 +115,21 @@ class HeldOutResiduals:
         size = max(_TABLE_SIZE // weights.size, 1)
         for first in range(0, X.shape[0], size):
             rows = slice(first, first + size)
-            for j, factor in enumerate(shrinkage):
-                centres = np.array([of_fold[rows, j] for of_fold in predictions])
-                pairs = [(c[:, None], factor * r[:, j]) for c, r in zip(centres, self.residuals, strict=True)]
+            for j in range(Y.shape[1]):
+                pairs = [(c[rows, j, None], r[:, j]) for c, r in zip(predictions, residuals, strict=True)]
                 upper = np.concatenate([centre + residual for centre, residual in pairs], axis=1)
                 lower = np.concatenate([residual - centre for centre, residual in pairs], axis=1)
                 bounds[rows, 0, j] = -upper_quantile(lower, weights, level)
                 bounds[rows, 1, j] = upper_quantile(upper, weights, level)
-        least = upper_quantile(np.concatenate(self.residuals).T, weights, level) * shrinkage
+        least = upper_quantile(np.concatenate(residuals).T, weights, level)
         bounds[:, 0], bounds[:, 1] = np.minimum(bounds[:, 0], Y - least), np.maximum(bounds[:, 1], Y + least)
         return bounds
+
+
+def _mean_and_error(values, weights):
+    """Return the weighted means of values (m, q), and their standard errors."""
+    mean, share = np.average(values, axis=0, weights=weights), weights / weights.sum()
+    return mean, np.sqrt(np.sum(share[:, None] ** 2 * (values - mean) ** 2, axis=0))
 
 
 def upper_quantile(values, weights, level):
