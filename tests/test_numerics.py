@@ -325,6 +325,7 @@ def test_eigenvectors_of_a_second_moment(size, coupling):
     values, vectors = inputs.eigen
     assert values.size == size - 1
     assert_allclose(vectors @ (values[:, None] * (vectors.T @ np.eye(size))), matrix, atol=1e-12)
+    assert_allclose(((np.eye(size) @ vectors) * values) @ vectors.T, matrix, atol=1e-12)
     assert_allclose(inputs.products(B), B @ matrix, atol=1e-12)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import eye_array
 from scipy.sparse.linalg import LinearOperator, eigsh
+
+from skimplicit.linalg.own_axes import OwnAxes
 
 __all__ = ["MOST_PAIRS", "Gram", "InputMatrix", "InputRows", "positive_scales"]
 
@@ -80,12 +81,12 @@ class InputMatrix(_Inputs):
 
     @cached_property
     def eigen(self):
-        """Non-zero eigenvalues (r,) of UU and their eigenvectors (p, r), sparse if of one entry each and many."""
+        """Non-zero eigenvalues (r,) of UU and their eigenvectors (p, r), an ndarray or :class:`OwnAxes`."""
         if self._is_diagonal:
-            whole = self.size <= _DENSE_SIZE
-            values, vectors = self.diagonal(), np.eye(self.size) if whole else eye_array(self.size, format="csr")
-        else:
-            values, vectors = np.linalg.eigh(self.matrix)
+            values = self.diagonal()
+            keep = values > self._rounding(values)
+            return values[keep], OwnAxes(keep)
+        values, vectors = np.linalg.eigh(self.matrix)
         keep = values > self._rounding(values)
         return (values, vectors) if keep.all() else (values[keep], vectors[:, keep])
 
