@@ -21,6 +21,8 @@ _CLEARLY = 1.0
 def in_units_of_rare_inputs(estimator, members, X, weights, linear=None):
     """Return members with :func:`rarity_factors`, if a linear rule of them predicts rows that it has not seen better.
 
+    Of both kinds of factors those count with which it predicts them best.
+
     Parameters
     ----------
     estimator : ImplicitEstimator
@@ -45,25 +47,32 @@ def in_units_of_rare_inputs(estimator, members, X, weights, linear=None):
     """
     if estimator.column_budget is not None or estimator.constraints is not None:
         return members, None, linear  # these say themselves what inputs may do
-    factors = rarity_factors(X, weights)
-    if factors is None:
+    candidates = rarity_factors(X, weights)
+    if candidates is None:
         return members, None, linear
     linear = best_linear(members) if linear is None else linear
     if linear is None:
         return members, None, None
-    others = [member.rescaled(estimator, factors, WAY_DIRECT_RIDGE) for member in members]
-    rare = best_linear(others)
-    predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (rare, linear)]
+    of_rarity = (_rescaled(estimator, members, factors) for factors in candidates)
+    best = min(of_rarity, key=lambda scaled: scaled[-1][-1])
+    predictions = [held_out_predictions(members, kept) for _, _, kept, _ in (best[-1], linear)]
     clearly_better = standard_errors_above(members[0], *predictions) < -_CLEARLY
-    return (others, factors, rare) if clearly_better else (members, None, linear)
+    return best if clearly_better else (members, None, linear)
+
+
+def _rescaled(estimator, members, factors):
+    """Return members with factors, the factors, and the :func:`best_linear` of these members."""
+    others = [member.rescaled(estimator, factors, WAY_DIRECT_RIDGE) for member in members]
+    return others, factors, best_linear(others)
 
 
 def rarity_factors(X, weights):
-    """Return the roots of shares of rows in which inputs are other than in most, divided by their root mean square.
+    """Return the roots of shares of rows in which inputs are other than in most, and these by a frequency's inverse.
 
     In units of its deviation a word that is in one of a thousand texts is sixteen times as large there as one that is
     in every second text, and can explain as much with a sixteenth of the weight. With these factors the entries that
-    are other than in most rows are of one size, as far as the inputs are.
+    are other than in most rows are of one size, as far as the inputs are. Those of rarer inputs may mean more: the
+    second kind is the first times ``1 + log(1 / share)`` (inverse document frequency; Spaerck Jones, 1972).
 
     Parameters
     ----------
@@ -74,8 +83,9 @@ def rarity_factors(X, weights):
 
     Returns
     -------
-    ndarray of shape (p,) or None
-        The factors, ones for an input that never varies; None unless half of the inputs that vary are rare.
+    ndarray of shape (2, p) or None
+        Factors of both kinds, each divided by its root mean square, ones for an input that never varies; None unless
+        half of the inputs that vary are rare.
     """
     if X.shape[1] < _FEWEST_INPUTS:
         return None
@@ -85,8 +95,10 @@ def rarity_factors(X, weights):
     varies = shares > 0
     if np.count_nonzero(varies) < _FEWEST_INPUTS or np.median(shares[varies]) > _RARE:
         return None
-    factors = np.sqrt(np.minimum(2.0 * shares, 1.0))
-    factors /= np.sqrt(np.mean(factors[varies] ** 2))
+    shares = np.where(varies, np.minimum(shares, 0.5), 0.5)
+    roots = np.sqrt(shares)
+    factors = np.stack([roots, roots * (1.0 - np.log(shares))])
+    factors /= np.sqrt(np.mean(factors[:, varies] ** 2, axis=1, keepdims=True))
     return np.where(varies, factors, 1.0)
 
 
