@@ -132,7 +132,20 @@ def test_of_classes_rows_of_few_entries_stay_as_they_are(kind, n_rows, short):
     assert task.objective.samples.has_short_rows == short
     thin = thin_task(estimator, task).objective.samples
     assert (thin.n_inputs <= n_rows) == (kind is ImplicitRegressor or not short)
-    assert task.objective.samples.inputs.decomposes == (not short)
+    assert thin.inputs.decomposes == (kind is ImplicitRegressor or not short)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("parameters", [{"method": "gradient"}, {"column_budget": 5.0}])
+def test_numbers_of_rows_of_few_entries_have_an_exact_readout(parameters):
+    X, y = rows_of_few_entries(90), np.random.default_rng(1).normal(size=90)
+    model = ImplicitRegressor(n_hidden=N, alpha=1e-3, max_iter=3, random_state=0, **parameters)
+    U, _ = model._validate_data(X, y)
+    thin = thin_task(model, model._make_task(U, model._encode(U, y, None))).objective.samples
+    assert thin.has_short_rows
+    assert thin.inputs.decomposes
+    sparse_fit = model.fit(X, y).predict(X)
+    assert_allclose(sparse_fit, model.fit(X.toarray(), y).predict(X), rtol=1e-6, atol=1e-8)
 
 
 def test_fits_to_rows_of_few_entries_do_not_hang_on_how_they_are_stored(monkeypatch):

@@ -115,8 +115,8 @@ class InputRows(_Inputs):
 
     @property
     def decomposes(self):
-        """Whether the eigenvectors are worth it; those of rows in blocks, or of few entries, are never made."""
-        return not self._samples.in_blocks and super().decomposes and not self._samples.has_short_rows
+        """Whether the eigenvectors are worth it; those of rows in blocks are never made."""
+        return not self._samples.in_blocks and super().decomposes and not self._samples.by_products
 
     @property
     def matrix(self):

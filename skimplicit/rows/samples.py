@@ -48,6 +48,8 @@ class Samples(InUnits):
 
     #: Whether arrays of a row for each sample are in blocks, wherever these are.
     in_blocks = False
+    #: Whether products with the rows are all that is taken of inputs that are more than rows: no eigenvectors.
+    by_products = False
 
     def __init__(self, U, Y, weights=None, centre=True, scale_targets=True, groups=None):
         U = canonical(U)
@@ -151,6 +153,12 @@ class Samples(InUnits):
     def has_short_rows(self):
         """Whether rows have so few entries that products with them cost less than with as many whole axes."""
         return self._shift is not None and self.n_samples**2 > _SHORT_ROWS * self._U.nnz
+
+    def in_products(self):
+        """Return the same samples, taken :attr:`by_products`."""
+        samples = self._of(self.units, self._U, self._shift, self.Y, self.weights)
+        samples.by_products = True
+        return samples
 
     def row_space(self):
         """Return the :class:`RowSpace` or :class:`SparseRowSpace` of all centred rows, at most as many axes as rows.
