@@ -226,7 +226,9 @@ RULE_PARAMETERS = {
         "Whether ``fit`` starts from the rule of the last ``fit``, at the given alpha and budget. Where these are "
         '``"auto"``, the values that the last ``fit`` chose are kept: no rows are held out again, and an input that '
         'was left out (``relevance_``) stays out. With ``n_hidden="auto"`` it starts from the members of the best '
-        "number of states alone. The columns must have the same names as before.",
+        "number of states alone. The columns must have the same names as before. Another ``n_hidden``, or number of "
+        "columns, starts anew. Raise ``alpha`` from fit to fit: states that a large ridge has switched off hardly come "
+        "back at a smaller one.",
         ["boolean"],
     ),
     "random_state": Parameter(
