@@ -188,8 +188,10 @@ def test_standard_errors_of_many_inputs_of_which_few_are_left(monkeypatch, make)
     np.testing.assert_allclose(mean, model.predict(make(wide)))
     others = wide.copy()
     others[:, np.setdiff1d(np.arange(60), left)] = 0.0
-    np.testing.assert_allclose(model.predict(make(others), return_std=True)[1], std)
-    assert np.all(std > 0) and np.ptp(std) > 0
+    np.testing.assert_allclose(model.predict(make(others)), mean)
+    readout = [model._covariances[0].variance(make(rows)) for rows in (wide, others)]
+    np.testing.assert_allclose(*readout)
+    assert np.all(std > 0) and np.ptp(std) > 0 and np.ptp(readout[0]) > 0
 
 
 @pytest.mark.slow
@@ -354,13 +356,45 @@ def test_coverage_of_members_that_end_in_different_minima():
 
 
 def test_standard_errors_have_the_readout_and_the_members():
-    model, U = fitted(), X[:7]
+    model, U = fitted(), X[:70]
     std = model.predict(U, return_std=True)[1]
     members = np.array([rule.predict(U).ravel() for rule in model.rules_])
     readout = np.mean([covariance.variance(U) for covariance in model._covariances], axis=0)
     noise = model._residuals.deviation()
     assert len(members) == 3
-    np.testing.assert_allclose(std**2, readout * noise**2 + members.var(axis=0) / 3, rtol=1e-9)
+    given = readout * noise**2 + members.var(axis=0) / 3
+    # Each of three members has not seen a third of the rows.
+    members = zip(model._residuals.rules, model._residuals.ranges, strict=True)
+    without_fold = [rule.predict(limits.cut(U)).ravel() for rule, limits in members]
+    jackknife = model._residuals.jackknife * np.var(without_fold, axis=0)
+    assert model._residuals.jackknife == pytest.approx(2.0, rel=0.02)
+    assert 0 < np.count_nonzero(jackknife > given) < len(U)
+    np.testing.assert_allclose(std**2, np.maximum(given, jackknife), rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_members", ["auto", 1])
+def test_standard_errors_of_bent_effects_are_not_too_small(n_members):
+    def kinks(m, seed):
+        U = np.random.default_rng(seed).normal(size=(m, 4))
+        return U, np.abs(U[:, 0]) + np.maximum(U[:, 1], 0.0) + np.abs(U[:, 2] - U[:, 3])
+
+    U, f = kinks(300, 0)
+    y = f + 0.4 * np.random.default_rng(1).normal(size=300)
+    model = ImplicitRegressor(n_members=n_members, random_state=0).fit(U, y)
+    fresh, truth = kinks(1000, 2)
+    mean, std = model.predict(fresh, return_std=True)
+    assert np.mean(np.abs(mean - truth) <= 1.645 * std) > 0.8  # .4 to .6 without the jackknife
+
+
+def test_of_rules_without_states_the_readout_is_all_that_errs():
+    rng = np.random.default_rng(0)
+    U = rng.normal(size=(60, 3))
+    fits = (
+        ImplicitRegressor(**{**SMALL, "random_state": seed}).fit(U, U[:, 0] + rng.normal(size=60)) for seed in range(9)
+    )
+    for model in fits:
+        assert (model._residuals.jackknife == 0) == model.is_linear_
 
 
 @pytest.mark.parametrize("m", [50, 3])

@@ -117,7 +117,7 @@ def told_by_held_out(estimator, fitted, distinct, rows):
         "heldout_score_": estimator._held_out_score(choice, distinct.targets.Y, seen, distinct.weights),
         "heldout_prediction_": spread if spread is None else estimator._as_predictions(spread, distinct.targets),
         "is_linear_": choice.linear,
-        "_residuals": _residuals(choice, distinct.targets) if distinct.targets.scale else None,
+        "_residuals": _residuals(fitted, distinct.targets, rows) if distinct.targets.scale else None,
     }
 
 
@@ -143,9 +143,10 @@ def wants_one_rule(estimator):
     return estimator.column_budget is not None or estimator.constraints is not None
 
 
-def _residuals(choice, targets):
+def _residuals(fitted, targets, rows):
     """Return the :class:`HeldOutResiduals` of the members."""
-    members, residuals, weights = choice.members, [], []
+    choice, residuals, weights = fitted.choice, [], []
+    members = choice.members
     seen = np.isfinite(choice.predictions).all(axis=1)
     # A row that several members have not seen is one row all the same.
     n_rows = float(targets.times_drawn[seen].sum())
@@ -156,12 +157,28 @@ def _residuals(choice, targets):
         elsewhere = replace(choice, spread=spread_of(members, choice.kept, alike))
         share = np.minimum(share, _share_of_spread(elsewhere, targets, seen & alike))
     for member, kept in zip(members, choice.kept, strict=True):
-        rows = member.fold.test
-        residuals.append(np.abs(targets.Y - kept)[rows])
-        weights.append(targets.row_weights[rows])
+        test = member.fold.test
+        residuals.append(np.abs(targets.Y - kept)[test])
+        weights.append(targets.row_weights[test])
     ranges = tuple(m.range for m in members)
     distances = distances_of(members, choice.kept, alike)
-    return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows, distances)
+    # Of a rule without states the error of the readout is all there is.
+    seen = 0.0 if choice.linear else _seen_by_unseen(members, targets.row_weights)
+    jackknife = seen / _times_more_rows(fitted, targets, rows)
+    return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows, distances, jackknife)
+
+
+def _seen_by_unseen(members, weights):
+    """Return the mean, over members, of the weight of the rows that each has seen over that of the others."""
+    seen = np.array([weights[np.unique(member.fold.train)].sum() for member in members]) / weights.sum()
+    left_out = seen < 1.0 - members[0].targets.Y.shape[0] * np.finfo(float).eps
+    return float(np.mean(np.divide(seen, 1.0 - seen, out=np.zeros_like(seen), where=left_out)))
+
+
+def _times_more_rows(fitted, targets, rows):
+    """Return how many times the rows that members were cross-fitted on all rows are."""
+    n_rows = targets.times_drawn.sum()
+    return 1.0 if rows.store is None else fitted.task.objective.samples.n_samples / n_rows
 
 
 def _share_of_spread(choice, targets, rows):
@@ -185,8 +202,7 @@ def _covariances(fitted, U, chosen, rows):
     weights = targets.row_weights / targets.row_weights.sum()
     times = targets.times_drawn
     more = np.sum(weights**2) / np.sum(weights**2 / times)
-    if rows.store is not None:
-        more *= fitted.task.objective.samples.n_samples / times.sum()
+    more *= _times_more_rows(fitted, targets, rows)
     intercept = choice.members[0].task.objective.samples.centre
     covariance = ReadoutCovariance.of(
         fitted.rules, U, weights, fitted.alpha, chosen.direct, choice.direct_ridge, fitted.relevance, intercept

@@ -203,7 +203,10 @@ class ImplicitEstimator(
     def _check_inputs(self, X, cut=True):
         check_is_fitted(self)
         X = validate_named(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        return self._input_range.cut(X) if cut and self._input_range is not None else X
+        return self._within_range(X) if cut else X
+
+    def _within_range(self, X):
+        return X if self._input_range is None else self._input_range.cut(X)
 
     @property
     def clip_range_(self) -> np.ndarray | Any:

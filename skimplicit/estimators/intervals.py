@@ -52,6 +52,9 @@ class HeldOutResiduals:
         as many as were drawn.
     distances : ndarray of shape (K, q) or None
         Root mean square of each member's distance from the mean of all K, where this is told; None for alike members.
+    jackknife : float
+        How many times the members' variance about their mean the variance of a rule of all rows is, as the members do
+        not see the same rows: ``(1 - h) / h`` where each has not seen a share h.
     """
 
     rules: tuple
@@ -61,6 +64,21 @@ class HeldOutResiduals:
     share: np.ndarray
     n_rows: float
     distances: np.ndarray | None = None
+    jackknife: float = 0.0
+
+    def standard_error(self, X):
+        """Return the standard errors of predictions by all rows, (k, q), for inputs X, (k, p): of a jackknife by folds.
+
+        It knows the states and the choices of a fit as other rows would have them, other than the error of a readout on
+        states that are given. Source: Shao and Wu (1989), A general theory for jackknife variance estimation, Annals of
+        Statistics 17(3).
+        """
+        members = np.array(self._predictions(X))
+        return root_mean_square(members - members.mean(axis=0)) * np.sqrt(self.jackknife)
+
+    def _predictions(self, X):
+        ranges = zip(self.rules, self.ranges, strict=True)
+        return [rule.predict(X if limits is None else limits.cut(X)) for rule, limits in ranges]
 
     def deviation(self):
         """Return the root mean squared error of the mean of the members, of each target, shape (q,).
@@ -106,10 +124,7 @@ class HeldOutResiduals:
         prediction than the quantile of the residuals is to zero.
         """
         residuals = [factor * r for factor, r in zip(self.shrinkage(), self.residuals, strict=True)]
-        predictions = [
-            rule.predict(X if limits is None else limits.cut(X))
-            for rule, limits in zip(self.rules, self.ranges, strict=True)
-        ]
+        predictions = self._predictions(X)
         weights, level = np.concatenate(self.weights), coverage * (1.0 + 1.0 / self.n_rows)  # one row more
         bounds = np.empty((X.shape[0], 2, Y.shape[1]))
         size = max(_TABLE_SIZE // weights.size, 1)

@@ -147,19 +147,21 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
         if not return_std:
             Y = self._by_rows(X, self.rule_.predict)
             return Y.ravel() if self._flat_target else Y
-        X = self._check_inputs(X)
+        given = self._check_inputs(X, cut=False)
         self._check_held_out("return_std=True")
         if self._covariances is None:
             raise ValueError(
                 f"return_std=True would need more than {LARGEST_MATRIX} x {LARGEST_MATRIX} numbers for the inputs of "
                 "the direct term; use predict_interval, or fit with direct=False."
             )
+        X = self._within_range(given)
         Y = self.rule_.predict(X)
         noise = self._residuals.deviation()
         readout = np.mean([covariance.variance(X) for covariance in self._covariances], axis=0)
         members = np.array([rule.predict(X) for rule in self.rules_])
         spread = root_mean_square(members - members.mean(axis=0))
         std = np.hypot(np.sqrt(readout)[:, None] * noise, spread / np.sqrt(len(members)))
+        std = np.maximum(std, self._residuals.standard_error(given))
         return (Y.ravel(), std.ravel()) if self._flat_target else (Y, std)
 
     def predict_interval(self, X: MatrixLike, coverage: float = 0.9) -> np.ndarray:
@@ -195,7 +197,7 @@ class ImplicitRegressor(ScoreMixin, RegressorMixin, MultiOutputMixin, FromRuleMi
             raise ValueError(f"coverage must be a number in (0, 1), got {coverage!r}.")
         X = self._check_inputs(X, cut=False)
         self._check_held_out("predict_interval")
-        Y = self.rule_.predict(X if self._input_range is None else self._input_range.cut(X))
+        Y = self.rule_.predict(self._within_range(X))
         bounds = self._residuals.interval(X, Y, coverage)
         return bounds[:, :, 0] if self._flat_target else bounds
 
