@@ -191,6 +191,8 @@ def test_attributes_of_many_rows(many_rows):
     assert model.heldout_score_ == pytest.approx(model.score(U, y, weights), abs=0.2)
     predictions, std = model.predict(U, return_std=True)
     assert np.all(std > 0)
+    # Two thirds of the rows that were looked at for each third: of all rows it is as much less as these are more.
+    assert model._residuals.jackknife == pytest.approx(2.0 * seen.sum() / np.count_nonzero(weights), rel=0.2)
     intervals = model.predict_interval(U, coverage=0.8)
     assert 0.7 < np.mean((intervals[:, 0] <= y) & (y <= intervals[:, 1])) <= 1.0
     assert np.all(model._input_range.lower == U[weights > 0].min(axis=0))
