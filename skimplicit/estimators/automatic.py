@@ -163,8 +163,8 @@ def _residuals(fitted, targets, rows):
     ranges = tuple(m.range for m in members)
     distances = distances_of(members, choice.kept, alike)
     # Of a rule without states the error of the readout is all there is.
-    seen = 0.0 if choice.linear else _seen_by_unseen(members, targets.row_weights)
-    jackknife = seen / _times_more_rows(fitted, targets, rows)
+    of_members = 0.0 if choice.linear else _seen_by_unseen(members, targets.row_weights)
+    jackknife = of_members / _times_more_rows(fitted, targets, rows)
     return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows, distances, jackknife)
 
 

@@ -97,7 +97,7 @@ def _in_balls(entries, rows, radii, weights):
     return projected
 
 
-def minimise_on_faces(program, start, rounds=None):
+def minimise_on_faces(program, start):
     """Return the exact minimiser, or None where the exchange does not settle.
 
     Parameters
@@ -106,8 +106,6 @@ def minimise_on_faces(program, start, rounds=None):
         The program.
     start : ndarray of shape (k,)
         A point of the set: its face is the first guess.
-    rounds : int or None
-        Most rounds of the exchange: with 1 the guess has to be right. None for as many as it may need.
 
     Returns
     -------
@@ -126,7 +124,7 @@ def minimise_on_faces(program, start, rounds=None):
     face, binding = _first_face(program, start)
     fewest, patience = np.inf, _PATIENCE
     with_balls = bool(np.isfinite(radii).any())
-    for _ in range(rounds or (_ROUNDS if with_balls else _ROUNDS_OF_SIGNS)):
+    for _ in range(_ROUNDS if with_balls else _ROUNDS_OF_SIGNS):
         point, multiplier = program.on_face(face, binding)
         if point is None:
             return None
