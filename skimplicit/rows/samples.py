@@ -16,7 +16,7 @@ __all__ = ["LARGEST_MATRIX", "Samples"]
 
 # Squared length of an axis of sparse rows, as a share of the largest, below which it is rounding.
 _LEAST_SQUARE = 1e-12
-# How many times as long an entry of a sparse row takes in a product as one of a whole row, and what steps take besides.
+# How many entries of whole rows take as long in a fit as one of a sparse row, products and all else that has no axes.
 _SHORT_ROWS = 20
 #: Inputs beyond this number have no second moment as a matrix, however many rows there are.
 LARGEST_MATRIX = 4000
