@@ -1,8 +1,8 @@
 """Real texts: of which package is a docstring? Defaults beside logistic regression and a perceptron.
 
 The texts are the first words of the docstrings of installed packages, without the names of these, as tf-idf or counts;
-as many new ones as there are in training. Accuracy, log-loss and seconds of the processor, and what is held out
-foresees. ``OMP_NUM_THREADS=1 python benchmarks/bench_texts.py --seeds 2``
+as many new ones as there are in training. Accuracy, log-loss and seconds of the processor.
+``OMP_NUM_THREADS=1 python benchmarks/bench_texts.py --seeds 2``
 """
 
 import argparse
@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 import re
 import warnings
+from functools import cache
 from time import process_time
 
 import numpy as np
@@ -45,6 +46,7 @@ MODELS = {
 }
 
 
+@cache
 def docstrings(package):
     """Return the docstrings of what is in a package, each once."""
     found, root = {}, importlib.import_module(package)

@@ -175,7 +175,7 @@ class _Way:
 
     def _use(self, data):
         X, y = data
-        self.inputs = X if self.model._input_range is None else self.model._input_range.cut(X)
+        self.inputs = self.model._within_range(X)
         self.targets = self.model._encode_targets(y, None)
         task = self.trainer._make_task(self.inputs, self.targets, direct_ridge=self.direct_ridge)
         self.task = with_relevance(self.trainer, task, self.relevance)

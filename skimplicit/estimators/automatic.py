@@ -171,7 +171,7 @@ def _residuals(fitted, targets, rows):
 def _seen_by_unseen(members, weights):
     """Return the mean, over members, of the weight of the rows that each has seen over that of the others."""
     seen = np.array([weights[np.unique(member.fold.train)].sum() for member in members]) / weights.sum()
-    left_out = seen < 1.0 - members[0].targets.Y.shape[0] * np.finfo(float).eps
+    left_out = seen < 1.0 - weights.size * np.finfo(float).eps
     return float(np.mean(np.divide(seen, 1.0 - seen, out=np.zeros_like(seen), where=left_out)))
 
 

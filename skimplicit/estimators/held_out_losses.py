@@ -89,11 +89,10 @@ def spread_of(members, kept, among=True):
     ndarray of shape (q,)
         In squared units of the members; zeros for classes.
     """
-    rows = _known_to_all(members, len(kept[0]), among)
-    if len(members) == 1 or not members[0].targets.scale or rows.size == 0:
+    apart, weights = _apart(members, kept, among)
+    if len(members) == 1 or not members[0].targets.scale or weights.size == 0:
         return np.zeros(kept[0].shape[1])
-    scaled = np.asarray(kept)[:, rows] / members[0].unit
-    return np.average(np.var(scaled, axis=0), axis=0, weights=members[0].targets.row_weights[rows])
+    return np.average(np.mean(apart**2, axis=0), axis=0, weights=weights)
 
 
 def distances_of(members, kept, among=True):
@@ -113,12 +112,17 @@ def distances_of(members, kept, among=True):
     ndarray of shape (K, q) or None
         The distances of K members; None where there are no such rows.
     """
-    rows = _known_to_all(members, len(kept[0]), among)
-    if rows.size == 0:
+    apart, weights = _apart(members, kept, among)
+    if weights.size == 0:
         return None
-    unit, weights = members[0].unit, members[0].targets.row_weights[rows]
-    scaled = np.asarray(kept)[:, rows] / unit
-    return np.array([root_mean_square(own, weights) for own in scaled - scaled.mean(axis=0)]) * unit
+    return np.array([root_mean_square(own, weights) for own in apart]) * members[0].unit
+
+
+def _apart(members, kept, among):
+    """Return how far K members are from their mean, in their unit, (K, k, q), and the weights of the k rows."""
+    rows = _known_to_all(members, len(kept[0]), among)
+    scaled = np.asarray(kept)[:, rows] / members[0].unit
+    return scaled - scaled.mean(axis=0), members[0].targets.row_weights[rows]
 
 
 def mean_share_held_out(members, rows, weights):

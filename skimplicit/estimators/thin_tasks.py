@@ -53,10 +53,10 @@ def thinned(estimator, samples):
     """
     if estimator.column_budget is not None or estimator.constraints is not None:
         return lambda others: others
-    alike = estimator.monotonic_cst is None and estimator.lipschitz is None and estimator.method == "bcd"
     varying = samples.of_varying()
     if is_classifier(estimator) and varying.has_short_rows:
         return lambda others: others.of_varying().in_products()
+    alike = estimator.monotonic_cst is None and estimator.lipschitz is None and estimator.method == "bcd"
     if not (alike and varying.is_wide):
         return lambda others: others.of_varying()
     space = varying.row_space()
