@@ -129,7 +129,7 @@ def test_one_more_row_is_of_another_class(q):
     rng = np.random.default_rng(q)
     Y = rng.integers(0, 2, (M, 1)).astype(float) if q == 1 else np.eye(q)[rng.integers(0, q, M)]
     targets = EncodedTargets(Y, None, scale=False, attributes={})
-    judged = targets.judged(M)
+    judged = targets.judged(np.append(np.arange(M), 0))
     full = [np.hstack([1 - T, T]) if q == 1 else T for T in (Y, judged)]
     np.testing.assert_allclose(full[1].sum(axis=1), 1)
     # The share of wrong labels is one row of m + 1.
@@ -159,7 +159,7 @@ def test_rows_given_twice_judge_as_weights_do(explicit):
 
 def test_numbers_are_judged_as_they_are():
     Y = np.random.default_rng(0).normal(size=(M, 2))
-    assert EncodedTargets(Y, None, scale=True, attributes={}).judged(M) is Y
+    assert EncodedTargets(Y, None, scale=True, attributes={}).judged(np.arange(M)) is Y
 
 
 def judges_of_paths(losses, seed):

@@ -8,10 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GroupKFold
 
+from skimplicit import ImplicitClassifier
 from skimplicit.estimators.distinct_folds import shuffled_folds
 from skimplicit.estimators.distinct_rows import DistinctRows, folds_of_distinct_rows, in_numbers_of_counted_rows
-from skimplicit.estimators.repeats import natural_repeats
+from skimplicit.estimators.repeats import labels_told, natural_repeats
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.estimators.validation_split import validation_split
 from skimplicit.losses import class_indicators
@@ -140,6 +143,32 @@ def test_lines_of_a_table_are_drawn_though_inputs_tell_the_target(make):
     many = np.stack(np.meshgrid(*[[0.0, 1.0]] * 7), axis=-1).reshape(-1, 7)
     parity = many.sum(axis=1, keepdims=True) % 2
     np.testing.assert_array_equal(natural_repeats(make(many), parity, np.arange(128), np.full(128, 9)), np.ones(128))
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_rows_without_a_value_of_their_own_tell_of_as_many_labels_as_are_given(make):
+    U = np.array([[0.0, 1.0], [0.0, 2.0], [2.0, 1.0], [2.0, 2.0], [3.0, 1.0], [0.0, 0.0], [2.0, 1.0]])
+    times, repeats = np.array([4, 6, 1, 8, 10, 7, 2]), np.array([1, 1, 1, 1, 1, 3, 1])
+    place = np.append(np.arange(7), -1)
+    told = labels_told(make(U), place, np.append(times, 5), repeats)
+    # The fifth has a 3 and the sixth the only 0 of its column: copies, but for what is known to be drawn.
+    np.testing.assert_array_equal(told, [4, 6, 1, 8, 1, 3, 2])
+    np.testing.assert_array_equal(labels_told(make(U), np.arange(7), np.ones(7), np.ones(7)), np.ones(7))
+
+
+@pytest.mark.parametrize("explicit", [False, True])
+def test_labels_of_many_rows_of_few_kinds_are_certain(explicit):
+    rng = np.random.default_rng(0)
+    kinds = rng.permutation(np.stack(np.meshgrid(*[np.arange(3.0)] * 4), axis=-1).reshape(-1, 4))[:70]
+    of_kind = rng.integers(0, 70, 700)
+    X, noise = kinds[of_kind], 1e-3 * rng.normal(size=(70, 4))[of_kind]
+    y = X[:, 0] + X[:, 1] > 1.5
+    losses = []
+    for U in (X, X + noise):  # copies of measured rows tell of 70 labels
+        cv = list(GroupKFold(5).split(U, y, of_kind)) if explicit else None
+        model = ImplicitClassifier(n_hidden=2, max_iter=3, n_members=1, cv=cv, random_state=0).fit(U, y)
+        losses.append(log_loss(y, model.predict_proba(U)))
+    assert losses[0] < 0.3 * losses[1]
 
 
 def counted_table():

@@ -97,9 +97,8 @@ class Member:
         self._deviations = targets.deviations
         self.range = InputRange.of(X[fold.train]) if estimator.clip else None
         self._open(estimator, None, WAY_DIRECT_RIDGE)
-        samples, repeats = self.task.objective.samples, targets.repeats
-        self.judged = targets.judged(samples.n_samples if repeats is None else repeats[fold.train].sum())
-        self.budget = budget_of(estimator, samples)
+        self.judged = targets.judged(fold.train)
+        self.budget = budget_of(estimator, self.task.objective.samples)
         self.n_hidden = estimator.n_hidden
         weights = targets.weights
         self.fold_weight = fold.test.size if weights is None else float(weights[fold.test].sum())

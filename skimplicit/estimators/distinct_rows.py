@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skimplicit.estimators.distinct_folds import shuffled_folds
-from skimplicit.estimators.repeats import natural_repeats
+from skimplicit.estimators.repeats import labels_told, natural_repeats
 from skimplicit.estimators.targets import check_weights
 from skimplicit.losses import class_codes
 from skimplicit.rows import in_own_units, merge_duplicates
@@ -81,7 +81,8 @@ def folds_of_distinct_rows(estimator, rows, targets, seed):
     labels = None if targets.scale else class_codes(Y)
     folds, row, share = shuffled_folds(Y, labels, estimator.cv, seed, estimator.n_hidden, repeats)
     given = np.bincount(place[kept], _score_weights(rows)[kept], minlength=m)
-    targets = replace(targets, Y=Y[row], weights=weights[row] * share, repeats=repeats[row] * share)
+    told = None if targets.scale else labels_told(U, place, rows.targets.times, repeats)[row] * share
+    targets = replace(targets, Y=Y[row], weights=weights[row] * share, repeats=repeats[row] * share, labels_told=told)
     return folds, DistinctRows(U[row], targets, given[row] * share, row, place)
 
 
@@ -108,7 +109,13 @@ def in_numbers_of_counted_rows(rows, targets, folds):
     row, place = np.arange(counted.size), np.full(rows.X.shape[0], -1)
     place[counted] = row
     folds = [tuple(place[part] for part in fold) for fold in folds]
-    return folds, DistinctRows(rows.X[counted], targets.rows(counted), _score_weights(rows)[counted], row, place)
+    targets = targets.rows(counted)
+    if not targets.scale:
+        U, Y, _, which = merge_duplicates(rows.X[counted], targets.Y, return_place=True)
+        times = rows.targets.times[counted]
+        told = labels_told(U, which, times, natural_repeats(U, Y, which, times))
+        targets = replace(targets, labels_told=(told / np.bincount(which))[which])
+    return folds, DistinctRows(rows.X[counted], targets, _score_weights(rows)[counted], row, place)
 
 
 def _score_weights(rows):

@@ -1,11 +1,11 @@
 """Rows that stand for several: drawn again and again, as in a table of counts, or copied."""
 
 import numpy as np
+from scipy import sparse
 
-from skimplicit.linalg import to_dense
 from skimplicit.rows import group_sizes
 
-__all__ = ["natural_repeats", "parts"]
+__all__ = ["labels_told", "natural_repeats", "parts"]
 
 # Lines of a table of counts, at most: six inputs of two values. Of more, enough others are left when some are held out.
 _MOST_LINES = 64
@@ -33,24 +33,55 @@ def natural_repeats(U, Y, place, times):
     ndarray of int of shape (m,)
         How often each was drawn, 1 where it may be a copy.
     """
-    kept = place >= 0
-    times = np.round(np.bincount(place[kept], times[kept], minlength=U.shape[0])).astype(np.intp)
+    times = _times(U.shape[0], place, times)
     if times.max() == 1:
         return times
     drawn = group_sizes(U) > 1
     if times.size <= _MOST_LINES:
-        drawn |= _in_common(to_dense(U)).all(axis=1)
+        drawn |= _all_in_common(U)
     return np.where(drawn & (group_sizes(Y) > 1), times, 1)
 
 
-def _in_common(U):
-    """Tell which values (m, p) another row has in the same column."""
-    order = np.argsort(U, axis=0)
-    values = np.take_along_axis(U, order, axis=0)
-    equal = values[1:] == values[:-1]
-    none = np.zeros((1, U.shape[1]), dtype=bool)
-    in_common = np.empty(U.shape, dtype=bool)
-    np.put_along_axis(in_common, order, np.vstack([none, equal]) | np.vstack([equal, none]), axis=0)
+def labels_told(U, place, times, repeats):
+    """Return how many labels each distinct row tells of, for how certain labels can be.
+
+    Where all rows of a kind have one label, each tells that it is certain, though folds must take them for copies. Rows
+    are of a kind if they have no value of their own: a measured number that comes again is one of a copied row.
+
+    Parameters
+    ----------
+    U, place, times : object
+        As for :func:`natural_repeats`.
+    repeats : ndarray of int of shape (m,)
+        What that returns.
+
+    Returns
+    -------
+    ndarray of int of shape (m,)
+        The numbers, at least as many as repeats.
+    """
+    times = _times(U.shape[0], place, times)
+    return repeats if times.max() == 1 else np.where(_all_in_common(U), times, repeats)
+
+
+def _times(m, place, times):
+    """Return how often each of m distinct rows is given, whole numbers."""
+    kept = place >= 0
+    return np.round(np.bincount(place[kept], times[kept], minlength=m)).astype(np.intp)
+
+
+def _all_in_common(U):
+    """Tell of which rows (m,) another row has every value, in the same column."""
+    m, p = U.shape
+    row, column, values = sparse.find(U)
+    order = np.lexsort((values, column))
+    equal = (np.diff(column[order]) == 0) & (np.diff(values[order]) == 0)
+    own = order[~(np.append(False, equal) | np.append(equal, False))]
+    n_others = np.bincount(column, minlength=p)
+    # The only zero of a column is in the row that all others leave.
+    zeros = m * (m - 1) // 2 - np.bincount(column, row, minlength=p)[n_others == m - 1].astype(np.intp)
+    in_common = np.ones(m, dtype=bool)
+    in_common[row[own]] = in_common[zeros] = False
     return in_common
 
 

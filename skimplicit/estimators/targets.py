@@ -34,6 +34,8 @@ class EncodedTargets:
         Weights of the classes, by which those of the samples have been multiplied; None for none.
     repeats : ndarray of shape (m,) or None
         How many rows each sample stands for that were drawn one by one; None where each is one, or copies of one.
+    labels_told : ndarray of shape (m,) or None
+        How many labels each sample tells of, for how certain labels can be; None where each tells of its own.
     """
 
     Y: np.ndarray
@@ -42,6 +44,7 @@ class EncodedTargets:
     attributes: dict
     class_weights: np.ndarray | None = None
     repeats: np.ndarray | None = None
+    labels_told: np.ndarray | None = None
 
     @property
     def row_weights(self):
@@ -89,10 +92,11 @@ class EncodedTargets:
 
     def rows(self, rows):
         """Return the same of some rows, an ndarray of int."""
-        weights, repeats = (None if each is None else each[rows] for each in (self.weights, self.repeats))
-        return replace(self, Y=self.Y[rows], weights=weights, repeats=repeats)
+        names = ("weights", "repeats", "labels_told")
+        own = {name: values[rows] for name in names if (values := getattr(self, name)) is not None}
+        return replace(self, Y=self.Y[rows], **own)
 
-    def judged(self, n_rows):
+    def judged(self, train):
         """Return what held-out predictions are judged by: Y; of classes, as if one more row were of another.
 
         Of m rows that are all right one may not conclude that no row ever goes wrong (Laplace's rule of succession).
@@ -101,8 +105,8 @@ class EncodedTargets:
 
         Parameters
         ----------
-        n_rows : int
-            Number m of rows that there is to learn from: a copy of a row says no more than a weight of 2.
+        train : ndarray of int
+            Rows that there is to learn from; a copy of a row says no more than the row.
 
         Returns
         -------
@@ -111,6 +115,8 @@ class EncodedTargets:
         """
         if self.scale:
             return self.Y
+        train = np.unique(train)
+        n_rows = train.size if self.labels_told is None else self.labels_told[train].sum()
         others = (1.0 - self.Y) / max(self.Y.shape[1] - 1, 1)
         return self.Y + (others - self.Y) / (n_rows + 1)
 
