@@ -12,7 +12,7 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators import cross_fit_choice
 from skimplicit.estimators.cross_fit_choice import CrossFit
 from skimplicit.estimators.fold_paths import Fold, FoldPath
-from skimplicit.estimators.held_out_losses import difference, mean_loss, mean_losses, spread_of
+from skimplicit.estimators.held_out_losses import difference, error_left, mean_loss, mean_losses, spread_of
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.losses import CrossEntropyLoss, SquaredLoss
 
@@ -265,9 +265,27 @@ def test_errors_of_a_member_and_of_the_mean_where_rows_are_held_out_once_or_twic
     rows, weights = np.arange(M) < 6, np.where(np.arange(M) < 2, 2.0, 1.0)
     # Of these rows six in eight, by weight, are held out once, the others twice; members vary by 0.6 about no bias.
     variance, rest, share = 0.6, 1.0, 0.75 + 0.25 / 2
-    choice = SimpleNamespace(members=members, spread=np.array([variance * 2 / 3]))
-    found = CrossFit.errors(choice, np.array([rest + share * variance]), rows, weights)
-    np.testing.assert_allclose(np.ravel(found), [rest + variance, rest + variance / 3])
+    for left in (1.0, np.array([0.5])):
+        choice = SimpleNamespace(members=members, spread=np.array([variance * 2 / 3]), left=left)
+        found = CrossFit.errors(choice, np.array([rest + share * variance]), rows, weights)
+        np.testing.assert_allclose(np.ravel(found), [rest + variance, np.ravel(left)[0] ** 2 * (rest + variance / 3)])
+
+
+def test_what_is_left_of_the_error_is_told_by_rows_that_members_are_trained_on():
+    Y, folds = np.arange(8.0).reshape(4, 2), ([1, 2], [0, 1])
+    targets = EncodedTargets(Y, np.array([1.0, 2.0, 1.0, 5.0]), scale=True, attributes={})
+    members = [
+        SimpleNamespace(fold=SimpleNamespace(train=train), targets=targets, unit=np.array([4.0, 8.0]))
+        for train in folds
+    ]
+    misses = np.array(
+        [[[9.0, 9.0], [2.0, -4.0], [4.0, 4.0], [9.0, 9.0]], [[6.0, 4.0], [4.0, 4.0], [9.0, 9.0], [9.0, 9.0]]]
+    )
+    # Means over the members that know a row: 6, 3, 4 and 4, 0, 4; no member knows the last row.
+    predictions = Y + np.array([[1.0, -9.0], [-2.0, 9.0], [3.0, 9.0], [99.0, 0.0]])
+    left = error_left(members, Y + misses, predictions)
+    np.testing.assert_allclose(left, [(1.0 + 2 * 2.0 + 3.0) / (6.0 + 2 * 3.0 + 4.0), 1.0])
+    np.testing.assert_array_equal(error_left(members, np.array([Y, Y]), Y), [1.0, 1.0])
 
 
 class AtRidges(Judge):

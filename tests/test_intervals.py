@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import make_friedman1
 from sklearn.model_selection import RepeatedKFold
 
 import skimplicit.estimators.automatic as automatic
@@ -324,6 +325,28 @@ def test_intervals_are_quantiles_of_residuals_less_what_the_mean_errs_less():
     bounds = held_out.interval(np.zeros((2, 1)), np.zeros((2, 1)), 0.5)
     np.testing.assert_allclose(bounds[:, :, 0], [[-50.0 * np.sqrt(0.5), 50.0 * np.sqrt(0.5)]] * 2)
     np.testing.assert_allclose(held_out.deviation(), np.sqrt(np.mean(residuals**2) * 0.75))
+
+
+@pytest.mark.parametrize("left", [0.3, np.array([0.3])])
+def test_bounds_are_nearer_to_what_misses_less(left):
+    rng, rules = np.random.default_rng(0), tuple(affine_rule([[slope]]) for slope in (0.0, 2.0))
+    residuals, weights = tuple(rng.random((2, 50, 1))), (np.ones(50),) * 2
+    held_out = HeldOutResiduals(rules, (None,) * 2, residuals, weights, np.array([0.1]), n_rows=100)
+    nearer = replace(held_out, left=left)
+    X, Y = rng.normal(size=(20, 1)), rng.normal(size=(20, 1))
+    bounds, inner = (each.interval(X, Y, 0.9) - Y[:, None] for each in (held_out, nearer))
+    np.testing.assert_allclose(inner, 0.3 * bounds)
+    np.testing.assert_allclose(nearer.deviation(), 0.3 * held_out.deviation())
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_clean_targets_are_foreseen_as_the_last_training_predicts_them(seed):
+    X, y = make_friedman1(1120, noise=0.0, random_state=seed)
+    model = ImplicitRegressor(random_state=0).fit(X[:120], y[:120])
+    low, high = model.predict_interval(X[120:]).T
+    # Before, .99 and .07: held-out rows know members as they are when the ridge is chosen.
+    assert 0.85 < np.mean((low <= y[120:]) & (y[120:] <= high)) < 0.97
+    assert abs(model.heldout_score_ - model.score(X[120:], y[120:])) < 0.03
 
 
 def test_residuals_of_a_good_member_are_not_shortened_for_the_error_of_a_poor_one():

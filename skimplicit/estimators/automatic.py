@@ -8,7 +8,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
 from skimplicit.estimators.distinct_rows import folds_of_distinct_rows, in_numbers_of_counted_rows, in_own_unit
-from skimplicit.estimators.held_out_losses import distances_of, spread_of, where_alike
+from skimplicit.estimators.held_out_losses import distances_of, error_left, spread_of, where_alike
 from skimplicit.estimators.intervals import HeldOutResiduals
 from skimplicit.estimators.members import fit_members
 from skimplicit.estimators.readout_covariance import ReadoutCovariance, inputs_left
@@ -107,6 +107,10 @@ def told_by_held_out(estimator, fitted, distinct, rows):
     dict
         The attributes.
     """
+    if distinct.targets.scale:
+        predictions = np.mean([rule.predict(distinct.U) for rule in fitted.rules], axis=0)
+        left = error_left(fitted.choice.members, fitted.choice.kept, predictions)
+        fitted = replace(fitted, choice=replace(fitted.choice, left=left))
     choice = fitted.choice
     seen = np.isfinite(choice.predictions).all(axis=1)
     spread = rows.spread(distinct.as_given(choice.predictions))
@@ -165,7 +169,9 @@ def _residuals(fitted, targets, rows):
     # Of a rule without states the error of the readout is all there is.
     of_members = 0.0 if choice.linear else _seen_by_unseen(members, targets.row_weights)
     jackknife = of_members / _times_more_rows(fitted, targets, rows)
-    return HeldOutResiduals(choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows, distances, jackknife)
+    return HeldOutResiduals(
+        choice.rules, ranges, tuple(residuals), tuple(weights), share, n_rows, distances, jackknife, choice.left
+    )
 
 
 def _seen_by_unseen(members, weights):

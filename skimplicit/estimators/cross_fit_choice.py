@@ -66,6 +66,8 @@ class CrossFit:
     beside : tuple of CrossFit
         Other choices on the same folds, with whose members these are averaged. What is kept, predicted and spread is
         then that of the means.
+    left : ndarray of shape (q,) or float
+        How many times the error of the mean of the members that of the rule which comes of them is.
     """
 
     alpha: float
@@ -83,6 +85,7 @@ class CrossFit:
     interrupted: bool
     column_budget: float | None = None
     beside: tuple[Self, ...] = ()
+    left: np.ndarray | float = 1.0
 
     @property
     def rules(self):
@@ -91,14 +94,15 @@ class CrossFit:
         return tuple(map(average, own, *(other.rules for other in self.beside))) if self.beside else own
 
     def errors(self, error, rows, weights):
-        """Return the expected squared error, (q,), of one member and of the mean of all, from that of ``predictions``.
+        """Return the expected squared error, (q,), of a member and of what comes of all, from that of ``predictions``.
 
         Each of some rows, a mask (m,) with weights (m,), is predicted by the members that have not seen it.
         """
         n = len(self.members)
         share = mean_share_held_out(self.members, rows, weights)
         variance = self.spread * n / max(n - 1, 1)
-        return error + (1.0 - share) * variance, error - (n * share - 1.0) / max(n - 1, 1) * self.spread
+        of_mean = error - (n * share - 1.0) / max(n - 1, 1) * self.spread
+        return error + (1.0 - share) * variance, self.left**2 * of_mean
 
     def has_folds_of(self, other):
         """Tell whether the members of another choice hold out the same rows as these, one by one."""

@@ -55,6 +55,8 @@ class HeldOutResiduals:
     jackknife : float
         How many times the members' variance about their mean the variance of a rule of all rows is, as the members do
         not see the same rows: ``(1 - h) / h`` where each has not seen a share h.
+    left : ndarray of shape (q,) or float
+        How many times the error of the mean of the members that of what is predicted is.
     """
 
     rules: tuple
@@ -65,6 +67,7 @@ class HeldOutResiduals:
     n_rows: float
     distances: np.ndarray | None = None
     jackknife: float = 0.0
+    left: np.ndarray | float = 1.0
 
     def standard_error(self, X):
         """Return the standard errors of predictions by all rows, (k, q), for inputs X, (k, p): of a jackknife by folds.
@@ -81,11 +84,11 @@ class HeldOutResiduals:
         return [rule.predict(X if limits is None else limits.cut(X)) for rule, limits in ranges]
 
     def deviation(self):
-        """Return the root mean squared error of the mean of the members, of each target, shape (q,).
+        """Return the root mean squared error of what is predicted, of each target, shape (q,).
 
-        It is less than that of the members by their variance about it.
+        That of the mean of the members is less than theirs by their variance about it.
         """
-        return self._of_members() * np.sqrt(1.0 - self.share)
+        return self._of_members() * np.sqrt(1.0 - self.share) * self.left
 
     def _of_members(self):
         return root_mean_square(np.concatenate(self.residuals), np.concatenate(self.weights))
@@ -121,7 +124,8 @@ class HeldOutResiduals:
         error, and are wide where members disagree.
 
         Where little is to be held these quantiles come near one another and cross. So no bound is nearer to the
-        prediction than the quantile of the residuals is to zero.
+        prediction than the quantile of the residuals is to zero. What is predicted may miss less than the mean of the
+        members (``left``): the bounds are nearer to it as many times.
         """
         residuals = [factor * r for factor, r in zip(self.shrinkage(), self.residuals, strict=True)]
         predictions = self._predictions(X)
@@ -138,7 +142,7 @@ class HeldOutResiduals:
                 bounds[rows, 1, j] = upper_quantile(upper, weights, level)
         least = upper_quantile(np.concatenate(residuals).T, weights, level)
         bounds[:, 0], bounds[:, 1] = np.minimum(bounds[:, 0], Y - least), np.maximum(bounds[:, 1], Y + least)
-        return bounds
+        return self.left * bounds + (1.0 - self.left) * Y[:, None]
 
 
 def _mean_and_error(values, weights):

@@ -45,7 +45,7 @@ RULE_ATTRIBUTES = {
         "float or None",
         "Estimate of ``score`` (R2) on new rows, from the held-out rows. It is higher than the R2 of "
         "``heldout_prediction_``, in which one member predicts each row, because the mean of the members does not have "
-        "their variance. None with a number for alpha.",
+        "their variance, and, trained on, misses clean targets less. None with a number for alpha.",
     ),
     "heldout_prediction_": Attribute(
         "ndarray of shape (n_samples,) or (n_samples, n_outputs), or None",
