@@ -127,8 +127,8 @@ def test_a_short_table_of_many_rows_has_as_many_folds_as_it_has_lines():
 
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
 def test_what_is_drawn_again_is_told_from_copies(make):
-    U = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, 0.0], [2.0, 0.0], [3.0, 0.0]])
-    Y, times = np.array([[0.0], [1.0], [0.0], [7.0], [1.0]]), np.array([4, 6, 2, 8, 10])
+    U = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, 0.0], [2.0, 0.0], [3.5, 0.0]])
+    Y, times = np.array([[0.0], [1.0], [0.0], [7.5], [1.0]]), np.array([4, 6, 2, 8, 10])
     # The fourth has a target of its own, the last one inputs of its own: copies, as far as one can tell.
     np.testing.assert_array_equal(natural_repeats(make(U), Y, np.arange(5), times), [4, 6, 2, 1, 1])
     np.testing.assert_array_equal(natural_repeats(make(U), Y, np.arange(5), np.ones(5)), np.ones(5))
@@ -139,7 +139,7 @@ def test_lines_of_a_table_are_drawn_though_inputs_tell_the_target(make):
     U = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [1.0, 7.0]])
     Y, times = np.array([[0.0], [1.0], [1.0], [0.0], [1.0]]), np.array([9, 9, 9, 9, 4])
     found = natural_repeats(make(U), Y, np.arange(5), times)
-    np.testing.assert_array_equal(found, [9, 9, 9, 9, 1])  # no other line has the 7
+    np.testing.assert_array_equal(found, [9, 9, 9, 9, 1])  # no other line has the 7, far from the levels 0 and 1
     many = np.stack(np.meshgrid(*[[0.0, 1.0]] * 7), axis=-1).reshape(-1, 7)
     parity = many.sum(axis=1, keepdims=True) % 2
     np.testing.assert_array_equal(natural_repeats(make(many), parity, np.arange(128), np.full(128, 9)), np.ones(128))
@@ -147,11 +147,11 @@ def test_lines_of_a_table_are_drawn_though_inputs_tell_the_target(make):
 
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
 def test_rows_without_a_value_of_their_own_tell_of_as_many_labels_as_are_given(make):
-    U = np.array([[0.0, 1.0], [0.0, 2.0], [2.0, 1.0], [2.0, 2.0], [3.0, 1.0], [0.0, 0.0], [2.0, 1.0]])
+    U = np.array([[0.0, 1.0], [0.0, 2.5], [2.0, 1.0], [2.0, 2.5], [3.5, 1.0], [0.0, 0.0], [2.0, 1.0]])
     times, repeats = np.array([4, 6, 1, 8, 10, 7, 2]), np.array([1, 1, 1, 1, 1, 3, 1])
     place = np.append(np.arange(7), -1)
     told = labels_told(make(U), place, np.append(times, 5), repeats)
-    # The fifth has a 3 and the sixth the only 0 of its column: copies, but for what is known to be drawn.
+    # The fifth has a 3.5 and the sixth the only 0 of its column: copies, but for what is known to be drawn.
     np.testing.assert_array_equal(told, [4, 6, 1, 8, 1, 3, 2])
     np.testing.assert_array_equal(labels_told(make(U), np.arange(7), np.ones(7), np.ones(7)), np.ones(7))
 
@@ -169,6 +169,28 @@ def test_labels_of_many_rows_of_few_kinds_are_certain(explicit):
         model = ImplicitClassifier(n_hidden=2, max_iter=3, n_members=1, cv=cv, random_state=0).fit(U, y)
         losses.append(log_loss(y, model.predict_proba(U)))
     assert losses[0] < 0.3 * losses[1]
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("levels", [[0.0, 1.0, 2.0], [-3.0, -1.0, 0.0, 2.0], [1950.0, 1951.0, 1953.0]])
+def test_a_level_needs_no_other_line(make, levels):
+    U, Y = np.array(levels)[:, None], np.eye(len(levels))
+    times = np.arange(len(levels)) + 5
+    np.testing.assert_array_equal(natural_repeats(make(U), Y, np.arange(len(U)), times), times)
+    for measured in (U + 0.25, U * 10.0):
+        found = natural_repeats(make(measured), Y, np.arange(len(U)), times)
+        np.testing.assert_array_equal(found[measured[:, 0] != 0], 1)
+    np.testing.assert_array_equal(natural_repeats(make(U), U + 0.25, np.arange(len(U)), times), 1)
+
+
+@pytest.mark.parametrize("inputs", ["one column", "indicators", "a difference"])
+def test_classes_of_one_kind_of_inputs_each_are_learnt(inputs):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 5, size=(200, 1))
+    X = {"one column": x, "indicators": np.eye(5)[x[:, 0]], "a difference": rng.integers(0, 2, size=(200, 2))}[inputs]
+    y = X[:, 0] - X[:, 1] if inputs == "a difference" else x[:, 0]
+    model = ImplicitClassifier(n_hidden=5, max_iter=5, n_members=1, random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.95 and model.heldout_score_ > 0.9
 
 
 def counted_table():

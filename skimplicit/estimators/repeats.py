@@ -9,6 +9,8 @@ __all__ = ["labels_told", "natural_repeats", "parts"]
 
 # Lines of a table of counts, at most: six inputs of two values. Of more, enough others are left when some are held out.
 _MOST_LINES = 64
+# Whole numbers that span at most so many times their number are levels: grades, months, answers, indicators.
+_GAPS = 2
 
 
 def natural_repeats(U, Y, place, times):
@@ -16,8 +18,9 @@ def natural_repeats(U, Y, place, times):
 
     Copies of a row must not stand on both sides of a fold. But where inputs and targets have few values (a table of
     counts), the same row is drawn again and again, and to hold all of these out would leave nothing of them but what
-    contradicts them. What tells the two apart: the target comes with other inputs too, and the inputs with other
-    targets; or there are no more rows than a table may have, and every value of the inputs is in another one.
+    contradicts them. What tells the two apart: the target comes with other inputs too, or is a level, as classes are,
+    and the inputs come with other targets; or there are no more rows than a table may have, and every value of the
+    inputs is in another one, or a level.
 
     Parameters
     ----------
@@ -38,15 +41,15 @@ def natural_repeats(U, Y, place, times):
         return times
     drawn = group_sizes(U) > 1
     if times.size <= _MOST_LINES:
-        drawn |= _all_in_common(U)
-    return np.where(drawn & (group_sizes(Y) > 1), times, 1)
+        drawn |= _of_kinds(U)
+    return np.where(drawn & _of_kinds(Y), times, 1)
 
 
 def labels_told(U, place, times, repeats):
     """Return how many labels each distinct row tells of, for how certain labels can be.
 
     Where all rows of a kind have one label, each tells that it is certain, though folds must take them for copies. Rows
-    are of a kind if they have no value of their own: a measured number that comes again is one of a copied row.
+    are of a kind if they have no value of their own but levels: a measured number that comes again is one of a copy.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def labels_told(U, place, times, repeats):
         The numbers, at least as many as repeats.
     """
     times = _times(U.shape[0], place, times)
-    return repeats if times.max() == 1 else np.where(_all_in_common(U), times, repeats)
+    return repeats if times.max() == 1 else np.where(_of_kinds(U), times, repeats)
 
 
 def _times(m, place, times):
@@ -70,19 +73,27 @@ def _times(m, place, times):
     return np.round(np.bincount(place[kept], times[kept], minlength=m)).astype(np.intp)
 
 
-def _all_in_common(U):
-    """Tell of which rows (m,) another row has every value, in the same column."""
+def _of_kinds(U):
+    """Tell which rows (m,) have no value of their own: another row has each, or it is a level among others."""
     m, p = U.shape
     row, column, values = sparse.find(U)
     order = np.lexsort((values, column))
     equal = (np.diff(column[order]) == 0) & (np.diff(values[order]) == 0)
-    own = order[~(np.append(False, equal) | np.append(equal, False))]
-    n_others = np.bincount(column, minlength=p)
+    first, own = ~np.append(False, equal), ~(np.append(False, equal) | np.append(equal, False))
+    n_zeros = m - np.bincount(column, minlength=p)
+    low, high = np.where(n_zeros > 0, 0.0, [[np.inf], [-np.inf]])
+    np.minimum.at(low, column, values)
+    np.maximum.at(high, column, values)
+    whole = np.bincount(column, values != np.floor(values), minlength=p) == 0
+    n_values = np.bincount(column[order[first]], minlength=p) + (n_zeros > 0)
+    measured = ~(whole & (high - low < _GAPS * n_values))
+    of_kinds = np.ones(m, dtype=bool)
+    own = order[own]
+    of_kinds[row[own[measured[column[own]]]]] = False
     # The only zero of a column is in the row that all others leave.
-    zeros = m * (m - 1) // 2 - np.bincount(column, row, minlength=p)[n_others == m - 1].astype(np.intp)
-    in_common = np.ones(m, dtype=bool)
-    in_common[row[own]] = in_common[zeros] = False
-    return in_common
+    zero = m * (m - 1) // 2 - np.bincount(column, row, minlength=p)
+    of_kinds[zero[measured & (n_zeros == 1)].astype(np.intp)] = False
+    return of_kinds
 
 
 def parts(repeats, most):
