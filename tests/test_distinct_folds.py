@@ -11,7 +11,8 @@ from scipy import sparse
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 
-from skimplicit import ImplicitClassifier
+from skimplicit import ImplicitClassifier, ImplicitRegressor
+from skimplicit.estimators import repeats as repeats_module
 from skimplicit.estimators.distinct_folds import shuffled_folds
 from skimplicit.estimators.distinct_rows import DistinctRows, folds_of_distinct_rows, in_numbers_of_counted_rows
 from skimplicit.estimators.repeats import labels_told, natural_repeats
@@ -154,6 +155,46 @@ def test_rows_without_a_value_of_their_own_tell_of_as_many_labels_as_are_given(m
     # The fifth has a 3.5 and the sixth the only 0 of its column: copies, but for what is known to be drawn.
     np.testing.assert_array_equal(told, [4, 6, 1, 8, 1, 3, 2])
     np.testing.assert_array_equal(labels_told(make(U), np.arange(7), np.ones(7), np.ones(7)), np.ones(7))
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_values_in_common_may_be_all_zeros_or_too_far_apart_to_subtract(make):
+    times = np.array([4, 6])
+    np.testing.assert_array_equal(labels_told(make(np.zeros((2, 3))), np.arange(2), times, np.ones(2)), times)
+    U = make(np.array([[1e308, 1.0], [-1e308, 1.0]]))
+    np.testing.assert_array_equal(labels_told(U, np.arange(2), times, np.ones(2)), np.ones(2))
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("column", [0, 4, 9])
+def test_columns_are_looked_at_until_one_says_that_rows_are_copies(make, column, monkeypatch):
+    U, times, looked_at = np.ones((30, 10)), np.full(30, 2), []
+    U[:20, column] = np.arange(20) + 1.5
+    noted = note_width(repeats_module._with_value_of_its_own, looked_at)
+    monkeypatch.setattr(repeats_module, "_with_value_of_its_own", noted)
+    np.testing.assert_array_equal(labels_told(make(U), np.arange(30), times, np.ones(30)), np.repeat([1, 2], [20, 10]))
+    assert sum(looked_at) == 10  # the last ten rows have no value of their own
+    looked_at.clear()
+    labels_told(make(U), np.arange(30), np.where(np.arange(30) < 20, 2, 1), np.ones(30))
+    assert column < sum(looked_at) <= 2 * column + 1
+
+
+def note_width(function, widths):
+    """Return a function of a matrix that notes the number of its columns first."""
+
+    def noted(U):
+        widths.append(U.shape[1])
+        return function(U)
+
+    return noted
+
+
+@pytest.mark.parametrize("Estimator", [ImplicitClassifier, ImplicitRegressor])
+@pytest.mark.parametrize("X", [np.zeros((40, 2)), sparse.csr_array((40, 2))], ids=["dense", "sparse"])
+def test_inputs_of_zeros_alone_are_fitted(Estimator, X):
+    y = np.tile([0.0, 1.0], 20)
+    model = Estimator(random_state=0).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), model.predict(X)[0])
 
 
 @pytest.mark.parametrize("explicit", [False, True])

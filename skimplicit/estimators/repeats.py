@@ -39,10 +39,11 @@ def natural_repeats(U, Y, place, times):
     times = _times(U.shape[0], place, times)
     if times.max() == 1:
         return times
-    drawn = group_sizes(U) > 1
+    again = times > 1
+    drawn = (group_sizes(U) > 1) & again
     if times.size <= _MOST_LINES:
-        drawn |= _of_kinds(U)
-    return np.where(drawn & _of_kinds(Y), times, 1)
+        drawn |= _of_kinds(U, again)
+    return np.where(_of_kinds(Y, drawn), times, 1)
 
 
 def labels_told(U, place, times, repeats):
@@ -64,7 +65,7 @@ def labels_told(U, place, times, repeats):
         The numbers, at least as many as repeats.
     """
     times = _times(U.shape[0], place, times)
-    return repeats if times.max() == 1 else np.where(_of_kinds(U), times, repeats)
+    return np.where(_of_kinds(U, times > repeats), times, repeats)
 
 
 def _times(m, place, times):
@@ -73,27 +74,42 @@ def _times(m, place, times):
     return np.round(np.bincount(place[kept], times[kept], minlength=m)).astype(np.intp)
 
 
-def _of_kinds(U):
-    """Tell which rows (m,) have no value of their own: another row has each, or it is a level among others."""
+def _of_kinds(U, asked):
+    """Tell which rows (m,), of those that a mask asks for, have no value of their own, but for levels.
+
+    A measured number tells it at once, so that further columns are looked at, twice as many at a time, only if need be.
+    """
+    of_kinds, first = asked.copy(), 0
+    while first < U.shape[1] and of_kinds.any():
+        end = 2 * first + 1
+        of_kinds[_with_value_of_its_own(U[:, first:end])] = False
+        first = end
+    return of_kinds
+
+
+def _with_value_of_its_own(U):
+    """Return the rows (k,) with a value that no other row has in its column, but for levels; some may come again."""
     m, p = U.shape
     row, column, values = sparse.find(U)
-    order = np.lexsort((values, column))
-    equal = (np.diff(column[order]) == 0) & (np.diff(values[order]) == 0)
-    first, own = ~np.append(False, equal), ~(np.append(False, equal) | np.append(equal, False))
+    order, equal = np.lexsort((values, column)), np.zeros(row.size + 1, dtype=bool)
+    left, right = order[:-1], order[1:]
+    equal[1:-1] = (column[left] == column[right]) & (values[left] == values[right])
     n_zeros = m - np.bincount(column, minlength=p)
+    n_values = np.bincount(column[order[~equal[:-1]]], minlength=p) + (n_zeros > 0)
+    measured = ~_have_levels(column, values, n_zeros, n_values)
+    own = order[~(equal[1:] | equal[:-1])]
+    # The only zero of a column is in the row that all others leave.
+    zeros = m * (m - 1) // 2 - np.bincount(column, row, minlength=p)[measured & (n_zeros == 1)].astype(np.intp)
+    return np.append(row[own[measured[column[own]]]], zeros)
+
+
+def _have_levels(column, values, n_zeros, n_values):
+    """Tell which columns (p,) have whole numbers with hardly a gap, from those that are not zero and their columns."""
     low, high = np.where(n_zeros > 0, 0.0, [[np.inf], [-np.inf]])
     np.minimum.at(low, column, values)
     np.maximum.at(high, column, values)
-    whole = np.bincount(column, values != np.floor(values), minlength=p) == 0
-    n_values = np.bincount(column[order[first]], minlength=p) + (n_zeros > 0)
-    measured = ~(whole & (high - low < _GAPS * n_values))
-    of_kinds = np.ones(m, dtype=bool)
-    own = order[own]
-    of_kinds[row[own[measured[column[own]]]]] = False
-    # The only zero of a column is in the row that all others leave.
-    zero = m * (m - 1) // 2 - np.bincount(column, row, minlength=p)
-    of_kinds[zero[measured & (n_zeros == 1)].astype(np.intp)] = False
-    return of_kinds
+    whole = np.bincount(column, values != np.floor(values), minlength=n_zeros.size) == 0
+    return whole & (high < low + _GAPS * n_values)
 
 
 def parts(repeats, most):
