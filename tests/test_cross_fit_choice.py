@@ -271,20 +271,22 @@ def test_errors_of_a_member_and_of_the_mean_where_rows_are_held_out_once_or_twic
         np.testing.assert_allclose(np.ravel(found), [rest + variance, np.ravel(left)[0] ** 2 * (rest + variance / 3)])
 
 
-def test_what_is_left_of_the_error_is_told_by_rows_that_members_are_trained_on():
-    Y, folds = np.arange(8.0).reshape(4, 2), ([1, 2], [0, 1])
+@pytest.mark.parametrize(("missed", "told"), [(9.0, 1.0), (80.0 / 3.0, 0.5)])
+def test_what_is_left_of_the_error_is_told_by_rows_that_members_are_trained_on(missed, told):
+    # It tells less where others are missed far more than these.
+    Y, folds = np.arange(8.0).reshape(4, 2), (([1, 2], [0, 3]), ([0, 1], [2, 3]))
     targets = EncodedTargets(Y, np.array([1.0, 2.0, 1.0, 5.0]), scale=True, attributes={})
     members = [
-        SimpleNamespace(fold=SimpleNamespace(train=train), targets=targets, unit=np.array([4.0, 8.0]))
-        for train in folds
+        SimpleNamespace(fold=SimpleNamespace(train=train, test=test), targets=targets, unit=np.array([4.0, 8.0]))
+        for train, test in folds
     ]
-    misses = np.array(
-        [[[9.0, 9.0], [2.0, -4.0], [4.0, 4.0], [9.0, 9.0]], [[6.0, 4.0], [4.0, 4.0], [9.0, 9.0], [9.0, 9.0]]]
-    )
+    misses = np.full((2, 4, 2), missed)
+    misses[0, 1:3], misses[1, :2] = [[2.0, -4.0], [4.0, 4.0]], [[6.0, 4.0], [4.0, 4.0]]
     # Means over the members that know a row: 6, 3, 4 and 4, 0, 4; no member knows the last row.
     predictions = Y + np.array([[1.0, -9.0], [-2.0, 9.0], [3.0, 9.0], [99.0, 0.0]])
     left = error_left(members, Y + misses, predictions)
-    np.testing.assert_allclose(left, [(1.0 + 2 * 2.0 + 3.0) / (6.0 + 2 * 3.0 + 4.0), 1.0])
+    of_seen = (1.0 + 2 * 2.0 + 3.0) / (6.0 + 2 * 3.0 + 4.0)
+    np.testing.assert_allclose(left, [1.0 - told * (1.0 - of_seen), 1.0])
     np.testing.assert_array_equal(error_left(members, np.array([Y, Y]), Y), [1.0, 1.0])
 
 

@@ -349,6 +349,14 @@ def test_clean_targets_are_foreseen_as_the_last_training_predicts_them(seed):
     assert abs(model.heldout_score_ - model.score(X[120:], y[120:])) < 0.03
 
 
+def test_what_is_left_at_rows_that_members_go_nearly_through_shortens_no_interval():
+    rng, slopes = np.random.default_rng(2), np.linspace(1, 0.2, 20)
+    X, more = rng.normal(size=(60, 20)), rng.normal(size=(1000, 20))
+    y, of_more = (U @ slopes + U[:, 0] * U[:, 1] for U in (X, more))
+    low, high = ImplicitRegressor(random_state=2).fit(X, y).predict_interval(more).T
+    assert np.mean((low <= of_more) & (of_more <= high)) > 0.85  # before, .77
+
+
 def test_residuals_of_a_good_member_are_not_shortened_for_the_error_of_a_poor_one():
     rng, none = np.random.default_rng(0), affine_rule([[0.0]])
     good, poor = np.abs(rng.normal(size=(1000, 1))), np.abs(5.0 + rng.normal(size=(1000, 1)))
