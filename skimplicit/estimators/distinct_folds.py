@@ -14,13 +14,17 @@ __all__ = ["shuffled_folds"]
 # two of the five are held out: they tell enough, and the others cost as much. So with many rows times outputs times
 # states, which is what an iteration costs.
 _N_FOLDS, _MANY_ROWS, _MUCH_WORK, _FEW_FOLDS = 5, 2500, 500_000, 2
+# Rows that stand for so many times the folds are dealt evenly but for the rest: chance hardly changes their shares.
+_MANY_TIMES = 1000
+# Of up to so many none are dealt: all in one fold, they would leave nothing of their kind for members to learn from.
+_FEW_TIMES = 2
 
 
 def shuffled_folds(Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
     """Return folds of distinct rows, shuffled, and stratified where there are labels.
 
-    A row that stands for several is divided into parts, one for each of these as far as there are folds, which are held
-    out in one fold after the other.
+    A row that stands for several is divided into parts: of two, each in a fold of its own; of more, dealt at random.
+    Dealt evenly, the same inputs would have the same targets in every fold, as new rows have not.
 
     Parameters
     ----------
@@ -53,8 +57,8 @@ def shuffled_folds(Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
     repeats, n_folds = np.ones(m, dtype=int) if repeats is None else repeats, n_folds or _N_FOLDS
     most = int(np.minimum(repeats, n_folds).sum())
     n_folds = min(n_folds, most // 2, m)
-    row, number, share = parts(repeats, n_folds)
     if most < 4:
+        row, _, share = parts(repeats, n_folds)
         return [], row, share
     held_out = np.flatnonzero(~_only_ones(labels, repeats, n_folds))
     counts = [held_out.size] if labels is None else np.unique(labels[held_out], return_counts=True)[1]
@@ -66,9 +70,30 @@ def shuffled_folds(Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
     first = np.full(m, -1)
     for k, (_, test) in enumerate(splits):
         first[held_out[test]] = k
-    fold = np.where(first[row] < 0, -1, (first[row] + number) % n_folds)
-    folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
-    return folds[: _FEW_FOLDS if much else n_folds], row, share
+    # One column more in front, for what is never held out.
+    counts = np.zeros((m, 1 + n_folds), dtype=np.intp)
+    counts[first < 0, 0] = 1
+    few = np.flatnonzero((first >= 0) & (repeats <= _FEW_TIMES))
+    row, number, _ = parts(repeats[few], n_folds)
+    counts[few[row], 1 + (first[few[row]] + number) % n_folds] = 1
+    many = np.flatnonzero((first >= 0) & (repeats > _FEW_TIMES))
+    counts[many, 1:] = _dealt(repeats[many], None if labels is None else labels[many], n_folds, random_state)
+    row, fold = np.nonzero(counts)
+    # Where few rows are dealt, a fold may have got none.
+    folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in np.unique(fold[fold > 0])]
+    return folds[: _FEW_FOLDS if much else n_folds], row, counts[row, fold] / repeats[row]
+
+
+def _dealt(repeats, labels, n_folds, random_state):
+    """Return how many of those that each row stands for chance puts into each fold, (m, n_folds)."""
+    random = np.random.RandomState(random_state)
+    even, rest = np.divmod(repeats, n_folds * _MANY_TIMES)
+    counts = np.tile(_MANY_TIMES * even[:, None], n_folds)
+    dealt = random.permutation(np.repeat(np.arange(repeats.size), rest))
+    if labels is not None:
+        dealt = dealt[np.argsort(labels[dealt], kind="stable")]
+    np.add.at(counts, (dealt, (random.randint(n_folds) + np.arange(dealt.size)) % n_folds), 1)
+    return counts
 
 
 def _only_ones(labels, repeats, fewest):
