@@ -15,7 +15,7 @@ __all__ = ["shuffled_folds"]
 # states, which is what an iteration costs.
 _N_FOLDS, _MANY_ROWS, _MUCH_WORK, _FEW_FOLDS = 5, 2500, 500_000, 2
 # Rows that stand for so many times the folds are dealt evenly but for the rest: chance hardly changes their shares.
-_MANY_TIMES = 1000
+_MANY_TIMES = 100
 # Of up to so many none are dealt: all in one fold, they would leave nothing of their kind for members to learn from.
 _FEW_TIMES = 2
 
