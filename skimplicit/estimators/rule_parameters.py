@@ -199,7 +199,8 @@ RULE_PARAMETERS = {
         "shuffled folds of the distinct rows, stratified for classes; with more than 2,500 rows (or where rows times "
         "outputs times states exceed 500,000) only two of the five are held out. Copies of a row stay in one fold, but "
         "rows that recur by chance, as in a table of counts, are spread over several (such inputs also come with other "
-        "targets, and such targets with other inputs). For rows that depend on one another give a splitter that "
+        "targets, or are one of at most 64 kinds of levels; such targets come with other inputs, or are levels, as "
+        "classes are). For rows that depend on one another give a splitter that "
         "respects this: GroupKFold (groups reach it by metadata routing) or TimeSeriesSplit.",
         [None, "cv_object"],
     ),
