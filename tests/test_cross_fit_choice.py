@@ -12,7 +12,14 @@ from skimplicit import ImplicitClassifier, ImplicitRegressor
 from skimplicit.estimators import cross_fit_choice
 from skimplicit.estimators.cross_fit_choice import CrossFit
 from skimplicit.estimators.fold_paths import Fold, FoldPath
-from skimplicit.estimators.held_out_losses import difference, error_left, mean_loss, mean_losses, spread_of
+from skimplicit.estimators.held_out_losses import (
+    difference,
+    error_left,
+    held_out_predictions,
+    mean_loss,
+    mean_losses,
+    spread_of,
+)
 from skimplicit.estimators.targets import EncodedTargets
 from skimplicit.losses import CrossEntropyLoss, SquaredLoss
 
@@ -284,10 +291,10 @@ def test_what_is_left_of_the_error_is_told_by_rows_that_members_are_trained_on(m
     misses[0, 1:3], misses[1, :2] = [[2.0, -4.0], [4.0, 4.0]], [[6.0, 4.0], [4.0, 4.0]]
     # Means over the members that know a row: 6, 3, 4 and 4, 0, 4; no member knows the last row.
     predictions = Y + np.array([[1.0, -9.0], [-2.0, 9.0], [3.0, 9.0], [99.0, 0.0]])
-    left = error_left(members, Y + misses, predictions)
+    left = error_left(members, Y + misses, held_out_predictions(members, Y + misses), predictions)
     of_seen = (1.0 + 2 * 2.0 + 3.0) / (6.0 + 2 * 3.0 + 4.0)
     np.testing.assert_allclose(left, [1.0 - told * (1.0 - of_seen), 1.0])
-    np.testing.assert_array_equal(error_left(members, np.array([Y, Y]), Y), [1.0, 1.0])
+    np.testing.assert_array_equal(error_left(members, np.array([Y, Y]), Y, Y), [1.0, 1.0])
 
 
 class AtRidges(Judge):

@@ -107,11 +107,12 @@ def told_by_held_out(estimator, fitted, distinct, rows):
     dict
         The attributes.
     """
+    choice = fitted.choice
     if distinct.targets.scale:
         predictions = np.mean([rule.predict(distinct.U) for rule in fitted.rules], axis=0)
-        left = error_left(fitted.choice.members, fitted.choice.kept, predictions)
-        fitted = replace(fitted, choice=replace(fitted.choice, left=left))
-    choice = fitted.choice
+        left = error_left(choice.members, choice.kept, choice.predictions, predictions)
+        choice = replace(choice, left=left)
+        fitted = replace(fitted, choice=choice)
     seen = np.isfinite(choice.predictions).all(axis=1)
     spread = rows.spread(distinct.as_given(choice.predictions))
     return {

@@ -71,17 +71,17 @@ def shuffled_folds(Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
     for k, (_, test) in enumerate(splits):
         first[held_out[test]] = k
     # One column more in front, for what is never held out.
-    counts = np.zeros((m, 1 + n_folds), dtype=np.intp)
-    counts[first < 0, 0] = 1
+    in_fold = np.zeros((m, 1 + n_folds), dtype=np.intp)
+    in_fold[first < 0, 0] = 1
     few = np.flatnonzero((first >= 0) & (repeats <= _FEW_TIMES))
     row, number, _ = parts(repeats[few], n_folds)
-    counts[few[row], 1 + (first[few[row]] + number) % n_folds] = 1
+    in_fold[few[row], 1 + (first[few[row]] + number) % n_folds] = 1
     many = np.flatnonzero((first >= 0) & (repeats > _FEW_TIMES))
-    counts[many, 1:] = _dealt(repeats[many], None if labels is None else labels[many], n_folds, random_state)
-    row, fold = np.nonzero(counts)
+    in_fold[many, 1:] = _dealt(repeats[many], None if labels is None else labels[many], n_folds, random_state)
+    row, fold = np.nonzero(in_fold)
     # Where few rows are dealt, a fold may have got none.
     folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in np.unique(fold[fold > 0])]
-    return folds[: _FEW_FOLDS if much else n_folds], row, counts[row, fold] / repeats[row]
+    return folds[: _FEW_FOLDS if much else n_folds], row, in_fold[row, fold] / repeats[row]
 
 
 def _dealt(repeats, labels, n_folds, random_state):

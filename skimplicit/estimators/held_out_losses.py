@@ -133,7 +133,7 @@ def _apart(members, kept, among):
     return scaled - scaled.mean(axis=0), members[0].targets.row_weights[rows]
 
 
-def error_left(members, kept, predictions):
+def error_left(members, kept, held_out, predictions):
     """Return how many times as far from the targets as members a rule is that was trained on from them, at most 1.
 
     Members stop where the ridge is known; what goes on from there, on all rows, comes nearer to clean targets. It is
@@ -147,15 +147,15 @@ def error_left(members, kept, predictions):
         The members.
     kept : sequence of ndarray of shape (m, q)
         What each predicts for all rows.
-    predictions : ndarray of shape (m, q)
-        What the rule does.
+    held_out, predictions : ndarray of shape (m, q)
+        What :func:`held_out_predictions` makes of that, and what the rule predicts.
 
     Returns
     -------
     ndarray of shape (q,)
         The factors of the mean absolute error.
     """
-    targets, (seen, held_out) = members[0].targets, (_by_members(members, kept, part) for part in ("train", "test"))
+    targets, seen = members[0].targets, _by_members(members, kept, "train")
     known, unseen = (np.isfinite(each).all(axis=1) for each in (seen, held_out))
     before, after, of_new = (
         np.average(np.abs(targets.Y - each)[rows] / members[0].unit, axis=0, weights=targets.row_weights[rows])
