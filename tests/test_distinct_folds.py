@@ -244,6 +244,25 @@ def test_a_level_needs_no_other_line(make, levels):
     np.testing.assert_array_equal(natural_repeats(make(U), U + 0.25, np.arange(len(U)), times), 1)
 
 
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_many_lines_of_a_target_of_its_own_are_drawn_and_the_weight_of_a_mean_is_not(make):
+    U, Y, times = np.array([[0.0], [1.0], [2.0]]), np.array([[0.3], [7.1], [2.2]]), np.array([3, 4, 6])
+    place, once = np.append(np.repeat(np.arange(3), times), -1), np.ones(14)
+    np.testing.assert_array_equal(natural_repeats(make(U), Y, place, once), times)
+    np.testing.assert_array_equal(natural_repeats(make(U), Y, np.arange(3), times), 1)
+    np.testing.assert_array_equal(natural_repeats(make(U), Y, place[1:], once[1:]), 1)  # four each may be copies
+    np.testing.assert_array_equal(natural_repeats(make(U + 0.25), Y, place, once), 1)  # inputs are measured as well
+    noisy, Y = np.array([[0.0], [0.0], [2.0]]), np.array([[0.3], [7.1], [2.2]])
+    np.testing.assert_array_equal(natural_repeats(make(noisy), Y, place, once), 1)  # who measures twice copies
+
+
+def test_numbers_of_one_kind_of_inputs_each_are_learnt():
+    x = np.random.default_rng(0).integers(0, 6, size=(200, 1))
+    y = np.array([3.2, 7.5, 1.1, 9.9, 4.2, 6.6])[x[:, 0]]
+    model = ImplicitRegressor(n_hidden=10, n_members=1, random_state=0).fit(x, y)
+    assert model.score(x, y) > 0.99 and model.heldout_score_ > 0.99
+
+
 @pytest.mark.parametrize("inputs", ["one column", "indicators", "a difference"])
 def test_classes_of_one_kind_of_inputs_each_are_learnt(inputs):
     rng = np.random.default_rng(0)

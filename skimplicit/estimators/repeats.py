@@ -9,6 +9,8 @@ __all__ = ["labels_told", "natural_repeats", "parts"]
 
 # Lines of a table of counts, at most: six inputs of two values. Of more, enough others are left when some are held out.
 _MOST_LINES = 64
+# Lines of one row of a table, in the mean, that are more than copies.
+_MOST_COPIES = 4
 # Whole numbers that span at most so many times their number are levels: grades, months, answers, indicators.
 _GAPS = 2
 
@@ -20,7 +22,8 @@ def natural_repeats(U, Y, place, times):
     counts), the same row is drawn again and again, and to hold all of these out would leave nothing of them but what
     contradicts them. What tells the two apart: the target comes with other inputs too, or is a level, as classes are,
     and the inputs come with other targets; or there are no more rows than a table may have, and every value of the
-    inputs is in another one, or a level.
+    inputs is in another one, or a level. Targets of a table that each inputs have for themselves, as those of a rule
+    without noise, are not copied if lines are many: as lines, since the mean of a group has a weight.
 
     Parameters
     ----------
@@ -39,10 +42,13 @@ def natural_repeats(U, Y, place, times):
     times = _times(U.shape[0], place, times)
     if times.max() == 1:
         return times
-    again = times > 1
-    drawn = (group_sizes(U) > 1) & again
+    again, n_targets = times > 1, group_sizes(U)
+    drawn = (n_targets > 1) & again
     if times.size <= _MOST_LINES:
-        drawn |= _of_kinds(U, again)
+        of_kinds = _of_kinds(U, again)
+        if n_targets.max() == 1 and np.count_nonzero(place >= 0) > _MOST_COPIES * times.size:
+            return np.where(of_kinds, times, 1)
+        drawn |= of_kinds
     return np.where(_of_kinds(Y, drawn), times, 1)
 
 
