@@ -202,10 +202,31 @@ def test_the_way_starts_at_the_ridges_of_the_fit(few_steps, monkeypatch, n_outpu
     of_others = quietly(clone(model), X[train], y[train])
     assert of_others.relevance_ is not None
     # One member, trained at all of its ridges: more of the same hardly moves it.
+    way = _Way(of_others, (X[train], y[train]), (X[test], y[test]), 0.0)
+    trained_on = way.trained(of_others.rule_, way.pattern(of_others.rule_), simplification._ITER)
+    assert abs(way.score(trained_on) - of_others.score(X[test], y[test])) < 0.002
     result = simplify(of_others, X, y, random_state=0)
-    assert abs(result.score_before - of_others.score(X[test], y[test])) < 0.002
     for name in ("alpha_", "_direct_ridge", "relevance_"):
         np.testing.assert_array_equal(getattr(result.estimator, name), getattr(of_others, name))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("tolerance", [0.0, 2.0])
+def test_what_can_be_lost_is_measured_from_the_estimator(few_steps, tolerance):
+    """Members that were stopped early overfit where they are trained on as one rule: no score to compare with."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(80, 4))
+    y = np.abs(X[:, 0]) + np.abs(X[:, 1]) + rng.normal(size=80)
+    model = ImplicitRegressor(n_hidden=8, alpha=1e-6, n_members=4, max_iter=2, random_state=0).fit(X, y)
+    train, test = train_test_split(np.arange(80), test_size=0.25, random_state=np.random.RandomState(0))
+    of_others = clone(model).fit(X[train], y[train]).score(X[test], y[test])
+    result = simplify(model, X, y, tolerance=tolerance, random_state=0)
+    assert of_others > 0.2 and result.score_before == pytest.approx(of_others, abs=1e-9)
+    assert any(step.accepted for step in result.steps) == (tolerance > 0)
+    assert result.score >= result.score_before - tolerance
+    if not tolerance:  # nothing can go: its own rule, not one that is trained on
+        assert result.before.n_states == result.after.n_states == model.rule_.n_hidden
+        np.testing.assert_allclose(result.estimator.predict(2 * X), model.predict(2 * X), rtol=1e-9)
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])

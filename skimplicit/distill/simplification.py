@@ -59,7 +59,8 @@ class Simplification:
     before, after : ArchitectureReport
         The rule that was simplified, and what came of it.
     score_before, score : float
-        Scores on the held-out rows of both, trained on the other rows alone.
+        Scores on the held-out rows of both, trained on the other rows alone: before, of the estimator fitted to these,
+        or of its rule trained on as all others are, if this is better.
     steps : tuple of SimplificationStep
         All attempts, in their order.
     """
@@ -94,7 +95,7 @@ def simplify(
     least effect go first, ``|W_ij| sd(source_j)`` times the possible effect of their state on the outputs, and a state
     goes with its last path to an output. After each attempt A, B, b and the readout are trained further with the
     remaining pattern; an attempt that is worse by more than the tolerance is undone. At the end the smallest rule is
-    trained on all rows.
+    trained on all rows; if no attempt is good enough, the estimator keeps its own.
 
     Parameters
     ----------
@@ -144,8 +145,8 @@ def simplify(
     data = open_data(estimator, X, y, tolerance, test_size, check_random_state(random_state))
     model = clone(estimator).set_params(verbose=0, cv=data.folds).fit(*data.part)
     way = _Way(model, data.part, data.held_out, tolerance)
-    start = way.trained(model.rule_, way.pattern(model.rule_), _ITER)
-    way.begin(start)
+    way.begin(model.rule_)
+    start = way.rule
     if way.try_rule("states", _without_states(start)):
         return _finished(way, estimator, data)
     if start.n_hidden and np.any(start.A):
@@ -166,12 +167,17 @@ class _Way:
     """The rule so far, how it is trained and judged, and the record."""
 
     def __init__(self, model: ImplicitEstimator, part, held_out, tolerance):
-        self.model, self.held_out, self.tolerance = model, held_out, tolerance
-        self.alpha, self.direct_ridge, self.relevance = model.alpha_, model._direct_ridge, model.relevance_
+        self.held_out, self.tolerance = held_out, tolerance
+        self.adopt(model)
         self.trainer = clone(model).set_params(method=_METHOD, n_hidden=max(model.rule_.n_hidden, 1))
         self.rule: Any = None
         self.steps, self.best = [], -np.inf
         self._use(part)
+
+    def adopt(self, model):
+        """Go by the ridges of a model from here on, and make estimators like it."""
+        self.model = model
+        self.alpha, self.direct_ridge, self.relevance = model.alpha_, model._direct_ridge, model.relevance_
 
     def _use(self, data):
         X, y = data
@@ -181,8 +187,14 @@ class _Way:
         self.task = with_relevance(self.trainer, task, self.relevance)
 
     def begin(self, rule):
-        self.rule, self.score_before = rule, self.score(rule)
-        self.before = ArchitectureReport.of(rule)
+        """Start from the model's own rule, or from this trained on where it then predicts as well.
+
+        Members are trained on as one rule, whose ridge lets it overfit: it may be no measure of what can be lost.
+        """
+        self.own, trained_on = _without_idle(rule), self.trained(rule, self.pattern(rule), _ITER)
+        self.rule = max(trained_on, self.own, key=self.score)
+        self.score_before = self.score(self.rule)
+        self.before = ArchitectureReport.of(self.rule)
         self.score_now = self.score_before
 
     def estimator(self, rule):
@@ -269,10 +281,14 @@ class _Way:
 
 
 def _finished(way, estimator, data):
-    """Return the :class:`Simplification`: the pattern that was found, trained on all rows."""
-    way.model = estimator
-    way._use((data.X, data.y))
-    rule = way.trained(way.rule, way.pattern(way.rule), _LAST_ITER)
+    """Return the :class:`Simplification`: the pattern that was found, trained on all rows, or the estimator's rule."""
+    if way.rule is way.own:  # nothing can go, and training on would lose
+        way.adopt(estimator)
+        rule = _without_idle(estimator.rule_)
+    else:
+        way.model = estimator
+        way._use((data.X, data.y))
+        rule = way.trained(way.rule, way.pattern(way.rule), _LAST_ITER)
     fitted = way.estimator(rule)
     return Simplification(
         fitted, way.before, ArchitectureReport.of(rule), way.score_before, way.score_now, tuple(way.steps)
