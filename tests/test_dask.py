@@ -276,9 +276,11 @@ def _with_hole(y):
     return da.from_array(np.where(np.arange(y.size) == 577, None, (y > 1).astype(int).astype(str)), chunks=150)
 
 
-def _with_kinds(size):
+def _with_kinds(size, text_first=False):
     """Labels of two kinds: each chunk of 150 rows has one, one of the chunks of 250 both."""
-    return lambda y: da.from_array(np.where(np.arange(y.size) < 300, 1, (y > 1).astype(str).astype(object)), size)
+    return lambda y: da.from_array(
+        np.where((np.arange(y.size) < 300) == text_first, (y > 1).astype(str).astype(object), 1), size
+    )
 
 
 @pytest.mark.parametrize("m", [300, M])  # in this process, and in blocks
@@ -313,9 +315,10 @@ def test_what_memory_refuses_is_refused(model, change, error, message, m):
         (ImplicitFeatureSelector(), _with_hole, "the label of row 577 is missing"),
         (MODELS["classifier"][0], _with_kinds(150), "Unknown label type"),
         (MODELS["classifier"][0], _with_kinds(250), "Unknown label type"),
+        (MODELS["classifier"][0], _with_kinds(150, text_first=True), "Unknown label type"),
         (ImplicitFeatureSelector(), _with_kinds(250), "Unknown label type"),
     ],
-    ids=["text", "hole", "hole of a selector", "kinds by chunks", "kinds in a chunk", "kinds of a selector"],
+    ids=["text", "hole", "hole of a selector", "by chunks", "in a chunk", "by chunks, text first", "of a selector"],
 )
 def test_a_row_in_a_chunk_is_named(model, change, message):
     X, y, _ = data()

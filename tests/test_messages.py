@@ -412,6 +412,16 @@ def test_missing_labels(missing, kind, estimator):
         estimator().fit(X, kind(list(labels)))
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("other", [1, 2.0, True])
+@pytest.mark.parametrize("kind", [list, lambda y: np.array(y, dtype=object), pd.Series, pd.Categorical])
+@pytest.mark.parametrize("estimator", [ImplicitClassifier, ImplicitFeatureSelector])
+def test_labels_of_several_kinds(first, other, kind, estimator):
+    labels = ["a" if row % 2 == first else other for row in range(len(X))]
+    with pytest.raises(ValueError, match=f"Unknown label type: the label 'a' is text and {other!r} is not"):
+        estimator().fit(X, kind(labels))
+
+
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 @pytest.mark.parametrize("label", ["a", 1])
 @pytest.mark.parametrize(
@@ -426,6 +436,11 @@ def test_missing_labels(missing, kind, estimator):
 def test_missing_classes(missing, label, call):
     with pytest.raises(ValueError, match="classes must be labels, got .*(None|nan|NA).* among them"):
         call([label, missing])
+
+
+def test_classes_of_several_kinds():
+    with pytest.raises(ValueError, match="the label 'a' is text and 1 is not"):
+        ImplicitClassifier.from_rule(RULE, ["a", 1])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skimplicit.estimators.lazy_columns import array_of_frame, check_lazy_columns, delayed, lazy_meta, plain_array
 from skimplicit.estimators.training_rows import MANY_ROWS, bounds_classes, few_rows, fixed_folds, open_rows
-from skimplicit.estimators.validation import is_missing, refuse_dates, refuse_missing, refuse_text
+from skimplicit.estimators.validation import (
+    is_missing,
+    refuse_dates,
+    refuse_missing,
+    refuse_several_kinds,
+    refuse_text,
+)
 from skimplicit.losses import class_indicators
 from skimplicit.quiet import without_warnings
 from skimplicit.rows import block_size, blocks_of_chunk, is_lazy, open_store
@@ -204,6 +210,7 @@ def _distinct_labels(y):
     try:
         return np.unique(y, return_inverse=True)
     except TypeError:
+        refuse_several_kinds(y)
         check_classification_targets(y)
         raise
 
@@ -214,6 +221,7 @@ def _kinds(y, weights, first, classes):
     if not classes:
         return _check_numbers(y[:2], "y", ensure_2d=False), np.array([weights.sum()])
     refuse_missing(y, first)
+    refuse_several_kinds(y)
     y = np.asarray(y).ravel()
     assert_all_finite(y, input_name="y")
     labels, codes = _distinct_labels(y)

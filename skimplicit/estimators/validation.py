@@ -12,6 +12,7 @@ __all__ = [
     "refuse_dates",
     "refuse_masked",
     "refuse_missing",
+    "refuse_several_kinds",
     "refuse_text",
     "validate_named",
 ]
@@ -57,6 +58,7 @@ def validate_named(estimator, X=_NOTHING, y=_NOTHING, *, classes=False, **checks
         raise ValueError(f"X has no columns, while at least one is required by {type(estimator).__name__}.")
     if classes:
         refuse_missing(y)
+        refuse_several_kinds(y)
     elif issparse(y):  # which scikit-learn lets pass where targets may have several columns
         raise TypeError("y is sparse, but targets have to be dense; use y.toarray().")
     try:
@@ -197,6 +199,31 @@ def refuse_missing(labels, first=0):
             raise ValueError(f"Input y contains NaN: the label of row {row} is missing.")
 
 
+def refuse_several_kinds(labels):
+    """Raise if some labels are text and others are not: they have no order, and of a list all would become text.
+
+    Parameters
+    ----------
+    labels : array-like
+        The labels, none of them missing.
+
+    Raises
+    ------
+    ValueError
+        With a label of either kind.
+    """
+    if labels is None or getattr(getattr(labels, "dtype", None), "kind", "O") != "O":
+        return
+    entries = np.asarray(labels, dtype=object).ravel()
+    is_text = np.array([isinstance(label, str) for label in entries], dtype=bool)
+    if is_text.any() and not is_text.all():
+        text, other = entries[is_text.argmax()], entries[is_text.argmin()]
+        raise ValueError(
+            f"Unknown label type: the label {text!r} is text and {other!r} is not; make all of them text, as "
+            "y.astype(str) does."
+        )
+
+
 def as_labels(classes):
     """Return labels that are given as all that there are.
 
@@ -213,11 +240,12 @@ def as_labels(classes):
     Raises
     ------
     ValueError
-        If one of them is missing.
+        If one of them is missing, or some are text and others are not.
     """
     for label in np.asarray(classes, dtype=object).ravel():  # beside text NaN would become text
         if is_missing(label):
             raise ValueError(f"classes must be labels, got {label} among them.")
+    refuse_several_kinds(classes)
     return np.asarray(classes)
 
 
