@@ -40,8 +40,8 @@ def fit(X, Y, seed, **parameters):
 def objective():
     """Print the training objective of each method over that of BCD."""
     sets = {
-        "friedman1": (lambda seed: make_friedman1(1000, noise=1.0, random_state=seed), dict(n_hidden=20)),
-        "synthetic": (lambda seed: teacher_data(10, 0.0, seed)[:2], dict(n_hidden=10, direct=False)),
+        "friedman1": (lambda seed: make_friedman1(1000, noise=1.0, random_state=seed), dict(n_hidden=20, alpha=0.03)),
+        "synthetic": (lambda seed: teacher_data(10, 0.0, seed)[:2], dict(n_hidden=10, alpha=0.03, direct=False)),
     }
     print("| data | method | objective / BCD's: median | of each seed | time / BCD's |")
     print("|---|---|---:|---|---:|")
@@ -72,7 +72,7 @@ def synthetic():
         for label, method in METHODS.items():
             errors, norms, total = [], [], 0.0
             for seed, (U, Y) in data.items():
-                model, seconds = fit(U[:400], Y[:400], seed, n_hidden=10, direct=direct, **method)
+                model, seconds = fit(U[:400], Y[:400], seed, n_hidden=10, alpha=0.03, direct=direct, **method)
                 errors.append(np.linalg.norm(Y[400:] - model.predict(U[400:])) / np.linalg.norm(Y[400:]))
                 norms.append(model.rule_.inf_norm)
                 total += seconds
