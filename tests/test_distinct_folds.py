@@ -217,6 +217,13 @@ def test_inputs_of_zeros_alone_are_fitted(Estimator, X):
     np.testing.assert_array_equal(model.predict(X), model.predict(X)[0])
 
 
+@pytest.mark.parametrize("target", [2.0, 1.5])
+def test_one_row_again_and_again_leaves_nothing_to_hold_out(target):
+    model = ImplicitRegressor(n_hidden=3, random_state=0).fit(np.zeros((30, 1)), np.full(30, target))
+    np.testing.assert_allclose(model.predict([[0.0]]), target)
+    assert model.heldout_prediction_ is None
+
+
 @pytest.mark.parametrize("explicit", [False, True])
 def test_labels_of_many_rows_of_few_kinds_are_certain(explicit):
     rng = np.random.default_rng(0)

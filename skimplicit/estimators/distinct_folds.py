@@ -45,8 +45,8 @@ def shuffled_folds(Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
     Returns
     -------
     folds : list of tuple of ndarray
-        Training and held-out parts, by their numbers; none where there are fewer than four. The only row of a class is
-        not held out.
+        Training and held-out parts, by their numbers; none where there are fewer than four, or all are of one row. The
+        only row of a class is not held out.
     row : ndarray of int of shape (k,)
         The row that each part is of: its own number, where no row stands for several.
     share : ndarray of shape (k,)
@@ -55,9 +55,8 @@ def shuffled_folds(Y, labels, n_folds, random_state, n_hidden=1, repeats=None):
     m = Y.shape[0]
     much = n_folds is None and (m > _MANY_ROWS or n_hidden * Y.size > _MUCH_WORK)
     repeats, n_folds = np.ones(m, dtype=int) if repeats is None else repeats, n_folds or _N_FOLDS
-    most = int(np.minimum(repeats, n_folds).sum())
-    n_folds = min(n_folds, most // 2, m)
-    if most < 4:
+    n_folds = min(n_folds, int(np.minimum(repeats, n_folds).sum()) // 2, m)
+    if n_folds < 2:
         row, _, share = parts(repeats, n_folds)
         return [], row, share
     held_out = np.flatnonzero(~_only_ones(labels, repeats, n_folds))
