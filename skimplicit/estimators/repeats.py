@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from skimplicit.linalg import to_dense
 from skimplicit.rows import group_sizes
 
 __all__ = ["labels_told", "natural_repeats", "parts"]
@@ -11,6 +12,8 @@ __all__ = ["labels_told", "natural_repeats", "parts"]
 _MOST_LINES = 64
 # Lines of one row of a table, in the mean, that are more than copies.
 _MOST_COPIES = 4
+# As many other rows of a table have the inputs of one by chance, at least, if their columns are drawn independently.
+_LEAST_MEETINGS = 0.25
 # Whole numbers that span at most so many times their number are levels: grades, months, answers, indicators.
 _GAPS = 2
 
@@ -23,7 +26,8 @@ def natural_repeats(U, Y, place, times):
     contradicts them. What tells the two apart: the target comes with other inputs too, or is a level, as classes are,
     and the inputs come with other targets; or there are no more rows than a table may have, and every value of the
     inputs is in another one, or a level. Targets of a table that each inputs have for themselves, as those of a rule
-    without noise, are not copied if lines are many: as lines, since the mean of a group has a weight.
+    without noise, are not copied if lines are many: as lines, since the mean of a group has a weight. Rows that have
+    their inputs for themselves because these are so many, as persons have, prove no such rule.
 
     Parameters
     ----------
@@ -42,14 +46,30 @@ def natural_repeats(U, Y, place, times):
     times = _times(U.shape[0], place, times)
     if times.max() == 1:
         return times
-    again, n_targets = times > 1, group_sizes(U)
-    drawn = (n_targets > 1) & again
+    again = times > 1
+    drawn = (group_sizes(U) > 1) & again
     if times.size <= _MOST_LINES:
         of_kinds = _of_kinds(U, again)
-        if n_targets.max() == 1 and np.count_nonzero(place >= 0) > _MOST_COPIES * times.size:
+        if np.count_nonzero(place >= 0) > _MOST_COPIES * times.size and _tell_targets(U[again]):
             return np.where(of_kinds, times, 1)
         drawn |= of_kinds
     return np.where(_of_kinds(Y, drawn), times, 1)
+
+
+def _tell_targets(U):
+    """Tell whether inputs of distinct rows (m, p) are those of one row each, and would not be so by chance.
+
+    A row that is given once is no copy, and is not among these: a slip of one line proves no noise.
+    """
+    if group_sizes(U).max() > 1:
+        return False
+    U, m = to_dense(U), U.shape[0]
+    first = np.zeros(U.shape, dtype=np.intp)  # of the rows with the same value in a column
+    for i in reversed(range(m)):
+        first[U == U[i]] = i
+    first = np.unique(first, axis=1)  # what another column says as well is no second one
+    sizes = np.array([np.count_nonzero(first == i, axis=0) for i in range(m)])
+    return (m - 1) * np.prod(np.sum((sizes / m) ** 2, axis=0)) >= _LEAST_MEETINGS
 
 
 def labels_told(U, place, times, repeats):
