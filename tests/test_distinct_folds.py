@@ -189,7 +189,7 @@ def test_values_in_common_may_be_all_zeros_or_too_far_apart_to_subtract(make):
 @pytest.mark.parametrize("column", [0, 4, 9])
 def test_columns_are_looked_at_until_one_says_that_rows_are_copies(make, column, monkeypatch):
     U, times, looked_at = np.ones((30, 10)), np.full(30, 2), []
-    U[:20, column] = np.arange(20) + 1.5
+    U[:20, column] = np.sqrt(np.arange(20) + 1.5)
     noted = note_width(repeats_module._with_value_of_its_own, looked_at)
     monkeypatch.setattr(repeats_module, "_with_value_of_its_own", noted)
     np.testing.assert_array_equal(labels_told(make(U), np.arange(30), times, np.ones(30)), np.repeat([1, 2], [20, 10]))
@@ -202,9 +202,9 @@ def test_columns_are_looked_at_until_one_says_that_rows_are_copies(make, column,
 def note_width(function, widths):
     """Return a function of a matrix that notes the number of its columns first."""
 
-    def noted(U):
+    def noted(U, *others):
         widths.append(U.shape[1])
-        return function(U)
+        return function(U, *others)
 
     return noted
 
@@ -245,7 +245,9 @@ def test_a_level_needs_no_other_line(make, levels):
     U, Y = np.array(levels)[:, None], np.eye(len(levels))
     times = np.arange(len(levels)) + 5
     np.testing.assert_array_equal(natural_repeats(make(U), Y, np.arange(len(U)), times), times)
-    for measured in (U + 0.25, U * 10.0):
+    for in_other_units in (U + 0.25, U * 10.0, -U / 3.0, (U - U.mean()) / U.std(), np.float32(U - U.mean())):
+        np.testing.assert_array_equal(natural_repeats(make(in_other_units), Y, np.arange(len(U)), times), times)
+    for measured in (U + 0.1 * U**2, np.sin(U), U + 1e-3 * np.sin(U), 1e300 * np.sin(U)):
         found = natural_repeats(make(measured), Y, np.arange(len(U)), times)
         np.testing.assert_array_equal(found[measured[:, 0] != 0], 1)
     np.testing.assert_array_equal(natural_repeats(make(U), U + 0.25, np.arange(len(U)), times), 1)
@@ -258,7 +260,7 @@ def test_many_lines_of_a_target_of_its_own_are_drawn_and_the_weight_of_a_mean_is
     np.testing.assert_array_equal(natural_repeats(make(U), Y, place, once), times)
     np.testing.assert_array_equal(natural_repeats(make(U), Y, np.arange(3), times), 1)
     np.testing.assert_array_equal(natural_repeats(make(U), Y, place[1:], once[1:]), 1)  # four each may be copies
-    np.testing.assert_array_equal(natural_repeats(make(U + 0.25), Y, place, once), 1)  # inputs are measured as well
+    np.testing.assert_array_equal(natural_repeats(make(np.sin(U)), Y, place, once), 1)  # inputs are measured as well
     noisy, Y = np.array([[0.0], [0.0], [2.0]]), np.array([[0.3], [7.1], [2.2]])
     np.testing.assert_array_equal(natural_repeats(make(noisy), Y, place, once), 1)  # who measures twice copies
 
@@ -292,6 +294,15 @@ def test_numbers_of_one_kind_of_inputs_each_are_learnt():
         y[0] += slip
         model = ImplicitRegressor(n_hidden=10, n_members=1, random_state=0).fit(x, y)
         assert model.score(x, y) > 0.99 and model.heldout_score_ > 0.99
+
+
+def test_levels_are_learnt_in_any_unit():
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 5, size=(200, 1))
+    X, y = (levels - levels.mean()) / levels.std(), np.array([3.2, 7.5, 1.1, 9.9, 4.2])[levels[:, 0]]
+    assert ImplicitRegressor(n_hidden=10, n_members=1, random_state=0).fit(X, y).score(X, y) > 0.99
+    model = ImplicitClassifier(n_hidden=5, max_iter=5, n_members=1, random_state=0).fit(X, levels[:, 0])
+    assert model.score(X, levels[:, 0]) > 0.95 and model.heldout_score_ > 0.9
 
 
 @pytest.mark.parametrize("inputs", ["one column", "indicators", "a difference"])

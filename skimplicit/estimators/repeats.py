@@ -14,8 +14,9 @@ _MOST_LINES = 64
 _MOST_COPIES = 4
 # As many other rows of a table have the inputs of one by chance, at least, if their columns are drawn independently.
 _LEAST_MEETINGS = 0.25
-# Whole numbers that span at most so many times their number are levels: grades, months, answers, indicators.
-_GAPS = 2
+# Whole numbers that span at most so many times their number are levels: grades, months, answers, indicators. So are
+# inputs that are such numbers of steps, but for rounding: levels in another unit, or standardised.
+_GAPS, _ROUNDING = 2, 1e-4
 
 
 def natural_repeats(U, Y, place, times):
@@ -49,7 +50,7 @@ def natural_repeats(U, Y, place, times):
     again = times > 1
     drawn = (group_sizes(U) > 1) & again
     if times.size <= _MOST_LINES:
-        of_kinds = _of_kinds(U, again)
+        of_kinds = _of_kinds(U, again, in_any_unit=True)
         if np.count_nonzero(place >= 0) > _MOST_COPIES * times.size and _tell_targets(U[again]):
             return np.where(of_kinds, times, 1)
         drawn |= of_kinds
@@ -91,7 +92,7 @@ def labels_told(U, place, times, repeats):
         The numbers, at least as many as repeats.
     """
     times = _times(U.shape[0], place, times)
-    return np.where(_of_kinds(U, times > repeats), times, repeats)
+    return np.where(_of_kinds(U, times > repeats, in_any_unit=True), times, repeats)
 
 
 def _times(m, place, times):
@@ -100,20 +101,21 @@ def _times(m, place, times):
     return np.round(np.bincount(place[kept], times[kept], minlength=m)).astype(np.intp)
 
 
-def _of_kinds(U, asked):
+def _of_kinds(U, asked, in_any_unit=False):
     """Tell which rows (m,), of those that a mask asks for, have no value of their own, but for levels.
 
+    Levels of targets are whole numbers: others may be means of groups, whose weights are no numbers of rows.
     A measured number tells it at once, so that further columns are looked at, twice as many at a time, only if need be.
     """
     of_kinds, first = asked.copy(), 0
     while first < U.shape[1] and of_kinds.any():
         end = 2 * first + 1
-        of_kinds[_with_value_of_its_own(U[:, first:end])] = False
+        of_kinds[_with_value_of_its_own(U[:, first:end], in_any_unit)] = False
         first = end
     return of_kinds
 
 
-def _with_value_of_its_own(U):
+def _with_value_of_its_own(U, in_any_unit):
     """Return the rows (k,) with a value that no other row has in its column, but for levels; some may come again."""
     m, p = U.shape
     row, column, values = sparse.find(U)
@@ -122,20 +124,42 @@ def _with_value_of_its_own(U):
     equal[1:-1] = (column[left] == column[right]) & (values[left] == values[right])
     n_zeros = m - np.bincount(column, minlength=p)
     n_values = np.bincount(column[order[~equal[:-1]]], minlength=p) + (n_zeros > 0)
-    measured = ~_have_levels(column, values, n_zeros, n_values)
+    zeros = np.flatnonzero(n_zeros)
+    columns, numbers = np.append(column, zeros), np.append(values, np.zeros(zeros.size))
+    levels = _have_levels(columns, numbers, n_values)
+    if in_any_unit:
+        levels |= _have_levels(columns, _in_steps(columns, numbers, p), n_values)
+    measured = ~levels
     own = order[~(equal[1:] | equal[:-1])]
     # The only zero of a column is in the row that all others leave.
     zeros = m * (m - 1) // 2 - np.bincount(column, row, minlength=p)[measured & (n_zeros == 1)].astype(np.intp)
     return np.append(row[own[measured[column[own]]]], zeros)
 
 
-def _have_levels(column, values, n_zeros, n_values):
-    """Tell which columns (p,) have whole numbers with hardly a gap, from those that are not zero and their columns."""
-    low, high = np.where(n_zeros > 0, 0.0, [[np.inf], [-np.inf]])
+def _have_levels(column, values, n_values):
+    """Tell which columns (p,) have whole numbers with hardly a gap, from all values with their columns."""
+    low, high = np.full((2, n_values.size), [[np.inf], [-np.inf]])
     np.minimum.at(low, column, values)
     np.maximum.at(high, column, values)
-    whole = np.bincount(column, values != np.floor(values), minlength=n_zeros.size) == 0
+    whole = np.bincount(column, values != np.floor(values), minlength=n_values.size) == 0
     return whole & (high < low + _GAPS * n_values)
+
+
+def _in_steps(column, values, p):
+    """Return values, with their columns of p, counted from the least of each in its smallest differences.
+
+    What is a whole number but for rounding is one; in place of any other, and of what is no number, there is a half.
+    """
+    order = np.lexsort((values, column))
+    low, step = np.full((2, p), np.inf)
+    np.minimum.at(low, column, values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gaps = np.diff(values[order])
+        between = (np.diff(column[order]) == 0) & (gaps > 0)
+        np.minimum.at(step, column[order[1:]][between], gaps[between])
+        steps = (values - low[column]) / step[column]
+        whole = np.round(steps)
+        return np.where(np.abs(steps - whole) <= _ROUNDING, whole, 0.5)
 
 
 def parts(repeats, most):
