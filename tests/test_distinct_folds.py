@@ -278,6 +278,10 @@ def test_inputs_tell_targets_if_rows_would_share_them_by_chance(make):
     answers = np.random.default_rng(0).integers(1, 6, size=(30, 4)).astype(float)  # of persons, hardly two alike
     Y, place = np.sqrt(np.arange(30) + 2.0)[:, None], np.repeat(np.arange(30), 6)
     np.testing.assert_array_equal(natural_repeats(make(answers), Y, place, np.ones(180)), 1)
+    classes = np.eye(2)[np.arange(30) % 2]
+    np.testing.assert_array_equal(natural_repeats(make(answers), classes, place, np.ones(180)), 1)
+    both = np.vstack([answers, answers[:20]]), np.vstack([classes, 1 - classes[:20]])  # most have both: a table
+    np.testing.assert_array_equal(natural_repeats(make(both[0]), both[1], np.arange(50), np.full(50, 6)), 6)
 
 
 def test_lines_of_persons_are_copies_where_few_are_alike_in_all_inputs():
@@ -285,6 +289,8 @@ def test_lines_of_persons_are_copies_where_few_are_alike_in_all_inputs():
     X = rng.integers(1, 6, size=(30, 4)).repeat(6, axis=0)
     y = 0.5 * X[:, 0] + rng.normal(size=30).repeat(6)
     assert ImplicitRegressor(n_hidden=5, n_members=1, random_state=0).fit(X, y).heldout_score_ < 0.7
+    labels = rng.integers(2, size=30).repeat(6)
+    assert ImplicitClassifier(n_hidden=5, n_members=1, random_state=0).fit(X, labels).heldout_score_ < 0.7
 
 
 def test_numbers_of_one_kind_of_inputs_each_are_learnt():

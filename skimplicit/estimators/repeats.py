@@ -27,8 +27,9 @@ def natural_repeats(U, Y, place, times):
     contradicts them. What tells the two apart: the target comes with other inputs too, or is a level, as classes are,
     and the inputs come with other targets; or there are no more rows than a table may have, and every value of the
     inputs is in another one, or a level. Targets of a table that each inputs have for themselves, as those of a rule
-    without noise, are not copied if lines are many: as lines, since the mean of a group has a weight. Rows that have
-    their inputs for themselves because these are so many, as persons have, prove no such rule.
+    without noise, are not copied if lines are many: as lines, since the mean of a group has a weight. Where rows
+    have inputs for themselves because these are so many, as persons have, only those are drawn that prove it: by other
+    targets of the same inputs, of their own or of most of the others.
 
     Parameters
     ----------
@@ -51,19 +52,18 @@ def natural_repeats(U, Y, place, times):
     drawn = (group_sizes(U) > 1) & again
     if times.size <= _MOST_LINES:
         of_kinds = _of_kinds(U, again, in_any_unit=True)
-        if np.count_nonzero(place >= 0) > _MOST_COPIES * times.size and _tell_targets(U[again]):
+        alike = bool(of_kinds.any()) and _would_be_alike(U[again])
+        # A row that is given once is no copy: a slip of one line proves no noise.
+        told = alike and group_sizes(U[again]).max() == 1
+        if told and np.count_nonzero(place >= 0) > _MOST_COPIES * times.size:
             return np.where(of_kinds, times, 1)
-        drawn |= of_kinds
+        if alike or 2 * np.count_nonzero(drawn) >= np.count_nonzero(again):
+            drawn |= of_kinds
     return np.where(_of_kinds(Y, drawn), times, 1)
 
 
-def _tell_targets(U):
-    """Tell whether inputs of distinct rows (m, p) are those of one row each, and would not be so by chance.
-
-    A row that is given once is no copy, and is not among these: a slip of one line proves no noise.
-    """
-    if group_sizes(U).max() > 1:
-        return False
+def _would_be_alike(U):
+    """Tell whether of rows (m, p) some would be alike if the values of each column were drawn for themselves."""
     U, m = to_dense(U), U.shape[0]
     first = np.zeros(U.shape, dtype=np.intp)  # of the rows with the same value in a column
     for i in reversed(range(m)):
