@@ -145,7 +145,7 @@ def simplify(
     data = open_data(estimator, X, y, tolerance, test_size, check_random_state(random_state))
     model = clone(estimator).set_params(verbose=0, cv=data.folds).fit(*data.part)
     way = _Way(model, data.part, data.held_out, tolerance)
-    way.begin(model.rule_)
+    way.begin()
     start = way.rule
     if way.try_rule("states", _without_states(start)):
         return _finished(way, estimator, data)
@@ -186,11 +186,12 @@ class _Way:
         task = self.trainer._make_task(self.inputs, self.targets, direct_ridge=self.direct_ridge)
         self.task = with_relevance(self.trainer, task, self.relevance)
 
-    def begin(self, rule):
+    def begin(self):
         """Start from the model's own rule, or from this trained on where it then predicts as well.
 
         Members are trained on as one rule, whose ridge lets it overfit: it may be no measure of what can be lost.
         """
+        rule = self.model.rule_
         self.own, trained_on = _without_idle(rule), self.trained(rule, self.pattern(rule), _ITER)
         self.rule = max(trained_on, self.own, key=self.score)
         self.score_before = self.score(self.rule)

@@ -221,7 +221,6 @@ def _kinds(y, weights, first, classes):
     if not classes:
         return _check_numbers(y[:2], "y", ensure_2d=False), np.array([weights.sum()])
     refuse_missing(y, first)
-    refuse_several_kinds(y)
     y = np.asarray(y).ravel()
     assert_all_finite(y, input_name="y")
     labels, codes = _distinct_labels(y)

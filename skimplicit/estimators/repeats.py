@@ -123,30 +123,31 @@ def _with_value_of_its_own(U, in_any_unit):
     left, right = order[:-1], order[1:]
     equal[1:-1] = (column[left] == column[right]) & (values[left] == values[right])
     n_zeros = m - np.bincount(column, minlength=p)
-    n_values = np.bincount(column[order[~equal[:-1]]], minlength=p) + (n_zeros > 0)
-    zeros = np.flatnonzero(n_zeros)
-    columns, numbers = np.append(column, zeros), np.append(values, np.zeros(zeros.size))
-    levels = _have_levels(columns, numbers, n_values)
+    # One of each number in a column: of those that are not zero, and of zeros.
+    distinct, zeros = order[~equal[:-1]], np.flatnonzero(n_zeros)
+    columns, numbers = np.append(column[distinct], zeros), np.append(values[distinct], np.zeros(zeros.size))
+    levels = _have_levels(columns, numbers, p)
     if in_any_unit:
-        levels |= _have_levels(columns, _in_steps(columns, numbers, p), n_values)
+        levels |= _have_levels(columns, _in_steps(columns, numbers, p), p)
     measured = ~levels
     own = order[~(equal[1:] | equal[:-1])]
     # The only zero of a column is in the row that all others leave.
-    zeros = m * (m - 1) // 2 - np.bincount(column, row, minlength=p)[measured & (n_zeros == 1)].astype(np.intp)
-    return np.append(row[own[measured[column[own]]]], zeros)
+    only_zeros = m * (m - 1) // 2 - np.bincount(column, row, minlength=p)[measured & (n_zeros == 1)].astype(np.intp)
+    return np.append(row[own[measured[column[own]]]], only_zeros)
 
 
-def _have_levels(column, values, n_values):
-    """Tell which columns (p,) have whole numbers with hardly a gap, from all values with their columns."""
-    low, high = np.full((2, n_values.size), [[np.inf], [-np.inf]])
+def _have_levels(column, values, p):
+    """Tell which of p columns have whole numbers with hardly a gap, from their distinct values with their columns."""
+    low, high = np.full((2, p), [[np.inf], [-np.inf]])
     np.minimum.at(low, column, values)
     np.maximum.at(high, column, values)
-    whole = np.bincount(column, values != np.floor(values), minlength=n_values.size) == 0
+    whole = np.bincount(column, values != np.floor(values), minlength=p) == 0
+    n_values = np.bincount(column, minlength=p)
     return whole & (high < low + _GAPS * n_values)
 
 
 def _in_steps(column, values, p):
-    """Return values, with their columns of p, counted from the least of each in its smallest differences.
+    """Return distinct values, with their columns of p, counted from the least of each in its smallest differences.
 
     What is a whole number but for rounding is one; in place of any other, and of what is no number, there is a half.
     """
@@ -155,7 +156,7 @@ def _in_steps(column, values, p):
     np.minimum.at(low, column, values)
     with np.errstate(over="ignore", invalid="ignore"):
         gaps = np.diff(values[order])
-        between = (np.diff(column[order]) == 0) & (gaps > 0)
+        between = np.diff(column[order]) == 0
         np.minimum.at(step, column[order[1:]][between], gaps[between])
         steps = (values - low[column]) / step[column]
         whole = np.round(steps)
