@@ -49,4 +49,5 @@ for ax, title, model in zip(
         assert np.all(display.certified <= display.attacked)
     assert np.all(shares[0] <= shares[1]) and np.all(shares[1] <= shares[2])
     ax.set(title=title, xlabel="radius / standard deviation")
+axes[1].get_legend().remove()  # it is the same
 plt.show()
